@@ -1,0 +1,304 @@
+"""Required staff and duties to coverage: the gap, and the chance that a call is late.
+
+Cover belongs to pools, so requirement, officers on duty and the gap stand on the rows of pools and of the force.
+Demand and lateness belong to areas too, and stand on their rows; nothing of a pool is repeated on its areas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from bluelamp import periods, queueing, tables
+from bluelamp.offered_work import OfferedWork
+from bluelamp.pools import Floats, Integers, PoolHours
+
+_QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
+_DEMAND = ["incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean"]
+
+
+def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, ends_at: datetime) -> Floats:
+    """Count officers on duty for the whole of each hour, pools × hours; NaN where no duties are on hand.
+
+    An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
+    covers most of that pool's areas then. Hours before the first and after the last duty of the role are unknown, not
+    empty: a roster that has not been written yet is not a night without officers.
+    """
+    pools = len(pool_hours.pool_ids)
+    number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
+    mine = duties.filter(
+        pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids)
+    )
+    if mine.is_empty():
+        return np.full((pools, len(hours)), np.nan)
+    starts = hours.dt.epoch("s").to_numpy()
+    ends = np.append(starts[1:], int(ends_at.timestamp()))
+    first = np.searchsorted(starts, mine["starts_at"].dt.epoch("s").to_numpy(), side="left")
+    last = np.searchsorted(ends, mine["ends_at"].dt.epoch("s").to_numpy(), side="right")
+    whole = last > first
+    pool = mine["pool_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    change = np.zeros((pools, len(hours) + 1), dtype=np.int64)
+    np.add.at(change, (pool[whole], first[whole]), 1)
+    np.add.at(change, (pool[whole], last[whole]), -1)
+    posted = np.cumsum(change, axis=1)[:, :-1]
+    counted = np.zeros_like(posted)
+    areas_of_pool = [np.flatnonzero((pool_hours.patterns == index).any(axis=0)) for index in range(pools)]
+    for pattern, pool_of_area in enumerate(pool_hours.patterns):
+        when = np.flatnonzero(pool_hours.pattern_of_hour == pattern)
+        for index in range(pools):
+            serves = index
+            if not (pool_of_area == index).any():
+                candidates = pool_of_area[areas_of_pool[index]]
+                candidates = candidates[candidates >= 0]
+                serves = int(np.bincount(candidates).argmax()) if len(candidates) else index
+            counted[serves, when] += posted[index, when]
+    known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())  # type: ignore[operator]
+    return np.where(known, counted, np.nan)
+
+
+class _Lateness:
+    """Chances of lateness for pools, areas and the force, from one distribution of load."""
+
+    def __init__(self, work: OfferedWork, load: Floats, units: Floats) -> None:
+        self.work = work
+        known = ~np.isnan(units)
+        self.units = np.where(known, units, 0).astype(np.int64)
+        self.known = known
+        shape = load.shape
+        self.late = np.empty((len(work.targets), *shape), dtype=np.float64)
+        for number, target in enumerate(work.targets):
+            self.late[number] = queueing.chance_waits_longer(
+                np.broadcast_to(self.units, shape), load, target.waiting_minutes, work.service_minutes
+            )
+        median = np.quantile(load, 0.5, axis=0, method="inverted_cdf")
+        self.wait = queueing.mean_wait_minutes(self.units, median, work.service_minutes)
+
+    def of_pools(self) -> dict[str, Floats]:
+        """Figures for pools × hours."""
+        weights = [self.work.arrivals[:, self.work.grades.index(target.grade_code)] * self.work.target_share_of_arrivals[number]
+                   for number, target in enumerate(self.work.targets)]  # fmt: skip
+        return self._figures(
+            np.array(weights).reshape(self.late.shape), self.late, self.wait, self.known
+        )
+
+    def of_force(self) -> dict[str, Floats]:
+        """Figures for 1 × hours: pools weighed by their calls."""
+        targets, samples, pools, hours = self.late.shape
+        weights = np.array(
+            [self.work.arrivals[:, self.work.grades.index(target.grade_code)] * self.work.target_share_of_arrivals[number]
+             for number, target in enumerate(self.work.targets)]
+        ).reshape(self.late.shape)  # fmt: skip
+
+        def beside(values: Floats) -> Floats:
+            return np.moveaxis(values, 2, 0).reshape(pools * targets, samples, 1, hours)
+
+        figures = self._figures(beside(weights), beside(self.late), np.zeros((1, hours)), self.known.all(axis=0, keepdims=True))
+        calls = weights.mean(axis=1).sum(axis=0)  # pools × hours
+        other = np.array([target.other_minutes for target in self.work.targets])
+        paid = (weights.mean(axis=1) * other[:, None, None]).sum(axis=(0, 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            waited = np.where(calls > 0, calls * self.wait, 0.0).sum(axis=0)
+            delay = ((waited + paid) / calls.sum(axis=0))[None, :]
+        figures["expected_delay_minutes"] = np.where(np.isfinite(delay) & self.known.all(axis=0), delay, np.nan)
+        return figures
+
+    def of_area(self, area: int, kind: str) -> dict[str, Floats]:
+        """Figures for one area, 1 × hours: its own grades and its kind's targets, under its pool's load."""
+        pool_hours = self.work.pool_hours
+        hours = np.arange(len(self.work.hours))
+        pool = pool_hours.patterns[pool_hours.pattern_of_hour, area]
+        chosen = [number for number, target in enumerate(self.work.targets) if target.area_kind == kind]
+        factor = self.work.factor_of_district[:, self.work.district_of_area[area], :]
+        weights = np.array(
+            [self.work.area_arrivals[self.work.grades.index(self.work.targets[number].grade_code), area] * factor
+             for number in chosen]
+        ).reshape(len(chosen), *factor.shape)[:, :, None, :]  # fmt: skip
+        late = self.late[chosen][:, :, pool, hours][:, :, None, :]
+        known = (self.known[pool, hours] & (pool >= 0))[None, :]
+        return self._figures(weights, late, self.wait[pool, hours][None, :], known, chosen)
+
+    def _figures(
+        self, weights: Floats, late: Floats, wait: Floats, known: NDArray[np.bool_], chosen: Sequence[int] | None = None
+    ) -> dict[str, Floats]:
+        """Average over targets, then over samples. `weights` and `late` are targets × samples × places × hours."""
+        if not self.work.targets or not late.shape[0]:
+            empty = np.full(wait.shape, np.nan)
+            names = ("chance_late", "chance_late_p10", "chance_late_p90", "chance_any_late", "expected_delay_minutes")
+            return dict.fromkeys(names, empty)
+        calls = weights.sum(axis=0)
+        late_calls = (weights * late).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_sample = late_calls / calls
+            mean = late_calls.sum(axis=0) / calls.sum(axis=0)
+        usable = known & (calls.sum(axis=0) > 0)
+        other = np.array(
+            [self.work.targets[number % len(self.work.targets)].other_minutes for number in (chosen or range(late.shape[0]))]
+        )
+        paid = (weights.mean(axis=1) * other[:, None, None]).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            delay = wait + paid / weights.mean(axis=1).sum(axis=0)
+        ordered = np.sort(np.where(usable, by_sample, 0.0), axis=0)
+        samples = ordered.shape[0]
+
+        def at(level: float) -> Floats:
+            return ordered[max(int(np.ceil(level * samples)) - 1, 0)]
+
+        def shown(values: Floats) -> Floats:
+            return np.where(usable, values, np.nan)
+
+        return {
+            "chance_late": shown(mean),
+            "chance_late_p10": shown(at(0.1)),
+            "chance_late_p90": shown(at(0.9)),
+            "chance_any_late": shown((1 - np.exp(-late_calls)).mean(axis=0)),
+            "expected_delay_minutes": np.where(usable & np.isfinite(delay), delay, np.nan),
+        }
+
+
+def find_coverage(
+    forecast: pl.DataFrame,
+    required_staff: pl.DataFrame,
+    duties: pl.DataFrame,
+    areas: pl.DataFrame,
+    pools: pl.DataFrame,
+    *,
+    work: OfferedWork,
+    load: Floats,
+    method: str,
+    force_id: str,
+    time_zone: str,
+    crew_size_by_hour: Sequence[int],
+    ends_at: datetime,
+) -> pl.DataFrame:
+    """Compare what is required with what is on duty, place by place and hour by hour, as the table `coverage`.
+
+    A negative `units_gap` means too few. Hours with nobody required are kept, because spare capacity is a finding
+    too. `load` (samples × pools × hours) is the load that `method` sees; chances are averages over its samples, and
+    the _p10 and _p90 columns their 10 % and 90 % points. Where no duties are on hand, requirement stands alone.
+    """
+    pool_hours, hours = work.pool_hours, work.hours
+    parts = periods.local_parts(hours, time_zone)
+    crew = np.array(crew_size_by_hour)[parts["hour"].to_numpy()]
+    officers = count_on_duty(duties, pool_hours, hours, ends_at)
+    units = np.floor(officers / crew)
+    lateness = _Lateness(work, load, units)
+    required = required_staff.filter(pl.col("method") == method, pl.col("grade_code") == "all")
+    answering = _pool_rows(required, pool_hours, hours, units, officers, lateness.of_pools())
+    rows = [
+        _with_demand(answering, forecast, "pool"),
+        _with_demand(_force_rows(answering, hours, lateness.of_force(), force_id), forecast, "force"),
+        _with_demand(_area_rows(areas, work, hours, lateness), forecast, "area"),
+    ]
+    for role in sorted(set(required["role_code"]) - {pool_hours.role_code}):
+        rows.append(_other_role_rows(required, duties, pools, role, hours, ends_at))
+    return tables.publish(pl.concat(rows, how="diagonal"), "coverage")
+
+
+def _column(values: Floats) -> pl.Series:
+    return pl.Series(values).fill_nan(None)
+
+
+def _pool_rows(
+    required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, units: Floats, officers: Floats, late: dict[str, Floats]
+) -> pl.DataFrame:
+    pool, hour = np.nonzero(pool_hours.runs)
+    pool_ids = pl.Series(pool_hours.pool_ids, dtype=pl.String)[pool]
+    on_duty = pl.DataFrame(
+        {
+            "level": pl.repeat("pool", len(pool), eager=True),
+            "place_id": pool_ids,
+            "pool_id": pool_ids,
+            "role_code": pl.repeat(pool_hours.role_code, len(pool), eager=True),
+            "hour_starting": hours[hour],
+            "units_on_duty": _column(units[pool, hour]),
+            "officers_on_duty": _column(officers[pool, hour]),
+            **{name: _column(values[pool, hour]) for name, values in late.items()},
+        }
+    )
+    return _find_gaps(on_duty.join(_asked(required), on=["pool_id", "role_code", "hour_starting"], how="left"))
+
+
+def _asked(required: pl.DataFrame) -> pl.DataFrame:
+    return required.select(
+        "pool_id", "role_code", "hour_starting", "units_required", "units_required_p10", "units_required_p90",
+        "officers_required", "officers_required_gross", "binds", "binding_grade",
+    )  # fmt: skip
+
+
+def _find_gaps(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(
+        units_gap=pl.col("units_on_duty") - pl.col("units_required"),
+        units_gap_p10=pl.col("units_on_duty") - pl.col("units_required_p90"),
+        units_gap_p90=pl.col("units_on_duty") - pl.col("units_required_p10"),
+        officers_gap=pl.col("officers_on_duty") - pl.col("officers_required"),
+    ).drop("units_required_p10", "units_required_p90")
+
+
+def _force_rows(pool_rows: pl.DataFrame, hours: pl.Series, late: dict[str, Floats], force_id: str) -> pl.DataFrame:
+    """Add pools up to the force. Each area has one pool in an hour, so this counts nobody twice."""
+    summed = ["units_required", "units_on_duty", "units_gap", "officers_required", "officers_required_gross",
+              "officers_on_duty", "officers_gap"]  # fmt: skip
+    totals = pool_rows.group_by("role_code", "hour_starting").agg(
+        # A sum in which one pool is unknown is unknown.
+        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed
+    )
+    chances = pl.DataFrame({"hour_starting": hours, **{name: _column(values[0]) for name, values in late.items()}})
+    return totals.join(chances, on="hour_starting").with_columns(level=pl.lit("force"), place_id=pl.lit(force_id))
+
+
+def _area_rows(areas: pl.DataFrame, work: OfferedWork, hours: pl.Series, lateness: _Lateness) -> pl.DataFrame:
+    kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
+    pool_hours = work.pool_hours
+    names = [*pool_hours.pool_ids, None]
+    parts = []
+    for area, area_id in enumerate(pool_hours.area_ids):
+        figures = lateness.of_area(area, kinds.get(area_id, "all"))
+        pool = pool_hours.patterns[pool_hours.pattern_of_hour, area]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "place_id": pl.repeat(area_id, len(hours), eager=True),
+                    "hour_starting": hours,
+                    "pool_id": pl.Series([names[index] for index in pool], dtype=pl.String),
+                    **{name: _column(values[0]) for name, values in figures.items()},
+                }
+            )
+        )
+    return pl.concat(parts).with_columns(level=pl.lit("area"), role_code=pl.lit(pool_hours.role_code))
+
+
+def _with_demand(rows: pl.DataFrame, forecast: pl.DataFrame, level: str) -> pl.DataFrame:
+    expected = forecast.filter(
+        pl.col("level") == level,
+        pl.col("span") == "hour",
+        pl.col("class_code") == "all",
+        pl.col("grade_code") == "all",
+    ).select(pl.col("area_id").alias("place_id"), "hour_starting", *_DEMAND)
+    return rows.join(expected, on=["place_id", "hour_starting"], how="left")
+
+
+def _other_role_rows(
+    required: pl.DataFrame, duties: pl.DataFrame, pools: pl.DataFrame, role: str, hours: pl.Series, ends_at: datetime
+) -> pl.DataFrame:
+    """Rows of a role that answers no incidents: its minimum against its officers on duty."""
+    asked = _asked(required.filter(pl.col("role_code") == role))
+    pool_ids = asked["pool_id"].unique().sort().to_list()
+    always = PoolHours(
+        pool_ids, role, pool_ids, np.arange(len(pool_ids))[None, :], np.zeros(len(hours), dtype=np.int64)
+    )
+    officers = count_on_duty(duties, always, hours, ends_at)
+    pool, hour = np.nonzero(np.ones_like(officers))
+    on_duty = pl.DataFrame(
+        {
+            "pool_id": pl.Series(pool_ids, dtype=pl.String)[pool],
+            "hour_starting": hours[hour],
+            "units_on_duty": _column(officers[pool, hour]),
+            "officers_on_duty": _column(officers[pool, hour]),
+        }
+    )
+    rows = asked.join(on_duty, on=["pool_id", "hour_starting"], how="left")
+    return _find_gaps(rows).with_columns(level=pl.lit("pool"), place_id=pl.col("pool_id"))

@@ -1,0 +1,312 @@
+"""Demand to forecast: what every area, district and the force may expect, hour by hour and day by day.
+
+A family: each method is a file that offers `fit(history, series) -> RateModel`. What follows from rates and shocks
+(joint paths, quantiles, sums that add up in every path) is the same for all of them and is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from bluelamp import extensions, periods, tables
+from bluelamp.errors import BadData
+from bluelamp.forecast import _quantiles
+from bluelamp.forecast._history import Calendar, Floats, Integers, Series, lay_out, make_calendar, name_series, whole_days_before
+from bluelamp.forecast._paths import draw_days, draw_multipliers
+from bluelamp.forecast._rates import RateModel
+from bluelamp.pools import PoolHours
+
+__all__ = ["Forecast", "RateModel", "make_forecast"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A forecast: the published table, and what staffing needs beside it."""
+
+    table: pl.DataFrame  # `forecast`
+    model: RateModel
+    calendar: Calendar  # the coming hours, from the first to the last with paths
+    multipliers: Floats  # paths × days × districts: what days share
+    seed: int
+
+    @property
+    def path_hours(self) -> pl.Series:
+        """Starts of the hours that have paths."""
+        return self.calendar.hours
+
+    def rates(self) -> Floats:
+        """Expected incidents, areas × cells × hours with paths."""
+        return self.model.rates(self.calendar, 0, len(self.calendar.hours))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Series added up to rows of the table: where each series goes, and what the rows are called."""
+
+    level: str
+    place_ids: list[str]
+    split: list[tuple[str, str]]  # (class_code, grade_code), 'all' where added up
+    place_of_area: Integers  # areas, or areas × hours where places change with the hour (pools)
+    split_of_cell: Integers
+
+    @property
+    def size(self) -> int:
+        return len(self.place_ids) * len(self.split)
+
+    def places(self, area: Integers, hour: Integers) -> Integers:
+        """Place of each area in each hour; -1 where it has none."""
+        return self.place_of_area[area] if self.place_of_area.ndim == 1 else self.place_of_area[area, hour]
+
+
+def make_forecast(
+    demand: pl.DataFrame,
+    areas: pl.DataFrame,
+    events: pl.DataFrame,
+    outages: pl.DataFrame,
+    service_times: pl.DataFrame,
+    *,
+    force_id: str,
+    time_zone: str,
+    forecast_from: datetime,
+    method: str = "slot_mean",
+    weeks: int = 52,
+    paths: int = 500,
+    path_days: int = 56,
+    days: int = 365,
+    seed: int = 1,
+    country: str | None = None,
+    subdivision: str | None = None,
+    crew_size_by_hour: tuple[int, ...] = (1,) * 24,
+    pool_hours: PoolHours | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Forecast:
+    """Forecast incidents and officer-hours from a local midnight on.
+
+    `demand` holds the origins that drive the forecast, and only rows before `forecast_from` are used. For the first
+    `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to `days`, hours of
+    districts and the force, and days of every place, have quantiles of a negative binomial with the same variances.
+    With `pool_hours`, laid out on the same hours, pools are a level of their own as far as the paths go.
+
+    Raises BadData where there is nothing to learn from.
+    """
+    past = demand.filter(pl.col("hour_starting") < forecast_from)
+    if past.is_empty():
+        raise BadData(
+            f"There is no demand before {forecast_from:%Y-%m-%d %H:%M} UTC to learn from. Import incidents, or forecast from a later day."
+        )
+    earliest: datetime = past["hour_starting"].min()  # type: ignore[assignment]
+    begins = max(whole_days_before(forecast_from, weeks, time_zone), earliest)
+    past = past.filter(pl.col("hour_starting") >= begins)
+    series = name_series(areas, past, force_id)
+
+    def calendar(first: datetime, last: datetime) -> Calendar:
+        return make_calendar(first, last, time_zone, series, areas, events, country, subdivision)
+
+    history = lay_out(past, series, calendar(begins, forecast_from), outages)
+    if not (~history.is_masked).any():
+        raise BadData("Every hour of the history lies in an outage, so there is nothing to learn from.")
+    model: RateModel = extensions.member("forecast", method).fit(history, series)
+    first_day = forecast_from.astimezone(periods.zone(time_zone)).date()
+
+    def midnight(day: int) -> datetime:
+        at = first_day + timedelta(days=day)
+        found: datetime = periods.local_days(time_zone, at, at)["starts_at"][0]
+        return found
+
+    path_days = min(path_days, days)
+    near = calendar(forecast_from, midnight(path_days))
+    hours_each = _officer_hours_each(service_times, series)
+    crew = np.array(crew_size_by_hour, dtype=np.float64)
+    multipliers = draw_multipliers(model, near, paths, seed, path_days)
+    groups = _groups(series, classes=True, areas=True)
+    if pool_hours is not None:
+        groups.append(_pool_group(series, pool_hours))
+    parts = _near_rows(model, near, multipliers, seed, hours_each, crew, groups, progress)
+    if days > path_days:
+        parts += _far_rows(model, calendar(midnight(path_days), midnight(days)), hours_each, crew)
+    table = tables.publish(pl.concat(parts).with_columns(method=pl.lit(method)), "forecast")
+    return Forecast(table, model, near, multipliers, seed)
+
+
+def _officer_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:
+    """Give unit-hours that one incident of each cell asks for."""
+    known = {
+        (row["class_code"], row["grade_code"]): row["share_deployed"] * row["units_per_deployment"] * row["minutes_per_unit"] / 60
+        for row in service_times.iter_rows(named=True)
+    }
+    return np.array([known.get(cell, known.get((cell[0], "all"), 0.0)) for cell in series.cells])
+
+
+def _groups(series: Series, *, classes: bool, areas: bool) -> list[_Group]:
+    grades = sorted({grade for _, grade in series.cells})
+    by_grade = [("all", "all"), *(("all", grade) for grade in grades)]
+    grade_of_cell = np.array([1 + grades.index(grade) for _, grade in series.cells])
+    class_codes = sorted({class_code for class_code, _ in series.cells})
+    by_class = [(class_code, "all") for class_code in class_codes]
+    class_of_cell = np.array([class_codes.index(class_code) for class_code, _ in series.cells])
+    every_area = np.arange(len(series.area_ids))
+    places = [
+        ("district", series.district_ids, series.district_of_area),
+        ("force", [series.force_id], np.zeros_like(every_area)),
+    ]
+    found = []
+    if areas:
+        found.append(_Group("area", series.area_ids, by_grade, every_area, grade_of_cell))
+    for level, place_ids, place_of_area in places:
+        found.append(_Group(level, place_ids, by_grade, place_of_area, grade_of_cell))
+        if classes:
+            found.append(_Group(level, place_ids, by_class, place_of_area, class_of_cell))
+    return found
+
+
+def _pool_group(series: Series, pool_hours: PoolHours) -> _Group:
+    by_grade = _groups(series, classes=False, areas=False)[0]
+    position = {area: index for index, area in enumerate(pool_hours.area_ids)}
+    order = [position.get(area, -1) for area in series.area_ids]
+    patterns = np.concatenate([pool_hours.patterns, np.full((len(pool_hours.patterns), 1), -1)], axis=1)[:, order]
+    return _Group(
+        "pool", pool_hours.pool_ids, by_grade.split, patterns[pool_hours.pattern_of_hour].T, by_grade.split_of_cell
+    )
+
+
+def _add_up(values: Floats, group: _Group, first: int = 0) -> Floats:
+    """Add areas × cells × hours up to places × splits × hours; a group by grade has 'all' as its first split.
+
+    `first` is the number of the first hour, for groups whose places change with the hour.
+    """
+    places, splits, hours = len(group.place_ids), len(group.split), values.shape[2]
+    by_split = np.zeros((values.shape[0], splits, hours))
+    np.add.at(by_split, (slice(None), group.split_of_cell), values)
+    if group.split[0] == ("all", "all"):
+        by_split[:, 0] = by_split[:, 1:].sum(axis=1)
+    # One place more than there are takes what has no place.
+    summed = np.zeros((places + 1, splits, hours))
+    if group.place_of_area.ndim == 1:
+        np.add.at(summed, group.place_of_area, by_split)
+    else:
+        for hour in range(hours):
+            np.add.at(summed[:, :, hour], group.place_of_area[:, first + hour], by_split[:, :, hour])
+    return summed[:-1]
+
+
+def _rows(
+    group: _Group, span: str, starts: pl.Series, mean: Floats, officer_hours: Floats, quantiles: Integers
+) -> pl.DataFrame:
+    """Lay out places × splits × times as rows."""
+    times = len(starts)
+    place = np.repeat(np.arange(len(group.place_ids)), len(group.split) * times)
+    split = np.tile(np.repeat(np.arange(len(group.split)), times), len(group.place_ids))
+    quantiles = quantiles.reshape(-1, len(_quantiles.LEVELS))
+    names = ["p025", "p10", "p25", "p50", "p75", "p90", "p975"]
+    return pl.DataFrame(
+        {
+            "level": pl.repeat(group.level, group.size * times, eager=True),
+            "area_id": pl.Series(group.place_ids, dtype=pl.String)[place],
+            "span": pl.repeat(span, group.size * times, eager=True),
+            "hour_starting": starts[np.tile(np.arange(times), group.size)],
+            "class_code": pl.Series([each[0] for each in group.split], dtype=pl.String)[split],
+            "grade_code": pl.Series([each[1] for each in group.split], dtype=pl.String)[split],
+            "incidents_mean": mean.ravel(),
+            **{f"incidents_{name}": quantiles[:, column] for column, name in enumerate(names)},
+            "officer_hours_mean": officer_hours.ravel(),
+        }
+    )
+
+
+def _near_rows(
+    model: RateModel,
+    calendar: Calendar,
+    multipliers: Floats,
+    seed: int,
+    hours_each: Floats,
+    crew: Floats,
+    groups: list[_Group],
+    progress: Callable[[float], None],
+) -> list[pl.DataFrame]:
+    """Rows of the days with paths: a block of hours and a day sum for each day."""
+    series = model.series
+    paths, days, _ = multipliers.shape
+    cells = series.shape[1]
+    parts = []
+    for drawn in draw_days(model, calendar, multipliers, seed):
+        rates = model.rates(calendar, drawn.first, drawn.last)
+        work = rates * hours_each[:, None] * crew[calendar.slot[drawn.first : drawn.last] % 24]
+        hours = drawn.last - drawn.first
+        area, cell = np.divmod(drawn.series, cells)
+        starts = calendar.hours[drawn.first : drawn.last]
+        for group in groups:
+            mean, load = _add_up(rates, group, drawn.first), _add_up(work, group, drawn.first)
+            place = group.places(area, drawn.hour)
+            placed = place >= 0
+            base, split = place[placed] * len(group.split), group.split_of_cell[cell[placed]]
+            index, path, hour = base + split, drawn.path[placed], drawn.hour[placed] - drawn.first
+            if group.split[0] == ("all", "all"):
+                # Every event is counted twice: in its grade and in 'all', the first split of its place.
+                index = np.concatenate([index, base])
+                path, hour = np.tile(path, 2), np.tile(hour, 2)
+            hourly = _quantiles.of_paths(index * hours + hour, path, group.size * hours, paths)
+            parts.append(_rows(group, "hour", starts, mean, load, hourly))
+            if group.level == "pool":
+                continue
+            daily = _quantiles.of_paths(index, path, group.size, paths)
+            parts.append(
+                _rows(group, "day", starts[:1], mean.sum(axis=2, keepdims=True), load.sum(axis=2, keepdims=True), daily)
+            )
+        progress((drawn.day + 1) / days)
+    return parts
+
+
+def _far_rows(model: RateModel, calendar: Calendar, hours_each: Floats, crew: Floats) -> list[pl.DataFrame]:
+    """Rows beyond the paths: hours of districts and the force by grade, days of every place."""
+    series = model.series
+    hourly_groups = _groups(series, classes=False, areas=False)
+    daily_groups = _groups(series, classes=True, areas=True)
+    total_days = len(calendar.days)
+    bounds = np.searchsorted(calendar.day_of_hour, np.arange(total_days + 1))
+    hourly: list[list[Floats]] = [[] for _ in hourly_groups]
+    hourly_work: list[list[Floats]] = [[] for _ in hourly_groups]
+    daily: list[list[Floats]] = [[] for _ in daily_groups]
+    daily_work: list[list[Floats]] = [[] for _ in daily_groups]
+    for day in range(total_days):
+        first, last = int(bounds[day]), int(bounds[day + 1])
+        rates = model.rates(calendar, first, last)
+        work = rates * hours_each[:, None] * crew[calendar.slot[first:last] % 24]
+        for number, group in enumerate(hourly_groups):
+            hourly[number].append(_add_up(rates, group))
+            hourly_work[number].append(_add_up(work, group))
+        day_rates, day_work = rates.sum(axis=2, keepdims=True), work.sum(axis=2, keepdims=True)
+        for number, group in enumerate(daily_groups):
+            daily[number].append(_add_up(day_rates, group))
+            daily_work[number].append(_add_up(day_work, group))
+    midnights = calendar.hours[bounds[:-1]]
+    parts = []
+    for groups, span, starts, means, works in (
+        (hourly_groups, "hour", calendar.hours, hourly, hourly_work),
+        (daily_groups, "day", midnights, daily, daily_work),
+    ):
+        for group, mean_parts, work_parts in zip(groups, means, works, strict=True):
+            mean = np.concatenate(mean_parts, axis=2)
+            variance = np.broadcast_to(_relative_variance(model, group)[:, None, None], mean.shape)
+            found = _quantiles.of_negative_binomial(mean.ravel(), variance.ravel())
+            parts.append(_rows(group, span, starts, mean, np.concatenate(work_parts, axis=2), found))
+    return parts
+
+
+def _relative_variance(model: RateModel, group: _Group) -> Floats:
+    """Give each place's relative variance of a day's rate: districts' own shocks count by the square of their share."""
+    shocks = model.shocks
+    weight = model.slot_rates.sum(axis=(1, 2))
+    districts = len(model.series.district_ids)
+    found = np.zeros(len(group.place_ids))
+    for place in range(len(group.place_ids)):
+        inside = group.place_of_area == place
+        by_district = np.bincount(model.series.district_of_area[inside], weights=weight[inside], minlength=districts)
+        share = by_district / by_district.sum() if by_district.sum() > 0 else np.zeros(districts)
+        own = shocks.district_day * float((share**2).sum())
+        found[place] = (1 + shocks.level) * (1 + shocks.force_day) * (1 + own) - 1
+    return found

@@ -1,0 +1,205 @@
+"""What a forecaster is given: the calendar of hours, and the counts of every series in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import holidays
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from bluelamp import periods
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+UNKNOWN_AREA = "unknown"
+# Evenings before a holiday that public lists leave out, though every control room knows them.
+EVES = {(12, 24): "Christmas Eve", (12, 31): "New Year's Eve"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The finest series: one area with one class and grade (a cell), and how they add up to districts and the force."""
+
+    area_ids: list[str]
+    district_ids: list[str]
+    cells: list[tuple[str, str]]
+    district_of_area: Integers  # one index into district_ids an area
+    force_id: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Areas and cells; a series' number is area × cells + cell."""
+        return len(self.area_ids), len(self.cells)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Hours in order, and what each is locally."""
+
+    hours: pl.Series  # starts, UTC
+    ends_at: datetime  # end of the last
+    day_of_hour: Integers  # 0 … days-1
+    slot: Integers  # 0–167, Monday 00:00 local is 0
+    block: Integers  # 0–3, the six-hour part of the local day
+    days: list[date]
+    label: list[str]  # one an hour: the name of a special day, or ''
+    event_kinds: list[str]
+    event_of: NDArray[np.int8]  # areas × hours: 0 where there is no event, else 1 + index into event_kinds
+
+    @property
+    def lengths(self) -> Floats:
+        """Length of each hour in hours: 1, but for clock changes of half an hour."""
+        starts = self.hours.dt.epoch("s").to_numpy().astype(np.float64)
+        ends = np.append(starts[1:], self.ends_at.timestamp())
+        lengths: Floats = (ends - starts) / 3600
+        return lengths
+
+
+@dataclass(frozen=True)
+class History:
+    """Counts of every series over a calendar, as events: `counts[i]` incidents of `series[i]` in `hour[i]`."""
+
+    calendar: Calendar
+    is_masked: NDArray[np.bool_]  # one an hour: inside an outage
+    series: Integers
+    hour: Integers
+    counts: Integers
+
+
+def name_series(areas: pl.DataFrame, demand: pl.DataFrame, force_id: str) -> Series:
+    """List the series: every area of the force (and 'unknown' where demand has it) × every class and grade seen."""
+    lowest = areas.filter(pl.col("level") == "area").unique("area_id", keep="last").sort("area_id")
+    districts = sorted(set(lowest["parent_id"].drop_nulls()) or {force_id})
+    parent = dict(zip(lowest["area_id"], lowest["parent_id"], strict=True))
+    area_ids = lowest["area_id"].to_list()
+    if not demand.filter(pl.col("area_id") == UNKNOWN_AREA).is_empty() or not area_ids:
+        area_ids.append(UNKNOWN_AREA)
+        districts.append(UNKNOWN_AREA)
+        parent[UNKNOWN_AREA] = UNKNOWN_AREA
+    index = {district: position for position, district in enumerate(districts)}
+    cells = demand.select("class_code", "grade_code").unique().sort("class_code", "grade_code").rows()
+    return Series(
+        area_ids=area_ids,
+        district_ids=districts,
+        cells=[(class_code, grade_code) for class_code, grade_code in cells],
+        district_of_area=np.array([index[parent[area] or districts[0]] for area in area_ids], dtype=np.int64),
+        force_id=force_id,
+    )
+
+
+def make_calendar(
+    first: datetime,
+    last: datetime,
+    time_zone: str,
+    series: Series,
+    areas: pl.DataFrame,
+    events: pl.DataFrame,
+    country: str | None,
+    subdivision: str | None,
+) -> Calendar:
+    """Lay out the local hours in [first, last) with their special days and the events that touch each area."""
+    hours = periods.hours_between(time_zone, first, last)
+    parts = periods.local_parts(hours, time_zone)
+    days = parts["day"].unique(maintain_order=True)
+    day_index = {day: position for position, day in enumerate(days)}
+    force_wide, local = _split_events(events, series, areas)
+    label_of_day = _special_days(days.to_list(), country, subdivision)
+    label = [label_of_day.get(day, "") for day in parts["day"]]
+    starts = hours.dt.epoch("s").to_numpy()
+    for kind, begins, ends in force_wide:
+        for position in np.flatnonzero((starts >= begins.timestamp()) & (starts < ends.timestamp())):
+            label[position] = label[position] or kind
+    kinds = sorted({kind for kind, *_ in local})
+    event_of = np.zeros((len(series.area_ids), len(hours)), dtype=np.int8)
+    for kind, begins, ends, touched in local:
+        during = (starts >= begins.timestamp()) & (starts < ends.timestamp())
+        event_of[np.ix_(touched, during)] = 1 + kinds.index(kind)
+    return Calendar(
+        hours=hours,
+        ends_at=last,
+        day_of_hour=np.array([day_index[day] for day in parts["day"]], dtype=np.int64),
+        slot=parts["slot"].to_numpy().astype(np.int64),
+        block=(parts["hour"] // 6).to_numpy().astype(np.int64),
+        days=days.to_list(),
+        label=label,
+        event_kinds=kinds,
+        event_of=event_of,
+    )
+
+
+def _special_days(days: Sequence[date], country: str | None, subdivision: str | None) -> dict[date, str]:
+    if not days:
+        return {}
+    years = range(days[0].year, days[-1].year + 1)
+    named = {date(year, *month_day): name for year in years for month_day, name in EVES.items()}
+    if country:
+        named |= {
+            day: name.removesuffix(" (substitute day)")
+            for day, name in holidays.country_holidays(
+                country, subdiv=subdivision, years=years, language="en_US"
+            ).items()
+        }
+    return named
+
+
+def _split_events(
+    events: pl.DataFrame, series: Series, areas: pl.DataFrame
+) -> tuple[list[tuple[str, datetime, datetime]], list[tuple[str, datetime, datetime, list[int]]]]:
+    """Part events into those of the whole force and those of some areas (with the areas' positions)."""
+    force_wide, local = [], []
+    position = {area: index for index, area in enumerate(series.area_ids)}
+    for event in events.sort("starts_at", "event_id").iter_rows(named=True):
+        where = event["area_id"]
+        if where is None or where == series.force_id:
+            force_wide.append((event["kind"], event["starts_at"], event["ends_at"]))
+            continue
+        members = areas.filter((pl.col("area_id") == where) | (pl.col("parent_id") == where))["area_id"]
+        touched = sorted({position[area] for area in members if area in position})
+        if touched:
+            local.append((event["kind"], event["starts_at"], event["ends_at"], touched))
+    return force_wide, local
+
+
+def lay_out(demand: pl.DataFrame, series: Series, calendar: Calendar, outages: pl.DataFrame) -> History:
+    """Place the counts of `demand` on a calendar; hours inside an outage are masked, not zero."""
+    starts = calendar.hours.dt.epoch("s").to_numpy()
+    masked = np.zeros(len(starts), dtype=np.bool_)
+    for begins, ends in outages.select("starts_at", "ends_at").iter_rows():
+        masked |= (starts >= begins.timestamp()) & (starts < ends.timestamp())
+    cells = pl.DataFrame(
+        {
+            "class_code": [cell[0] for cell in series.cells],
+            "grade_code": [cell[1] for cell in series.cells],
+            "cell": range(len(series.cells)),
+        },
+        schema={"class_code": pl.String, "grade_code": pl.String, "cell": pl.Int64},
+    )
+    areas = pl.DataFrame({"area_id": series.area_ids, "area": range(len(series.area_ids))})
+    hours = pl.DataFrame({"hour_starting": calendar.hours, "hour": pl.int_range(len(starts), eager=True)})
+    placed = (
+        demand.join(hours, on="hour_starting")
+        .join(areas, on="area_id")
+        .join(cells, on=["class_code", "grade_code"])
+        .group_by("area", "cell", "hour")
+        .agg(pl.col("incidents").sum())
+        .sort("hour", "area", "cell")
+    )
+    kept = placed.filter(~pl.Series(masked)[placed["hour"]]) if placed.height else placed
+    return History(
+        calendar=calendar,
+        is_masked=masked,
+        series=(kept["area"] * len(series.cells) + kept["cell"]).to_numpy().astype(np.int64),
+        hour=kept["hour"].to_numpy().astype(np.int64),
+        counts=kept["incidents"].to_numpy().astype(np.int64),
+    )
+
+
+def whole_days_before(at: datetime, weeks: int, time_zone: str) -> datetime:
+    """Give the local midnight that many weeks before a local midnight."""
+    local = at.astimezone(periods.zone(time_zone)).date() - timedelta(weeks=weeks)
+    begins: datetime = periods.local_days(time_zone, local, local)["starts_at"][0]
+    return begins

@@ -1,0 +1,65 @@
+"""What every method of the family gives back: hourly rates by series, and the shocks that days share."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluelamp.forecast._history import Calendar, Floats, Series
+
+
+@dataclass(frozen=True)
+class Shocks:
+    """Variances of three gamma factors with mean 1: of the whole force's day, of a district's day, of the level."""
+
+    force_day: float
+    district_day: float
+    level: float
+
+
+@dataclass(frozen=True)
+class RateModel:
+    """Expected incidents an hour for every series, by hour of the week and special day, with shared shocks."""
+
+    series: Series
+    slot_rates: Floats  # areas × cells × 168, incidents an hour
+    special: dict[str, Floats]  # label -> a factor for each six-hour block of the day
+    event_factor: dict[str, float]  # kind of event -> a factor for the areas that it touches
+    shocks: Shocks
+    notes: tuple[str, ...] = field(default=())
+
+    def rates(self, calendar: Calendar, first: int, last: int) -> Floats:
+        """Give expected incidents, areas × cells × hours, for the calendar's hours first … last-1."""
+        slots = calendar.slot[first:last]
+        factor = calendar.lengths[first:last].copy()
+        for position in range(first, last):
+            label = calendar.label[position]
+            if label:
+                blocks = self.special.get(label)
+                if blocks is None:
+                    blocks = self.special.get("any", np.ones(4))
+                factor[position - first] *= blocks[calendar.block[position]]
+        rates: Floats = self.slot_rates[:, :, slots] * factor
+        for number, kind in enumerate(calendar.event_kinds, start=1):
+            touched = calendar.event_of[:, first:last] == number
+            if touched.any():
+                rates *= np.where(touched, self.event_factor.get(kind, 1.0), 1.0)[:, None, :]
+        return rates
+
+    def to_bytes(self) -> bytes:
+        """Write the parameters, so that paths can be drawn again from them and the seed."""
+        out = io.BytesIO()
+        named: dict[str, NDArray[np.float64]] = {f"special:{name}": each for name, each in sorted(self.special.items())}
+        np.savez_compressed(
+            out,
+            slot_rates=self.slot_rates.astype(np.float32),
+            area_ids=np.array(self.series.area_ids),
+            cells=np.array([f"{class_code}|{grade_code}" for class_code, grade_code in self.series.cells]),
+            shocks=np.array([self.shocks.force_day, self.shocks.district_day, self.shocks.level]),
+            events=np.array([f"{kind}={value!r}" for kind, value in sorted(self.event_factor.items())], dtype=np.str_),
+            **named,  # type: ignore[arg-type]
+        )
+        return out.getvalue()

@@ -1,0 +1,185 @@
+"""The work offered to each pool, hour by hour, and the targets that it must meet: what every staffing method is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from bluelamp import periods, queueing
+from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_pools, valid_on
+
+# The rate paths that the distribution of demand is integrated over. Sixty-four give a service level to well under a
+# percentage point, because a day's multiplier is one smooth number.
+SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Target:
+    """One response target as a queue sees it: the minutes left for waiting once handling and travel are paid."""
+
+    grade_code: str
+    area_kind: str
+    waiting_minutes: float
+    target_share: float
+    other_minutes: float  # handling and travel, as far as the clock runs during them
+
+
+@dataclass(frozen=True)
+class OfferedWork:
+    """Work by pool and hour. Samples share their first axis, and are draws of the rate, not of the count."""
+
+    pool_hours: PoolHours
+    hours: pl.Series
+    grades: list[str]
+    targets: list[Target]
+    arrivals: Floats  # samples × grades × pools × hours: incidents an hour that get a unit
+    target_share_of_arrivals: Floats  # targets × pools × hours: share of the grade's arrivals in areas of that kind
+    load: Floats  # samples × pools × hours: units busy on average with what arrives in that hour (SIPP)
+    carried: Floats  # samples × pools × hours: the most units busy in the hour, work of earlier hours included (MOL)
+    service_minutes: Floats  # pools × hours
+    mean_load: Floats  # pools × hours, at the mean of demand
+    mean_load_by_grade: Floats  # grades × pools × hours
+    area_arrivals: Floats  # grades × areas × hours, at the mean of demand
+    factor_of_district: Floats  # samples × districts × hours: what a sample's day multiplies
+    district_of_area: Integers
+
+
+def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
+    """Turn standards that hold on a day into targets for each grade and kind of area that occur.
+
+    A grade's own row wins over grade 'all', and the kind's own row over kind 'all'. Time that handling and travel use
+    up is taken off where the clock runs during them.
+    """
+    rows = [row for row in standards.to_dicts() if valid_on(row, day)]
+    targets = []
+    for grade in grades:
+        for kind in kinds:
+            for wanted in ((grade, kind), (grade, "all"), ("all", kind), ("all", "all")):
+                found = [row for row in rows if (row["grade_code"], row["area_kind"]) == wanted]
+                if found:
+                    row = found[-1]
+                    handling = (row["handling_minutes"] or 0.0) if row["clock_starts"] != "dispatched" else 0.0
+                    travel = (row["travel_minutes"] or 0.0) if row["clock_stops"] == "arrived" else 0.0
+                    waiting = max(row["target_minutes"] - handling - travel, 0.0)
+                    targets.append(Target(grade, kind, waiting, row["target_share"], handling + travel))
+                    break
+    return targets
+
+
+def offer_work(
+    rates: Floats,
+    multipliers: Floats,
+    day_of_hour: Integers,
+    cells: Sequence[tuple[str, str]],
+    district_of_area: Integers,
+    kinds_of_area: Sequence[str],
+    service_times: pl.DataFrame,
+    standards: pl.DataFrame,
+    pool_hours: PoolHours,
+    hours: pl.Series,
+    time_zone: str,
+) -> OfferedWork:
+    """Bring expected incidents (areas × cells × hours) to pools: arrivals, offered load, carried load.
+
+    `multipliers` (paths × days × districts) are what days share; the first 64 are used. `cells` are the (class, grade)
+    of the rates' second axis.
+    """
+    grades = sorted({grade for _, grade in cells})
+    blocks = find_blocks(pool_hours, district_of_area)
+    share, units, minutes = _service_of(cells, service_times)
+    samples = multipliers[:SAMPLES]
+    by_hour = samples[:, day_of_hour, :]  # samples × hours × districts
+    factor = np.moveaxis(by_hour, 2, 1)[:, blocks.district_of_block, :]  # samples × blocks × hours
+    count = len(blocks.district_of_block)
+    grade_of_cell = np.array([grades.index(grade) for _, grade in cells])
+
+    deployed = np.zeros((len(grades), count, rates.shape[2]))
+    load = np.zeros_like(deployed)
+    jobs = np.zeros_like(deployed)
+    for number in range(len(cells)):
+        grade = grade_of_cell[number]
+        by_block = np.zeros((count, rates.shape[2]))
+        np.add.at(by_block, blocks.block_of_area, rates[:, number, :])
+        deployed[grade] += by_block * share[number]
+        jobs[grade] += by_block * (share[number] * units[number])
+        load[grade] += by_block * (share[number] * units[number] * minutes[number] / 60)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        service = np.where(jobs > 0, load / jobs * 60, 60.0)  # grades × blocks × hours
+    carried = np.zeros((len(samples), count, rates.shape[2]))
+    for grade in range(len(grades)):
+        if jobs[grade].any():
+            carried += queueing.carried_load(jobs[grade] * factor, service[grade]).max_of_hour
+    arrivals = np.stack([to_pools(deployed[grade] * factor, blocks, pool_hours) for grade in range(len(grades))], axis=1)
+    pool_jobs = to_pools(jobs.sum(axis=0), blocks, pool_hours)
+    pool_load = to_pools(load.sum(axis=0), blocks, pool_hours)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pool_service = np.where(pool_jobs > 0, pool_load / pool_jobs * 60, 60.0)
+    first_day = hours[0].astimezone(periods.zone(time_zone)).date()
+    targets = read_targets(standards, grades, sorted(set(kinds_of_area)), first_day)
+    return OfferedWork(
+        pool_hours=pool_hours,
+        hours=hours,
+        grades=grades,
+        targets=targets,
+        arrivals=arrivals,
+        target_share_of_arrivals=_shares_of_kinds(
+            targets, grades, rates, share, grade_of_cell, kinds_of_area, blocks, pool_hours
+        ),
+        load=to_pools(load.sum(axis=0) * factor, blocks, pool_hours),
+        carried=to_pools(carried, blocks, pool_hours),
+        service_minutes=pool_service,
+        mean_load=pool_load,
+        mean_load_by_grade=to_pools(load, blocks, pool_hours),
+        area_arrivals=np.stack(
+            [
+                (rates[:, grade_of_cell == grade] * share[grade_of_cell == grade][None, :, None]).sum(axis=1)
+                for grade in range(len(grades))
+            ]
+        ),
+        factor_of_district=np.moveaxis(by_hour, 2, 1),
+        district_of_area=district_of_area,
+    )
+
+
+def _service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Give each cell's share deployed, units and minutes; a cell without a row gets no unit."""
+    known = {(row["class_code"], row["grade_code"]): row for row in service_times.iter_rows(named=True)}
+    rows = [known.get(cell) or known.get((cell[0], "all")) for cell in cells]
+    share = np.array([row["share_deployed"] if row else 0.0 for row in rows])
+    units = np.array([row["units_per_deployment"] if row else 1.0 for row in rows])
+    minutes = np.array([row["minutes_per_unit"] if row else 60.0 for row in rows])
+    return share, units, minutes
+
+
+def _shares_of_kinds(
+    targets: Sequence[Target],
+    grades: Sequence[str],
+    rates: Floats,
+    share: Floats,
+    grade_of_cell: Integers,
+    kinds_of_area: Sequence[str],
+    blocks: Blocks,
+    pool_hours: PoolHours,
+) -> Floats:
+    """Give, for each target, the share of its grade's arrivals in a pool that come from its kind of area."""
+    kinds = np.array(kinds_of_area)
+    found = []
+    by_grade: dict[str, Floats] = {}
+    for grade_number, grade in enumerate(grades):
+        mine = grade_of_cell == grade_number
+        by_grade[grade] = (rates[:, mine, :] * share[mine][None, :, None]).sum(axis=1)  # areas × hours
+    for target in targets:
+        every = by_grade[target.grade_code]
+        count = len(blocks.district_of_block)
+        total, inside = np.zeros((count, every.shape[1])), np.zeros((count, every.shape[1]))
+        np.add.at(total, blocks.block_of_area, every)
+        np.add.at(inside, blocks.block_of_area, every * (kinds == target.area_kind)[:, None])
+        pool_total, pool_inside = to_pools(total, blocks, pool_hours), to_pools(inside, blocks, pool_hours)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(np.where(pool_total > 0, pool_inside / pool_total, 0.0))
+    return np.array(found).reshape(len(targets), len(pool_hours.pool_ids), rates.shape[2])
+

@@ -1,0 +1,297 @@
+"""The whole flow on one page: incidents → demand → forecast → required staff → coverage.
+
+`plan` reads a force's tables, calls the stages in order and files what they give as one run, with everything that it
+was made from: settings, seed, batches and versions. `compute` is the same without a store: tables in, tables out.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bluelamp import coverage, extensions, forecast, geography, incidents, offered_work, periods, pools, staffing, tables
+from bluelamp import settings as settings_
+from bluelamp.errors import NoInput, count_of
+from bluelamp.settings import Settings
+from bluelamp.store import Store
+
+INPUTS = ("areas", "pools", "incidents", "people", "duties", "standards", "minimums", "events", "service_times")
+# What the map needs to draw a run again, beside the results: areas and pools as the run used them.
+RESULTS = (
+    "areas", "pools", "standards", "service_times", "outages", "demand", "forecast", "required_staff", "coverage",
+)  # fmt: skip
+
+# A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
+ASSUMED_STANDARD = {
+    "grade_code": "all",
+    "grade_name": "Every incident",
+    "area_kind": "all",
+    "target_minutes": 15.0,
+    "target_share": 0.9,
+    "clock_starts": "received",
+    "clock_stops": "arrived",
+    "handling_minutes": 2.0,
+    "travel_minutes": 7.0,
+    "source": "assumption, because the force has given no standards",
+}
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `compute` gives: the results by name, what a reader should know, and what paths can be drawn again from."""
+
+    results: dict[str, pl.DataFrame]
+    notes: list[str]
+    parameters: bytes
+    data_until: datetime
+    forecast_from: datetime
+    seconds: dict[str, float]
+
+
+def plan(
+    folder: Path | str,
+    *,
+    forecast_from: datetime | None = None,
+    progress: Progress = lambda stage, share: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> str:
+    """Run the whole flow for the force in a folder and file the results as a new run; returns its run_id.
+
+    `forecast_from` is the first hour to forecast (a local midnight; by default the first one after the data ends).
+    Raises NoInput where there is nothing to plan from, BadSettings where force.toml is wrong.
+    """
+    settings = settings_.read(folder)
+    store = Store(folder)
+    progress("reading", 0.0)
+    inputs = {name: store.read(name) for name in INPUTS}
+    batches = store.batches()
+    if inputs["incidents"].is_empty():
+        raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
+    planned = compute(inputs, settings, forecast_from=forecast_from, progress=progress)
+    run = {
+        "made_at": now(),
+        "data_until": planned.data_until,
+        "forecast_from": planned.forecast_from,
+        "method": settings.forecast.method,
+        "staffing_method": settings.staffing.method,
+        "seed": settings.forecast.seed,
+        "settings": _as_json(settings.model_dump(mode="json")),
+        "batches": _as_json(batches["batch_id"].to_list()),
+        "versions": _as_json(_versions()),
+        "results_sha256": _as_json(
+            {name: tables.fingerprint(frame, name) for name, frame in planned.results.items()}
+        ),
+        "notes": _as_json(planned.notes),
+        "seconds": _as_json({stage: round(seconds, 3) for stage, seconds in planned.seconds.items()}),
+    }
+    progress("filing", 0.0)
+    run_id = store.write_run(run, planned.results, {"forecast_parameters.npz": planned.parameters})
+    progress("filing", 1.0)
+    return run_id
+
+
+def compute(
+    inputs: Mapping[str, pl.DataFrame],
+    settings: Settings,
+    *,
+    forecast_from: datetime | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> Planned:
+    """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written."""
+    given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
+    zone, force = settings.force.time_zone, settings.force.id
+    crew = crew_by_hour(settings)
+    notes: list[str] = []
+    clock = _Clock(progress)
+
+    clock.start("areas")
+    areas, calls = place_incidents(given["areas"], given["incidents"], settings, notes)
+    cover = given["pools"]
+    if cover.filter(pl.col("role_code") == settings.staffing.role).is_empty():
+        cover = geography.default_pools(areas, settings.staffing.role)
+        notes.append("No pools were given, so that each district is one pool at all hours.")
+    standards = given["standards"]
+    if standards.is_empty():
+        standards = tables.check(pl.DataFrame([ASSUMED_STANDARD]), "standards")
+        notes.append(
+            "No response targets were given: 90 % of all incidents within 15 minutes is assumed. Import 'standards'."
+        )
+
+    clock.start("demand")
+    last = calls["received_at"].max()
+    assert isinstance(last, datetime)
+    data_until = calls.select(
+        periods.hour_starting(pl.col("received_at").max(), zone, last - timedelta(days=1), last)
+    ).item()
+    starts = forecast_from or periods.next_local_midnight(data_until, zone)
+    outages = incidents.find_outages(
+        calls.filter(pl.col("origin").is_in(list(settings.demand.origins))),
+        zone,
+        settings.demand.outage_share,
+        settings.demand.declared_outages,
+    )
+    priors = given["service_times"] if given["service_times"].height else incidents.read_priors()
+    service_times = incidents.measure_service_times(calls, priors)
+    lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
+    driving = demand.filter(pl.col("origin").is_in(list(settings.demand.origins)))
+    notes += _notes_on_demand(demand, driving, outages)
+
+    clock.start("forecast")
+    horizon = periods.local_days(
+        zone, starts.astimezone(periods.zone(zone)).date(),
+        starts.astimezone(periods.zone(zone)).date() + timedelta(days=settings.forecast.path_days - 1),
+    )  # fmt: skip
+    ends_at: datetime = horizon["ends_at"][-1]
+    hours = periods.hours_between(zone, starts, ends_at)
+    area_ids = [*sorted(lowest), geography.UNKNOWN_AREA]
+    pool_hours = pools.lay_out_pools(cover, settings.staffing.role, area_ids, hours, zone)
+    predicted = forecast.make_forecast(
+        driving, areas, given["events"], outages, service_times,
+        force_id=force, time_zone=zone, forecast_from=starts, method=settings.forecast.method,
+        weeks=settings.forecast.weeks, paths=settings.forecast.paths, path_days=settings.forecast.path_days,
+        days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
+        subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
+        progress=lambda share: progress("forecast", share),
+    )  # fmt: skip
+    notes += predicted.model.notes
+
+    clock.start("staffing")
+    series = predicted.model.series
+    pool_hours = pools.lay_out_pools(cover, settings.staffing.role, series.area_ids, hours, zone)
+    kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
+    work = offered_work.offer_work(
+        predicted.rates(), predicted.multipliers, predicted.calendar.day_of_hour, series.cells, series.district_of_area,
+        [kinds.get(area, "all") for area in series.area_ids], service_times, standards, pool_hours, hours, zone,
+    )  # fmt: skip
+    required = staffing.require_staff(
+        work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
+        time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
+        utilisation=settings.staffing.utilisation,
+    )  # fmt: skip
+
+    clock.start("coverage")
+    covered = coverage.find_coverage(
+        predicted.table, required, given["duties"], areas, cover,
+        work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
+        force_id=force, time_zone=zone, crew_size_by_hour=crew, ends_at=ends_at,
+    )  # fmt: skip
+    if covered["units_on_duty"].is_null().all():
+        notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
+    clock.stop()
+    results = {
+        "areas": areas, "pools": cover, "standards": standards, "service_times": service_times, "outages": outages,
+        "demand": demand, "forecast": predicted.table, "required_staff": required, "coverage": covered,
+    }  # fmt: skip
+    published = {name: tables.publish(results[name], name) for name in RESULTS}
+    return Planned(published, notes, predicted.model.to_bytes(), data_until, starts, clock.seconds)
+
+
+def crew_by_hour(settings: Settings) -> tuple[int, ...]:
+    """Give the officers in a unit by local hour of the day: the first crewing row that holds, else crew_size."""
+    sizes = []
+    for hour in range(24):
+        rows = [row for row in settings.staffing.crewing if pools.holds_at(row.from_hour, row.to_hour, hour)]
+        sizes.append(rows[0].crew_size if rows else settings.staffing.crew_size)
+    return tuple(sizes)
+
+
+def place_incidents(
+    areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Settle which areas there are, and which each incident lies in.
+
+    The force's own boundaries come first; else, where asked for, areas derived from points that name their area; else
+    the force is one area. An incident with a point and no area gets the area that the point lies in.
+    """
+    if areas.is_empty() and settings.areas.from_points:
+        areas = geography.areas_from_points(calls)
+        notes.append("Boundaries are approximate: they were derived from labelled points, not drawn by the force.")
+    if areas.is_empty():
+        areas = geography.one_area(settings.force.id, settings.force.name)
+        only = areas.filter(pl.col("level") == "area")["area_id"].item()
+        notes.append("No areas were given, so that the whole force is one area.")
+        return areas, calls.with_columns(area_id=pl.lit(only))
+    placeless = calls["area_id"].is_null() & calls["longitude"].is_not_null() & calls["latitude"].is_not_null()
+    if placeless.any():
+        found = geography.assign_areas(calls, areas)
+        calls = calls.with_columns(area_id=pl.coalesce("area_id", found))
+    return areas, calls
+
+
+def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame) -> list[str]:
+    notes = []
+    total, kept = int(demand["incidents"].sum()), int(driving["incidents"].sum())
+    if kept < total:
+        notes.append(
+            f"{count_of(total - kept, 'incident')} of {total:,} ({(total - kept) / total:.1%}) are of origins that do "
+            "not drive the forecast (officer-initiated, directed, administrative) and are kept apart."
+        )
+    unknown = int(driving.filter(pl.col("area_id") == geography.UNKNOWN_AREA)["incidents"].sum())
+    if unknown:
+        notes.append(
+            f"{count_of(unknown, 'incident')} ({unknown / max(kept, 1):.1%}) have no known area; pools share them out "
+            "in proportion to their own."
+        )
+    measured = int(driving["measured"].sum())
+    if measured < kept:
+        notes.append(
+            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their own times "
+            "are not complete or nobody was sent."
+        )
+    masked = float((outages["ends_at"] - outages["starts_at"]).dt.total_hours().sum()) if outages.height else 0.0
+    if masked:
+        notes.append(f"{masked:,.0f} hours are masked as outages and count neither as demand nor as quiet.")
+    return notes
+
+
+class _Clock:
+    """Clock time by stage, kept apart from results because it differs from run to run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._stage = ""
+        self._began = 0.0
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._stage, self._began = stage, time.perf_counter()
+        self._progress(stage, 0.0)
+
+    def stop(self) -> None:
+        if self._stage:
+            self.seconds[self._stage] = time.perf_counter() - self._began
+            self._progress(self._stage, 1.0)
+            self._stage = ""
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _versions() -> dict[str, str]:
+    """Versions that figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("bluelamp", "numpy", "polars", "holidays", "shapely", "tzdata"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def staffing_methods() -> list[str]:
+    """Name the rungs of the staffing ladder."""
+    return list(extensions.members("staffing"))

@@ -1,0 +1,1 @@
+"""Tables to pages and documents: one file a report."""

@@ -1,0 +1,430 @@
+"""Tables are our language: one definition each in `schemas/`, and all that is made from it.
+
+A definition uses the Frictionless Table Schema vocabulary (fields, types, constraints, primaryKey) with a few words of
+ours: `row` (what a row is), `kind` (imported, result or record), `regime` (the law that the rows fall under), and for
+a field `unit`, `decimals` and `sensitive`. From it come the Polars types, the check, the reference page, the blank
+template and the JSON Schema of the web API, so that a meaning is written once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+
+from bluelamp.errors import BadData, UsageError, count_of, did_you_mean, one_of
+
+_POLARS = {
+    "string": pl.String(),
+    "geojson": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "datetime": pl.Datetime("us", "UTC"),
+    "date": pl.Date(),
+}
+_JSON: dict[str, dict[str, Any]] = {
+    "string": {"type": "string"},
+    "geojson": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+}
+_WORDS = {
+    "string": "text",
+    "geojson": "a GeoJSON geometry",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "datetime": "an instant such as 2026-11-23T18:00:00Z",
+    "date": "a date such as 2026-11-23",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a table."""
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+    decimals: int | None = None
+    example: str | None = None
+    sensitive: bool = False
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[str, ...] = ()
+    pattern: str | None = None
+
+    @property
+    def polars(self) -> pl.DataType:
+        """The Polars type of the column."""
+        return _POLARS[self.type]
+
+    @property
+    def expected(self) -> str:
+        """What a value should be, in words."""
+        if self.enum:
+            return one_of(self.enum)
+        words = _WORDS[self.type]
+        if self.minimum is not None and self.maximum is not None:
+            return f"{words} from {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{words} of {self.minimum:g} or more"
+        return words
+
+
+@dataclass(frozen=True)
+class Table:
+    """The definition of one table."""
+
+    name: str
+    title: str
+    row: str
+    kind: str
+    regime: str
+    schema_version: int
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    notes: str = ""
+    by_name: dict[str, Field] = field(default_factory=dict, compare=False)
+
+    @property
+    def polars_schema(self) -> dict[str, pl.DataType]:
+        """Column names and Polars types, in order."""
+        return {each.name: each.polars for each in self.fields}
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names, in order."""
+        return [each.name for each in self.fields]
+
+
+def names(kind: str | None = None) -> list[str]:
+    """List the tables there are, all or of one kind (imported, result, record)."""
+    found = sorted(each.name[:-5] for each in files("bluelamp.schemas").iterdir() if each.name.endswith(".json"))
+    return [name for name in found if kind is None or table(name).kind == kind]
+
+
+@lru_cache(maxsize=64)
+def table(name: str) -> Table:
+    """Give the definition of a table.
+
+    Raises UsageError, with the nearest known name, when there is none.
+    """
+    source = files("bluelamp.schemas") / f"{name}.json"
+    if not name.isidentifier() or not source.is_file():
+        known = names()
+        raise UsageError(
+            f"There is no table '{name}'.{did_you_mean(name, known)} The tables are: {', '.join(known)}."
+        )
+    definition = json.loads(source.read_text(encoding="utf-8"))
+    fields = tuple(_read_field(each) for each in definition["fields"])
+    return Table(
+        name=definition["name"],
+        title=definition["title"],
+        row=definition["row"],
+        kind=definition["kind"],
+        regime=definition["regime"],
+        schema_version=definition["schema_version"],
+        key=tuple(definition["primaryKey"]),
+        fields=fields,
+        notes=definition.get("notes", ""),
+        by_name={each.name: each for each in fields},
+    )
+
+
+def _read_field(definition: dict[str, Any]) -> Field:
+    constraints = definition.get("constraints", {})
+    return Field(
+        name=definition["name"],
+        type=definition["type"],
+        description=definition["description"],
+        unit=definition.get("unit"),
+        decimals=definition.get("decimals"),
+        example=definition.get("example"),
+        sensitive=definition.get("sensitive", False),
+        required=constraints.get("required", False),
+        minimum=constraints.get("minimum"),
+        maximum=constraints.get("maximum"),
+        enum=tuple(constraints.get("enum", ())),
+        pattern=constraints.get("pattern"),
+    )
+
+
+def empty(name: str) -> pl.DataFrame:
+    """Give the table without a row."""
+    return pl.DataFrame(schema=table(name).polars_schema)
+
+
+def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Find every value that the definition does not allow.
+
+    `frame` has the table's columns and types. Returns one row a fault: `row` (0-based), `field`, `reason_code`
+    (missing, too_small, too_large, not_a_choice, not_a_number, repeated_key) and `reason` in words, never with a
+    sensitive value in it.
+    """
+    definition = table(name)
+    found: list[pl.DataFrame] = []
+    numbered = frame.with_row_index("row")
+    for each in definition.fields:
+        if each.name not in frame.columns:
+            continue
+        for code, is_wrong, because in _rules(each):
+            wrong = numbered.filter(is_wrong)
+            if wrong.is_empty():
+                continue
+            shown = pl.lit("a value") if each.sensitive else pl.format("'{}'", pl.col(each.name).cast(pl.String))
+            found.append(
+                wrong.select(
+                    pl.col("row").cast(pl.Int64),
+                    field=pl.lit(each.name),
+                    reason_code=pl.lit(code),
+                    reason=pl.lit(f"'{each.name}' is empty; {each.expected} was expected.")
+                    if code == "missing"
+                    else pl.format(f"'{each.name}' is {{}}, {because}; {each.expected} was expected.", shown),
+                )
+            )
+    keys = [key for key in definition.key if key in frame.columns]
+    if len(keys) == len(definition.key):
+        repeated = numbered.filter(~pl.struct(keys).is_first_distinct())
+        if not repeated.is_empty():
+            found.append(
+                repeated.select(
+                    pl.col("row").cast(pl.Int64),
+                    field=pl.lit(", ".join(keys)),
+                    reason_code=pl.lit("repeated_key"),
+                    reason=pl.lit(f"{one_of(keys)} stands in an earlier row already; each row needs its own key."),
+                )
+            )
+    shape = {"row": pl.Int64, "field": pl.String, "reason_code": pl.String, "reason": pl.String}
+    return pl.concat(found).sort("row", "field") if found else pl.DataFrame(schema=shape)
+
+
+def _rules(each: Field) -> list[tuple[str, pl.Expr, str]]:
+    column = pl.col(each.name)
+    rules: list[tuple[str, pl.Expr, str]] = []
+    if each.required:
+        blank = column.is_null() | (column == "") if each.type == "string" else column.is_null()
+        rules.append(("missing", blank, ""))
+    if each.type == "number":
+        rules.append(("not_a_number", column.is_nan() | column.is_infinite(), "which is not a number"))
+    if each.minimum is not None:
+        rules.append(("too_small", column < each.minimum, "too small"))
+    if each.maximum is not None:
+        rules.append(("too_large", column > each.maximum, "too large"))
+    if each.enum:
+        rules.append(("not_a_choice", column.is_not_null() & ~column.is_in(list(each.enum)), "which is not known"))
+    if each.pattern:
+        rules.append(("wrong_form", ~column.str.contains(each.pattern), "not of the right form"))
+    return rules
+
+
+def check(frame: pl.DataFrame, name: str, where: str | None = None) -> pl.DataFrame:
+    """Return the frame as the table it is meant to be: its columns, in order, with its types.
+
+    Columns that the definition knows and the frame lacks are added empty, where they need not be filled.
+    Raises BadData with every problem at once: missing and unknown columns, wrong types, values not allowed.
+    """
+    definition = table(name)
+    problems = []
+    for column in frame.columns:
+        if column not in definition.by_name:
+            problems.append(f"'{column}' is not a column of '{name}'.{did_you_mean(column, definition.columns)}")
+    casts = []
+    for each in definition.fields:
+        if each.name not in frame.columns:
+            if each.required:
+                problems.append(f"'{each.name}' is missing. It holds: {each.description}.")
+            casts.append(pl.lit(None, dtype=each.polars).alias(each.name))
+        elif frame.schema[each.name] == each.polars:
+            casts.append(pl.col(each.name))
+        else:
+            before = frame[each.name]
+            after = before.cast(each.polars, strict=False)
+            lost = int((before.is_not_null() & after.is_null()).sum())
+            if lost:
+                first = int((before.is_not_null() & after.is_null()).arg_true()[0]) + 1
+                problems.append(
+                    f"'{each.name}' is not {each.expected} in {count_of(lost, 'row')}, first at row {first}."
+                )
+            casts.append(pl.col(each.name).cast(each.polars, strict=False))
+    if not problems:
+        frame = frame.select(casts)
+        for (column, _), group in faults(frame, name).group_by("field", "reason_code", maintain_order=True):
+            reason = group["reason"][0]
+            rows = "" if group.height == 1 else f" ({count_of(group.height, 'row')} in all)"
+            problems.append(f"Row {group['row'][0] + 1}: {reason}{rows}")
+    if problems:
+        verb = "One thing" if len(problems) == 1 else f"{len(problems)} things"
+        raise BadData(f"{where or 'This'} is not a '{name}' table yet. {verb} to put right:", problems)
+    return frame
+
+
+def publish(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Give a result its published form: the table's columns and types, numbers rounded as stated, sorted by key.
+
+    Rounding is part of publishing because the last bits of a sum depend on the order in which it was added up; what
+    people read and compare does not.
+    """
+    definition = table(name)
+    columns = []
+    for each in definition.fields:
+        column = (
+            pl.col(each.name).cast(each.polars)
+            if each.name in frame.columns
+            else pl.lit(None, dtype=each.polars).alias(each.name)
+        )
+        if each.decimals is not None:
+            # Adding 0 turns -0.0 into 0.0, which prints otherwise.
+            column = column.round(each.decimals) + 0.0
+        columns.append(column)
+    return frame.select(columns).sort(definition.key, nulls_last=False)
+
+
+def to_csv(frame: pl.DataFrame, name: str) -> str:
+    """Write a table as CSV in its one canonical form: columns in order, rows by key, instants in UTC.
+
+    Cells that a spreadsheet would run as a formula get an apostrophe in front, so that opening an export is safe.
+    """
+    definition = table(name)
+    text = [each.name for each in definition.fields if each.polars == pl.String]
+    safe = frame.sort(definition.key, nulls_last=False).select(definition.columns).with_columns(
+        pl.when(pl.col(text).str.contains(r"^[=+\-@\t\r]")).then("'" + pl.col(text)).otherwise(pl.col(text))
+        if text
+        else []
+    )
+    return safe.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ", float_precision=None)
+
+
+def fingerprint(frame: pl.DataFrame, name: str) -> str:
+    """Give the SHA-256 of a table's canonical CSV: equal tables have equal ones, on any machine."""
+    return hashlib.sha256(to_csv(frame, name).encode()).hexdigest()
+
+
+def blank_template(name: str) -> str:
+    """Give a CSV to fill in: the header and one made-up row."""
+    definition = table(name)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(definition.columns)
+    writer.writerow([each.example or "" for each in definition.fields])
+    return out.getvalue()
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of one row, as the web API publishes it."""
+    definition = table(name)
+    properties = {}
+    for each in definition.fields:
+        property_: dict[str, Any] = {"description": each.description, **_JSON[each.type]}
+        if each.enum:
+            property_["enum"] = list(each.enum)
+        if each.minimum is not None:
+            property_["minimum"] = each.minimum
+        if each.maximum is not None:
+            property_["maximum"] = each.maximum
+        if each.unit:
+            property_["x-unit"] = each.unit
+        if not each.required:
+            property_["type"] = [property_["type"], "null"]
+            if each.enum:
+                property_["enum"].append(None)
+        properties[each.name] = property_
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": definition.title,
+        "description": f"A row is: {definition.row}.",
+        "type": "object",
+        "properties": properties,
+        "required": [each.name for each in definition.fields],
+        "additionalProperties": False,
+    }
+
+
+def reference_page(name: str) -> str:
+    """Write the table's page of the reference in Markdown."""
+    definition = table(name)
+    lines = [
+        f"# {definition.title}",
+        "",
+        f"`{definition.name}` · a row is: {definition.row[0].lower()}{definition.row[1:]}.",
+        "",
+        *([definition.notes, ""] if definition.notes else []),
+        f"Key: {', '.join(f'`{key}`' for key in definition.key)} · kind: {definition.kind} · "
+        f"regime: {definition.regime} · schema version {definition.schema_version}",
+        "",
+        "| Field | Type | Unit | Meaning | Example |",
+        "|---|---|---|---|---|",
+    ]
+    for each in definition.fields:
+        marks = [mark for mark, holds in (("required", each.required), ("sensitive", each.sensitive)) if holds]
+        choices = f" One of {one_of(each.enum)}." if each.enum else ""
+        type_ = f"{each.type}{' (' + ', '.join(marks) + ')' if marks else ''}"
+        example = f"`{each.example}`" if each.example else ""
+        lines.append(f"| `{each.name}` | {type_} | {each.unit or ''} | {each.description}.{choices} | {example} |")
+    return "\n".join(lines) + "\n"
+
+
+def parse(frame: pl.DataFrame, name: str, columns: Sequence[str] | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read text columns as the table's types.
+
+    `frame` holds strings (as read from a CSV in the product's own form). Returns the typed frame and one row a value
+    that could not be read: `row` (0-based), `field`, `reason_code` 'unreadable', `reason`.
+    """
+    definition = table(name)
+    typed = []
+    bad: list[pl.DataFrame] = []
+    for column in columns or frame.columns:
+        each = definition.by_name[column]
+        before = frame[column].str.strip_chars().replace("", None)
+        after = _parse_text(before, each)
+        rows = (before.is_not_null() & after.is_null()).arg_true()
+        typed.append(after.alias(column))
+        if len(rows):
+            bad.append(
+                pl.DataFrame(
+                    {
+                        "row": rows.cast(pl.Int64),
+                        "field": column,
+                        "reason_code": "unreadable",
+                        "reason": [
+                            f"'{column}' is {'a value' if each.sensitive else repr(value)}, which can't be read; "
+                            f"{each.expected} was expected."
+                            for value in before.gather(rows)
+                        ],
+                    }
+                )
+            )
+    shape = {"row": pl.Int64, "field": pl.String, "reason_code": pl.String, "reason": pl.String}
+    return pl.DataFrame(typed), pl.concat(bad) if bad else pl.DataFrame(schema=shape)
+
+
+def _parse_text(text: pl.Series, each: Field) -> pl.Series:
+    if each.type in ("string", "geojson"):
+        return text
+    if each.type == "boolean":
+        return text.str.to_lowercase().replace_strict(
+            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False},
+            default=None,
+            return_dtype=pl.Boolean,
+        )
+    if each.type == "datetime":
+        zoned = text.str.replace(r"Z$", "+00:00").str.replace(r" ", "T")
+        seconds = zoned.str.replace(r"(T\d\d:\d\d)([+-])", "${1}:00${2}")
+        return seconds.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", strict=False).cast(each.polars)
+    if each.type == "date":
+        return text.str.to_date("%Y-%m-%d", strict=False)
+    return text.cast(each.polars, strict=False)

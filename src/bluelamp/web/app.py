@@ -1,0 +1,270 @@
+"""The web page and its addresses: the map, and every table behind it as a page, as JSON and as CSV.
+
+Nothing here reaches off the machine, and nothing is written. A table's address ending in .json or .csv gives the same
+rows as its page, and any column can be asked for by value: `/tables/coverage.csv?level=pool&place_id=R-D2`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import polars as pl
+from fastapi import FastAPI, Path as PathPart, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from bluelamp import __version__, tables
+from bluelamp import settings as settings_
+from bluelamp.errors import BadData, BluelampError, NoInput, NotPermitted, TryAgain, UsageError, did_you_mean
+from bluelamp.reports.map import make_map_data, render_page
+from bluelamp.store import Store
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; "
+        "connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
+}
+STATUS = {UsageError: 400, BadData: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
+# Rows that a page shows; the .csv and .json addresses give all of them.
+ROWS_ON_A_PAGE = 500
+# Personnel data stays off the page until there are accounts that may see it.
+SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
+         "required_staff", "coverage", "batches", "runs")  # fmt: skip
+IMPORTED = ("minimums", "events")
+RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
+
+
+class Published:
+    """What one force has published: its runs, read once and kept while they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = settings_.read(folder)
+        self.store = Store(folder)
+        self._map = lru_cache(maxsize=4)(self._make_map)
+        self._result = lru_cache(maxsize=24)(self._read_result)
+
+    def run(self, run_id: str | None) -> dict[str, Any]:
+        """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
+        runs = self.store.runs()
+        if runs.is_empty():
+            raise NoInput(f"This force has no run yet. 'bluelamp plan {self.folder}' makes one.")
+        known = runs["run_id"].to_list()
+        if run_id is None:
+            return runs.sort("sequence").row(-1, named=True)
+        if run_id not in known:
+            raise NoInput(f"There is no run '{run_id}'.{did_you_mean(run_id, known)}")
+        return runs.row(known.index(run_id), named=True)
+
+    def table(self, name: str, run_id: str | None) -> pl.DataFrame:
+        """Give one table that the page may show."""
+        if name not in SHOWN:
+            tables.table(name)
+            raise NotPermitted(f"The table '{name}' is not shown on the page. 'bluelamp table {name}' reads it.")
+        if name == "runs":
+            return self.store.runs()
+        if name == "batches":
+            return self.store.batches()
+        if name in IMPORTED:
+            return self.store.read(name)
+        return self._result(name, self.run(run_id)["run_id"])
+
+    def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
+        return self.store.result(name, run_id)
+
+    def map_data(self, run_id: str | None) -> tuple[bytes, str]:
+        """Give the map's figures, gzipped, with their ETag."""
+        return self._map(self.run(run_id)["run_id"])
+
+    def _make_map(self, run_id: str) -> tuple[bytes, str]:
+        data = make_map_data(
+            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id)
+        )
+        squeezed = gzip.compress(data, compresslevel=6, mtime=0)
+        return squeezed, f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+
+    def results_for_map(self, run_id: str) -> dict[str, pl.DataFrame]:
+        """Give the results that the map is drawn from."""
+        return {name: self._result(name, run_id) for name in MAP_RESULTS}
+
+    def force(self) -> dict[str, str]:
+        """Say who the force is."""
+        force = self.settings.force
+        return {"id": force.id, "name": force.name, "time_zone": force.time_zone}
+
+
+MAP_RESULTS = ("areas", "pools", "standards", "outages", "demand", "coverage")
+
+
+def links_of(run_id: str) -> dict[str, str]:
+    """Give the addresses of the tables behind a run's map."""
+    return {
+        f"{name}_{form}": f"/tables/{name}.{form}?run={run_id}"
+        for name in ("coverage", "forecast", "required_staff", "demand")
+        for form in ("csv", "json")
+    } | {"tables": "/tables"}
+
+
+def make_app(folder: Path | str, allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")) -> FastAPI:
+    """Make the web application of the force in a folder.
+
+    `allowed_hosts` are the host names that requests may use: others are refused, so that a web page elsewhere can't
+    reach the force's figures through a name of its own that points here.
+    """
+    published = Published(Path(folder))
+    app = FastAPI(
+        title="Bluelamp", version=__version__, docs_url=None, redoc_url=None,
+        description="A police force's workforce against projected demand. Every table as JSON and CSV.",
+    )  # fmt: skip
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*allowed_hosts, "testserver"])
+    static = files("bluelamp.web") / "static"
+    if static.is_dir():
+        app.mount("/static", StaticFiles(directory=str(static)), name="static")
+    _answer_errors(app)
+    _add_pages(app, published)
+    _add_tables(app, published)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(BluelampError)
+    async def say(request: Request, error: BluelampError) -> Response:
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        if request.url.path.endswith((".json", ".csv")):
+            body = {"error": error.summary, "problems": list(error.problems)}
+            return Response(orjson.dumps(body), status, media_type="application/json")
+        return HTMLResponse(_page("Something is not there", f"<p>{escape(str(error))}</p>"), status)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _add_pages(app: FastAPI, published: Published) -> None:
+    @app.get("/", response_class=HTMLResponse, summary="The map")
+    def map_page(run: RUN = None) -> HTMLResponse:
+        run_id = published.run(run)["run_id"]
+        title = f"{published.settings.force.name} · workforce against demand"
+        return HTMLResponse(render_page(title, data_url=f"/api/map.json?run={run_id}"))
+
+    @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
+    def map_data(request: Request, run: RUN = None) -> Response:
+        squeezed, tag = published.map_data(run)
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(squeezed, media_type="application/json", headers=headers | {"Content-Encoding": "gzip"})
+        return Response(gzip.decompress(squeezed), media_type="application/json", headers=headers)
+
+    @app.get("/health.json", summary="Whether the service can read its store, and how old its data is")
+    def health() -> Response:
+        run = published.run(None)
+        answer = {"run_id": run["run_id"], "made_at": run["made_at"], "data_until": run["data_until"]}
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _add_tables(app: FastAPI, published: Published) -> None:
+    name_part = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
+
+    @app.get("/tables", response_class=HTMLResponse, summary="The tables there are")
+    def index() -> HTMLResponse:
+        items = "".join(
+            f'<li><a href="/tables/{name}">{escape(tables.table(name).title)}</a>: '
+            f"{escape(tables.table(name).row)} "
+            f'(<a href="/tables/{name}.csv">CSV</a>, <a href="/tables/{name}.json">JSON</a>, '
+            f'<a href="/schemas/{name}.json">schema</a>)</li>'
+            for name in SHOWN
+        )
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>"))
+
+    @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
+    def schema(name: name_part) -> Response:
+        return Response(orjson.dumps(tables.json_schema(name)), media_type="application/schema+json")
+
+    @app.get("/tables/{name}.csv", summary="A table as CSV")
+    def as_csv(name: name_part, request: Request, run: RUN = None) -> Response:
+        rows = keep(published.table(name, run), name, request.query_params)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        return Response(tables.to_csv(rows, name), media_type="text/csv; charset=utf-8", headers=headers)
+
+    @app.get("/tables/{name}.json", summary="A table as JSON: a list of rows, each as its schema says")
+    def as_json(name: name_part, request: Request, run: RUN = None) -> Response:
+        rows = keep(published.table(name, run), name, request.query_params)
+        return Response(rows_as_json(rows, name), media_type="application/json")
+
+    @app.get("/tables/{name}", response_class=HTMLResponse, summary="A table as a page")
+    def as_page(name: name_part, request: Request, run: RUN = None) -> HTMLResponse:
+        definition = tables.table(name)
+        rows = keep(published.table(name, run), name, request.query_params)
+        query = f"?{request.url.query}" if request.url.query else ""
+        shown = rows.head(ROWS_ON_A_PAGE)
+        head = "".join(f'<th scope="col">{escape(column)}</th>' for column in shown.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{'' if value is None else escape(str(value))}</td>" for value in row) + "</tr>"
+            for row in shown.with_columns(pl.selectors.by_dtype(pl.String).str.slice(0, 200)).iter_rows()
+        )
+        more = f" The first {shown.height:,} are shown." if rows.height > shown.height else ""
+        links = f'<a href="/tables/{name}.csv{escape(query)}">CSV</a> <a href="/tables/{name}.json{escape(query)}">JSON</a>'
+        return HTMLResponse(
+            _page(
+                definition.title,
+                f"<p>A row is: {escape(definition.row)}. {rows.height:,} rows.{more} {links}</p>"
+                f'<div class="wide" tabindex="0" role="region" aria-label="{escape(definition.title)}">'
+                f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+            )
+        )
+
+
+def keep(rows: pl.DataFrame, name: str, asked: Mapping[str, str]) -> pl.DataFrame:
+    """Keep the rows whose columns have the values asked for. Raises UsageError for a column that is not there."""
+    for column, value in asked.items():
+        if column == "run":
+            continue
+        definition = tables.table(name).by_name.get(column)
+        if definition is None:
+            known = tables.table(name).columns
+            raise UsageError(f"'{column}' is not a column of '{name}'.{did_you_mean(column, known)}")
+        wanted, unreadable = tables.parse(pl.DataFrame({column: [value]}), name)
+        if unreadable.height:
+            raise UsageError(f"'{column}' can't be '{value}': {definition.expected} was expected.")
+        rows = rows.filter(pl.col(column).eq_missing(wanted[column][0]))
+    return rows
+
+
+def rows_as_json(rows: pl.DataFrame, name: str) -> bytes:
+    """Write rows as a JSON list in the canonical order, instants in UTC with 'Z'."""
+    definition = tables.table(name)
+    instants = [each.name for each in definition.fields if each.type == "datetime"]
+    text = rows.sort(definition.key, nulls_last=False).with_columns(
+        pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%SZ") if instants else []
+    )
+    return text.write_json().encode()
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} · Bluelamp</title>"
+        '<link rel="stylesheet" href="/static/app.css"></head>'
+        f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
+        '<a href="/tables">All tables</a></p></main></body></html>'
+    )
