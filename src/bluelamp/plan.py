@@ -6,6 +6,7 @@ was made from: settings, seed, batches and versions. `compute` is the same witho
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import time
@@ -25,10 +26,10 @@ from bluelamp.settings import Settings
 from bluelamp.store import Store
 
 INPUTS = ("areas", "pools", "incidents", "people", "duties", "standards", "minimums", "events", "service_times")
-# What the map needs to draw a run again, beside the results: areas and pools as the run used them.
-RESULTS = (
-    "areas", "pools", "standards", "service_times", "outages", "demand", "forecast", "required_staff", "coverage",
-)  # fmt: skip
+RESULTS = ("outages", "demand", "forecast", "required_staff", "coverage")
+# Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
+# run, so that its map can be drawn again when the force's own tables have moved on.
+USED = ("areas", "pools", "standards", "service_times")
 
 # A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
 ASSUMED_STANDARD = {
@@ -49,9 +50,12 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Planned:
-    """What `compute` gives: the results by name, what a reader should know, and what paths can be drawn again from."""
+    """What `compute` gives: the results, the tables as they were used, what a reader should know, and what paths can
+    be drawn again from.
+    """
 
     results: dict[str, pl.DataFrame]
+    used: dict[str, pl.DataFrame]
     notes: list[str]
     parameters: bytes
     data_until: datetime
@@ -90,13 +94,14 @@ def plan(
         "batches": _as_json(batches["batch_id"].to_list()),
         "versions": _as_json(_versions()),
         "results_sha256": _as_json(
-            {name: tables.fingerprint(frame, name) for name, frame in planned.results.items()}
+            {name: tables.fingerprint(frame, name) for name, frame in (planned.results | planned.used).items()}
         ),
         "notes": _as_json(planned.notes),
         "seconds": _as_json({stage: round(seconds, 3) for stage, seconds in planned.seconds.items()}),
     }
     progress("filing", 0.0)
-    run_id = store.write_run(run, planned.results, {"forecast_parameters.npz": planned.parameters})
+    artefacts = {f"{name}.parquet": _as_parquet(planned.used[name]) for name in USED}
+    run_id = store.write_run(run, planned.results, artefacts | {"forecast_parameters.npz": planned.parameters})
     progress("filing", 1.0)
     return run_id
 
@@ -141,7 +146,10 @@ def compute(
         settings.demand.outage_share,
         settings.demand.declared_outages,
     )
-    priors = given["service_times"] if given["service_times"].height else incidents.read_priors()
+    # The force's own rows come first; what they leave out is a shipped prior, named as one.
+    priors = pl.concat([given["service_times"], incidents.read_priors()]).unique(
+        ["class_code", "grade_code"], keep="first", maintain_order=True
+    )
     service_times = incidents.measure_service_times(calls, priors)
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
@@ -155,7 +163,7 @@ def compute(
     )  # fmt: skip
     ends_at: datetime = horizon["ends_at"][-1]
     hours = periods.hours_between(zone, starts, ends_at)
-    area_ids = [*sorted(lowest), geography.UNKNOWN_AREA]
+    area_ids = [*sorted(lowest), pools.UNKNOWN_AREA]
     pool_hours = pools.lay_out_pools(cover, settings.staffing.role, area_ids, hours, zone)
     predicted = forecast.make_forecast(
         driving, areas, given["events"], outages, service_times,
@@ -191,11 +199,19 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "areas": areas, "pools": cover, "standards": standards, "service_times": service_times, "outages": outages,
-        "demand": demand, "forecast": predicted.table, "required_staff": required, "coverage": covered,
+        "outages": outages, "demand": demand, "forecast": predicted.table, "required_staff": required,
+        "coverage": covered,
     }  # fmt: skip
-    published = {name: tables.publish(results[name], name) for name in RESULTS}
-    return Planned(published, notes, predicted.model.to_bytes(), data_until, starts, clock.seconds)
+    used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
+    return Planned(
+        results={name: tables.publish(results[name], name) for name in RESULTS},
+        used={name: tables.publish(used[name], name) for name in USED},
+        notes=notes,
+        parameters=predicted.model.to_bytes(),
+        data_until=data_until,
+        forecast_from=starts,
+        seconds=clock.seconds,
+    )
 
 
 def crew_by_hour(settings: Settings) -> tuple[int, ...]:
@@ -238,7 +254,7 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
             f"{count_of(total - kept, 'incident')} of {total:,} ({(total - kept) / total:.1%}) are of origins that do "
             "not drive the forecast (officer-initiated, directed, administrative) and are kept apart."
         )
-    unknown = int(driving.filter(pl.col("area_id") == geography.UNKNOWN_AREA)["incidents"].sum())
+    unknown = int(driving.filter(pl.col("area_id") == pools.UNKNOWN_AREA)["incidents"].sum())
     if unknown:
         notes.append(
             f"{count_of(unknown, 'incident')} ({unknown / max(kept, 1):.1%}) have no known area; pools share them out "
@@ -247,8 +263,8 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
     measured = int(driving["measured"].sum())
     if measured < kept:
         notes.append(
-            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their own times "
-            "are not complete or nobody was sent."
+            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their own "
+            "times are not complete."
         )
     masked = float((outages["ends_at"] - outages["starts_at"]).dt.total_hours().sum()) if outages.height else 0.0
     if masked:
@@ -295,3 +311,34 @@ def _versions() -> dict[str, str]:
 def staffing_methods() -> list[str]:
     """Name the rungs of the staffing ladder."""
     return list(extensions.members("staffing"))
+
+
+def read_table(folder: Path | str, name: str, run_id: str | None = None) -> pl.DataFrame:
+    """Give any table of a force: an imported one as it stands now, a result of a run (the latest by default), or an
+    imported one as a run used it, where runs keep it (areas, pools, standards, service_times).
+
+    Raises UsageError where there is no such table, NoInput where there is no force, or no run to read it from.
+    """
+    definition = tables.table(name)
+    settings_.read(folder)
+    store = Store(folder)
+    if name == "batches":
+        return store.batches()
+    if name == "runs":
+        return store.runs()
+    if name == "quarantine":
+        return store.quarantined()
+    if name in USED and (run_id is not None or not store.runs().is_empty()):
+        return read_used(store, name, run_id)
+    return store.read(name) if definition.kind == "imported" else store.result(name, run_id)
+
+
+def read_used(store: Store, name: str, run_id: str | None = None) -> pl.DataFrame:
+    """Give an imported table as a run used it."""
+    return pl.read_parquet(store.artefact(f"{name}.parquet", run_id))
+
+
+def _as_parquet(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()

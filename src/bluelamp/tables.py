@@ -301,10 +301,14 @@ def to_csv(frame: pl.DataFrame, name: str) -> str:
     """
     definition = table(name)
     text = [each.name for each in definition.fields if each.polars == pl.String]
-    safe = frame.sort(definition.key, nulls_last=False).select(definition.columns).with_columns(
-        pl.when(pl.col(text).str.contains(r"^[=+\-@\t\r]")).then("'" + pl.col(text)).otherwise(pl.col(text))
-        if text
-        else []
+    safe = frame.sort(definition.key, nulls_last=False).select(
+        pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r]"))
+        .then(pl.concat_str(pl.lit("'"), pl.col(name)))
+        .otherwise(pl.col(name))
+        .alias(name)
+        if name in text
+        else pl.col(name)
+        for name in definition.columns
     )
     return safe.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ", float_precision=None)
 

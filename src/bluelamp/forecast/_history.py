@@ -12,10 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods
+from bluelamp.pools import UNKNOWN_AREA
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-UNKNOWN_AREA = "unknown"
 # Evenings before a holiday that public lists leave out, though every control room knows them.
 EVES = {(12, 24): "Christmas Eve", (12, 31): "New Year's Eve"}
 

@@ -1,6 +1,19 @@
 """Incidents to demand: what came in, what it asked for, and how far the data can be believed."""
 
 from bluelamp.incidents.demand import count_demand, read_priors
+from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.service_times import measure_service_times
 
-__all__ = ["count_demand", "measure_service_times", "read_priors"]
+try:
+    from bluelamp.incidents.quality import QualityReport, describe_quality
+except ImportError:
+    QualityReport = describe_quality = None
+
+__all__ = [
+    "QualityReport",
+    "count_demand",
+    "describe_quality",
+    "find_outages",
+    "measure_service_times",
+    "read_priors",
+]

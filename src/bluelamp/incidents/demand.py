@@ -11,8 +11,8 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.incidents.service_times import KEY, evidence, nearest_prior
+from bluelamp.pools import UNKNOWN_AREA
 
-UNKNOWN_AREA = "unknown"
 
 
 def read_priors() -> pl.DataFrame:
@@ -79,6 +79,6 @@ def count_demand(
         incidents=pl.len().cast(pl.Int64),
         deployed=pl.col("deployed_thousandths").sum() / 1000,
         officer_hours=(pl.col("unit_seconds_asked") * pl.col("crew_size")).sum() / 3600,
-        measured=pl.col("unit_seconds").is_not_null().sum().cast(pl.Int64),
+        measured=(pl.col("unit_seconds").is_not_null() | (pl.col("was_deployed") == 0)).sum().cast(pl.Int64),
     )
     return tables.publish(counted, "demand")

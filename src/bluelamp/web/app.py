@@ -24,6 +24,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bluelamp import __version__, tables
 from bluelamp import settings as settings_
+from bluelamp import plan as flow
 from bluelamp.errors import BadData, BluelampError, NoInput, NotPermitted, TryAgain, UsageError, did_you_mean
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
@@ -84,7 +85,7 @@ class Published:
         return self._result(name, self.run(run_id)["run_id"])
 
     def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
-        return self.store.result(name, run_id)
+        return flow.read_used(self.store, name, run_id) if name in flow.USED else self.store.result(name, run_id)
 
     def map_data(self, run_id: str | None) -> tuple[bytes, str]:
         """Give the map's figures, gzipped, with their ETag."""
@@ -130,6 +131,7 @@ def make_app(folder: Path | str, allowed_hosts: tuple[str, ...] = ("localhost", 
         title="Bluelamp", version=__version__, docs_url=None, redoc_url=None,
         description="A police force's workforce against projected demand. Every table as JSON and CSV.",
     )  # fmt: skip
+    app.state.published = published
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*allowed_hosts, "testserver"])
     static = files("bluelamp.web") / "static"
     if static.is_dir():

@@ -1,0 +1,356 @@
+/** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
+
+import './style.css';
+import { decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
+import { PlaceChart } from './chart';
+import { afterQuiet, byId, make, setText } from './dom';
+import { buildExportDialog } from './export';
+import { buildFind } from './find';
+import { WeekGrid } from './grid';
+import { buildHelpDialog } from './help';
+import { listenForKeys } from './keys';
+import { drawLegend } from './legend';
+import { AreaMap } from './map';
+import { ageText, Calendar } from './periods';
+import { Panel } from './panel';
+import { scaleFor, type Scale } from './scales';
+import { ShortageList } from './shortage-list';
+import { readAddress, Store, writeAddress, type State } from './state';
+import { TwinTable } from './table';
+import { THEMES, type Theme } from './theme';
+import { Timebar } from './timebar';
+import { count, methodName, valueOf, viewOfPlace, viewsOf, VIEWS } from './wording';
+
+const STALE_AFTER_SECONDS = 24 * 3600;
+
+declare global {
+  interface Window {
+    /** For tests and benchmarks: the page's own account of what it has drawn. */
+    bluelamp: {
+      ready: Promise<void>;
+      setHour: (hour: number) => void;
+      state: () => State & { hour_starting: string; place_id: string };
+      drawnHour: () => number;
+      renderedAreas: () => number;
+      areaPoint: (area: number) => { x: number; y: number } | null;
+    };
+  }
+}
+
+async function readPayload(): Promise<unknown> {
+  const inline = document.getElementById('bluelamp-data');
+  if (inline) {
+    try {
+      return JSON.parse(inline.textContent ?? '');
+    } catch {
+      throw new MapDataError('The figures inside this file cannot be read: the file was cut off or changed on its way. Ask for it again, or make it anew with “bluelamp map”.');
+    }
+  }
+  const address = document.body.dataset['dataUrl'] ?? '';
+  let response: Response;
+  try {
+    response = await fetch(address);
+  } catch {
+    throw new MapDataError('The figures did not arrive, because Bluelamp does not answer. Check that “bluelamp serve” is still running, then reload this page.');
+  }
+  if (response.status === 404) throw new MapDataError('Bluelamp has no such run: it may have been removed. Go back to the start page and choose another, or make one with “bluelamp plan”.');
+  if (!response.ok) throw new MapDataError(`The figures did not arrive: Bluelamp answered with error ${response.status}. Reload this page; if it happens again, look at what “bluelamp serve” has printed.`);
+  try {
+    return await response.json();
+  } catch {
+    throw new MapDataError('The figures arrived damaged and cannot be read. Reload this page; if it happens again, make the plan anew with “bluelamp plan”.');
+  }
+}
+
+function showProblem(error: unknown): void {
+  const words = error instanceof MapDataError ? error.message : 'Something in this page went wrong. Reload it; if it happens again, tell whoever looks after Bluelamp what you did, with the line below.';
+  document.body.dataset['phase'] = 'failed';
+  byId('about-run').textContent = '';
+  byId('problem').hidden = false;
+  byId('problem').replaceChildren(make('b', {}, 'The map cannot be shown. '), words, error instanceof MapDataError ? '' : make('code', {}, String(error)));
+  console.error(error);
+}
+
+async function start(): Promise<void> {
+  const map = decodeForceMap(await readPayload());
+  const calendar = new Calendar(map.hours);
+  const views = viewsOf(map);
+  const now = calendar.hourAt(Date.now() / 1000);
+
+  describeRun(map, calendar);
+  byId('main').hidden = false;
+  byId('tools').hidden = false;
+
+  const shortages = new ShortageList(map, calendar, now ?? 0, (hour, place) => store.set({ hour, place }));
+  const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas' };
+  const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
+
+  const scales = new Map<string, Scale>();
+  const scale = (scope: Place['scope']): Scale => {
+    const key = `${store.state.figure}/${scope}`;
+    const known = scales.get(key) ?? scaleFor(map, VIEWS[store.state.figure], scope);
+    scales.set(key, known);
+    return known;
+  };
+  const view = () => VIEWS[store.state.figure];
+  const darkWanted = matchMedia('(prefers-color-scheme: dark)');
+  const theme = (): Theme => THEMES[store.state.theme === 'auto' ? (darkWanted.matches ? 'dark' : 'light') : store.state.theme];
+
+  const say = (text: string) => setText(byId('announcer'), text);
+  const chooseHour = (hour: number) => store.set({ hour: Math.min(Math.max(hour, 0), map.hourCount - 1) });
+  const timebar = new Timebar(map, calendar, chooseHour, say);
+  const grid = new WeekGrid(map, calendar, (hour) => {
+    timebar.stop();
+    chooseHour(hour);
+  });
+  const panel = new Panel(map, calendar, (place) => store.set({ place }));
+  const table = new TwinTable(
+    map,
+    (place) => store.set({ place }),
+    (rows) => store.set({ rows }),
+  );
+  const drawChartSoon = afterQuiet(140, () => void chart.draw(store.state.place, store.state.hour, theme()));
+  const chart = new PlaceChart(map, calendar, (hour) => chooseHour(hour), drawChartSoon);
+  const find = buildFind(map, (place) => store.set({ place }));
+  buildHelpDialog(map);
+  buildExportDialog(map, calendar, () => store.state.hour);
+
+  document.documentElement.dataset['theme'] = theme().name;
+  const areaMap = startMap(map, theme(), store);
+  if (!areaMap && map.hasShapes && store.state.view === 'map') store.set({ view: 'table' });
+
+  buildFigureChoice(views.map(({ key }) => key), store);
+  const drawWhole = () => {
+    const { hour, place } = store.state;
+    drawLegend(view(), scale('area'), theme(), view().key === 'gap' || view().key === 'required');
+    grid.draw(view(), scale(place.scope), place, theme(), hour);
+    timebar.draw(view(), scale(place.scope), place, theme());
+  };
+  const drawHourText = () => {
+    const { hour, place, view: shown, rows } = store.state;
+    timebar.setHour(hour);
+    shortages.setHour(hour);
+    panel.draw(place, hour);
+    drawTitle(map, store.state);
+    drawSummary(map, calendar, store.state);
+    if (shown === 'table') table.draw(rows, hour, place);
+  };
+  const saySoon = afterQuiet(700, () => {
+    if (!timebar.playing) say(hourInWords(map, calendar, store.state));
+  });
+  const writeAddressSoon = afterQuiet(250, () => history.replaceState(null, '', writeAddress(map, store.state)));
+
+  store.subscribe((state, changed) => {
+    // The map first: it is what the eye waits for, and it draws in the frame that follows.
+    if (changed.has('theme')) applyTheme(theme());
+    if (changed.has('theme')) areaMap?.setTheme(theme());
+    if (changed.has('figure')) areaMap?.setView(view(), scale('area'));
+    if (changed.has('place')) areaMap?.setPlace(state.place, true);
+    if (changed.has('hour')) areaMap?.setHour(state.hour);
+    if (changed.has('view')) showView(state, areaMap);
+    if (changed.has('figure')) checkFigure(state.figure);
+    if (changed.has('figure') || changed.has('place') || changed.has('theme')) drawWhole();
+    else if (changed.has('hour') && grid.setHour(state.hour)) grid.draw(view(), scale(state.place.scope), state.place, theme(), state.hour);
+    drawHourText();
+    drawChartSoon();
+    writeAddressSoon();
+    if (changed.has('hour') || changed.has('place')) saySoon();
+  });
+
+  const toggleTheme = () => store.set({ theme: theme().name === 'dark' ? 'light' : 'dark' });
+  const toggleTable = () => store.set({ view: store.state.view === 'table' && (areaMap || !map.hasShapes) ? 'map' : 'table' });
+  const open = (id: string) => byId<HTMLDialogElement>(id).showModal();
+  byId('table-button').addEventListener('click', toggleTable);
+  byId('export-button').addEventListener('click', () => open('export'));
+  byId('help-button').addEventListener('click', () => open('help'));
+  byId('theme-button').addEventListener('click', toggleTheme);
+  byId('zoom-in').addEventListener('click', () => areaMap?.zoom(1));
+  byId('zoom-out').addEventListener('click', () => areaMap?.zoom(-1));
+  byId('zoom-fit').addEventListener('click', () => areaMap?.fit());
+  listenForKeys({
+    hour: (by) => {
+      timebar.stop();
+      chooseHour(store.state.hour + by);
+    },
+    day: (by) => {
+      timebar.stop();
+      chooseHour(calendar.sameHourAnotherDay(store.state.hour, by));
+    },
+    first: () => chooseHour(0),
+    last: () => chooseHour(map.hourCount - 1),
+    play: () => timebar.toggle(),
+    find: () => find.focus(),
+    table: toggleTable,
+    export: () => open('export'),
+    help: () => open('help'),
+    theme: toggleTheme,
+    wholeForce: () => store.set({ place: WHOLE_FORCE }),
+  });
+  const toNow = byId<HTMLButtonElement>('to-now');
+  toNow.hidden = now === null;
+  toNow.addEventListener('click', () => chooseHour(calendar.hourAt(Date.now() / 1000) ?? now ?? 0));
+  const toWorst = byId<HTMLButtonElement>('to-worst');
+  toWorst.hidden = shortages.worst === null;
+  setText(toWorst, map.run.has_duties ? 'Worst hour' : 'Busiest hour');
+  toWorst.addEventListener('click', () => chooseHour(shortages.worst?.peakHour ?? 0));
+  darkWanted.addEventListener('change', () => {
+    if (store.state.theme !== 'auto') return;
+    applyTheme(theme());
+    areaMap?.setTheme(theme());
+    drawWhole();
+    drawChartSoon();
+  });
+  addEventListener('hashchange', () => {
+    // A link into the page ("skip to the map") is not a state.
+    if (location.hash.includes('hour=')) store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
+  });
+  addEventListener('beforeprint', () => {
+    if (areaMap) byId<HTMLImageElement>('map-print').src = areaMap.picture();
+  });
+
+  applyTheme(theme());
+  showView(store.state, areaMap);
+  checkFigure(store.state.figure);
+  areaMap?.setView(view(), scale('area'));
+  areaMap?.setHour(store.state.hour);
+  drawWhole();
+  drawHourText();
+  document.body.dataset['phase'] = 'ready';
+
+  window.bluelamp = {
+    ready: window.bluelamp.ready,
+    setHour: chooseHour,
+    state: () => ({ ...store.state, hour_starting: new Date((map.hours.starting[store.state.hour] ?? 0) * 1000).toISOString(), place_id: map.idOf(store.state.place) }),
+    // Where no map is drawn, the hour in the table is the hour that is seen.
+    drawnHour: () => (areaMap && store.state.view === 'map' ? areaMap.drawnHour() : store.state.hour),
+    renderedAreas: () => areaMap?.renderedAreas() ?? 0,
+    areaPoint: (area) => areaMap?.screenPoint(area) ?? null,
+  };
+  await areaMap?.ready;
+  areaMap?.setPlace(store.state.place, true);
+  drawChartSoon();
+}
+
+function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
+  byId('map-frame').hidden = !map.hasShapes;
+  byId('summary-frame').hidden = map.hasShapes;
+  if (!map.hasShapes) return null;
+  const tip = byId('map-tip');
+  try {
+    return new AreaMap(map, byId('map'), theme, {
+      choose: (place) => store.set({ place }),
+      hover: (area, x, y) => {
+        tip.hidden = area === null;
+        if (area === null) return;
+        const { hour, figure } = store.state;
+        const view = VIEWS[figure];
+        const value = valueOf(map, view, { scope: 'area', index: area }, hour);
+        const pool = map.poolCovering(area, hour);
+        tip.replaceChildren(make('b', {}, map.areas.name[area] ?? ''), make('span', {}, `${viewOfPlace(view, 'area')}: ${value === null ? 'no figure' : view.write(value)}`), make('span', {}, pool === null ? 'no pool at this hour' : (map.pools.name[pool] ?? '')));
+        const frame = byId('map-frame');
+        tip.style.transform = `translate(${Math.round(Math.min(x + 14, frame.clientWidth - tip.offsetWidth - 6))}px, ${Math.round(y + 18 + tip.offsetHeight > frame.clientHeight ? y - tip.offsetHeight - 10 : y + 18)}px)`;
+      },
+    });
+  } catch (error) {
+    console.warn(error);
+    byId('map-frame').hidden = true;
+    byId('notes').hidden = false;
+    byId('notes').append(make('p', { class: 'note is-warning' }, 'This browser cannot draw the map (WebGL 2 is off or missing). The table below shows the same figures.'));
+    return null;
+  }
+}
+
+function describeRun(map: ForceMap, calendar: Calendar): void {
+  const { run, force } = map;
+  setText(byId('force-name'), force.name);
+  const age = Math.max(0, Date.now() / 1000 - Date.parse(run.data_until) / 1000);
+  const stale = age > STALE_AFTER_SECONDS;
+  const over = Date.now() / 1000 > (map.hours.starting.at(-1) ?? 0) + 3600;
+  const period = calendar.periodLabel(0, map.hourCount);
+  byId('about-run').replaceChildren(
+    make('span', { class: 'about-period' }, period),
+    make('span', {}, `forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}, seed ${run.seed}`),
+    make('span', { class: stale ? 'about-age is-stale' : 'about-age' }, `data ${ageText(age)}`),
+  );
+  const notes = byId('notes');
+  const add = (text: string, kind = '') => notes.append(make('p', { class: `note ${kind}`.trim() }, text));
+  if (over) add(`The period shown is over: it ended ${calendar.periodLabel(0, map.hourCount).split(' – ')[1]}. Run “bluelamp plan” for the coming fourteen days.`, 'is-warning');
+  else if (stale) add(`The newest calls are ${ageText(age)}: what has happened since is not in these figures. Import newer calls and run “bluelamp plan” again.`, 'is-warning');
+  if (!run.has_duties && !run.notes.some((note) => /dut/i.test(note))) add('No duties were given, so the map shows what is required and not what is missing.');
+  if (run.geography === 'approximate' && !run.notes.some((note) => /approximate/i.test(note))) add('Boundaries are approximate: drawn from labelled points.');
+  for (const note of run.notes) add(note);
+  notes.hidden = notes.childElementCount === 0;
+}
+
+function buildFigureChoice(keys: State['figure'][], store: Store): void {
+  const fieldset = byId('figures');
+  for (const key of keys) {
+    const input = make('input', { type: 'radio', name: 'figure', value: key });
+    input.addEventListener('change', () => store.set({ figure: key }));
+    fieldset.append(make('label', {}, input, make('span', {}, VIEWS[key].label)));
+  }
+}
+
+function checkFigure(key: State['figure']): void {
+  for (const input of byId('figures').querySelectorAll('input')) input.checked = input.value === key;
+}
+
+function showView(state: State, areaMap: AreaMap | null): void {
+  const isTable = state.view === 'table';
+  document.body.dataset['view'] = state.view;
+  byId('table-frame').hidden = !isTable;
+  byId('map-frame').hidden = isTable || areaMap === null;
+  byId('summary-frame').hidden = isTable || areaMap !== null;
+  byId('table-button').setAttribute('aria-pressed', String(isTable));
+  if (!isTable) areaMap?.resize();
+}
+
+function applyTheme(theme: Theme): void {
+  document.documentElement.dataset['theme'] = theme.name;
+  setText(byId('theme-label'), theme.name === 'dark' ? 'Light' : 'Dark');
+}
+
+function drawTitle(map: ForceMap, state: State): void {
+  const view = VIEWS[state.figure];
+  setText(byId('stage-title'), state.view === 'table' ? (state.rows === 'areas' ? 'Every area at this hour' : 'Every pool at this hour') : view.title);
+  const chosen = byId('map-chosen');
+  chosen.hidden = state.place.scope === 'force';
+  if (state.place.scope === 'force') return;
+  const value = valueOf(map, view, state.place, state.hour);
+  // On a small screen the figures lie below the map: this line says what was chosen and leads there.
+  chosen.replaceChildren(make('b', {}, map.nameOf(state.place)), ` ${viewOfPlace(view, state.place.scope)} ${value === null ? '–' : view.write(value)} `, make('a', { href: '#panel' }, 'Figures'));
+}
+
+/** A force with one area has no map; its summary stands in the same place. */
+function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
+  const frame = byId('summary-frame');
+  if (frame.hidden) return;
+  const { hour } = state;
+  const view = VIEWS[state.figure];
+  const value = valueOf(map, view, WHOLE_FORCE, hour);
+  const pools = map.poolsAt(hour).map((pool) => {
+    const of = valueOf(map, view, { scope: 'pool', index: pool }, hour);
+    return make('li', { class: view.key === 'gap' && of !== null && of < 0 ? 'is-short' : null }, make('span', {}, map.pools.name[pool] ?? ''), make('b', {}, of === null ? '–' : view.write(of)));
+  });
+  frame.replaceChildren(
+    make('p', { class: 'summary-value' }, make('b', { class: view.key === 'gap' && value !== null && value < 0 ? 'is-short' : null }, value === null ? '–' : view.write(value)), make('span', {}, `${viewOfPlace(view, 'force')}, ${calendar.hourLabel(hour)}`)),
+    make('ul', { class: 'summary-pools' }, ...pools),
+    make('p', { class: 'summary-note' }, 'This force has no areas drawn on a map: calls are counted as one. The grid below shows every hour.'),
+  );
+}
+
+function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {
+  const view = VIEWS[state.figure];
+  const value = valueOf(map, view, state.place, state.hour);
+  const place = state.place.scope === 'force' ? '' : `${map.nameOf(state.place)}: `;
+  const words = [`${calendar.longHourLabel(state.hour)}.`, `${place}${viewOfPlace(view, state.place.scope)} ${value === null ? 'unknown' : view.write(value)}.`];
+  if (view.key === 'gap' && state.place.scope === 'force') {
+    const pools = map.poolsAt(state.hour);
+    words.push(`${pools.filter((pool) => (map.number('pool', 'units_gap', pool, state.hour) ?? 0) < 0).length} of ${count(pools.length, 'pool')} short.`);
+  }
+  return words.join(' ');
+}
+
+const ready = start();
+window.bluelamp = { ready, setHour: () => {}, state: () => ({}) as never, drawnHour: () => -1, renderedAreas: () => 0, areaPoint: () => null };
+ready.catch(showProblem);

@@ -1,0 +1,435 @@
+/**
+ * The map: areas filled by a figure, pools outlined and labelled, one hour at a time.
+ *
+ * An hour is drawn by changing feature states only. Nothing goes back to MapLibre's worker, so the next frame shows it.
+ */
+
+import 'maplibre-gl/dist/maplibre-gl.css';
+import { Map as MapLibreMap, Marker, setWorkerUrl, type GeoJSONSource, type GeoJSONSourceSpecification, type StyleSpecification } from 'maplibre-gl';
+import { workerUrl } from 'virtual:map-worker';
+import { bordersOfPattern, boxOf, findBorders, labelPoint } from './borders';
+import { type AreaShapes, type ForceMap, type Place } from './decode';
+import { make, setText } from './dom';
+import { classesOf, type Scale } from './scales';
+import { mixed, type Theme } from './theme';
+import { shortNames, valueOf, viewOfPlace, type View } from './wording';
+
+export interface MapEvents {
+  choose: (place: Place) => void;
+  /** The area under the pointer and where the pointer is on the map, or null when it leaves. */
+  hover: (area: number | null, x: number, y: number) => void;
+}
+
+const HATCH_SIZE = 12;
+const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
+
+export class AreaMap {
+  readonly ready: Promise<void>;
+  private readonly map: MapLibreMap;
+  private readonly centres: [number, number][];
+  private readonly markers = new Map<number, { marker: Marker; chip: HTMLButtonElement; name: HTMLElement; value: HTMLElement; shown: boolean; pattern: number }>();
+  private classes: Int8Array = new Int8Array();
+  private colours: readonly string[] = [];
+  private scale: Scale | null = null;
+  private view: View | null = null;
+  private place: Place = { scope: 'force', index: 0 };
+  private asked = 0;
+  private drawn = -1;
+  private pattern = -1;
+  private hovered: number | null = null;
+  private loaded = false;
+  /** The person has moved the map: it is theirs, and is no longer fitted to its frame. */
+  private moved = false;
+  private lastFill: string[] = [];
+  private lastHatch: Int8Array;
+
+  constructor(
+    private readonly data: ForceMap,
+    private readonly container: HTMLElement,
+    private theme: Theme,
+    private readonly events: MapEvents,
+  ) {
+    const shapes = data.areas.geojson;
+    this.centres = shapes.features.map(labelPoint);
+    this.lastHatch = new Int8Array(shapes.features.length);
+    setWorkerUrl(workerUrl());
+    const box = boxOf(shapes.features.flatMap(({ geometry }) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates)));
+    this.map = new MapLibreMap({
+      container,
+      style: this.writeStyle(),
+      bounds: box,
+      fitBoundsOptions: { padding: this.framePadding() },
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      maxPitch: 0,
+      renderWorldCopies: false,
+      fadeDuration: 0,
+      // The page's own keys move the hour; areas are reached by "find", the list and the table.
+      keyboard: false,
+      // On a small screen the map must not trap the scroll of the page.
+      cooperativeGestures: matchMedia('(max-width: 60rem)').matches,
+    });
+    this.map.touchZoomRotate.disableRotation();
+    const canvas = this.map.getCanvas();
+    canvas.tabIndex = -1;
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', `Map of ${data.force.name}. The table shows the same figures.`);
+    this.map.on('render', () => {
+      if (this.loaded) this.drawn = this.asked;
+    });
+    this.map.on('click', (event) => {
+      const [feature] = this.map.queryRenderedFeatures(event.point, { layers: ['areas'] });
+      this.events.choose(typeof feature?.id === 'number' ? { scope: 'area', index: feature.id } : { scope: 'force', index: 0 });
+    });
+    this.map.on('mousemove', (event) => {
+      const [feature] = this.map.queryRenderedFeatures(event.point, { layers: ['areas'] });
+      this.hover(typeof feature?.id === 'number' ? feature.id : null, event.point.x, event.point.y);
+    });
+    this.map.on('mouseout', () => this.hover(null, 0, 0));
+    this.map.on('movestart', (event) => {
+      if ('originalEvent' in event && event.originalEvent) this.moved = true;
+    });
+    this.map.on('resize', () => {
+      if (this.loaded && !this.moved) this.fit(false);
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.map.once('load', () => {
+        this.loaded = true;
+        this.addHatches();
+        this.showHatches();
+        this.fit(false);
+        const zoom = this.map.getZoom();
+        this.map.setMinZoom(zoom - 1.5);
+        this.map.setMaxZoom(zoom + 6);
+        // Names of areas compete with the pools' labels until there is room for them.
+        if (this.data.count('area') > 45) this.map.setLayerZoomRange('area-names', zoom + 0.75, 24);
+        this.drawHour();
+        this.map.once('idle', () => resolve());
+      });
+      this.map.on('error', ({ error }) => reject(error));
+    });
+  }
+
+  /** Shows a figure. Its classes are worked out for every hour now, so that moving through the hours is quick. */
+  setView(view: View, scale: Scale): void {
+    this.view = view;
+    this.scale = scale;
+    this.classes = classesOf(this.data, view, scale);
+    if (this.loaded) this.showHatches();
+    this.colours = scale.colours(this.theme);
+    this.drawHour();
+  }
+
+  setTheme(theme: Theme): void {
+    this.theme = theme;
+    this.colours = this.scale?.colours(theme) ?? [];
+    if (!this.loaded) return;
+    this.map.setPaintProperty('paper', 'background-color', theme.paper);
+    this.map.setPaintProperty('area-lines', 'line-color', theme.line);
+    this.map.setPaintProperty('pool-lines', 'line-color', theme.border);
+    this.map.setPaintProperty('chosen-casing', 'line-color', theme.name === 'dark' ? '#000000' : '#ffffff');
+    this.map.setPaintProperty('chosen', 'line-color', theme.accent);
+    this.map.setPaintProperty('hovered', 'line-color', theme.ink);
+    this.map.setPaintProperty('area-names', 'text-color', theme.ink);
+    this.map.setPaintProperty('area-names', 'text-halo-color', theme.paper);
+    for (const [name, image] of this.hatches()) this.map.updateImage(name, image);
+    this.drawHour();
+  }
+
+  setHour(hour: number): void {
+    this.asked = hour;
+    this.drawHour();
+  }
+
+  setPlace(place: Place, bring: boolean): void {
+    const before = this.place;
+    this.place = place;
+    if (!this.loaded) return;
+    if (before.scope === 'area' || place.scope === 'area') this.outline('chosen', place.scope === 'area' ? place.index : null);
+    this.drawHour();
+    if (bring) this.bring(place);
+  }
+
+  /** The hour in the last frame that was drawn. */
+  drawnHour(): number {
+    return this.drawn;
+  }
+
+  /** How many areas the last frame really holds: a map can call itself idle and show nothing. */
+  renderedAreas(): number {
+    if (!this.loaded) return 0;
+    return new Set(this.map.queryRenderedFeatures({ layers: ['areas'] }).map(({ id }) => id)).size;
+  }
+
+  /** The middle of an area on the page, for tests that click it. */
+  screenPoint(area: number): { x: number; y: number } | null {
+    const centre = this.centres[area];
+    if (!centre) return null;
+    const { left, top } = this.map.getCanvas().getBoundingClientRect();
+    const { x, y } = this.map.project(centre);
+    return { x: left + x, y: top + y };
+  }
+
+  zoom(by: number): void {
+    this.moved = true;
+    this.map.zoomTo(this.map.getZoom() + by, { duration: this.duration() });
+  }
+
+  fit(glide = true): void {
+    this.moved = false;
+    const features = this.data.areas.geojson.features;
+    this.map.fitBounds(boxOf(features.flatMap(({ geometry }) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates))), {
+      padding: this.framePadding(),
+      duration: glide ? this.duration() : 0,
+    });
+  }
+
+  resize(): void {
+    this.map.resize();
+  }
+
+  /** The drawn map with its pool labels, for print and for a picture: a browser drops a WebGL canvas from a printed page. */
+  picture(): HTMLCanvasElement {
+    this.map.redraw();
+    const drawn = this.map.getCanvas();
+    const picture = make('canvas', { width: drawn.width, height: drawn.height });
+    const context = picture.getContext('2d');
+    if (!context) return picture;
+    context.drawImage(drawn, 0, 0);
+    const ratio = drawn.width / drawn.clientWidth;
+    context.scale(ratio, ratio);
+    context.textBaseline = 'middle';
+    context.font = '600 13px system-ui, sans-serif';
+    for (const { marker, chip, name, value, shown } of this.markers.values()) {
+      if (!shown) continue;
+      const { x, y } = this.map.project(marker.getLngLat());
+      const text = `${name.textContent}  ${value.textContent}`;
+      const width = context.measureText(text).width + 16;
+      const isShort = chip.classList.contains('is-short');
+      context.beginPath();
+      context.roundRect(x - width / 2, y - 12, width, 24, 12);
+      context.fillStyle = isShort ? this.theme.short : this.theme.card;
+      context.fill();
+      context.strokeStyle = this.theme.muted;
+      context.stroke();
+      context.fillStyle = isShort ? this.theme.onShort : this.theme.ink;
+      context.fillText(text, x - width / 2 + 8, y + 1);
+    }
+    return picture;
+  }
+
+  private framePadding() {
+    return this.container.clientWidth < 480 ? 10 : { top: 16, bottom: 16, left: 24, right: 44 };
+  }
+
+  private duration(): number {
+    return matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 350;
+  }
+
+  private bring(place: Place): void {
+    const indexes = place.scope === 'area' ? [place.index] : place.scope === 'pool' ? this.data.areasOfPool(place.index, this.asked) : [];
+    const bounds = this.map.getBounds();
+    if (indexes.length === 0 || indexes.every((area) => bounds.contains(this.centres[area] as [number, number]))) return;
+    const shapes = indexes.map((area) => this.data.areas.geojson.features[area]?.geometry).filter((geometry) => geometry !== undefined);
+    this.map.fitBounds(boxOf(shapes.flatMap((geometry) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates))), {
+      padding: 60,
+      maxZoom: Math.max(this.map.getZoom(), this.map.getMinZoom() + 2.5),
+      duration: this.duration(),
+    });
+  }
+
+  private outline(which: 'hovered' | 'chosen', area: number | null): void {
+    const feature = area === null ? undefined : this.data.areas.geojson.features[area];
+    (this.map.getSource(which) as GeoJSONSource | undefined)?.setData(feature ? { type: 'FeatureCollection', features: [feature] } : NOTHING);
+  }
+
+  private hover(area: number | null, x: number, y: number): void {
+    if (area !== this.hovered) {
+      this.outline('hovered', area);
+      this.map.getCanvas().style.cursor = area === null ? '' : 'pointer';
+      this.hovered = area;
+    }
+    this.events.hover(area, x, y);
+  }
+
+  private drawHour(): void {
+    if (!this.loaded || !this.scale || !this.view) return;
+    const areas = this.lastHatch.length;
+    const from = this.asked * areas;
+    const dimmedFor = this.place.scope === 'pool' ? this.place.index : null;
+    for (let area = 0; area < areas; area++) {
+      const index = this.classes[from + area] as number;
+      const dim = dimmedFor !== null && this.data.poolCovering(area, this.asked) !== dimmedFor;
+      const own = index < 0 ? this.theme.noFigure : (this.colours[index] as string);
+      // Faded here and not by a layer over the map: every layer costs time where there is no graphics card.
+      const fill = dim ? mixed(own, this.theme.paper, 0.68) : own;
+      const hatch = this.scale.short && !dim && index >= 0 && index < this.scale.short.below ? (index < this.scale.short.severe ? 2 : 1) : 0;
+      if (fill !== this.lastFill[area] || hatch !== this.lastHatch[area]) {
+        this.map.setFeatureState({ source: 'areas', id: area }, { fill, hatch });
+        this.lastFill[area] = fill;
+        this.lastHatch[area] = hatch;
+      }
+    }
+    const pattern = this.data.patternAt(this.asked);
+    if (pattern !== this.pattern) {
+      if (this.pattern >= 0) this.map.setFeatureState({ source: 'pools', id: this.pattern }, { shown: false });
+      this.map.setFeatureState({ source: 'pools', id: pattern }, { shown: true });
+      this.pattern = pattern;
+    }
+    this.drawPoolLabels();
+    // Even an hour that looks the same as the last one counts as drawn only once a frame has been.
+    this.map.triggerRepaint();
+  }
+
+  private drawPoolLabels(): void {
+    const view = this.view as View;
+    const scale = this.scale as Scale;
+    const active = this.data.poolsAt(this.asked);
+    const names = shortNames(active.map((pool) => this.data.pools.name[pool] ?? ''));
+    const crowded = active.length > 10 || (active.length > 3 && this.container.clientWidth < 480);
+    active.forEach((pool, at) => {
+      const label = this.labelOf(pool);
+      if (label.pattern !== this.pattern) {
+        label.marker.setLngLat(this.poolCentre(pool));
+        label.pattern = this.pattern;
+      }
+      if (!label.shown) {
+        label.marker.addTo(this.map);
+        label.shown = true;
+      }
+      const value = valueOf(this.data, view, { scope: 'pool', index: pool }, this.asked);
+      const written = value === null ? '–' : view.write(value);
+      setText(label.value, written);
+      setText(label.name, names[at] ?? '');
+      label.name.classList.toggle('visually-hidden', crowded);
+      const isShort = view.key === 'gap' && value !== null && value < 0;
+      const severe = isShort && scale.short !== undefined && scale.classOf(value) < scale.short.severe;
+      label.chip.className = `pool-chip${isShort ? ' is-short' : ''}${severe ? ' is-severe' : ''}`;
+      const chosen = this.place.scope === 'pool' && this.place.index === pool;
+      label.chip.setAttribute('aria-pressed', String(chosen));
+      label.chip.title = `${this.data.pools.name[pool] ?? ''}: ${viewOfPlace(view, 'pool')} ${written}`;
+    });
+    for (const [pool, label] of this.markers) {
+      if (label.shown && !active.includes(pool)) {
+        label.marker.remove();
+        label.shown = false;
+      }
+    }
+  }
+
+  private labelOf(pool: number) {
+    const known = this.markers.get(pool);
+    if (known) return known;
+    const name = make('span', { class: 'pool-chip-name' });
+    const value = make('span', { class: 'pool-chip-value' });
+    const chip = make('button', { type: 'button', class: 'pool-chip' }, name, value);
+    chip.addEventListener('click', (event) => {
+      event.stopPropagation();
+      this.events.choose({ scope: 'pool', index: pool });
+    });
+    const made = { marker: new Marker({ element: chip, anchor: 'center' }).setLngLat([0, 0]), chip, name, value, shown: false, pattern: -1 };
+    this.markers.set(pool, made);
+    return made;
+  }
+
+  /** The middle of the area that lies nearest to the middle of the pool: always inside it. */
+  private poolCentre(pool: number): [number, number] {
+    const areas = this.data.areasOfPool(pool, this.asked);
+    const centres = areas.map((area) => this.centres[area] as [number, number]);
+    const middle = [0, 1].map((axis) => centres.reduce((sum, centre) => sum + (centre[axis] as number), 0) / centres.length) as [number, number];
+    const away = ([x, y]: [number, number]) => (x - middle[0]) ** 2 + (y - middle[1]) ** 2;
+    return centres.reduce((best, centre) => (away(centre) < away(best) ? centre : best), centres[0] ?? middle);
+  }
+
+  private writeStyle(): StyleSpecification {
+    const shapes = this.data.areas.geojson;
+    const borders = findBorders(shapes);
+    const areas: GeoJSONSourceSpecification = { type: 'geojson', data: { ...shapes, features: shapes.features.map((feature, id) => ({ ...feature, id, properties: {} })) }, tolerance: 0.2 };
+    const theme = this.theme;
+    return {
+      version: 8,
+      sources: {
+        areas,
+        pools: {
+          type: 'geojson',
+          tolerance: 0.2,
+          data: {
+            type: 'FeatureCollection',
+            features: this.data.coverPatterns.map((pattern, id) => ({ type: 'Feature', id, properties: {}, geometry: { type: 'MultiLineString', coordinates: bordersOfPattern(borders, pattern) } })),
+          },
+        },
+        // Outlines of one area each, so that a frame does not draw every area's outline to show one.
+        hovered: { type: 'geojson', data: NOTHING },
+        chosen: { type: 'geojson', data: NOTHING },
+        centres: {
+          type: 'geojson',
+          data: {
+            type: 'FeatureCollection',
+            features: this.centres.map((coordinates, id) => ({ type: 'Feature', id, properties: { name: this.data.areas.name[id] ?? '' }, geometry: { type: 'Point', coordinates } })),
+          },
+        },
+      },
+      layers: [
+        { id: 'paper', type: 'background', paint: { 'background-color': theme.paper } },
+        { id: 'areas', type: 'fill', source: 'areas', paint: { 'fill-color': ['to-color', ['feature-state', 'fill'], theme.noFigure], 'fill-antialias': false } },
+        { id: 'short', type: 'fill', source: 'areas', paint: { 'fill-antialias': false, 'fill-pattern': 'hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 1], 1, 0] } },
+        { id: 'very-short', type: 'fill', source: 'areas', paint: { 'fill-antialias': false, 'fill-pattern': 'cross-hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 2], 1, 0] } },
+        { id: 'area-lines', type: 'line', source: 'areas', paint: { 'line-color': theme.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 6, 0.5, 12, 1.2], 'line-opacity': 0.85 } },
+        {
+          id: 'pool-lines',
+          type: 'line',
+          source: 'pools',
+          layout: { 'line-join': 'round', 'line-cap': 'round' },
+          paint: { 'line-color': theme.border, 'line-width': 2.2, 'line-opacity': ['case', ['boolean', ['feature-state', 'shown'], false], 0.9, 0] },
+        },
+        { id: 'hovered', type: 'line', source: 'hovered', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.ink, 'line-width': 1.6 } },
+        { id: 'chosen-casing', type: 'line', source: 'chosen', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.name === 'dark' ? '#000000' : '#ffffff', 'line-width': 6 } },
+        { id: 'chosen', type: 'line', source: 'chosen', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.accent, 'line-width': 3.2 } },
+        {
+          id: 'area-names',
+          type: 'symbol',
+          source: 'centres',
+          // No glyph server: without one MapLibre draws letters with the fonts of this machine.
+          layout: { 'text-field': ['get', 'name'], 'text-font': ['system-ui', 'sans-serif'], 'text-size': 11, 'text-max-width': 7, 'text-padding': 3 },
+          paint: { 'text-color': theme.ink, 'text-halo-color': theme.paper, 'text-halo-width': 1.4 },
+        },
+      ],
+      transition: { duration: 0, delay: 0 },
+    };
+  }
+
+  /** Layers that could hatch nothing are not drawn at all. */
+  private showHatches(): void {
+    for (const layer of ['short', 'very-short']) this.map.setLayoutProperty(layer, 'visibility', this.scale?.short ? 'visible' : 'none');
+  }
+
+  private addHatches(): void {
+    for (const [name, image] of this.hatches()) this.map.addImage(name, image, { pixelRatio: 2 });
+  }
+
+  private hatches(): [string, { width: number; height: number; data: Uint8ClampedArray }][] {
+    return [
+      ['hatch', drawHatch(this.theme.shortInk, false)],
+      ['cross-hatch', drawHatch(this.theme.shortInk, true)],
+    ];
+  }
+}
+
+/** Diagonal lines, both ways where the shortage is severe, as raw pixels so that they tile without a seam. */
+function drawHatch(colour: string, crossed: boolean): { width: number; height: number; data: Uint8ClampedArray } {
+  const size = HATCH_SIZE;
+  const data = new Uint8ClampedArray(size * size * 4);
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
+  const strength = (distance: number) => Math.max(0, Math.min(1, 1.6 - distance));
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const rising = Math.abs(((x + y + 1) % size) - size / 2) * Math.SQRT1_2;
+      const falling = Math.abs(((x - y + size) % size) - size / 2) * Math.SQRT1_2;
+      const alpha = Math.max(strength(rising), crossed ? strength(falling) : 0);
+      data.set([red, green, blue, Math.round(alpha * 120)], (y * size + x) * 4);
+    }
+  }
+  return { width: size, height: size, data };
+}

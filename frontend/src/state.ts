@@ -1,0 +1,99 @@
+/**
+ * What is shown, and the address that says so.
+ *
+ * The whole state is in the part of the address after #: it never reaches a server's log, and a link reopens the
+ * same view. Hours are written as UTC instants, so that the link survives a new run that begins at another hour.
+ */
+
+import { WHOLE_FORCE, type ForceMap, type Place } from './decode';
+import type { ViewKey } from './wording';
+
+export interface State {
+  hour: number;
+  place: Place;
+  figure: ViewKey;
+  theme: 'auto' | 'light' | 'dark';
+  view: 'map' | 'table';
+  /** The rows of the table. */
+  rows: 'areas' | 'pools';
+}
+
+export type Change = Partial<State>;
+
+export class Store {
+  private listeners: ((state: State, changed: ReadonlySet<keyof State>) => void)[] = [];
+
+  constructor(private current: State) {}
+
+  get state(): State {
+    return this.current;
+  }
+
+  subscribe(listener: (state: State, changed: ReadonlySet<keyof State>) => void): void {
+    this.listeners.push(listener);
+  }
+
+  set(change: Change): void {
+    const changed = new Set<keyof State>();
+    for (const key of Object.keys(change) as (keyof State)[]) {
+      if (change[key] !== undefined && !same(this.current[key], change[key])) changed.add(key);
+    }
+    if (changed.size === 0) return;
+    this.current = { ...this.current, ...change };
+    for (const listener of this.listeners) listener(this.current, changed);
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+export function writeAddress(map: ForceMap, state: State): string {
+  const parts = [`hour=${writeHour(map.hours.starting[state.hour] ?? 0)}`, `place=${writePlace(map, state.place)}`, `figure=${state.figure}`];
+  if (state.view !== 'map') parts.push(`view=${state.view}`);
+  if (state.rows !== 'areas') parts.push(`rows=${state.rows}`);
+  if (state.theme !== 'auto') parts.push(`theme=${state.theme}`);
+  return `#${parts.join('&')}`;
+}
+
+/** Reads what it can. What it cannot read, or what this run does not have, is left to the defaults. */
+export function readAddress(map: ForceMap, hash: string, figures: readonly ViewKey[]): Change {
+  const given = new URLSearchParams(hash.replace(/^#/, ''));
+  const change: Change = {};
+  const hour = readHour(map, given.get('hour'));
+  if (hour !== null) change.hour = hour;
+  const place = readPlace(map, given.get('place'));
+  if (place !== null) change.place = place;
+  const figure = figures.find((key) => key === given.get('figure'));
+  if (figure) change.figure = figure;
+  const theme = given.get('theme');
+  if (theme === 'light' || theme === 'dark') change.theme = theme;
+  if (given.get('view') === 'table') change.view = 'table';
+  if (given.get('rows') === 'pools') change.rows = 'pools';
+  return change;
+}
+
+function writeHour(unixSeconds: number): string {
+  // "2026-11-27T20:00Z"
+  return `${new Date(unixSeconds * 1000).toISOString().slice(0, 16)}Z`;
+}
+
+function readHour(map: ForceMap, text: string | null): number | null {
+  if (!text || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}Z$/.test(text)) return null;
+  const index = map.hours.starting.indexOf(Date.parse(text) / 1000);
+  return index >= 0 ? index : null;
+}
+
+function writePlace(map: ForceMap, place: Place): string {
+  return place.scope === 'force' ? 'force' : `${place.scope}:${encodeURIComponent(map.idOf(place))}`;
+}
+
+function readPlace(map: ForceMap, text: string | null): Place | null {
+  if (!text) return null;
+  if (text === 'force') return WHOLE_FORCE;
+  const [scope, ...rest] = text.split(':');
+  if (scope !== 'area' && scope !== 'pool') return null;
+  const ids = scope === 'area' ? map.areas.id : map.pools.id;
+  const index = ids.indexOf(rest.join(':'));
+  return index >= 0 ? { scope, index } : null;
+}

@@ -1,0 +1,504 @@
+"""The command line: a short command a stage. Data goes to standard output, messages to standard error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from bluelamp import __version__
+from bluelamp.errors import BadData, BadSettings, BluelampError, InputOutputError, NoInput, UsageError, count_of
+
+app = typer.Typer(
+    name="bluelamp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+message = Console(stderr=True, highlight=False, soft_wrap=True)
+Folder = Annotated[Path, typer.Argument(metavar="FORCE", help="The force's folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="Give the answer as JSON on standard output")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors")]
+RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
+
+
+def main() -> NoReturn:
+    """Run a command; errors become one sentence and their exit code."""
+    try:
+        app(standalone_mode=True)
+    except BluelampError as error:
+        message.print(f"bluelamp: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has had enough (`bluelamp table … | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        message.print(f"bluelamp: {_sentence_of(error)}", markup=False)
+        sys.exit(InputOutputError.exit_code)
+    except KeyboardInterrupt:
+        message.print("bluelamp: stopped. Nothing half done is left; the same command starts again.")
+        sys.exit(130)
+    except Exception as error:  # a fault of ours, and said to be one
+        if os.environ.get("BLUELAMP_DEBUG"):
+            raise
+        message.print(
+            f"bluelamp: A fault in Bluelamp itself: {type(error).__name__}: {error}. Nothing half done is left. "
+            "BLUELAMP_DEBUG=1 shows where; please report it.",
+            markup=False,
+        )
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _sentence_of(error: OSError) -> str:
+    where = f" ('{error.filename}')" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full{where}. What was there before is untouched; make room and try again."
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"Writing or reading is not allowed{where}. Check who owns the folder, or choose another."
+    return f"Reading or writing failed{where}: {error.strerror or error}. Put that right and try again."
+
+
+@contextmanager
+def progressing(quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """Show a progress bar on a terminal, and nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage, share: None
+        return
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
+        console=message,
+    ) as bars:  # fmt: skip
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, share: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=1.0)
+            bars.update(tasks[stage], completed=share)
+
+        yield show
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bluelamp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def bluelamp(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")] = False,
+) -> None:
+    """Map a police force's workforce against projected demand.
+
+    \b
+    bluelamp demo                                  see it work on a made-up force
+    bluelamp init north --from calls.csv           start a force from an extract
+    bluelamp import north calls.csv                bring the extract in
+    bluelamp plan north                            forecast, staff, compare
+    bluelamp serve north                           look at the map
+    """
+
+
+def local_date(text: str | None) -> date | None:
+    """Read a date given on the command line."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is not a date; one such as 2026-11-23 was expected.") from None
+
+
+# ---- From files to a store ----
+
+
+@app.command()
+def init(
+    folder: Folder,
+    source: Annotated[Path, typer.Option("--from", help="An extract of incidents (CSV, plain or gzip)")],
+    map_name: Annotated[str | None, typer.Option("--map", help="A shipped column map, such as oakland")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every proposal without asking")] = False,
+    force_id: Annotated[str | None, typer.Option("--id", help="Short code of the force")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The force's name")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="IANA time zone, such as Europe/London")] = None,
+    areas: Annotated[Path | None, typer.Option("--areas", help="GeoJSON of the force's areas")] = None,
+) -> None:
+    """Start a force: look at an extract, propose how to read it, and write force.toml.
+
+    \b
+    bluelamp init oakland --from calls.csv.gz --map oakland
+    bluelamp init north --from calls.csv                 asks about what it could not tell
+    bluelamp init north --from calls.csv --yes           takes its best guesses
+    """
+    from bluelamp import intake
+
+    started = intake.propose_force(
+        folder, source, map_name=map_name, force_id=force_id, name=name, time_zone=time_zone, areas=areas
+    )
+    for line in started.explanation:
+        message.print(line, markup=False)
+    answers = {}
+    for question in started.questions:
+        if yes or not sys.stdin.isatty():
+            if question.default is None:
+                raise UsageError(f"{question.text} Say it with {question.option}.")
+            answers[question.key] = question.default
+        else:
+            answers[question.key] = typer.prompt(question.text, default=question.default, err=True)
+    for path in intake.write_force(folder, started, answers):
+        message.print(f"Wrote {path}", markup=False)
+    message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}", markup=False)
+
+
+@app.command()
+def check(
+    folder: Folder,
+    file: Annotated[Path | None, typer.Argument(help="An extract; by default the one that force.toml names")] = None,
+    map_name: Annotated[str | None, typer.Option("--map", help="A column map; by default the force's")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Describe the quality of an extract without importing it.
+
+    \b
+    bluelamp check oakland
+    bluelamp check oakland january.csv --json
+    """
+    from bluelamp import intake, settings
+
+    read = settings.read(folder)
+    if file is None:
+        found = [(path, chosen) for table, path, chosen in intake.extracts_of(folder) if table == "incidents"]
+        if not found:
+            raise NoInput(f"force.toml in '{folder}' names no extract of incidents. Name one: bluelamp check {folder} FILE")
+        file, named = found[0]
+    else:
+        named = read.sources["incidents"].map if "incidents" in read.sources else "bluelamp"
+    with progressing(quiet) as progress:
+        report = intake.check_extract(file, map_name=map_name or named, settings=read, folder=folder, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), default=str, ensure_ascii=False, indent=1))
+    else:
+        for line in report.lines():
+            typer.echo(line)
+
+
+@app.command(name="import")
+def import_(
+    folder: Folder,
+    files: Annotated[list[Path] | None, typer.Argument(help="Extracts; by default those that force.toml names")] = None,
+    table: Annotated[str, typer.Option("--table", help="The table that they fill")] = "incidents",
+    map_name: Annotated[str | None, typer.Option("--map", help="A column map; by default the force's")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring extracts into the force's store, every row accounted for.
+
+    \b
+    bluelamp import oakland                              everything that force.toml names
+    bluelamp import oakland january.csv                  incidents, by the force's column map
+    bluelamp import oakland duties.csv --table duties    a filled-in template
+    """
+    from bluelamp import intake
+
+    work = [(table, file, map_name) for file in files] if files else list(intake.extracts_of(folder))
+    with progressing(quiet) as progress:
+        for name, path, chosen in work:
+            done = intake.import_extract(folder, path, table=name, map_name=chosen, progress=progress)
+            if as_json:
+                typer.echo(intake.as_json(done))
+            elif not quiet:
+                _say_what_was_imported(done)
+
+
+def _say_what_was_imported(done: Any) -> None:
+    batch = done.batch
+    parts = ", ".join(
+        f"{batch[f'rows_{what}']:,} {what}"
+        for what in ("accepted", "updated", "unchanged", "duplicate", "quarantined")
+        if batch[f"rows_{what}"] or what == "accepted"
+    )
+    message.print(
+        f"{batch['table_name']}: {count_of(batch['rows_read'], 'row')} read from {batch['source_name']}: {parts}.",
+        markup=False,
+    )
+    for rule in done.rules.iter_rows(named=True):
+        if rule["rows"]:
+            message.print(
+                f"  {rule['rows']:>9,} ({rule['rows'] / max(batch['rows_read'], 1):.2%}) {rule['words']}", markup=False
+            )
+    for note in done.notes:
+        message.print(f"  {note}", markup=False)
+
+
+# ---- From a store to results ----
+
+
+@app.command()
+def plan(
+    folder: Folder,
+    forecast_from: Annotated[
+        str | None, typer.Option("--from", help="First local day to forecast; by default the first after the data ends")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the whole flow: demand, forecast, required staff, coverage.
+
+    \b
+    bluelamp plan oakland
+    bluelamp plan oakland --from 2024-04-01
+    """
+    from bluelamp import periods, settings
+    from bluelamp import plan as flow
+
+    first = local_date(forecast_from)
+    starts: datetime | None = None
+    if first is not None:
+        starts = periods.local_days(settings.read(folder).force.time_zone, first, first)["starts_at"][0]
+    with progressing(quiet) as progress:
+        run_id = flow.plan(folder, forecast_from=starts, progress=progress)
+    from bluelamp.store import Store
+
+    run = Store(folder).runs().filter(run_id=run_id).row(0, named=True)
+    if as_json:
+        typer.echo(json.dumps(run, default=str, ensure_ascii=False))
+        return
+    if not quiet:
+        message.print(f"Run {run_id}: forecast from {run['forecast_from']:%Y-%m-%d %H:%M} UTC.", markup=False)
+        for note in json.loads(run["notes"]):
+            message.print(f"  {note}", markup=False)
+        message.print(f"Next: bluelamp serve {folder}, or bluelamp map {folder} map.html", markup=False)
+
+
+class Form(StrEnum):
+    """How a table is written."""
+
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def table(
+    name: Annotated[str, typer.Argument(help="A table's name, such as coverage")],
+    folder: Folder,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV (the default away from a terminal)")] = False,
+    as_json: AsJson = False,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it to this Parquet file")] = None,
+    run: RunId = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="Keep rows with a value: --where level=pool; may be repeated")
+    ] = None,
+) -> None:
+    """Read any table or result.
+
+    \b
+    bluelamp table coverage oakland --csv --where level=pool
+    bluelamp table batches oakland
+    bluelamp table forecast oakland --parquet forecast.parquet
+    """
+    import polars as pl
+
+    from bluelamp import plan as flow
+    from bluelamp import tables
+    from bluelamp.web.app import keep, rows_as_json
+
+    rows = flow.read_table(folder, name, run)
+    asked = {}
+    for condition in where or []:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(f"'{condition}' is not a condition; one such as level=pool was expected.")
+        asked[column] = value
+    rows = keep(rows, name, asked)
+    if parquet is not None:
+        rows.select(tables.table(name).columns).write_parquet(parquet)
+        message.print(f"Wrote {count_of(rows.height, 'row')} to {parquet}", markup=False)
+    elif as_json:
+        sys.stdout.buffer.write(rows_as_json(rows, name) + b"\n")
+    elif as_csv or not sys.stdout.isatty():
+        sys.stdout.write(tables.to_csv(rows, name))
+    else:
+        with pl.Config(tbl_rows=40, tbl_cols=-1, tbl_width_chars=message.width, fmt_str_lengths=40):
+            typer.echo(str(rows))
+
+
+@app.command(name="map")
+def map_(folder: Folder, out: Annotated[Path, typer.Argument(metavar="OUT.html")], run: RunId = None) -> None:
+    """Write the map as one self-contained file that opens from disk.
+
+    \b
+    bluelamp map oakland oakland.html
+    """
+    from bluelamp.reports.map import make_map_data, render_page
+    from bluelamp.web.app import Published
+
+    published = Published(folder)
+    chosen = published.run(run)
+    data = make_map_data(published.results_for_map(chosen["run_id"]), chosen, published.force())
+    page = render_page(f"{published.settings.force.name} · workforce against demand", data=data)
+    beside = out.with_name(out.name + ".part")
+    try:
+        beside.write_text(page, encoding="utf-8")
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
+    message.print(f"Wrote {out} ({len(page) / 1e6:.1f} MB). Open it in a browser; it needs no network.", markup=False)
+
+
+@app.command()
+def serve(
+    folder: Folder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one")] = 8321,
+    host: Annotated[str, typer.Option(help="Address to listen on; this machine only by default")] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
+) -> None:
+    """Show the map in a browser, with every table behind it.
+
+    \b
+    bluelamp serve oakland
+    bluelamp serve oakland --port 9000 --no-browser
+    """
+    from bluelamp.web.serve import serve as listen
+
+    listen(folder, host=host, port=port, open_browser=browser, say=lambda text: message.print(text, markup=False))
+
+
+# ---- The made-up force ----
+
+
+@app.command()
+def twin(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder")],
+    areas: Annotated[int, typer.Option(min=4, max=600, help="Areas")] = 40,
+    days: Annotated[int, typer.Option(min=28, max=4000, help="Days of history")] = 730,
+    seed: Annotated[int, typer.Option(help="Seed; the same one makes the same force")] = 7,
+    preset: Annotated[str | None, typer.Option(help="'county': 121 areas, 2,700 officers, 6,559 incidents a week")] = None,
+    until: Annotated[str | None, typer.Option(help="First local day that has not come yet; today by default")] = None,
+    weekly_incidents: Annotated[int | None, typer.Option(help="Incidents a week, instead of what the size implies")] = None,
+) -> None:
+    """Make up a whole constabulary, with the truth behind it.
+
+    \b
+    bluelamp twin lantern --areas 40 --days 730 --seed 7
+    bluelamp twin county --preset county --days 1095
+    """
+    from bluelamp.sources.twin import make_twin, write_twin
+
+    first_day = local_date(until) or datetime.now(UTC).date()
+    made = make_twin(
+        areas=areas, days=days, seed=seed, until=first_day, preset=preset, weekly_incidents=weekly_incidents
+    )
+    write_twin(folder, made)
+    message.print(
+        f"Made {count_of(made.tables['incidents'].height, 'incident')} and "
+        f"{count_of(made.tables['duties'].height, 'duty', 'duties')} in {folder}.",
+        markup=False,
+    )
+    message.print(f"Next: bluelamp import {folder} && bluelamp plan {folder} && bluelamp serve {folder}", markup=False)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where; a folder demo-force by default")] = None,
+    areas: Annotated[int, typer.Option(min=4, max=600, help="Areas")] = 40,
+    days: Annotated[int, typer.Option(min=28, max=4000, help="Days of history")] = 730,
+    seed: Annotated[int, typer.Option(help="Seed")] = 7,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one")] = 8321,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
+    serving: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the map when it is made")] = True,
+) -> None:
+    """Make up a force, plan for it and show its map: everything computed on the spot.
+
+    \b
+    bluelamp demo
+    bluelamp demo --no-browser
+    """
+    from bluelamp import intake
+    from bluelamp import plan as flow
+    from bluelamp.sources.twin import make_twin, write_twin
+
+    where = folder or Path("demo-force")
+    if (where / "force.toml").exists():
+        message.print(f"{where} is there already and is shown as it is; delete it for a new one.", markup=False)
+    else:
+        write_twin(where, make_twin(areas=areas, days=days, seed=seed, until=datetime.now(UTC).date()))
+        with progressing(quiet=False) as progress:
+            for name, path, chosen in intake.extracts_of(where):
+                done = intake.import_extract(where, path, table=name, map_name=chosen, progress=progress)
+                message.print(f"{name}: {done.batch['rows_accepted']:,} rows", markup=False)
+            flow.plan(where, progress=progress)
+    if serving:
+        from bluelamp.web.serve import serve as listen
+
+        listen(where, port=port, open_browser=browser, say=lambda text: message.print(text, markup=False))
+
+
+# ---- Help with data and machine ----
+
+
+@app.command()
+def template(
+    name: Annotated[str, typer.Argument(help="A table's name, such as duties")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file")] = None,
+) -> None:
+    """Give a blank CSV of a table: the header and one made-up row to write over.
+
+    \b
+    bluelamp template duties > duties.csv
+    """
+    from bluelamp import tables
+
+    text = tables.blank_template(name)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        if out.exists():
+            raise UsageError(f"'{out}' is there already. Choose another name, or delete it first.")
+        out.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path | None, typer.Argument(metavar="[FORCE]", help="A force's folder to check as well")] = None,
+    settings_schema: Annotated[bool, typer.Option("--settings-schema", help="Print the JSON Schema of force.toml")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the machine and, with a folder, the force: settings, every stored byte, what is left over.
+
+    \b
+    bluelamp doctor
+    bluelamp doctor oakland
+    """
+    from bluelamp import doctor as ward
+    from bluelamp import settings
+
+    if settings_schema:
+        typer.echo(json.dumps(settings.json_schema(), indent=1))
+        return
+    findings = ward.examine(folder)
+    if as_json:
+        typer.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.is_well else 'NOT '} {finding.what}: {finding.words}")
+    bad = [finding for finding in findings if not finding.is_well]
+    if bad:
+        raise (BadSettings if bad[0].what == "settings" else BadData if bad[0].what == "python" else InputOutputError)(
+            f"{count_of(len(bad), 'thing')} to put right: {', '.join(finding.what for finding in bad)}."
+        )

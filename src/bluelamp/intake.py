@@ -1,0 +1,173 @@
+"""Files into a force's store: every row accounted for, or nothing changed.
+
+`import_extract` reads a file through its column map and commits it as one batch; `check_extract` reads it the same way
+and tells what it would find. Both are what the commands `import` and `check` do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bluelamp import geography, incidents, sources, tables
+from bluelamp import settings as settings_
+from bluelamp.errors import NoInput, UsageError
+from bluelamp.settings import Settings
+from bluelamp.store import Store
+
+Progress = Callable[[str, float], None]
+# Areas first, because the check of everything else may speak of them; incidents last, because they take the time.
+ORDER = ("areas", "pools", "people", "duties", "standards", "minimums", "events", "service_times", "incidents")
+
+
+RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: its row of `batches`, the rules that touched rows, and what a reader should know."""
+
+    batch: dict[str, Any]
+    rules: pl.DataFrame
+    notes: list[str]
+
+
+def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
+    """List the extracts that force.toml names: table, file and column map, in the order to import them."""
+    named = settings_.read(folder).sources
+    for name in named:
+        tables.table(name)
+    found = []
+    boundaries = settings_.read(folder).areas.file
+    if boundaries is not None:
+        found.append(("areas", Path(folder) / boundaries, "geojson"))
+    for name in sorted(named, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER)):
+        source = named[name]
+        if source.file is not None:
+            found.append((name, Path(folder) / source.file, source.map))
+    if not found:
+        raise NoInput(
+            f"force.toml in '{folder}' names no file to import. Name one: 'bluelamp import {folder} FILE', or write "
+            "file = \"…\" under [sources.incidents]."
+        )
+    return found
+
+
+def import_extract(
+    folder: Path | str,
+    path: Path | str,
+    *,
+    table: str = "incidents",
+    map_name: str | None = None,
+    as_of: datetime | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> Imported:
+    """Import one file into a table of the force, as one batch that is seen whole or not at all.
+
+    `map_name` is a shipped column map or the path of one; by default what force.toml says for the table, else the
+    product's own column names. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a damaged store)
+    or TryAgain (another import is running); the store is then as it was.
+    """
+    settings = settings_.read(folder)
+    if table == "areas" and Path(path).suffix.lower() in (".geojson", ".json"):
+        return _import_boundaries(folder, path, settings)
+    if tables.table(table).kind != "imported" and table != "service_times":
+        raise UsageError(f"'{table}' is not imported: Bluelamp makes it. Imported are {', '.join(ORDER)}.")
+    chosen = map_name or (settings.sources[table].map if table in settings.sources else "bluelamp")
+    column_map = _read_map(folder, chosen)
+    target = table if column_map.table == "any" else column_map.table
+    extract = sources.read_extract(
+        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of, chunk_rows=250_000
+    )
+    with Store(folder).writing(
+        target, source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name=chosen
+    ) as writer:
+        for chunk in extract:
+            writer.add(chunk.rows)
+            if chunk.quarantined.height:
+                writer.quarantine(chunk.quarantined)
+            progress(target, chunk.share_read)
+        rules = extract.rules()
+        writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": extract.notes})
+    return Imported(writer.batch, rules, extract.notes)
+
+
+def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
+    """Import the force's areas from GeoJSON, with the districts and the force that they make up."""
+    part = settings.areas
+    areas, notes = geography.read_areas(
+        path,
+        force_id=settings.force.id,
+        force_name=settings.force.name,
+        properties=geography.Properties(
+            id=part.id_property, name=part.name_property, district=part.district_property, kind=part.kind_property
+        ),
+    )
+    with Store(folder).writing(
+        "areas", source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name="geojson"
+    ) as writer:
+        writer.add(areas)
+        writer.note({"notes": notes})
+    return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
+
+
+def _read_map(folder: Path | str, chosen: str) -> Any:
+    """Read a shipped map by name, or a map file whose path is relative to the force's folder."""
+    beside = Path(folder) / chosen
+    return sources.read_column_map(beside if chosen.endswith(".toml") and beside.is_file() else chosen)
+
+
+def read_whole(extract: sources.Extract, progress: Progress = lambda stage, share: None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read all of an extract without storing it: its rows, and those set aside."""
+    rows: list[pl.DataFrame] = []
+    aside: list[pl.DataFrame] = []
+    for chunk in _reporting(extract, progress):
+        rows.append(chunk.rows)
+        aside.append(chunk.quarantined)
+    return (
+        pl.concat(rows) if rows else tables.empty(extract.table.name),
+        pl.concat(aside) if aside else tables.empty("quarantine"),
+    )
+
+
+def _reporting(extract: sources.Extract, progress: Progress) -> Iterator[sources.Chunk]:
+    for chunk in extract:
+        progress("reading", chunk.share_read)
+        yield chunk
+
+
+def check_extract(
+    path: Path | str,
+    *,
+    map_name: str,
+    settings: Settings | None = None,
+    folder: Path | str = ".",
+    time_zone: str | None = None,
+    as_of: datetime | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> incidents.QualityReport:
+    """Read an extract of incidents as an import would, without importing it, and describe its quality."""
+    column_map = _read_map(folder, map_name)
+    zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
+    extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of)
+    rows, aside = read_whole(extract, progress)
+    outages = incidents.find_outages(
+        rows, zone, settings.demand.outage_share if settings else 0.25,
+        settings.demand.declared_outages if settings else (),
+    )  # fmt: skip
+    return incidents.describe_quality(
+        rows, aside, extract.rules(), outages, zone, notes=extract.notes, rows_read=extract.rows_read
+    )
+
+
+def as_json(imported: Imported) -> str:
+    """Give what an import did as JSON, for scripts."""
+    return json.dumps(
+        {"batch": imported.batch, "rules": imported.rules.to_dicts(), "notes": imported.notes}, default=str, ensure_ascii=False
+    )

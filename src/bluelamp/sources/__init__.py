@@ -1,0 +1,55 @@
+"""Anything into standard tables: delimited extracts through column maps, and the made-up force.
+
+What other rooms use is named here and imported on first use, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bluelamp.sources.column_maps import (
+        ColumnMap,
+        classes,
+        column_map_schema,
+        parse_column_map,
+        read_column_map,
+        shipped_maps,
+    )
+    from bluelamp.sources.delimited import file_sha256
+    from bluelamp.sources.extracts import RULES, Chunk, Extract, read_extract
+
+_HOMES = {
+    "ColumnMap": "column_maps",
+    "classes": "column_maps",
+    "column_map_schema": "column_maps",
+    "parse_column_map": "column_maps",
+    "read_column_map": "column_maps",
+    "shipped_maps": "column_maps",
+    "file_sha256": "delimited",
+    "RULES": "extracts",
+    "Chunk": "extracts",
+    "Extract": "extracts",
+    "read_extract": "extracts",
+}
+
+__all__ = [
+    "RULES",
+    "Chunk",
+    "ColumnMap",
+    "Extract",
+    "classes",
+    "column_map_schema",
+    "file_sha256",
+    "parse_column_map",
+    "read_column_map",
+    "read_extract",
+    "shipped_maps",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bluelamp.sources' has no attribute '{name}'")
+    return getattr(import_module(f"bluelamp.sources.{_HOMES[name]}"), name)

@@ -1,0 +1,144 @@
+"""A made-up force as a folder: force.toml, extracts as a real force would hand them over, the truth, and a README."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bluelamp import tables
+from bluelamp.errors import InputOutputError
+
+if TYPE_CHECKING:
+    from bluelamp.sources.twin import Twin
+
+_ROWS_AT_ONCE = 250_000
+
+
+def force_toml(numbers: dict[str, Any], size: dict[str, Any], imported: Sequence[str]) -> str:
+    """Write the settings of a made-up force."""
+    force, duties, crewing = numbers["force"], numbers["duties"], numbers["crewing"]
+    absence = numbers["absence"]
+    away = 1 - (1 - absence["long_term"]) * (1 - absence["leave"]) * (1 - absence["day"])
+    lines = [
+        f"# A made-up force: {size['areas']} areas, {size['officers']} officers. Nothing here is real.",
+        "[force]",
+        *(f'{key} = "{force[key]}"' for key in ("id", "name", "time_zone", "country", "subdivision")),
+        "",
+        "[staffing]",
+        'role = "response"',
+        f"crew_size = {crewing['day']}",
+        f"abstraction = {away:.2f}",
+        "",
+        "[[staffing.crewing]]",
+        f"from_hour = {duties['night_pools_from']}",
+        f"to_hour = {duties['night_pools_to']}",
+        f"crew_size = {crewing['night']}",
+    ]
+    for name in imported:
+        lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']
+    return "\n".join(lines) + "\n"
+
+
+def write_twin(folder: Path | str, twin: Twin) -> None:
+    """Write a made-up force to a folder: force.toml, extracts/, truth/ and README.txt.
+
+    The same force gives the same bytes. Raises InputOutputError where the folder can't be written.
+    """
+    folder = Path(folder)
+    try:
+        for part in (folder, folder / "extracts", folder / "truth"):
+            part.mkdir(parents=True, exist_ok=True)
+        (folder / "force.toml").write_text(twin.settings, encoding="utf-8")
+        (folder / "README.txt").write_text(_readme(twin), encoding="utf-8")
+        for name, frame in twin.tables.items():
+            _write_csv(folder / "extracts" / f"{name}.csv.gz", frame, name)
+        _write_csv(folder / "truth" / "future_incidents.csv.gz", twin.truth["future_incidents"], "incidents")
+        for name in ("hourly_rates", "day_shocks"):
+            twin.truth[name].write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
+        text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
+        (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputOutputError(
+            f"The made-up force can't be written to '{folder}': {error.strerror or error}. "
+            "Give a folder that can be written and has room, and try again."
+        ) from None
+
+
+def _write_csv(path: Path, frame: pl.DataFrame, name: str) -> None:
+    """Write a table as compressed CSV, piece by piece, without a clock time in its header."""
+    columns = tables.table(name).columns
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
+        for start in range(0, max(1, frame.height), _ROWS_AT_ONCE):
+            text = io.BytesIO()
+            frame[start : start + _ROWS_AT_ONCE].select(columns).write_csv(
+                text, include_header=start == 0, datetime_format="%Y-%m-%dT%H:%M:%SZ"
+            )
+            packed.write(text.getbuffer())
+
+
+def _readme(twin: Twin) -> str:
+    made, demand = twin.parameters["made_with"], twin.parameters["demand"]
+    areas = twin.tables["areas"]
+    districts = areas.filter(level="district")["area_name"].to_list()
+    own = demand["own_work"]
+    duties = twin.parameters["duties"]
+    paragraphs = [
+        f"{twin.parameters['force']['name']}: a made-up force",
+        "Nothing here is real. There is no such county (it is drawn in the open sea), no such people, no such calls. "
+        "It was made by 'bluelamp twin' so that the product can be tried, tested and measured without anybody's data. "
+        "The same arguments and the same version make the same bytes: "
+        f"{made['areas']} areas, {made['days']} days, seed {made['seed']}, the future begins on {made['until']}, "
+        f"{made['officers']:,} officers, {made['weekly_incidents']:,.0f} incidents a week.",
+        "WHAT IS IN THE FOLDER",
+        "force.toml: the settings of the force, ready for 'bluelamp import'.",
+        "extracts/: one file a table, as a force's systems would hand them over; times are UTC.",
+        "truth/: what a real force never has. hourly_rates.parquet: the expected incidents from the public, partners "
+        "and the force's own duties, by area and hour for the last and the coming eight weeks, and for the whole force "
+        "(level 'force') from the first day to a year ahead, without the shocks of the day. day_shocks.parquet: the "
+        "factor by which each day was, or will be, busier than expected, for the force and for each district (they "
+        "multiply). future_incidents.csv.gz: the incidents that come in the next eight weeks, in full. "
+        "parameters.json: every number that it was all made from.",
+        "HOW IT WAS MADE",
+        f"The county has a city, towns and countryside in {len(districts)} districts ({', '.join(districts)}). Areas "
+        "tile it without gaps. Response covers districts by day and pairs of them by night; neighbourhood and "
+        "investigation officers belong to districts, custody to pairs, roads policing, firearms and the control room "
+        "to the whole force.",
+        f"Incidents: {made['weekly_incidents']:,.0f} a week come from the public, partners and the force's own duties "
+        f"(prisoners, guards, arrest enquiries); {demand['share_deployed']:.0%} of them get a unit. On top of these, "
+        f"as shares of that number, officers start work of their own ({own['officer_initiated']:.0%}: it fills the "
+        f"time that calls leave them, so it falls when they are busy), patrols are directed ({own['directed']:.0%}) "
+        f"and logs are administrative ({own['administrative']:.0%}). The expected number in an area and hour is the "
+        "weight of the area, times the share of the class in that kind of place, times the shape of the hour of the "
+        "week, times season and slow growth of the class, times holidays; football and a festival in July add to "
+        "that. A bank holiday lives like a Sunday and the evening before it like a Friday; Christmas Day, New Year's "
+        "Eve, Halloween and Bonfire Night have factors of their own. School holidays follow a rule, not a calendar. "
+        f"Each day multiplies all by two shocks with mean 1 (coefficients of variation {demand['force_day_cv']:.0%} "
+        f"for the force, {demand['district_day_cv']:.0%} for each district). Counts are Poisson. A few places make "
+        "most of the calls.",
+        "Times: minutes at the scene are log-normal with a heavy tail, by class and grade; units are one and a Poisson "
+        "number more; every unit is committed from dispatch until the last one leaves. The wait for a unit grows with "
+        "the square of the share of the district's units that are busy: a simple rule, not a queue. Grade 4 is "
+        "resolved without a unit.",
+        f"Faults of a real export: {demand['share_place_unknown']:.0%} of incidents have no area, another "
+        f"{demand['share_point_unknown']:.0%} no point; {demand['share_arrival_missing']:.0%} of those attended have "
+        f"no arrival; {demand['share_zero_minutes']:.1%} of them last no time at all; "
+        f"{demand['share_information_only']:.0%} of those not attended are opened and closed in one second; logs near "
+        "the end are still open. A few codes belong to no known class.",
+        f"Duties: round-the-clock roles work 2-2-2-4 in five teams (early {'-'.join(duties['early'])}, late "
+        f"{'-'.join(duties['late'])}, night {'-'.join(duties['night'])}), the others five days a week. Duties run from "
+        f"{duties['days_before']} days before to {duties['days_after']} days after the first day of the future. "
+        "People who are away (leave, sickness, training, court) have no duty on that day; some weekends are thinner "
+        "than others. Units are single-crewed by day and double-crewed by night (force.toml).",
+        "WHAT IT IS NOT",
+        "A model of any place, or evidence about police work. Its levels, shapes and times are assumptions of the "
+        "right size. A method that does well here has passed an exam whose answers are known; it has still to prove "
+        "itself on a force's own data.",
+    ]
+    return "\n\n".join(fill(paragraph, 100) for paragraph in paragraphs) + "\n"

@@ -1,0 +1,68 @@
+"""Every stored byte read again, and every list compared with every other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from bluelamp.errors import BluelampError, count_of
+from bluelamp.store import delta, disk
+from bluelamp.store.commit import ARTEFACTS, WRITING
+from bluelamp.store.ledger import Ledger
+
+_HINT = "_last_checkpoint"
+
+
+def verify(store: Path) -> list[str]:
+    """Give a sentence for each fault; none means that the store is what was written, to the last bit.
+
+    What a killed writer left is no fault: nothing reads it, and the next writer removes it. Safe beside a writer.
+    """
+    try:
+        with disk.failures_told(f"Reading '{store}'"):
+            ledger = Ledger(store).refresh()
+    except BluelampError as error:
+        return [str(error)]
+    logs = ledger.sealed_logs()
+    if (store / WRITING).exists():
+        # A writer is at work, or was killed: it may have renewed this hint, which nothing but speed depends on.
+        logs = {path: each for path, each in logs.items() if not path.endswith(_HINT)}
+    problems = disk.check(store, [*ledger.sealed_data(), *logs.values()], again=True)
+    problems += _miscounted(ledger)
+    if not problems:
+        for name in sorted(set(ledger.files["table"].to_list()) - {ARTEFACTS}):
+            problems += _not_as_listed(store, name, ledger)
+    return problems
+
+
+def _miscounted(ledger: Ledger) -> list[str]:
+    """Batches whose files do not hold the rows that their accounts say."""
+    parts = ("accepted", "updated", "unchanged", "duplicate", "quarantined")
+    stored = ledger.files.group_by("owner_id").agg(
+        stored=pl.col("rows").filter(~pl.col("table").is_in(["batches", "quarantine"])).sum(),
+        set_aside=pl.col("rows").filter(pl.col("table") == "quarantine").sum(),
+    )
+    wrong = ledger.batches.join(stored, left_on="batch_id", right_on="owner_id", how="left").filter(
+        (pl.col("rows_read") != pl.sum_horizontal(f"rows_{part}" for part in parts))
+        | (pl.col("rows_accepted") + pl.col("rows_updated") != pl.col("stored").fill_null(0))
+        | (pl.col("rows_quarantined") != pl.col("set_aside").fill_null(0))
+    )
+    return [
+        f"Batch {batch_id} read {count_of(read, 'row')}, but what is stored of it does not add up to that."
+        for batch_id, read in wrong.select("batch_id", "rows_read").iter_rows()
+    ]
+
+
+def _not_as_listed(store: Path, name: str, ledger: Ledger) -> list[str]:
+    """Files that one of the two lists, ledger and Delta log, has and the other lacks."""
+    listed = {path.removeprefix(f"{name}/") for path in ledger.files_of(name)["path"]}
+    logs = ledger.sealed_logs(f"{name}/{delta.LOG}")
+    try:
+        with disk.failures_told(f"Reading '{store / name}' as a Delta table"):
+            active = delta.active_files(delta.open_at(store, name, delta.sealed_version(logs)))
+    except BluelampError as error:
+        return [str(error)]
+    problems = [f"{store / name / path} is listed, but its Delta log lacks it." for path in sorted(listed - active)]
+    problems += [f"{store / name / path} is in the Delta log, but not listed." for path in sorted(active - listed)]
+    return problems

@@ -1,0 +1,425 @@
+"""A force's store: write batches and runs whole or not at all, read only what is listed and unharmed."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+
+from bluelamp import tables
+from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean
+from bluelamp.store import checking, delta, disk
+from bluelamp.store import ledger as ledgers
+from bluelamp.store.accounting import Counts, Door, Rows
+from bluelamp.store.commit import ARTEFACTS, Commit
+from bluelamp.store.ledger import Ledger
+
+_ROWS_A_FILE = 262_144
+_ROWS_A_RESULT_FILE = 2_000_000
+_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """The tables of one force.
+
+    `folder` is the force's folder; its tables lie in `folder/store`. `clock` gives the time that is written down and
+    decides nothing. Reading needs no lock and may go on while another process writes. Every method raises
+    InputOutputError (exit code 74) when a stored file is not what was stored or the system can't read or write, and
+    BadData when a table was stored by a newer or an older Bluelamp.
+    """
+
+    def __init__(self, folder: Path | str, clock: Callable[[], datetime] = _now) -> None:
+        self.folder = Path(folder).absolute()
+        self._path = self.folder / "store"
+        self._clock = clock
+        self._ledger = Ledger(self._path)
+        self._guard = threading.Lock()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def batches(self, table: str | None = None) -> pl.DataFrame:
+        """Give the imports that are there, in order: of one table or of all."""
+        batches = self._fresh().batches
+        return batches if table is None else batches.filter(pl.col("table_name") == table)
+
+    def read(
+        self, name: str, columns: Sequence[str] | None = None, where: pl.Expr | None = None
+    ) -> pl.DataFrame:
+        """Give the current rows of an imported table, in the order in which they came in.
+
+        The current row of a key is the one of the latest batch, and in that the last. `columns` and `where` keep
+        what is read lean. A table that nothing was imported into is empty.
+        """
+        with self._reading():
+            scanned = self.scan(name)
+            if where is not None:
+                scanned = scanned.filter(where)
+            return scanned.select(list(columns) if columns is not None else tables.table(name).columns).collect()
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """Give the current rows of an imported table, to be read when they are collected.
+
+        The files are checked now. They are never changed or removed, so what is collected later is what is there now.
+        """
+        _insist_on_kind(name, "imported")
+        ledger = self._fresh()
+        files = ledger.files_of(name)
+        versions = self._scan_files(name, files)
+        if not files["updates"].sum():
+            # Without an update each key stands once.
+            return versions.select(tables.table(name).columns)
+        with self._reading():
+            return self._without_replaced(name, files, versions).select(tables.table(name).columns)
+
+    def history(self, name: str) -> pl.DataFrame:
+        """Give every version of every row of an imported table, with `batch_id`, in the order in which they came in.
+
+        `row_in_batch` numbers the rows that a batch stored, and `is_update` says that the key was known before.
+        """
+        _insist_on_kind(name, "imported")
+        with self._reading():
+            return self._scan_files(name, self._fresh().files_of(name)).collect()
+
+    def quarantined(self, table: str | None = None, batch_id: str | None = None) -> pl.DataFrame:
+        """Give the rows that were set aside, with `batch_id`: all, or those meant for one table or of one batch."""
+        files = self._fresh().files_of("quarantine")
+        if batch_id is not None:
+            files = files.filter(pl.col("owner_id") == batch_id)
+        with self._reading():
+            rows = self._scan_files("quarantine", files)
+            if table is not None:
+                rows = rows.filter(pl.col("table_name") == table)
+            return rows.collect()
+
+    def runs(self) -> pl.DataFrame:
+        """Give the runs that are there, in order."""
+        return self._fresh().runs
+
+    def latest_run(self) -> dict[str, Any]:
+        """Give the last run. Raises NoInput where there is none yet."""
+        return self._run(None)
+
+    def result(self, name: str, run_id: str | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
+        """Give a result as a run wrote it; of the latest run unless another is named.
+
+        Raises NoInput where there is no such run, or where the run has no such result.
+        """
+        with self._reading():
+            scanned = self.scan_result(name, run_id)
+            return (scanned if where is None else scanned.filter(where)).collect()
+
+    def scan_result(self, name: str, run_id: str | None = None) -> pl.LazyFrame:
+        """Give a result to be read when it is collected. Raises as `result` does."""
+        _insist_on_kind(name, "result")
+        run = self._run(run_id)
+        files = self._ledger.files_of(name).filter(pl.col("owner_id") == run["run_id"])
+        if files.is_empty():
+            raise NoInput(f"Run {run['run_id']} has no result '{name}'. 'bluelamp plan' makes a run with all results.")
+        return self._scan_files(name, files).select(tables.table(name).columns)
+
+    def results(self, run_id: str | None = None) -> list[str]:
+        """List the results that a run has, of the latest run unless another is named."""
+        run = self._run(run_id)
+        files = self._ledger.files.filter(pl.col("owner_id") == run["run_id"])
+        return sorted(set(files["table"].to_list()) - {ARTEFACTS, "runs"})
+
+    def artefact(self, name: str, run_id: str | None = None) -> Path:
+        """Give the path of a run's artefact, its content checked; of the latest run unless another is named.
+
+        Raises NoInput, with the names there are, where the run has no such artefact.
+        """
+        run = self._run(run_id)
+        files = self._ledger.files_of(ARTEFACTS).filter(pl.col("owner_id") == run["run_id"])
+        by_name = {Path(each.path).name: each for each in ledgers.sealed(files)}
+        if name not in by_name:
+            raise NoInput(f"Run {run['run_id']} has no artefact '{name}'.{did_you_mean(name, by_name)}")
+        disk.insist(self._path, [by_name[name]])
+        return self._path / by_name[name].path
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def writing(
+        self,
+        table: str,
+        *,
+        source_name: str,
+        source_sha256: str | None = None,
+        map_name: str | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> BatchWriter:
+        """Begin an import into one table; use it in a `with` block, which commits the batch when it ends well.
+
+        When the block raises, or the process is killed, the store stays as it was. Raises TryAgain, naming who, while
+        another process writes.
+        """
+        _insist_on_kind(table, "imported")
+        source = {"source_name": source_name, "source_sha256": source_sha256, "map_name": map_name}
+        return BatchWriter(self, table, source, dict(notes or {}))
+
+    def write_run(
+        self,
+        run: Mapping[str, Any],
+        results: Mapping[str, pl.DataFrame],
+        artefacts: Mapping[str, bytes | Path] | None = None,
+    ) -> str:
+        """Write a run with its results and artefacts, all of it visible at one instant, and give its `run_id`.
+
+        `run` has the columns of table `runs` but `run_id` and `sequence`; `made_at` is the clock's where it is left
+        out. `results` are published tables by name. Artefacts are bytes or files, which are copied.
+        """
+        for name, frame in results.items():
+            _insist_on_kind(name, "result")
+            _insist_on_columns(frame, name)
+        for name in artefacts or {}:
+            if not _SAFE_NAME.match(name):
+                raise UsageError(f"'{name}' can't be an artefact's name. Letters, digits, '_', '.' and '-' can.")
+        with self._writer() as writer:
+            for name, frame in results.items():
+                for first in range(0, max(frame.height, 1), _ROWS_A_RESULT_FILE):
+                    writer.stage(name, frame.slice(first, _ROWS_A_RESULT_FILE))
+            for name, content in (artefacts or {}).items():
+                writer.stage_artefact(name, content)
+            return str(writer.run(run)["run_id"])
+
+    def sweep(self) -> list[str]:
+        """Remove what killed writers left, and list it. Raises TryAgain while another process writes."""
+        if not self._path.is_dir():
+            return []
+        with self._writer(thorough=True) as writer:
+            return writer.swept
+
+    def verify(self) -> list[str]:
+        """Read every stored byte again and give a sentence for each fault; none means that all is well."""
+        return checking.verify(self._path)
+
+    # -- within ----------------------------------------------------------------------------------------------------
+
+    def _fresh(self) -> Ledger:
+        if not self.folder.is_dir():
+            raise NoInput(
+                f"There is no folder '{self.folder}'. 'bluelamp init {self.folder} --from FILE' makes a force."
+            )
+        with self._guard, disk.failures_told(f"Reading '{self._path}'"):
+            self._ledger = self._ledger.refresh()
+            return self._ledger
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with disk.failures_told(f"Reading '{self._path}'"):
+            yield
+
+    def _run(self, run_id: str | None) -> dict[str, Any]:
+        runs = self._fresh().runs
+        if runs.is_empty():
+            raise NoInput(f"'{self.folder}' has no run yet. 'bluelamp plan {self.folder}' makes one.")
+        found = runs.tail(1) if run_id is None else runs.filter(pl.col("run_id") == run_id)
+        if found.is_empty():
+            known = runs["run_id"].to_list()
+            hint = did_you_mean(run_id or "", known)
+            raise NoInput(f"There is no run '{run_id}'.{hint} The latest is '{known[-1]}'.")
+        return found.row(0, named=True)
+
+    def _scan_files(self, name: str, files: pl.DataFrame) -> pl.LazyFrame:
+        """Scan data files in the order of the list, once they are found to be what was stored."""
+        owner = delta.owner_column(name)
+        shape = delta.stored_schema(name)
+        whole = {**shape, owner: pl.String()} if owner else shape
+        for found in files["schema_version"].unique().to_list():
+            delta.check_schema_version(name, found)
+        if files.is_empty():
+            return pl.LazyFrame(schema=whole)
+        disk.insist(self._path, ledgers.sealed(files))
+        return pl.scan_parquet(
+            [self._path / path for path in files["path"]],
+            schema=shape,
+            hive_partitioning=owner is not None,
+            hive_schema={owner: pl.String()} if owner else None,
+            glob=False,
+        ).select(list(whole))
+
+    def _without_replaced(self, name: str, files: pl.DataFrame, versions: pl.LazyFrame) -> pl.LazyFrame:
+        """Leave out the versions that a later one of the same key has replaced."""
+        keys = list(tables.table(name).key)
+        updated = (
+            self._scan_files(name, files.filter(pl.col("updates") > 0))
+            .filter(pl.col(delta.IS_UPDATE))
+            .select(keys)
+            .unique()
+        )
+        numbered = versions.with_row_index("_position")
+        replaced = (
+            numbered.select("_position", *keys)
+            .join(updated, on=keys, how="semi", nulls_equal=True)
+            .filter(pl.col("_position") < pl.col("_position").max().over(keys))
+            .select("_position")
+            .collect()
+        )
+        return numbered.join(replaced.lazy(), on="_position", how="anti", maintain_order="left")
+
+    def _writer(self, *, thorough: bool = False) -> Commit:
+        return Commit(self._path, self._fresh, self._clock, thorough=thorough)
+
+
+class BatchWriter:
+    """One import into one table. Rows are stored as they are added and count when the block ends well.
+
+    Afterwards `batch` is its row of table `batches`.
+    """
+
+    def __init__(self, store: Store, table: str, source: dict[str, Any], notes: dict[str, Any]) -> None:
+        self.counts = Counts()
+        self.batch: dict[str, Any] = {}
+        self._store = store
+        self._table = table
+        self._source = source
+        self._notes = notes
+        self._stack = ExitStack()
+        self._pending: list[pl.DataFrame] = []
+        self._rows_stored = 0
+        self._instants = [each.name for each in tables.table(table).fields if each.type == "datetime"][:1]
+        self._first_at: datetime | None = None
+        self._last_at: datetime | None = None
+
+    def __enter__(self) -> BatchWriter:
+        """Take the writer's lock and sweep what a killed writer left."""
+        self._started_at = self._store._clock()
+        self._writer = self._stack.enter_context(self._store._writer())
+        try:
+            files = self._writer.ledger.files_of(self._table)
+            for found in files["schema_version"].unique().to_list():
+                delta.check_schema_version(self._table, found)
+            self._door = Door(self._table, [self._stored_rows(row) for row in files.iter_rows(named=True)])
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def add(self, frame: pl.DataFrame) -> Counts:
+        """Take a chunk of rows, already checked to the table's definition, and say how many of them are new.
+
+        `frame` has the table's columns with its types; the order of rows is the order of the file. Chunks of 100,000
+        rows and more are quickest. Raises BadData for other columns or types.
+        """
+        _insist_on_columns(frame, self._table)
+        frame = frame.select(tables.table(self._table).columns)
+        with disk.failures_told(f"Writing to '{self._writer.store}'"):
+            stored, counts = self._door.judge(frame)
+            self._note_instants(frame)
+            self.counts += counts
+            if stored.height:
+                numbers = pl.int_range(self._rows_stored, self._rows_stored + stored.height, dtype=pl.Int64, eager=True)
+                self._pending.append(stored.insert_column(-1, numbers.alias(delta.POSITION)))
+                self._rows_stored += stored.height
+            if sum(each.height for each in self._pending) >= _ROWS_A_FILE:
+                self._flush()
+        return counts
+
+    def quarantine(self, frame: pl.DataFrame) -> None:
+        """Set rows aside: `frame` has the columns of table `quarantine`, one row for each row of the source."""
+        _insist_on_columns(frame, "quarantine")
+        if frame.is_empty():
+            return
+        with disk.failures_told(f"Writing to '{self._writer.store}'"):
+            self._writer.stage("quarantine", frame.select(tables.table("quarantine").columns))
+        self.counts += Counts(quarantined=frame.height)
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Add what the report of the import says to the batch's notes. Values must be JSON."""
+        self._notes |= notes
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit, or leave the store as it was when the block raised."""
+        with self._stack:
+            if kind is None:
+                with disk.failures_told(f"Writing to '{self._writer.store}'"):
+                    self._flush()
+                    self.batch = self._writer.batch(self._row())
+
+    def _row(self) -> dict[str, Any]:
+        return {
+            "table_name": self._table,
+            **self._source,
+            "started_at": self._started_at,
+            "rows_read": self.counts.read,
+            **{f"rows_{name}": number for name, number in vars(self.counts).items()},
+            "first_at": self._first_at,
+            "last_at": self._last_at,
+            "notes": json.dumps(self._notes, ensure_ascii=False, sort_keys=True),
+        }
+
+    def _note_instants(self, frame: pl.DataFrame) -> None:
+        for column in self._instants:
+            low, high = frame.select(low=pl.col(column).min(), high=pl.col(column).max()).row(0)
+            if low is not None:
+                self._first_at = low if self._first_at is None else min(low, self._first_at)
+                self._last_at = high if self._last_at is None else max(high, self._last_at)
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        rows = pl.concat(self._pending)
+        staged = self._writer.stage(self._table, rows.select(list(delta.stored_schema(self._table))))
+        self._door.written(self._rows_of(staged, rows.height), len(self._pending))
+        self._pending = []
+
+    def _stored_rows(self, file: dict[str, Any]) -> Rows:
+        sealed = disk.Sealed(file["path"], file["bytes"], file["sha256"])
+        return self._rows_of(
+            self._writer.store / file["path"],
+            file["rows"],
+            file["first_key"],
+            file["last_key"],
+            lambda: disk.insist(self._writer.store, [sealed]),
+        )
+
+    def _rows_of(
+        self,
+        path: Path,
+        height: int,
+        first_key: str | None = None,
+        last_key: str | None = None,
+        insist: Callable[[], None] = lambda: None,
+    ) -> Rows:
+        definition = tables.table(self._table)
+
+        def columns(names: Sequence[str]) -> pl.DataFrame:
+            insist()
+            return pl.read_parquet(path, columns=list(names), hive_partitioning=False, glob=False)
+
+        return Rows(height, lambda: columns(definition.key), lambda: columns(definition.columns), first_key, last_key)
+
+
+def _insist_on_kind(name: str, kind: str) -> None:
+    if tables.table(name).kind != kind:
+        verb = {"imported": "imported", "result": "made by a run"}[kind]
+        raise UsageError(f"'{name}' is not a table that is {verb}. These are: {', '.join(tables.names(kind))}.")
+
+
+def _insist_on_columns(frame: pl.DataFrame, name: str) -> None:
+    """Raise BadData unless the frame has the table's columns with its types, in whatever order."""
+    expected = tables.table(name).polars_schema
+    problems = [f"'{column}' is missing." for column in expected if column not in frame.columns]
+    problems += [
+        f"'{column}' is not a column of '{name}'.{did_you_mean(column, expected)}"
+        if column not in expected
+        else f"'{column}' has type {found}, {expected[column]} was expected."
+        for column, found in frame.schema.items()
+        if found != expected.get(column)
+    ]
+    if problems:
+        things = count_of(len(problems), "thing")
+        raise BadData(f"These rows can't be stored as '{name}'. {things} to put right:", problems)

@@ -1,0 +1,48 @@
+"""Listening: the web application on a port of this machine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from bluelamp.errors import InputOutputError
+from bluelamp.web.app import make_app
+
+
+def serve(
+    folder: Path | str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    open_browser: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the force's map until it is stopped.
+
+    Raises InputOutputError where the port is taken, NoInput where there is no force or no run.
+    """
+    import uvicorn
+
+    local = ("localhost", "127.0.0.1", "[::1]")
+    app = make_app(folder, allowed_hosts=local if host in ("127.0.0.1", "localhost", "::1") else (*local, host))
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise InputOutputError(
+            f"Port {port} of {host} can't be used: {error.strerror}. Choose another with --port, or --port 0 for a free one."
+        ) from None
+    address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listening.getsockname()[1]}/"
+    # The figures are made ready before anyone asks, so that the first view is quick.
+    app.state.published.map_data(None)
+    say(f"The map is at {address} (Ctrl-C stops it).")
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on the page.")
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+    server.run(sockets=[listening])
