@@ -152,9 +152,13 @@ export function spanOf(map: ForceMap, calendar: Calendar, hour: number, span: Sp
 export class PlaceChart {
   private view: VegaView | null = null;
   private starting: Promise<void> | null = null;
-  private drawnFor = '';
+  private drawnFor: Place | null = null;
   private span: Span = 'days';
+  private drawnAs = '';
   private readonly container = byId('chart');
+  private readonly canvas = make('div', { class: 'chart-view' });
+  /** The chosen hour is marked by an element over the drawing: moving it needs no new drawing. */
+  private readonly mark = make('div', { class: 'chart-mark', hidden: true });
 
   constructor(
     private readonly map: ForceMap,
@@ -176,14 +180,24 @@ export class PlaceChart {
       });
       byId('chart-spans').append(button);
     }
+    this.container.append(this.canvas, this.mark);
     new ResizeObserver(() => this.resize()).observe(this.container);
+  }
+
+  /** Moves the mark, at once. Returns true if the hour is not in the drawing, which must then be made again. */
+  setHour(place: Place, hour: number): boolean {
+    this.describe(place, hour);
+    const { from, to } = spanOf(this.map, this.calendar, hour, this.span);
+    if (!this.view || this.drawnAs !== this.nameOf(place, from, to)) return true;
+    this.placeMark(hour);
+    return false;
   }
 
   async draw(place: Place, hour: number, theme: Theme): Promise<void> {
     this.describe(place, hour);
     if (!this.view) {
       this.starting ??= import('./chart-runtime').then(async ({ startChart }) => {
-        this.view = await startChart(this.container);
+        this.view = await startChart(this.canvas);
         this.container.addEventListener('click', (event) => this.click(event));
       });
       await this.starting;
@@ -191,21 +205,36 @@ export class PlaceChart {
     const view = this.view;
     if (!view) return;
     const { from, to, ticks } = spanOf(this.map, this.calendar, hour, this.span);
-    view.signal('from', from).signal('to', to);
-    view.signal('tickHours', ticks.map((tick) => tick.hour)).signal('tickText', ticks.map(({ text }) => text));
-    this.paint(view, theme);
-    const asked = `${place.scope}/${place.index}`;
-    if (asked !== this.drawnFor) {
+    if (this.drawnAs !== this.nameOf(place, from, to)) {
+      view.signal('from', from).signal('to', to);
+      view.signal('tickHours', ticks.map((tick) => tick.hour)).signal('tickText', ticks.map(({ text }) => text));
+      view.signal('demandTitle', 'Incidents an hour').signal('coverTitle', this.coverTitle(place));
+    }
+    if (this.drawnFor !== place) {
       const series = chartSeries(this.map, this.calendar, place);
       view.data('expected', series.expected).data('seen', series.seen).data('before', series.before).data('cover', series.cover);
       view.data('begins', [{ hour: 0 }]);
-      this.drawnFor = asked;
+      this.drawnFor = place;
     }
-    view.signal('demandTitle', 'Incidents an hour');
-    view.signal('coverTitle', this.coverTitle(place));
-    view.data('chosen', [{ hour, after: hour + 1 }]);
+    this.paint(view, theme);
     this.fit(view);
+    this.drawnAs = this.nameOf(place, from, to);
     await view.runAsync();
+    this.placeMark(hour);
+  }
+
+  private nameOf(place: Place, from: number, to: number): string {
+    return `${place.scope}/${place.index}/${from}/${to}`;
+  }
+
+  private placeMark(hour: number): void {
+    const view = this.view;
+    if (!view) return;
+    const along = view.scale('x') as (hour: number) => number;
+    const [left, right] = [along(hour), along(hour + 1)];
+    this.mark.hidden = false;
+    this.mark.style.left = `${(view.origin()[0] ?? 0) + left}px`;
+    this.mark.style.width = `${Math.max(2, right - left)}px`;
   }
 
   private coverTitle(place: Place): string {
@@ -218,7 +247,6 @@ export class PlaceChart {
       ink: theme.ink,
       muted: theme.muted,
       gridColour: theme.name === 'dark' ? '#2b3743' : '#dde3ea',
-      accent: theme.accent,
       demandColour: theme.steps.blue[theme.name === 'dark' ? 4 : 5] as string,
       seenColour: theme.ink,
       requiredColour: theme.ink,
@@ -235,13 +263,12 @@ export class PlaceChart {
 
   private resize(): void {
     if (!this.view || this.container.clientWidth === 0) return;
-    this.fit(this.view);
-    void this.view.runAsync();
+    this.again();
   }
 
   private click(event: MouseEvent): void {
     const view = this.view;
-    const canvas = this.container.querySelector('canvas');
+    const canvas = this.canvas.querySelector('canvas');
     if (!view || !canvas) return;
     const scale = view.scale('x') as { invert: (x: number) => number };
     const hour = Math.floor(scale.invert(event.clientX - canvas.getBoundingClientRect().left - (view.origin()[0] ?? 0)));

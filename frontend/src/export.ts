@@ -45,7 +45,7 @@ export function words(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: () => number): void {
+export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: () => number, picture: (() => HTMLCanvasElement) | null): void {
   const dialog = byId<HTMLDialogElement>('export');
   const choose = (name: string, legend: string, options: [string, string][]) =>
     make(
@@ -68,7 +68,7 @@ export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: ()
       ['week', 'The week shown'],
       ['all', `Whole period (${map.hourCount} hours)`],
     ]),
-    make('p', { class: 'dialog-buttons' }, make('button', { type: 'submit', value: 'save', class: 'primary' }, 'Save CSV'), make('button', { type: 'button', id: 'export-print' }, 'Print or save as PDF'), make('button', { type: 'submit', value: 'close' }, 'Close')),
+    make('p', { class: 'dialog-buttons' }, make('button', { type: 'submit', value: 'save', class: 'primary' }, 'Save CSV'), picture && make('button', { type: 'button', id: 'export-picture' }, 'Save the map as PNG'), make('button', { type: 'button', id: 'export-print' }, 'Print or save as PDF'), make('button', { type: 'submit', value: 'close' }, 'Close')),
   );
   const links = Object.entries(map.links);
   if (links.length > 0) {
@@ -82,6 +82,12 @@ export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: ()
     dialog.close();
     print();
   });
+  const nameOfHour = () => `bluelamp-${map.force.id}-${calendar.at(hourNow()).date}-${calendar.startClock(hourNow()).replace(':', '')}`;
+  if (picture) {
+    byId('export-picture').addEventListener('click', () => {
+      picture().toBlob((image) => image && save(`${nameOfHour()}.png`, image));
+    });
+  }
   dialog.addEventListener('close', () => {
     if (dialog.returnValue !== 'save') return;
     const chosen = new FormData(form);
@@ -92,13 +98,13 @@ export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: ()
     const hours = calendar.hours.map(({ index }) => index).filter((index) => (kind === 'one' ? index === hour : kind === 'week' && week ? index >= week.first && index <= week.last : true));
     const { date } = calendar.at(hours[0] ?? 0);
     const name = `bluelamp-${map.force.id}-${scope}-${date}${kind === 'one' ? `-${calendar.startClock(hour).replace(':', '')}` : ''}.csv`;
-    save(name, writeCsv(map, calendar, scope, hours));
+    // A byte order mark, without which Excel reads the names in the wrong alphabet.
+    save(name, new Blob(['\ufeff', writeCsv(map, calendar, scope, hours)], { type: 'text/csv;charset=utf-8' }));
   });
 }
 
-function save(name: string, text: string): void {
-  // A byte order mark, without which Excel reads the names in the wrong alphabet.
-  const address = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));
+function save(name: string, content: Blob): void {
+  const address = URL.createObjectURL(content);
   const link = make('a', { href: address, download: name.replaceAll(/[^\w.-]+/g, '-') });
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);

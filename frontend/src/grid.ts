@@ -29,8 +29,8 @@ export class WeekGrid {
     if (weeks.length > 1) {
       weeks.forEach((week, index) => {
         const [first, last] = [week.days[0], week.days.at(-1)];
-        const name = index === 0 ? 'First week' : index === 1 ? 'Second week' : `Week ${index + 1}`;
-        const button = make('button', { type: 'button', 'aria-pressed': 'false' }, name, make('span', { class: 'week-dates' }, ` ${shortDate(first?.date ?? '')} – ${shortDate(last?.date ?? '')}`));
+        const name = index === 0 ? 'This week' : index === 1 ? 'Next week' : `Week ${index + 1}`;
+        const button = make('button', { type: 'button', 'aria-pressed': 'false', title: `${shortDate(first?.date ?? '')} – ${shortDate(last?.date ?? '')}` }, name);
         button.addEventListener('click', () => {
           if (this.week === index) return;
           const shifted = calendar.sameHourAnotherDay(this.chosen, (index - this.week) * 7);
@@ -50,7 +50,7 @@ export class WeekGrid {
   draw(view: View, scale: Scale, place: Place, theme: Theme, hour: number): void {
     this.showWeek(hour);
     const name = place.scope === 'force' ? 'whole force' : this.map.nameOf(place);
-    setText(byId('week-title'), `Hours of the week: ${viewOfPlace(view, place.scope)}, ${name}`);
+    setText(byId('week-figure'), `${viewOfPlace(view, place.scope)}, ${name}`);
     const colours = scale.colours(theme);
     for (const [index, cell] of this.cells) {
       const value = valueOf(this.map, view, place, index);
@@ -115,6 +115,9 @@ export class WeekGrid {
     });
     this.grid.replaceChildren(heads, ...rows);
     this.grid.style.setProperty('--days', String(days.length));
+    // The column of an hour that comes twice is twice as wide, so that both can be read.
+    const widest = Array.from({ length: 24 }, (_, clock) => Math.max(1, ...days.map((day) => day.hours.filter(({ hour: at }) => at === clock).length)));
+    this.grid.style.setProperty('--hours', widest.map((width) => `minmax(0, ${width}fr)`).join(' '));
     byId('weeks').querySelectorAll('button').forEach((button, at) => button.setAttribute('aria-pressed', String(at === index)));
     this.chosen = -1;
     if (hadFocus) this.cells.get(hour)?.focus({ preventScroll: true });

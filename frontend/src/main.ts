@@ -6,6 +6,7 @@ import { PlaceChart } from './chart';
 import { afterQuiet, byId, make, setText } from './dom';
 import { buildExportDialog } from './export';
 import { buildFind } from './find';
+import { drawPicture } from './picture';
 import { WeekGrid } from './grid';
 import { buildHelpDialog } from './help';
 import { listenForKeys } from './keys';
@@ -81,7 +82,7 @@ async function start(): Promise<void> {
   byId('main').hidden = false;
   byId('tools').hidden = false;
 
-  const shortages = new ShortageList(map, calendar, now ?? 0, (hour, place) => store.set({ hour, place }));
+  const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }));
   const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas' };
   const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
 
@@ -113,16 +114,16 @@ async function start(): Promise<void> {
   const chart = new PlaceChart(map, calendar, (hour) => chooseHour(hour), drawChartSoon);
   const find = buildFind(map, (place) => store.set({ place }));
   buildHelpDialog(map);
-  buildExportDialog(map, calendar, () => store.state.hour);
 
   document.documentElement.dataset['theme'] = theme().name;
   const areaMap = startMap(map, theme(), store);
   if (!areaMap && map.hasShapes && store.state.view === 'map') store.set({ view: 'table' });
 
+  buildExportDialog(map, calendar, () => store.state.hour, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state), view(), scale('area'), theme())));
   buildFigureChoice(views.map(({ key }) => key), store);
   const drawWhole = () => {
     const { hour, place } = store.state;
-    drawLegend(view(), scale('area'), theme(), view().key === 'gap' || view().key === 'required');
+    drawLegend(view(), scale('area'), theme(), areaMap?.hasBlanks() ?? false);
     grid.draw(view(), scale(place.scope), place, theme(), hour);
     timebar.draw(view(), scale(place.scope), place, theme());
   };
@@ -152,7 +153,7 @@ async function start(): Promise<void> {
     if (changed.has('figure') || changed.has('place') || changed.has('theme')) drawWhole();
     else if (changed.has('hour') && grid.setHour(state.hour)) grid.draw(view(), scale(state.place.scope), state.place, theme(), state.hour);
     drawHourText();
-    drawChartSoon();
+    if (chart.setHour(state.place, state.hour) || changed.has('theme')) drawChartSoon();
     writeAddressSoon();
     if (changed.has('hour') || changed.has('place')) saySoon();
   });
@@ -205,7 +206,7 @@ async function start(): Promise<void> {
     if (location.hash.includes('hour=')) store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
   });
   addEventListener('beforeprint', () => {
-    if (areaMap) byId<HTMLImageElement>('map-print').src = areaMap.picture();
+    if (areaMap) byId<HTMLImageElement>('map-print').src = areaMap.picture().toDataURL('image/png');
   });
 
   applyTheme(theme());
@@ -247,7 +248,7 @@ function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
         const value = valueOf(map, view, { scope: 'area', index: area }, hour);
         const pool = map.poolCovering(area, hour);
         tip.replaceChildren(make('b', {}, map.areas.name[area] ?? ''), make('span', {}, `${viewOfPlace(view, 'area')}: ${value === null ? 'no figure' : view.write(value)}`), make('span', {}, pool === null ? 'no pool at this hour' : (map.pools.name[pool] ?? '')));
-        const frame = byId('map-frame');
+        const frame = byId('map-view');
         tip.style.transform = `translate(${Math.round(Math.min(x + 14, frame.clientWidth - tip.offsetWidth - 6))}px, ${Math.round(y + 18 + tip.offsetHeight > frame.clientHeight ? y - tip.offsetHeight - 10 : y + 18)}px)`;
       },
     });
@@ -269,7 +270,7 @@ function describeRun(map: ForceMap, calendar: Calendar): void {
   const period = calendar.periodLabel(0, map.hourCount);
   byId('about-run').replaceChildren(
     make('span', { class: 'about-period' }, period),
-    make('span', {}, `forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}, seed ${run.seed}`),
+    make('span', { title: `Forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}, seed ${run.seed}, run ${run.run_id}` }, `forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}`),
     make('span', { class: stale ? 'about-age is-stale' : 'about-age' }, `data ${ageText(age)}`),
   );
   const notes = byId('notes');
@@ -312,9 +313,9 @@ function applyTheme(theme: Theme): void {
 
 function drawTitle(map: ForceMap, state: State): void {
   const view = VIEWS[state.figure];
-  setText(byId('stage-title'), state.view === 'table' ? (state.rows === 'areas' ? 'Every area at this hour' : 'Every pool at this hour') : view.title);
+  setText(byId('stage-title'), state.view === 'table' ? (state.rows === 'areas' ? 'Every area at this hour' : 'Every pool on duty at this hour') : 'Map');
   const chosen = byId('map-chosen');
-  chosen.hidden = state.place.scope === 'force';
+  chosen.hidden = state.place.scope === 'force' || state.view === 'table';
   if (state.place.scope === 'force') return;
   const value = valueOf(map, view, state.place, state.hour);
   // On a small screen the figures lie below the map: this line says what was chosen and leads there.
@@ -337,6 +338,10 @@ function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
     make('ul', { class: 'summary-pools' }, ...pools),
     make('p', { class: 'summary-note' }, 'This force has no areas drawn on a map: calls are counted as one. The grid below shows every hour.'),
   );
+}
+
+function pictureWords(map: ForceMap, calendar: Calendar, state: State): [string, string] {
+  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}. Run ${map.run.run_id}, data until ${map.run.data_until}.`];
 }
 
 function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {

@@ -152,6 +152,11 @@ export class AreaMap {
     if (bring) this.bring(place);
   }
 
+  /** Whether the figure is missing somewhere, so that the legend must say how that looks. */
+  hasBlanks(): boolean {
+    return this.classes.includes(-1);
+  }
+
   /** The hour in the last frame that was drawn. */
   drawnHour(): number {
     return this.drawn;

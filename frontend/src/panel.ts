@@ -3,12 +3,13 @@
 import { type ForceMap, type Place, type Scope, WHOLE_FORCE } from './decode';
 import { byId, make, setText } from './dom';
 import type { Calendar } from './periods';
-import { count, percent, percentRange, plain, range, signed } from './wording';
+import { asWritten, count, percent, percentRange, range, signed } from './wording';
 
 type Write = (value: number) => string;
 
 export class Panel {
   private readonly figures = byId('place-figures');
+  private readonly more = byId('place-more');
 
   constructor(
     private readonly map: ForceMap,
@@ -20,8 +21,11 @@ export class Panel {
     this.drawCrumbs(place, hour);
     setText(byId('place-name'), this.map.nameOf(place));
     setText(byId('place-hour'), this.calendar.longHourLabel(hour));
-    const sections = place.scope === 'force' ? this.forceSections(hour) : place.scope === 'pool' ? this.poolSections(place.index, hour) : this.areaSections(place.index, hour);
-    this.figures.replaceChildren(...sections);
+    const [above, below] = place.scope === 'force' ? this.drawForce(hour) : place.scope === 'pool' ? this.drawPool(place.index, hour) : this.drawArea(place.index, hour);
+    const focused = nameOfFocus(this.figures);
+    this.figures.replaceChildren(...above);
+    this.more.replaceChildren(...below);
+    restoreFocus(this.figures, focused);
   }
 
   private drawCrumbs(place: Place, hour: number): void {
@@ -44,42 +48,41 @@ export class Panel {
     crumbs.replaceChildren(...items);
   }
 
-  private areaSections(area: number, hour: number): Node[] {
+  /** What is read first stands above the chart, the rest below it. */
+  private drawArea(area: number, hour: number): [Node[], Node[]] {
     const place: Place = { scope: 'area', index: area };
     const { district, kind } = this.map.areas;
     const pool = this.map.poolCovering(area, hour);
     const facts = [district[area], kind[area] === 'all' ? '' : kind[area], `area ${this.map.areas.id[area]}`].filter(Boolean).join(' · ');
-    const sections: Node[] = [make('p', { class: 'place-facts' }, facts), this.demandSection(place, hour, 'Demand in this area, this hour')];
-    if (pool === null) {
-      sections.push(make('p', { class: 'place-facts' }, 'No pool covers this area at this hour.'));
-      return sections;
-    }
+    const above = [make('p', { class: 'place-facts' }, facts), this.demandTiles(place, hour)];
+    const below = [make('h3', {}, 'Demand in this area, this hour'), this.demandList(place, hour)];
+    if (pool === null) return [[...above, make('p', { class: 'place-facts' }, 'No pool covers this area at this hour.')], below];
     const link = make('button', { type: 'button', class: 'link' }, this.map.pools.name[pool] ?? '');
     link.addEventListener('click', () => this.choose({ scope: 'pool', index: pool }));
     const areas = this.map.areasOfPool(pool, hour).length;
-    sections.push(
+    above.push(
       make('h3', {}, 'Cover: ', link),
-      make('p', { class: 'place-facts' }, `The figures below are the whole pool’s, not this area’s: it covers ${count(areas, 'area')} at this hour.`),
-      ...this.coverFigures(pool, hour),
+      make('p', { class: 'place-facts' }, `The whole pool’s figures, not this area’s: it covers ${count(areas, 'area')} at this hour.`),
+      this.coverTiles(pool, hour),
     );
-    return sections;
+    below.push(make('h3', {}, `Cover by ${this.map.pools.name[pool] ?? ''}, the whole pool`), this.coverList(pool, hour, true));
+    return [above, below];
   }
 
-  private poolSections(pool: number, hour: number): Node[] {
+  private drawPool(pool: number, hour: number): [Node[], Node[]] {
     const place: Place = { scope: 'pool', index: pool };
     const areas = this.map.areasOfPool(pool, hour);
     if (areas.length === 0) {
-      return [make('p', { class: 'place-facts' }, 'This pool is not on duty at this hour: other pools cover its areas. The grid and the slider show when it is.')];
+      return [[make('p', { class: 'place-facts' }, 'This pool is not on duty at this hour: other pools cover its areas. The grid and the slider show when it is.')], []];
     }
+    const facts = `covers ${count(areas.length, 'area')} at this hour · ${this.map.pools.role[pool] ?? ''} · pool ${this.map.pools.id[pool]}`;
     return [
-      make('p', { class: 'place-facts' }, `Covers ${count(areas.length, 'area')} at this hour · ${this.map.pools.role[pool] ?? ''} · pool ${this.map.pools.id[pool]}`),
-      make('h3', {}, 'Cover'),
-      ...this.coverFigures(pool, hour),
-      this.demandSection(place, hour, 'Demand in these areas, this hour'),
+      [make('p', { class: 'place-facts' }, facts), this.coverTiles(pool, hour), this.demandTiles(place, hour)],
+      [make('h3', {}, 'Cover, this hour'), this.coverList(pool, hour, false), make('h3', {}, 'Demand in its areas, this hour'), this.demandList(place, hour)],
     ];
   }
 
-  private forceSections(hour: number): Node[] {
+  private drawForce(hour: number): [Node[], Node[]] {
     const pools = this.map.poolsAt(hour);
     const short = pools.filter((pool) => (this.map.number('pool', 'units_gap', pool, hour) ?? 0) < 0);
     const words = this.map.run.has_duties
@@ -87,7 +90,10 @@ export class Panel {
         ? `No pool of ${pools.length} is short at this hour.`
         : `${short.length} of ${count(pools.length, 'pool')} ${short.length === 1 ? 'is' : 'are'} short at this hour.`
       : 'No duties were given: the units required are shown, not what is missing.';
-    return [make('p', { class: 'place-facts' }, words), this.poolTable(pools, hour), this.demandSection(WHOLE_FORCE, hour, 'Demand in the whole force, this hour')];
+    return [
+      [make('p', { class: 'place-facts' }, words), this.poolTable(pools, hour), this.demandTiles(WHOLE_FORCE, hour)],
+      [make('h3', {}, 'Demand in the whole force, this hour'), this.demandList(WHOLE_FORCE, hour)],
+    ];
   }
 
   private poolTable(pools: number[], hour: number): HTMLElement {
@@ -101,11 +107,11 @@ export class Panel {
         const place: Place = { scope: 'pool', index: pool };
         const name = make('button', { type: 'button', class: 'link' }, this.map.pools.name[pool] ?? '');
         name.addEventListener('click', () => this.choose(place));
-        const row = make('tr', {}, make('th', { scope: 'row' }, name), make('td', { class: 'number' }, this.value(place, 'units_required', hour, plain)));
+        const row = make('tr', {}, make('th', { scope: 'row' }, name), make('td', { class: 'number' }, this.value(place, 'units_required', hour)));
         if (duties) {
           const gap = this.map.number('pool', 'units_gap', pool, hour);
           row.append(
-            make('td', { class: 'number' }, this.value(place, 'units_on_duty', hour, plain)),
+            make('td', { class: 'number' }, this.value(place, 'units_on_duty', hour)),
             make('td', { class: gap !== null && gap < 0 ? 'number is-short' : 'number' }, this.value(place, 'units_gap', hour, signed)),
           );
         }
@@ -115,51 +121,64 @@ export class Panel {
     return make('table', { class: 'pool-table' }, make('caption', { class: 'visually-hidden' }, 'Pools at this hour, the shortest of staff first'), make('thead', {}, head), make('tbody', {}, ...rows));
   }
 
-  private coverFigures(pool: number, hour: number): Node[] {
+  private tile(label: string, value: Node, below?: (Node | string | null)[]): HTMLElement {
+    const under = below && below.every((part) => part !== null) ? make('dd', { class: 'tile-range' }, ...below) : null;
+    return make('div', { class: 'tile' }, make('dt', {}, label), make('dd', {}, value), under);
+  }
+
+  private coverTiles(pool: number, hour: number): HTMLElement {
     const place: Place = { scope: 'pool', index: pool };
-    const gap = this.map.number('pool', 'units_gap', pool, hour);
-    const tile = (label: string, ...values: Node[]) => make('div', { class: 'tile' }, make('dt', {}, label), ...values.map((value) => make('dd', {}, value)));
-    const tiles = make('dl', { class: 'tiles' }, tile('Units required', this.value(place, 'units_required', hour, plain)));
+    const tiles = make('dl', { class: 'tiles' }, this.tile('Units required', this.value(place, 'units_required', hour)));
     if (this.map.run.has_duties) {
-      const gapTile = tile('Gap', this.value(place, 'units_gap', hour, signed));
-      if (gap !== null && gap < 0) gapTile.classList.add('is-short');
-      tiles.append(tile('On duty', this.value(place, 'units_on_duty', hour, plain)), gapTile);
-      const between = this.span(place, 'units_gap_p10', 'units_gap_p90', hour, signed);
-      if (between) gapTile.append(make('dd', { class: 'tile-range' }, between));
+      const gap = this.map.number('pool', 'units_gap', pool, hour);
+      const tile = this.tile('Gap', this.value(place, 'units_gap', hour, signed), [this.span(place, 'units_gap_p10', 'units_gap_p90', hour, signed)]);
+      if (gap !== null && gap < 0) tile.classList.add('is-short');
+      tiles.append(this.tile('On duty', this.value(place, 'units_on_duty', hour)), tile);
     }
+    return tiles;
+  }
+
+  private coverList(pool: number, hour: number, withLateness: boolean): HTMLElement {
+    const place: Place = { scope: 'pool', index: pool };
     const list = make('dl', { class: 'figures' });
-    if (this.map.run.has_duties) {
-      this.row(list, 'Officers on duty', [this.value(place, 'officers_on_duty', hour, plain)]);
-      this.row(list, 'Officers: gap', [this.value(place, 'officers_gap', hour, (value) => signed(value, 1))]);
-    }
-    this.row(list, 'Officers required, net', [this.value(place, 'officers_required', hour, plain)]);
-    this.row(list, 'Officers required, gross', [this.value(place, 'officers_required_gross', hour, plain)]);
     const binds = this.map.exact('pool', 'binds', pool, hour);
     if (binds !== null) {
       const grade = this.map.exact('pool', 'binding_grade', pool, hour);
       const words = make('span', { ...this.address(place, 'binds', hour), 'data-value': binds }, binds === 'minimum' ? 'the minimum' : binds);
-      this.row(list, 'Set by', [words], grade === null ? undefined : make('span', {}, 'grade ', make('span', { ...this.address(place, 'binding_grade', hour), 'data-value': grade }, grade)));
+      this.row(list, 'Requirement set by', [words], grade === null ? undefined : make('span', {}, 'grade ', make('span', { ...this.address(place, 'binding_grade', hour), 'data-value': grade }, grade)));
     }
-    this.row(list, 'Chance that a call is late', [this.value(place, 'chance_late', hour, percent)], this.span(place, 'chance_late_p10', 'chance_late_p90', hour, percent, percentRange));
-    return [tiles, list];
+    this.row(list, 'Officers required, net', [this.value(place, 'officers_required', hour)]);
+    this.row(list, 'Officers required, gross', [this.value(place, 'officers_required_gross', hour)]);
+    if (this.map.run.has_duties) {
+      this.row(list, 'Officers on duty', [this.value(place, 'officers_on_duty', hour)]);
+      this.row(list, 'Officers: on duty minus required', [this.value(place, 'officers_gap', hour, (value) => signed(value, Number.isInteger(value) ? 0 : 1))]);
+    }
+    if (withLateness) this.row(list, 'Chance that a call is late, in the pool', [this.value(place, 'chance_late', hour, percent)], this.lateRange(place, hour));
+    return list;
   }
 
-  private demandSection(place: Place, hour: number, title: string): HTMLElement {
+  private demandTiles(place: Place, hour: number): HTMLElement {
+    return make(
+      'dl',
+      { class: 'tiles' },
+      this.tile('Incidents', this.value(place, 'incidents_mean', hour), ['80%: ', this.span(place, 'incidents_p10', 'incidents_p90', hour)]),
+      this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
+      this.tile('Delay', this.value(place, 'expected_delay_minutes', hour), ['minutes']),
+    );
+  }
+
+  private demandList(place: Place, hour: number): HTMLElement {
     const list = make('dl', { class: 'figures' });
-    this.row(list, 'Expected incidents', [this.value(place, 'incidents_mean', hour, plain)]);
-    for (const [label, low, high] of [
-      ['50% range', 'incidents_p25', 'incidents_p75'],
-      ['80% range', 'incidents_p10', 'incidents_p90'],
-      ['95% range', 'incidents_p025', 'incidents_p975'],
-    ] as const) {
-      const between = this.span(place, low, high, hour, plain);
-      if (between) this.row(list, label, [between], undefined, 'is-minor');
-    }
-    this.row(list, 'Expected officer-hours', [this.value(place, 'officer_hours_mean', hour, plain)]);
-    if (place.scope !== 'pool') this.row(list, 'Chance that a call is late', [this.value(place, 'chance_late', hour, percent)], this.span(place, 'chance_late_p10', 'chance_late_p90', hour, percent, percentRange));
+    this.row(list, 'Incidents, median', [this.value(place, 'incidents_p50', hour)]);
+    this.row(list, 'Incidents, one time in two', [this.span(place, 'incidents_p25', 'incidents_p75', hour)]);
+    this.row(list, 'Incidents, 19 times in 20', [this.span(place, 'incidents_p025', 'incidents_p975', hour)]);
+    this.row(list, 'Officer-hours', [this.value(place, 'officer_hours_mean', hour)]);
     this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
-    this.row(list, 'Expected delay', [this.value(place, 'expected_delay_minutes', hour, (value) => `${plain(value)} min`)]);
-    return make('div', { class: 'place-section' }, make('h3', {}, title), list);
+    return list;
+  }
+
+  private lateRange(place: Place, hour: number): HTMLElement | null {
+    return this.span(place, 'chance_late_p10', 'chance_late_p90', hour, percent, percentRange);
   }
 
   private row(list: HTMLElement, label: string, values: (Node | null)[], between?: Node | null, kind?: string): void {
@@ -169,7 +188,7 @@ export class Panel {
   }
 
   /** One figure: what is read, and the exact value for whoever compares it with the table. */
-  private value(place: Place, figure: string, hour: number, write: Write): HTMLElement {
+  private value(place: Place, figure: string, hour: number, write: Write = this.usual(place, figure)): HTMLElement {
     const exact = this.map.exact(place.scope, figure, place.index, hour);
     const value = this.map.number(place.scope, figure, place.index, hour);
     const described = this.map.figure(place.scope, figure);
@@ -177,7 +196,7 @@ export class Panel {
     return make('span', { ...this.address(place, figure, hour), 'data-value': exact ?? '', title }, value === null ? '–' : write(value));
   }
 
-  private span(place: Place, low: string, high: string, hour: number, write: Write, join?: (low: number, high: number) => string): HTMLElement | null {
+  private span(place: Place, low: string, high: string, hour: number, write: Write = this.usual(place, low), join?: (low: number, high: number) => string): HTMLElement | null {
     const [from, to] = [this.map.number(place.scope, low, place.index, hour), this.map.number(place.scope, high, place.index, hour)];
     if (from === null || to === null) return null;
     const joined = join ? join(from, to) : range(write(from), write(to));
@@ -192,6 +211,10 @@ export class Panel {
     );
   }
 
+  private usual(place: Place, figure: string): Write {
+    return asWritten(this.map.figure(place.scope, figure)?.decimals ?? 0);
+  }
+
   private address(place: Place, figure: string, hour: number): Record<string, string> {
     return addressOf(this.map, place, figure, hour);
   }
@@ -201,4 +224,15 @@ export class Panel {
 export function addressOf(map: ForceMap, place: Place, figure: string, hour: number): Record<string, string> {
   const scope: Scope = place.scope;
   return { 'data-scope': scope, 'data-place': map.idOf(place), 'data-figure': figure, 'data-hour': new Date((map.hours.starting[hour] ?? 0) * 1000).toISOString().replace('.000Z', 'Z') };
+}
+
+/** Figures are written anew every hour; a link among them that has the focus must keep it. */
+function nameOfFocus(within: HTMLElement): string | null {
+  const focused = document.activeElement;
+  return focused instanceof HTMLElement && within.contains(focused) ? focused.textContent : null;
+}
+
+function restoreFocus(within: HTMLElement, name: string | null): void {
+  if (name === null) return;
+  [...within.querySelectorAll('button')].find(({ textContent }) => textContent === name)?.focus({ preventScroll: true });
 }

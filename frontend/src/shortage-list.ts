@@ -10,6 +10,8 @@ const FIRST_SHOWN = 7;
 
 export class ShortageList {
   readonly runs: Run[];
+  readonly from: number;
+  private readonly isAhead: boolean;
   private order: 'worst' | 'time' = 'worst';
   private all = false;
   private chosen = -1;
@@ -17,10 +19,13 @@ export class ShortageList {
   constructor(
     private readonly map: ForceMap,
     private readonly calendar: Calendar,
-    readonly from: number,
+    /** The hour in which we are, or null if the run does not hold it. */
+    now: number | null,
     private readonly choose: (hour: number, place: Place) => void,
   ) {
-    this.runs = map.run.has_duties ? findShortages(map, from, this.to) : findBusiest(map, from, this.to);
+    this.from = now ?? 0;
+    this.isAhead = now !== null || Date.now() / 1000 < (map.hours.starting[0] ?? 0);
+    this.runs = map.run.has_duties ? findShortages(map, this.from, this.to) : findBusiest(map, this.from, this.to);
     this.drawSummary();
     for (const [order, label] of [
       ['worst', map.run.has_duties ? 'Worst first' : 'Most first'],
@@ -65,7 +70,7 @@ export class ShortageList {
     const title = byId('shortages-title');
     const summary = byId('shortages-summary');
     const hours = this.to - this.from;
-    const window = hours === 168 ? 'the coming 7 days' : `the coming ${count(hours, 'hour')}`;
+    const window = `${this.isAhead ? 'the coming' : 'the first'} ${hours === 168 ? '7 days' : count(hours, 'hour')}${this.isAhead ? '' : ' shown'}`;
     if (!this.map.run.has_duties) {
       setText(title, 'Where most is required');
       setText(summary, `No duties were given, so nothing can be called short. These are the highest requirements of ${window}.`);

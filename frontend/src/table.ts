@@ -4,7 +4,7 @@ import { type ForceMap, type Place } from './decode';
 import { byId, make, setText } from './dom';
 import { addressOf } from './panel';
 import type { State } from './state';
-import { percent, plain, signed } from './wording';
+import { asWritten, percent, signed } from './wording';
 
 interface Column {
   key: string;
@@ -65,20 +65,23 @@ export class TwinTable {
           { key: 'pool', label: 'Covering pool', words: (row, hour) => this.map.pools.name[this.map.poolCovering(row, hour) ?? -1] ?? 'none' },
         ]
       : [{ key: 'role', label: 'Role', words: (row) => this.map.pools.role[row] ?? '' }];
-    const figure = (name: string, label: string, write: (value: number) => string, ofPool = false): Column => ({ key: name, label, figure: name, write, ofPool });
+    const figure = (name: string, label: string, write?: (value: number) => string, ofPool = false): Column => {
+      const decimals = this.map.figure(ofPool || !own ? 'pool' : 'area', name)?.decimals ?? 0;
+      return { key: name, label, figure: name, write: write ?? asWritten(decimals), ofPool };
+    };
     if (duties) columns.push(figure('units_gap', 'Gap', signed, true), figure('units_gap_p10', 'Gap, low', signed, true), figure('units_gap_p90', 'Gap, high', signed, true));
-    columns.push(figure('units_required', 'Required', plain, true));
-    if (duties) columns.push(figure('units_on_duty', 'On duty', plain, true));
+    columns.push(figure('units_required', 'Required', undefined, true));
+    if (duties) columns.push(figure('units_on_duty', 'On duty', undefined, true));
     columns.push(
-      figure('incidents_mean', 'Incidents', plain),
-      figure('incidents_p10', '80% low', plain),
-      figure('incidents_p90', '80% high', plain),
-      figure('officer_hours_mean', 'Officer-hours', plain),
+      figure('incidents_mean', 'Incidents'),
+      figure('incidents_p10', '80% low'),
+      figure('incidents_p90', '80% high'),
+      figure('officer_hours_mean', 'Officer-hours'),
       figure('chance_late', 'Late', percent),
       figure('chance_late_p10', 'Late, low', percent),
       figure('chance_late_p90', 'Late, high', percent),
       figure('chance_any_late', 'At least one late', percent),
-      figure('expected_delay_minutes', 'Delay, min', plain),
+      figure('expected_delay_minutes', 'Delay, min'),
     );
     return columns.filter(({ figure: name, ofPool }) => !name || this.map.figure(ofPool || !own ? 'pool' : 'area', name));
   }
@@ -168,7 +171,7 @@ export class TwinTable {
       const place = this.placeOf(rows, column, index);
       const figure = column.figure as string;
       const value = place && this.map.number(place.scope, figure, place.index, this.hour);
-      setText(cell, value === null ? '–' : (column.write ?? plain)(value));
+      setText(cell, value === null ? '–' : column.write?.(value) ?? String(value));
       if (figure === 'units_gap') cell.classList.toggle('is-short', value !== null && value < 0);
       if (!place) return;
       const exact = this.map.exact(place.scope, figure, place.index, this.hour) ?? '';

@@ -86,7 +86,7 @@ export const VIEWS: Record<ViewKey, View> = {
   gap: {
     key: 'gap',
     label: 'Gap',
-    title: 'Units on duty minus units required, of the pool that covers each area',
+    title: 'Gap: units on duty minus required, of the pool that covers each area',
     figure: 'units_gap',
     write: (value) => signed(value),
     brief: (value) => signed(value),

@@ -61,29 +61,43 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
 
 
 class _Lateness:
-    """Chances of lateness for pools, areas and the force, from one distribution of load."""
+    """Chances of lateness for pools, areas and the force, from one distribution of load.
+
+    Urgent calls go first and units finish what they are at. A call that may wait for hours is judged by the mean load
+    and the mean units of those hours, because that is when it can be served: a short night does not make late a call
+    that has until tomorrow. Everything else is a steady state by the hour, which errs high in the first hour of a
+    shortage and low in the first hour after one; the event simulation (a later rung) follows the queue itself.
+    """
 
     def __init__(self, work: OfferedWork, load: Floats, units: Floats) -> None:
         self.work = work
-        known = ~np.isnan(units)
-        self.units = np.where(known, units, 0).astype(np.int64)
-        self.known = known
-        shape = load.shape
-        self.late = np.empty((len(work.targets), *shape), dtype=np.float64)
-        for number, target in enumerate(work.targets):
-            self.late[number] = queueing.chance_waits_longer(
-                np.broadcast_to(self.units, shape), load, target.waiting_minutes, work.service_minutes
-            )
+        self.known = ~np.isnan(units)
+        self.late = np.empty((len(work.targets), *load.shape), dtype=np.float64)
+        self.wait = np.empty((len(work.targets), *units.shape), dtype=np.float64)
         median = np.quantile(load, 0.5, axis=0, method="inverted_cdf")
-        self.wait = queueing.mean_wait_minutes(self.units, median, work.service_minutes)
+        urgency = work.urgency
+        share = work.share_of_load
+        for number, target in enumerate(work.targets):
+            window = max(int(round(target.waiting_minutes / 60)), 1)
+            on_duty = np.floor(_mean_ahead(units, window) + 0.5)
+            here = np.where(np.isnan(on_duty), 0, on_duty).astype(np.int64)
+            grade = work.grades.index(target.grade_code)
+            ahead = share[urgency < urgency[grade]].sum(axis=0)
+            for seen, out in ((_mean_ahead(load, window), "late"), (_mean_ahead(median, window), "wait")):
+                late, wait = queueing.waits_by_priority(
+                    np.broadcast_to(here, seen.shape), seen, seen * ahead, seen * share[grade],
+                    target.waiting_minutes, work.service_minutes,
+                )  # fmt: skip
+                if out == "late":
+                    self.late[number] = late
+                else:
+                    self.wait[number] = wait
 
     def of_pools(self) -> dict[str, Floats]:
         """Figures for pools × hours."""
         weights = [self.work.arrivals[:, self.work.grades.index(target.grade_code)] * self.work.target_share_of_arrivals[number]
                    for number, target in enumerate(self.work.targets)]  # fmt: skip
-        return self._figures(
-            np.array(weights).reshape(self.late.shape), self.late, self.wait, self.known
-        )
+        return self._figures(np.array(weights).reshape(self.late.shape), self.late, self.wait, self.known)
 
     def of_force(self) -> dict[str, Floats]:
         """Figures for 1 × hours: pools weighed by their calls."""
@@ -96,15 +110,8 @@ class _Lateness:
         def beside(values: Floats) -> Floats:
             return np.moveaxis(values, 2, 0).reshape(pools * targets, samples, 1, hours)
 
-        figures = self._figures(beside(weights), beside(self.late), np.zeros((1, hours)), self.known.all(axis=0, keepdims=True))
-        calls = weights.mean(axis=1).sum(axis=0)  # pools × hours
-        other = np.array([target.other_minutes for target in self.work.targets])
-        paid = (weights.mean(axis=1) * other[:, None, None]).sum(axis=(0, 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            waited = np.where(calls > 0, calls * self.wait, 0.0).sum(axis=0)
-            delay = ((waited + paid) / calls.sum(axis=0))[None, :]
-        figures["expected_delay_minutes"] = np.where(np.isfinite(delay) & self.known.all(axis=0), delay, np.nan)
-        return figures
+        wait = np.moveaxis(self.wait, 1, 0).reshape(pools * targets, 1, hours)
+        return self._figures(beside(weights), beside(self.late), wait, self.known.all(axis=0, keepdims=True))
 
     def of_area(self, area: int, kind: str) -> dict[str, Floats]:
         """Figures for one area, 1 × hours: its own grades and its kind's targets, under its pool's load."""
@@ -119,14 +126,14 @@ class _Lateness:
         ).reshape(len(chosen), *factor.shape)[:, :, None, :]  # fmt: skip
         late = self.late[chosen][:, :, pool, hours][:, :, None, :]
         known = (self.known[pool, hours] & (pool >= 0))[None, :]
-        return self._figures(weights, late, self.wait[pool, hours][None, :], known, chosen)
+        return self._figures(weights, late, self.wait[chosen][:, pool, hours][:, None, :], known, chosen)
 
     def _figures(
         self, weights: Floats, late: Floats, wait: Floats, known: NDArray[np.bool_], chosen: Sequence[int] | None = None
     ) -> dict[str, Floats]:
         """Average over targets, then over samples. `weights` and `late` are targets × samples × places × hours."""
-        if not self.work.targets or not late.shape[0]:
-            empty = np.full(wait.shape, np.nan)
+        if not late.shape[0]:
+            empty = np.full(wait.shape[1:], np.nan)
             names = ("chance_late", "chance_late_p10", "chance_late_p90", "chance_any_late", "expected_delay_minutes")
             return dict.fromkeys(names, empty)
         calls = weights.sum(axis=0)
@@ -138,9 +145,11 @@ class _Lateness:
         other = np.array(
             [self.work.targets[number % len(self.work.targets)].other_minutes for number in (chosen or range(late.shape[0]))]
         )
-        paid = (weights.mean(axis=1) * other[:, None, None]).sum(axis=0)
+        expected = weights.mean(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            delay = wait + paid / weights.mean(axis=1).sum(axis=0)
+            # A kind of call that does not come has no say, even where it would wait for ever.
+            spent = np.where(expected > 0, expected * (wait + other[:, None, None]), 0.0).sum(axis=0)
+            delay = spent / expected.sum(axis=0)
         ordered = np.sort(np.where(usable, by_sample, 0.0), axis=0)
         samples = ordered.shape[0]
 
@@ -196,6 +205,20 @@ def find_coverage(
     for role in sorted(set(required["role_code"]) - {pool_hours.role_code}):
         rows.append(_other_role_rows(required, duties, pools, role, hours, ends_at))
     return tables.publish(pl.concat(rows, how="diagonal"), "coverage")
+
+
+def _mean_ahead(values: Floats, window: int) -> Floats:
+    """Average over the coming hours, … × hours; at the end over those that are left, and over known ones only."""
+    if window == 1:
+        return values
+    known = ~np.isnan(values)
+    summed = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(np.where(known, values, 0.0), axis=-1)], axis=-1)
+    counted = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(known, axis=-1)], axis=-1)
+    first = np.arange(values.shape[-1])
+    last = np.minimum(first + window, values.shape[-1])
+    count = counted[..., last] - counted[..., first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(count > 0, (summed[..., last] - summed[..., first]) / count, np.nan)
 
 
 def _column(values: Floats) -> pl.Series:

@@ -150,7 +150,9 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             without += 1
         parts.append(part)
     if problems:
-        raise BadData(f"{where} can't be used as areas yet. {count_of(len(problems), 'thing')} to put right:", problems[:50])
+        raise BadData(
+            f"{where} can't be used as areas yet. {count_of(len(problems), 'thing')} to put right:", problems[:50]
+        )
     notes = [f"{count_of(without, 'area')} without a boundary: kept, but not drawn."] if without else []
     return parts, notes
 
@@ -184,7 +186,9 @@ def _to_wgs84(
         return shapes, []
     notes = []
     if crs is not None and not any(name in crs for name in _WGS84_NAMES):
-        turned = [shapely.transform(each, lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], crs))) for each in shapes]
+        turned = [
+            shapely.transform(each, lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], crs))) for each in shapes
+        ]
         notes.append(f"Boundaries were turned from {crs} into longitude and latitude.")
         shapes = turned
     bounds = shapely.total_bounds(shapes)
@@ -397,7 +401,9 @@ def areas_from_points(
 def _majority_district(districts: pl.DataFrame | None) -> dict[str, str]:
     if districts is None or districts.is_empty():
         return {}
-    most = districts.sort("incidents", "district", descending=[True, False]).unique("area_id", keep="first", maintain_order=True)
+    most = districts.sort("incidents", "district", descending=[True, False]).unique(
+        "area_id", keep="first", maintain_order=True
+    )
     return dict(most.select("area_id", "district").iter_rows())
 
 
@@ -439,7 +445,8 @@ def _shapes_from_points(incidents: pl.DataFrame, least_incidents: int) -> dict[s
     shapes = _partition(sites)
     to_lonlat = {
         label: shapely.transform(
-            shape, lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / _METRES_IN_A_DEGREE + middle_y])
+            shape,
+            lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / _METRES_IN_A_DEGREE + middle_y]),
         )
         for label, shape in shapes.items()
     }
@@ -448,7 +455,9 @@ def _shapes_from_points(incidents: pl.DataFrame, least_incidents: int) -> dict[s
 
 def _without_strays(places: pl.DataFrame) -> pl.DataFrame:
     """Drop places far outside their label's own spread: wrong geocodes, by ten times its median distance."""
-    away = ((pl.col("x") - pl.col("x").median()) ** 2 + (pl.col("y") - pl.col("y").median()) ** 2).sqrt().over("area_id")
+    away = (
+        ((pl.col("x") - pl.col("x").median()) ** 2 + (pl.col("y") - pl.col("y").median()) ** 2).sqrt().over("area_id")
+    )
     limit = pl.max_horizontal(pl.col("away").median().over("area_id") * 4, pl.lit(1000.0))
     return places.with_columns(away=away).filter(pl.col("away") <= limit).drop("away")
 
@@ -504,7 +513,14 @@ def _without_small_parts(
     loose: list[BaseGeometry] = []
     for label, shape in shapes.items():
         parts = [each for each in shapely.get_parts(shape) if each.geom_type == "Polygon"]
-        inside = [float(weights[label][shapely.contains_xy(part, shapely.get_x(located[label]), shapely.get_y(located[label]))].sum()) for part in parts]
+        inside = [
+            float(
+                weights[label][
+                    shapely.contains_xy(part, shapely.get_x(located[label]), shapely.get_y(located[label]))
+                ].sum()
+            )
+            for part in parts
+        ]
         largest = max(range(len(parts)), key=lambda at: inside[at], default=None)
         kept[label] = []
         for at, part in enumerate(parts):

@@ -47,6 +47,23 @@ class OfferedWork:
     factor_of_district: Floats  # samples × districts × hours: what a sample's day multiplies
     district_of_area: Integers
 
+    @property
+    def share_of_load(self) -> Floats:
+        """Share of each pool's load that each grade makes, grades × pools × hours."""
+        total = self.mean_load_by_grade.sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(total > 0, self.mean_load_by_grade / total, 0.0)
+
+    @property
+    def urgency(self) -> Floats:
+        """One number a grade, lower first: the shortest wait that any of its targets leaves; infinite without one."""
+        return np.array(
+            [
+                min((target.waiting_minutes for target in self.targets if target.grade_code == grade), default=np.inf)
+                for grade in self.grades
+            ]
+        )
+
 
 def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
     """Turn standards that hold on a day into targets for each grade and kind of area that occur.

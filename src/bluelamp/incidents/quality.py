@@ -135,14 +135,18 @@ class QualityReport:
 
     def _what_was_read(self) -> list[str]:
         zone = periods.zone(self.time_zone)
-        lines = [f"{count_of(self.rows_read, 'row')} read: {self.rows_valid:,} can be used, {self.set_aside} set aside."]
+        lines = [
+            f"{count_of(self.rows_read, 'row')} read: {self.rows_valid:,} can be used, {self.set_aside} set aside."
+        ]
         if self.first_at is not None and self.last_at is not None:
             lines.append(
                 f"From {self.first_at.astimezone(zone):%Y-%m-%d %H:%M} to {self.last_at.astimezone(zone):%Y-%m-%d %H:%M} "
                 f"({self.time_zone}), {count_of(self.days, 'day')}."
             )
         if self.busiest_hour is not None:
-            lines.append(f"Busiest hour of the day: {self.busiest_hour:02d}:00 to {(self.busiest_hour + 1) % 24:02d}:00.")
+            lines.append(
+                f"Busiest hour of the day: {self.busiest_hour:02d}:00 to {(self.busiest_hour + 1) % 24:02d}:00."
+            )
         return lines
 
     def _rule_lines(self, kind: str) -> list[str]:
@@ -230,7 +234,9 @@ def describe_quality(
     by_hour = _by_hour(received, time_zone)
     first = rows.unique("incident_id", keep="first", maintain_order=True).height
     duplicates = rows.height - rows.unique(maintain_order=False).height
-    closed = rows.filter((pl.col("status") == "closed") | (pl.col("status").is_null() & pl.col("closed_at").is_not_null()))
+    closed = rows.filter(
+        (pl.col("status") == "closed") | (pl.col("status").is_null() & pl.col("closed_at").is_not_null())
+    )
     lasted = closed["closed_at"] - closed["received_at"]
     unknown_area = rows["area_id"].is_null()
     if known_areas is not None:
@@ -300,7 +306,9 @@ def _days_masked(outages: pl.DataFrame, rows: pl.DataFrame, time_zone: str) -> d
     ]
     if not hours:
         return {"empty": [], "few": [], "partial": [], "touched": []}
-    rules = pl.concat([pl.Series([rule]).new_from_index(0, len(each)) for rule, each in zip(outages["rule"], hours, strict=True)])
+    rules = pl.concat(
+        [pl.Series([rule]).new_from_index(0, len(each)) for rule, each in zip(outages["rule"], hours, strict=True)]
+    )
     by_day = (
         pl.DataFrame({"rule": rules, "day": periods.local_parts(pl.concat(hours), time_zone)["day"]})
         .group_by("day")
@@ -319,7 +327,9 @@ def _days_masked(outages: pl.DataFrame, rows: pl.DataFrame, time_zone: str) -> d
         .otherwise(pl.lit("touched"))
     )
     named = by_day.select("day", kind=kind)
-    return {each: named.filter(pl.col("kind") == each)["day"].to_list() for each in ("empty", "few", "partial", "touched")}
+    return {
+        each: named.filter(pl.col("kind") == each)["day"].to_list() for each in ("empty", "few", "partial", "touched")
+    }
 
 
 def _by_hour(received: pl.Series, time_zone: str) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -409,7 +419,10 @@ def _spring_nights(received: pl.Series, time_zone: str) -> tuple[int, int, float
         # The wall clock's skipped hour, taken as if it were UTC.
         skipped = (at + before - timedelta(seconds=seconds)).astimezone(UTC)
         length = timedelta(seconds=seconds)
-        near = [int(received.is_between(skipped + days, skipped + days + length, closed="left").sum()) for days in (-week, week)]
+        near = [
+            int(received.is_between(skipped + days, skipped + days + length, closed="left").sum())
+            for days in (-week, week)
+        ]
         if min(near) == 0:
             continue
         nights += 1

@@ -23,6 +23,8 @@ from bluelamp.errors import NoInput
 FORMAT = "bluelamp-map/1"
 HOURS = 336
 RECENT_DAYS = 14
+# A place that can't be drawn keeps its number among the shapes, so that figures and shapes stay side by side.
+NOWHERE = {"type": "MultiPolygon", "coordinates": []}
 _INCIDENTS = [f"incidents_{name}" for name in ("mean", "p025", "p10", "p25", "p50", "p75", "p90", "p975")]
 _LATENESS = ["chance_late", "chance_late_p10", "chance_late_p90", "chance_any_late", "expected_delay_minutes"]
 _COVER = ["units_required", "officers_required", "officers_required_gross"]
@@ -163,7 +165,7 @@ def _features(areas: pl.DataFrame) -> dict[str, Any]:
                 "type": "Feature",
                 "id": number,
                 "properties": {"index": number},
-                "geometry": _rounded(json.loads(row["boundary"])) if row["boundary"] else None,
+                "geometry": _rounded(json.loads(row["boundary"])) if row["boundary"] else NOWHERE,
             }
             for number, row in enumerate(areas.iter_rows(named=True))
         ],

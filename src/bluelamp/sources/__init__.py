@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         shipped_maps,
     )
     from bluelamp.sources.delimited import file_sha256
-    from bluelamp.sources.extracts import RULES, Chunk, Extract, read_extract
+    from bluelamp.sources.extracts import Chunk, Extract, read_extract
+    from bluelamp.sources.rules import RULES
 
 _HOMES = {
     "ColumnMap": "column_maps",
@@ -28,7 +29,7 @@ _HOMES = {
     "read_column_map": "column_maps",
     "shipped_maps": "column_maps",
     "file_sha256": "delimited",
-    "RULES": "extracts",
+    "RULES": "rules",
     "Chunk": "extracts",
     "Extract": "extracts",
     "read_extract": "extracts",

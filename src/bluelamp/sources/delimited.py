@@ -19,10 +19,14 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from bluelamp.errors import BadData, InputOutputError, NoInput, NotPermitted, count_of, did_you_mean
 
@@ -30,6 +34,8 @@ DELIMITERS = (",", ";", "\t", "|")
 LONGEST_LINE = 1_000_000
 MOST_LINES_IN_A_ROW = 200
 _BLOCK_BYTES = 1 << 22
+_LINE_FEED, _QUOTE = 10, 34
+_MOST_CHARACTERS = 60_000_000
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -45,23 +51,29 @@ class BrokenRow:
 
 @dataclass
 class RowChunk:
-    """A stretch of the file: whole rows with their numbers, and broken rows."""
+    """A stretch of the file: whole rows with their numbers, and broken rows.
 
-    rows: list[list[str]] = field(default_factory=list)
-    row_numbers: list[int] = field(default_factory=list)
-    broken: list[BrokenRow] = field(default_factory=list)
+    `values` has one text column a column of the file, named by its place ("0", "1", …); an empty value is "".
+    """
+
+    values: pl.DataFrame
+    row_numbers: pl.Series
+    broken: list[BrokenRow]
     share_read: float = 0.0
 
     @property
     def rows_read(self) -> int:
         """Rows of the file in this stretch, whole and broken; blank lines are not rows."""
-        return len(self.rows) + len(self.broken)
+        return self.values.height + len(self.broken)
 
 
 def file_sha256(path: Path | str) -> str:
     """Give the SHA-256 of a file's bytes, as they lie on disk."""
+    digest = hashlib.sha256()
     with open_file(Path(path)) as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
+        while block := source.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def open_file(path: Path) -> IO[bytes]:
@@ -139,13 +151,12 @@ class DelimitedFile:
         self._telling = telling
         with open_file(self.path) as source:
             self.bytes_in_all = os.fstat(source.fileno()).st_size
-            lines = self._lines(source)
-            first = next((line for line in lines if line.strip("\r\n")), None)
+            first = next((line for text in self._texts(source) for line in _lines_of(text) if line.strip("\r\n")), None)
         if first is None:
             raise BadData(f"{self.name} holds nothing but blank lines. Export it again.")
         self.delimiter = delimiter or self._find_delimiter(first, needed)
         self.columns = self._split(first, self.delimiter)
-        self._check_header(first, needed, given=delimiter)
+        self._check_header(first, needed)
 
     def _find_delimiter(self, header: str, needed: Sequence[str]) -> str:
         def fit(delimiter: str) -> tuple[int, int]:
@@ -160,7 +171,7 @@ class DelimitedFile:
         except csv.Error:
             raise BadData(f"The header of {self.name} has a quote that is never closed. Export it again.") from None
 
-    def _check_header(self, header: str, needed: Sequence[str], given: str | None) -> None:
+    def _check_header(self, header: str, needed: Sequence[str]) -> None:
         missing = [name for name in needed if name not in self.columns]
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if missing and len(self.columns) == 1:
@@ -175,9 +186,7 @@ class DelimitedFile:
                 f"reads as one column. Commas, semicolons, tabs or bars were expected; another one is given as "
                 f"delimiter in the column map."
             )
-        problems = [
-            f"Column '{name}' is missing.{did_you_mean(name, self.columns)}" for name in missing
-        ]
+        problems = [f"Column '{name}' is missing.{did_you_mean(name, self.columns)}" for name in missing]
         problems.extend(f"Column '{name}' is there twice." for name in repeated if name in needed or not needed)
         if problems:
             raise BadData(
@@ -186,10 +195,10 @@ class DelimitedFile:
                 problems,
             )
 
-    def _lines(self, source: IO[bytes]) -> Iterator[str]:
-        """Decode and split into lines, ends kept, with no line longer than the limit."""
+    def _texts(self, source: IO[bytes]) -> Iterator[str]:
+        """Decode, in pieces of some megabytes that end with a line's end; what breaks on the way is said."""
         try:
-            yield from self._decoded_lines(source)
+            yield from self._decoded(source)
         except (EOFError, zlib.error) as error:
             said = "is cut off: its gzip data ends too early" if isinstance(error, EOFError) else "has broken gzip data"
             raise BadData(
@@ -199,14 +208,14 @@ class DelimitedFile:
         except OSError as error:
             raise InputOutputError(f"{self.name} can't be read on: {error}.") from None
 
-    def _decoded_lines(self, source: IO[bytes]) -> Iterator[str]:
+    def _decoded(self, source: IO[bytes]) -> Iterator[str]:
         magic = source.read(4)
         source.seek(0)
         is_gzip = magic[:2] == b"\x1f\x8b"
         if magic[:2] == b"PK":
             raise BadData(f"{self.name} is a zip archive or a workbook. Take the CSV out of it, or export as CSV.")
         if magic[:2] in (b"\xff\xfe", b"\xfe\xff") and not self.encoding.lower().startswith("utf-16"):
-            raise BadData(f"{self.name} is UTF-16 text. Write encoding = \"utf-16\" in its column map.")
+            raise BadData(f'{self.name} is UTF-16 text. Write encoding = "utf-16" in its column map.')
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
         self.lines_read = 0
         rest = ""
@@ -215,23 +224,26 @@ class DelimitedFile:
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                raise self._wrong_encoding(error, position, rest) from None
-            text = text.removeprefix("\ufeff") if position == 0 else text
+                raise self._wrong_encoding(error, position) from None
+            text = rest + (text.removeprefix("\ufeff") if position == 0 else text)
             position += len(block)
-            lines = io.StringIO(rest + text, newline="").readlines()
             # A lone carriage return at the end may be half of a line end.
-            rest = lines.pop() if lines and block and not lines[-1].endswith("\n") else ""
-            if len(rest) > LONGEST_LINE or any(len(line) > LONGEST_LINE for line in lines):
-                raise BadData(
-                    f"{self.name} has a line of more than {count_of(LONGEST_LINE, 'character')} after line "
-                    f"{self.lines_read:,}. No row is that long: it is not a CSV file, or its line ends are lost."
-                )
-            for line in lines:
-                self.lines_read += 1
-                yield line
-            self.ends_mid_line = bool(lines) and not block and not lines[-1].endswith(("\n", "\r"))
+            end = (text.rfind("\n") + 1 or text.rfind("\r", 0, -1) + 1) if block else len(text)
+            text, rest = text[:end], text[end:]
+            self._refuse_long_line(rest)
+            if text:
+                self.ends_mid_line = not text.endswith(("\n", "\r"))
+                yield text
+                self.lines_read += text.count("\n")
 
-    def _wrong_encoding(self, error: UnicodeDecodeError, position: int, rest: str) -> BadData:
+    def _refuse_long_line(self, line: str) -> None:
+        if len(line) > LONGEST_LINE:
+            raise BadData(
+                f"{self.name} has a line of more than {count_of(LONGEST_LINE, 'character')} after line "
+                f"{self.lines_read:,}. No row is that long: it is not a CSV file, or its line ends are lost."
+            )
+
+    def _wrong_encoding(self, error: UnicodeDecodeError, position: int) -> BadData:
         before = error.object[: error.start]
         line = self.lines_read + 1 + before.count(b"\n")
         byte = error.object[error.start]
@@ -241,44 +253,108 @@ class DelimitedFile:
                 f"{self.name} is not UTF-8 text: {where} can't be read. It is most likely a Windows export: write "
                 f'encoding = "windows-1252" in its column map.'
             )
-        return BadData(f"{self.name} is not {self.encoding} text: {where} can't be read. Put encoding right in its map.")
+        return BadData(
+            f"{self.name} is not {self.encoding} text: {where} can't be read. Put encoding right in its map."
+        )
 
     def chunks(self, chunk_rows: int) -> Iterator[RowChunk]:
-        """Give the rows after the header, in stretches of about `chunk_rows` lines."""
+        """Give the rows after the header, in stretches of about `chunk_rows` lines (and at most some 60 MB)."""
         self.blank_rows = 0
         with open_file(self.path) as source:
-            lines = self._lines(source)
-            row_number = 1
-            for line in lines:
-                if line.strip("\r\n"):
-                    break
-                row_number += 1
-            waiting: list[str] = []
-            at_end = False
-            while not at_end:
-                taken = list(islice(lines, max(chunk_rows - len(waiting), 1)))
-                at_end = not taken
-                chunk, waiting, row_number = self._parse(waiting + taken, row_number, at_end=at_end)
-                chunk.share_read = min(source.tell() / max(self.bytes_in_all, 1), 1.0)
+            row_number = 0
+            is_header = True
+            waiting = ""
+            texts = self._texts(source)
+            while True:
+                pieces, lines, size = [waiting], 0, 0
+                for text in texts:
+                    pieces.append(text)
+                    lines += text.count("\n") or 1
+                    size += len(text)
+                    if lines >= chunk_rows or size >= _MOST_CHARACTERS:
+                        break
+                at_end = size == 0
+                text = "".join(pieces)
+                if is_header and text:
+                    text, row_number = _after_header(text)
+                    is_header = False
+                chunk, waiting, row_number = self._parse(text, row_number, at_end=at_end)
+                chunk.share_read = 1.0 if at_end else min(source.tell() / max(self.bytes_in_all, 1), 1.0)
                 if chunk.rows_read or at_end:
                     yield chunk
+                if at_end:
+                    return
 
-    def _parse(self, lines: list[str], row_number: int, *, at_end: bool) -> tuple[RowChunk, list[str], int]:
-        """Parse lines into rows; gives the chunk, the lines left for the next one, and the last row's number."""
-        width = len(self.columns)
+    def _parse(self, text: str, row_number: int, *, at_end: bool) -> tuple[RowChunk, str, int]:
+        """Parse text into rows; gives the chunk, the text left for the next one, and the last row's number."""
+        values = self._split_proved(text)
+        if values is not None:
+            numbers = pl.int_range(row_number + 1, row_number + 1 + values.height, dtype=pl.Int64, eager=True)
+            return RowChunk(values, numbers, []), "", row_number + values.height
+        lines = _lines_of(text)
+        for line in lines:
+            self._refuse_long_line(line)
         try:
             rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
         except csv.Error:
             rows = []
         # As many rows as lines, all as wide as the header: nothing was swallowed and nothing is missing.
-        if len(rows) == len(lines) and all(len(row) == width for row in rows):
+        if rows and len(rows) == len(lines) and all(len(row) == len(self.columns) for row in rows):
             numbers = list(range(row_number + 1, row_number + 1 + len(rows)))
-            return RowChunk(rows, numbers), [], row_number + len(rows)
+            return self._chunk(rows, numbers, []), "", row_number + len(rows)
         return self._parse_line_by_line(lines, row_number, at_end=at_end)
 
-    def _parse_line_by_line(self, lines: list[str], row_number: int, *, at_end: bool) -> tuple[RowChunk, list[str], int]:
-        chunk = RowChunk()
+    def _split_proved(self, text: str) -> pl.DataFrame | None:
+        """Split text fast where its bytes prove that every line is one row as wide as the header; else give nothing.
+
+        Polars would pad a short line and guess at a stray quote, so it is asked only where there is neither: quotes
+        open at the start of a value and close at its end, in the same line, and the delimiters outside them count.
+        """
         width = len(self.columns)
+        if not text or width < 2 or "\0" in text or ord(self.delimiter) > 127:
+            return None
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+            if "\r" in text:
+                return None
+        data = (text if text.endswith("\n") else text + "\n").encode()
+        codes = np.frombuffer(data, dtype=np.uint8)
+        ends = np.flatnonzero(codes == _LINE_FEED)
+        marks = np.flatnonzero(codes == ord(self.delimiter))
+        has_quotes = '"' in text
+        if has_quotes:
+            quotes = np.flatnonzero(codes == _QUOTE)
+            if not _quotes_are_sound(codes, quotes, ends, ord(self.delimiter)):
+                return None
+            marks = marks[np.searchsorted(quotes, marks) % 2 == 0]
+        if len(marks) != len(ends) * (width - 1):
+            return None
+        by_line = marks.reshape(len(ends), width - 1)
+        starts = np.concatenate([[-1], ends[:-1]])
+        if (by_line[:, 0] < starts).any() or (by_line[:, -1] > ends).any() or (ends - starts).max() > LONGEST_LINE:
+            return None
+        names = [str(place) for place in range(width)]
+        values = pl.read_csv(
+            data,
+            has_header=False,
+            new_columns=names,
+            separator=self.delimiter,
+            quote_char='"' if has_quotes else None,
+            infer_schema=False,
+        )
+        return values.fill_null("") if values.shape == (len(ends), width) else None
+
+    def _chunk(self, rows: list[list[str]], row_numbers: list[int], broken: list[BrokenRow]) -> RowChunk:
+        by_column: list[Sequence[str]] = list(zip(*rows, strict=True)) if rows else [()] * len(self.columns)
+        values = pl.DataFrame(
+            {str(place): pl.Series(column, dtype=pl.String) for place, column in enumerate(by_column)}
+        )
+        return RowChunk(values, pl.Series(row_numbers, dtype=pl.Int64), broken)
+
+    def _parse_line_by_line(self, lines: list[str], row_number: int, *, at_end: bool) -> tuple[RowChunk, str, int]:
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        broken: list[BrokenRow] = []
         at = 0
         while at < len(lines):
             line = lines[at]
@@ -290,18 +366,19 @@ class DelimitedFile:
             row, used = self._one_row(lines, at)
             if row is None and used == 0 and not at_end and len(lines) - at < MOST_LINES_IN_A_ROW:
                 # The closing quote may stand in lines that were not read yet.
-                return chunk, lines[at:], row_number
+                break
             row_number += 1
-            if row is not None and len(row) == width and (used == 1 or not self._swallowed(lines[at : at + used])):
-                chunk.rows.append(row)
-                chunk.row_numbers.append(row_number)
+            is_whole = row is not None and len(row) == len(self.columns)
+            if row is not None and is_whole and (used == 1 or not self._swallowed(lines[at : at + used])):
+                rows.append(row)
+                numbers.append(row_number)
                 at += used
                 continue
             is_last = at_end and at == len(lines) - 1 and not line.endswith(("\n", "\r"))
-            one_line, _ = (row, used) if used == 1 else self._one_row(lines[at : at + 1], 0)
-            chunk.broken.append(self._broken(line, one_line, row_number, is_last=is_last))
+            alone = row if used == 1 else self._one_row(lines[at : at + 1], 0)[0]
+            broken.append(self._broken(line, alone, row_number, is_last=is_last))
             at += 1
-        return chunk, [], row_number
+        return self._chunk(rows, numbers, broken), "".join(lines[at:]), row_number
 
     def _one_row(self, lines: list[str], at: int) -> tuple[list[str] | None, int]:
         """Parse the row that begins at a line: its values and how many lines it took; (None, 0) while unclosed."""
@@ -337,6 +414,31 @@ class DelimitedFile:
             return BrokenRow(row_number, "broken_quotes", said, raw)
         said = f"The row has {count_of(len(row), 'value')}; the header has {count_of(len(self.columns), 'column')}."
         return BrokenRow(row_number, "wrong_column_count", said, raw)
+
+
+def _quotes_are_sound(
+    codes: NDArray[np.uint8], quotes: NDArray[np.intp], ends: NDArray[np.intp], delimiter: int
+) -> bool:
+    """Whether every quote opens at a value's start or closes at its end, and none is open at a line's end."""
+    if (np.searchsorted(quotes, ends) % 2).any():
+        return False
+    before = np.where(quotes[::2] == 0, _LINE_FEED, codes[quotes[::2] - 1])
+    after = codes[quotes[1::2] + 1]
+    return all(bool(np.isin(near, (delimiter, _LINE_FEED, _QUOTE)).all()) for near in (before, after))
+
+
+def _lines_of(text: str) -> list[str]:
+    """Split into lines, their ends kept: line feeds, carriage returns, or both."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def _after_header(text: str) -> tuple[str, int]:
+    """Cut off the header, and any blank lines before it: the text after it and the header's row number."""
+    stream = io.StringIO(text, newline="")
+    for row_number, line in enumerate(stream, start=1):
+        if line.strip("\r\n"):
+            return stream.read(), row_number
+    return "", 0
 
 
 def _toml(delimiter: str) -> str:

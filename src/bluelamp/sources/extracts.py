@@ -13,78 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, count_of, did_you_mean
 from bluelamp.sources.column_maps import Column, ColumnMap, classes
-from bluelamp.sources.delimited import BrokenRow, DelimitedFile, RowChunk, file_sha256
+from bluelamp.sources.delimited import BrokenRow, DelimitedFile, RowChunk
+from bluelamp.sources.points import PointRules
+from bluelamp.sources.rules import RULES, Faults, Repairs
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_times
 
-__all__ = ["RULES", "Chunk", "Extract", "Rule", "file_sha256", "read_extract"]
-
-Kind = Literal["set_aside", "changed", "noted"]
-
-_POINT_IS_FAR_DEGREES = 5.0
-_POINT_IS_NEAR_DEGREES = 1.5
 _STEPS = ("dispatched_at", "arrived_at", "cleared_at", "closed_at")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of intake: what it does to a row, and why, in words."""
-
-    kind: Kind
-    words: str
-
-
-RULES: dict[str, Rule] = {
-    "wrong_column_count": Rule("set_aside", "the row has more or fewer values than the header has columns"),
-    "broken_quotes": Rule("set_aside", "a quote opens or closes in the wrong place"),
-    "cut_off": Rule("set_aside", "the file ends in the middle of the row"),
-    "missing_time": Rule("set_aside", "the time received is empty"),
-    "unreadable_time": Rule("set_aside", "the time received can't be read"),
-    "impossible_time": Rule("set_aside", "the time received lies before the first possible year or after the export"),
-    "lacks_offset": Rule("set_aside", "a time does not say its offset, as its column map wants"),
-    "missing": Rule("set_aside", "a value that must be there is empty"),
-    "unreadable": Rule("set_aside", "a value is not of its field's type"),
-    "not_allowed": Rule("set_aside", "a value is not one that its field allows"),
-    "time_emptied_unreadable": Rule("changed", "another time can't be read; it was emptied"),
-    "time_emptied_impossible": Rule(
-        "changed", "another time lies before the first possible year or after the export; it was emptied"
-    ),
-    "dispatched_before_received": Rule("changed", "dispatch before receipt; the dispatch was emptied"),
-    "arrived_before_received": Rule("changed", "arrival before receipt; the arrival was emptied"),
-    "arrived_before_dispatched": Rule(
-        "changed", "arrival before dispatch; the dispatch was emptied, since the officer was there and was booked on after"
-    ),
-    "cleared_before_received": Rule("changed", "cleared before receipt; the clearing was emptied"),
-    "cleared_before_dispatched": Rule("changed", "cleared before dispatch; the clearing was emptied"),
-    "cleared_before_arrived": Rule("changed", "cleared before arrival; the clearing was emptied"),
-    "closed_before_received": Rule("changed", "closed before receipt; the closing was emptied"),
-    "time_comes_twice": Rule("changed", "a local time in the hour that comes twice was read as the first of the two"),
-    "time_read_as_second": Rule(
-        "changed", "a local time in the hour that comes twice was read as the second, since it follows an earlier step"
-    ),
-    "time_is_skipped": Rule("changed", "a local time in the hour that does not exist was read as the hour after"),
-    "no_unit_attended": Rule("changed", "no unit attended; dispatch and arrival are a dispatcher's own and were emptied"),
-    "code_and_words_swapped": Rule("changed", "code and words stood the wrong way round and were swapped back"),
-    "point_swapped": Rule("changed", "longitude and latitude stood the wrong way round and were swapped back"),
-    "point_at_zero": Rule("changed", "the point is 0, 0; it was emptied"),
-    "point_unreadable": Rule("changed", "the point can't be read or is only half there; it was emptied"),
-    "point_out_of_range": Rule("changed", "the point is not on earth; it was emptied"),
-    "unknown_class": Rule("changed", "the class is not one of ours; it was set to unknown"),
-    "unknown_status": Rule("changed", "the status is a word that the column map does not know; it was emptied"),
-    "unknown_code": Rule("noted", "the code is not in the crosswalk; kept, classed as unknown"),
-    "point_far_away": Rule("noted", "the point lies far from all the others; kept"),
-    "zero_duration": Rule("noted", "closed at the very second it was received: information only; kept"),
-    "under_30_seconds": Rule("noted", "closed within 30 seconds of receipt; kept"),
-    "point_missing": Rule("noted", "no point"),
-    "area_missing": Rule("noted", "no area"),
-    "row_without_id": Rule("noted", "no id of its own; numbered by its content and occurrence"),
-}
 
 
 @dataclass(frozen=True)
@@ -112,11 +52,11 @@ class Extract:
     table: tables.Table
     as_of: datetime
     chunk_rows: int
+    points: PointRules
     rows_read: int = 0
     rule_counts: Counter[str] = field(default_factory=Counter)
     _districts: list[pl.DataFrame] = field(default_factory=list)
     _date_order: str = "detect"
-    _centre: tuple[float, float] | None = None
     _occurrences: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -169,9 +109,9 @@ class Extract:
             )
 
     def _read(self, stretch: RowChunk) -> Chunk:
-        raw = self._columns(stretch.rows)
-        faulty = _Faults(len(stretch.rows))
-        repairs = _Repairs()
+        raw = self._columns(stretch.values)
+        faulty = Faults(raw.height)
+        repairs = Repairs()
         raw = self._unswap(raw, repairs)
         fields = {name: _text_of(raw, spec) for name, spec in self.column_map.columns.items()}
         frame = self._typed(raw, fields, faulty, repairs)
@@ -182,18 +122,16 @@ class Extract:
         broken = self._count(stretch, faulty, repairs, frame)
         good = ~faulty.any_of()
         quarantined = self._quarantine(stretch, faulty, broken)
-        numbers = pl.Series("row_number", stretch.row_numbers, dtype=pl.Int64)
+        numbers = stretch.row_numbers.alias("row_number")
         return Chunk(frame.filter(good), numbers.filter(good), quarantined, stretch.rows_read, stretch.share_read)
 
-    def _columns(self, rows: list[list[str]]) -> pl.DataFrame:
-        by_column = list(zip(*rows, strict=True)) if rows else [()] * len(self.file.columns)
-        wanted = [name for name in self.column_map.file_columns if name in self.file.columns]
-        return pl.DataFrame(
-            {name: pl.Series(by_column[self.file.columns.index(name)], dtype=pl.String) for name in wanted},
-            height=len(rows),
-        ).with_columns(pl.all().str.strip_chars().replace("", None))
+    def _columns(self, values: pl.DataFrame) -> pl.DataFrame:
+        """Give the columns that the map reads under their names, spaces around values taken off, empty ones null."""
+        place = {name: str(at) for at, name in enumerate(self.file.columns)}
+        wanted = [name for name in self.column_map.file_columns if name in place]
+        return values.select(pl.col(place[name]).str.strip_chars().replace("", None).alias(name) for name in wanted)
 
-    def _unswap(self, raw: pl.DataFrame, repairs: _Repairs) -> pl.DataFrame:
+    def _unswap(self, raw: pl.DataFrame, repairs: Repairs) -> pl.DataFrame:
         for swap in self.column_map.swapped:
             code, words = pl.col(swap.code), pl.col(swap.description)
             pattern = f"^(?:{swap.code_looks_like})$"
@@ -208,9 +146,7 @@ class Extract:
                 )
         return raw
 
-    def _typed(
-        self, raw: pl.DataFrame, fields: dict[str, pl.Series], faulty: _Faults, repairs: _Repairs
-    ) -> pl.DataFrame:
+    def _typed(self, raw: pl.DataFrame, fields: dict[str, pl.Series], faulty: Faults, repairs: Repairs) -> pl.DataFrame:
         """Turn text into the table's types, with what can't be read set aside or emptied by rule."""
         columns: dict[str, pl.Series] = {}
         is_incident = self.table.name == "incidents"
@@ -238,7 +174,7 @@ class Extract:
         ).cast({name: kind for name, kind in self.table.polars_schema.items() if name in columns})
 
     def _time(
-        self, each: tables.Field, text: pl.Series, faulty: _Faults, repairs: _Repairs
+        self, each: tables.Field, text: pl.Series, faulty: Faults, repairs: Repairs
     ) -> tuple[pl.Series, pl.Series]:
         """Read one column of times: the instants, and the second reading where a local time comes twice."""
         order = self._order_of_dates(text)
@@ -249,17 +185,28 @@ class Extract:
         # Dates of plans (duties, events) lie ahead by nature; only what was recorded can't be later than its export.
         latest = self.as_of + timedelta(days=1) if self.table.name == "incidents" else datetime(2200, 1, 1, tzinfo=UTC)
         impossible = ((at < earliest) | (at > latest)).fill_null(value=False)
-        faulty.add(each.name, "lacks_offset", read["lacks_offset"], lambda: (
-            f"'{each.name}' does not say its offset; a time such as 2026-11-23T18:00:00Z was expected."
-        ))
+        faulty.add(
+            each.name,
+            "lacks_offset",
+            read["lacks_offset"],
+            lambda: f"'{each.name}' does not say its offset; a time such as 2026-11-23T18:00:00Z was expected.",
+        )
         if each.required:
-            faulty.add(each.name, "missing_time", text.is_null(), lambda: f"'{each.name}' is empty; a time was expected.")
-            faulty.add(each.name, "unreadable_time", read["is_unreadable"], lambda: (
-                f"'{each.name}' can't be read as a time; one such as 2026-11-23 18:00:00 was expected."
-            ))
-            faulty.add(each.name, "impossible_time", impossible, lambda: (
-                f"'{each.name}' is not between {earliest:%Y-%m-%d} and {latest:%Y-%m-%d}."
-            ))
+            faulty.add(
+                each.name, "missing_time", text.is_null(), lambda: f"'{each.name}' is empty; a time was expected."
+            )
+            faulty.add(
+                each.name,
+                "unreadable_time",
+                read["is_unreadable"],
+                lambda: f"'{each.name}' can't be read as a time; one such as 2026-11-23 18:00:00 was expected.",
+            )
+            faulty.add(
+                each.name,
+                "impossible_time",
+                impossible,
+                lambda: f"'{each.name}' is not between {earliest:%Y-%m-%d} and {latest:%Y-%m-%d}.",
+            )
         else:
             repairs.add("time_emptied_unreadable", read["is_unreadable"])
             repairs.add("time_emptied_impossible", impossible)
@@ -279,14 +226,14 @@ class Extract:
         if order == "detect" and needs_date_order(text):
             evidence = DateOrderEvidence()
             for stretch in self.file.chunks(self.chunk_rows):
-                raw = self._columns(stretch.rows)
+                raw = self._columns(stretch.values)
                 for each in self.table.fields:
                     if each.type == "datetime" and each.name in self.column_map.columns:
                         evidence.add(_text_of(raw, self.column_map.columns[each.name]))
             self._date_order = order = evidence.decide(self.file.name)
         return order
 
-    def _order_steps(self, columns: dict[str, pl.Series], seconds: dict[str, pl.Series], repairs: _Repairs) -> None:
+    def _order_steps(self, columns: dict[str, pl.Series], seconds: dict[str, pl.Series], repairs: Repairs) -> None:
         """Hold the steps of an incident to their order, emptying by rule what can't be."""
         frame = pl.DataFrame(columns)
         for step in _STEPS:
@@ -319,12 +266,15 @@ class Extract:
         raw: pl.DataFrame,
         fields: dict[str, pl.Series],
         frame: pl.DataFrame,
-        faulty: _Faults,
-        repairs: _Repairs,
+        faulty: Faults,
+        repairs: Repairs,
     ) -> pl.DataFrame:
         frame = self._identify(raw, frame, repairs)
         frame = self._classify(frame, repairs)
-        frame = self._place(fields, frame, repairs)
+        if "longitude" in fields and "latitude" in fields:
+            written = fields["longitude"].is_not_null() | fields["latitude"].is_not_null()
+            places = self.points.apply(frame["longitude"], frame["latitude"], is_written=written, repairs=repairs)
+            frame = frame.with_columns(places)
         if self.column_map.no_unit_no_arrival:
             alone = (frame["units"] == 0).fill_null(value=False)
             had_times = frame["dispatched_at"].is_not_null() | frame["arrived_at"].is_not_null()
@@ -344,7 +294,7 @@ class Extract:
             repairs.note("area_missing", frame["area_id"].is_null())
         return frame.with_columns(repairs=repairs.words(frame.height, given=frame["repairs"]))
 
-    def _identify(self, raw: pl.DataFrame, frame: pl.DataFrame, repairs: _Repairs) -> pl.DataFrame:
+    def _identify(self, raw: pl.DataFrame, frame: pl.DataFrame, repairs: Repairs) -> pl.DataFrame:
         """Number rows that have no id by their content and by how often it came before."""
         nameless = frame["incident_id"].is_null()
         repairs.note("row_without_id", nameless)
@@ -359,7 +309,7 @@ class Extract:
         made = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height).scatter(nameless.arg_true(), ids)
         return frame.with_columns(incident_id=pl.coalesce("incident_id", made))
 
-    def _classify(self, frame: pl.DataFrame, repairs: _Repairs) -> pl.DataFrame:
+    def _classify(self, frame: pl.DataFrame, repairs: Repairs) -> pl.DataFrame:
         if self.column_map.crosswalk:
             by_code = {
                 code.casefold(): (group.class_code, group.origin)
@@ -382,56 +332,13 @@ class Extract:
         if not self.column_map.uses_own_names:
             repairs.note("unknown_code", frame["class_code"].is_null())
             frame = frame.with_columns(pl.col("class_code", "origin").fill_null("unknown"))
-        strange = (frame["class_code"].is_not_null() & ~frame["class_code"].is_in(list(classes()))).fill_null(value=False)
+        strange = (frame["class_code"].is_not_null() & ~frame["class_code"].is_in(list(classes()))).fill_null(
+            value=False
+        )
         repairs.add("unknown_class", strange)
         return frame.with_columns(class_code=pl.when(strange).then(pl.lit("unknown")).otherwise(pl.col("class_code")))
 
-    def _place(self, fields: dict[str, pl.Series], frame: pl.DataFrame, repairs: _Repairs) -> pl.DataFrame:
-        """Put points right by rule: swapped ones back, impossible ones emptied."""
-        if "longitude" not in fields or "latitude" not in fields:
-            return frame
-        x, y = frame["longitude"], frame["latitude"]
-        written = fields["longitude"].is_not_null() | fields["latitude"].is_not_null()
-        repairs.note("point_missing", ~written)
-        half = written & (x.is_null() | y.is_null() | ~x.is_finite().fill_null(value=True) | ~y.is_finite().fill_null(value=True))
-        repairs.add("point_unreadable", half)
-        zero = ((x == 0) & (y == 0)).fill_null(value=False)
-        repairs.add("point_at_zero", zero)
-        points = pl.DataFrame({"x": x, "y": y}).with_columns(
-            pl.when(half | zero).then(None).otherwise(pl.col(name)).alias(name) for name in ("x", "y")
-        )
-        if self.column_map.crs is not None:
-            points = _to_degrees(points, self.column_map.crs)
-        on_earth = (pl.col("x").abs() <= 180) & (pl.col("y").abs() <= 90)
-        flipped_on_earth = (pl.col("y").abs() <= 180) & (pl.col("x").abs() <= 90)
-        checked = points.select(
-            pl.all(), fits=on_earth.fill_null(value=False), flips=flipped_on_earth.fill_null(value=False)
-        )
-        swapped = ~checked["fits"] & checked["flips"]
-        if self._centre is None:
-            self._centre = _middle_of(checked, swapped)
-        if self._centre is not None:
-            checked = checked.with_columns(
-                away=_distance(pl.col("x"), pl.col("y"), self._centre),
-                flipped_away=_distance(pl.col("y"), pl.col("x"), self._centre),
-            )
-            near = checked["flipped_away"] < _POINT_IS_NEAR_DEGREES
-            swapped = ((~checked["fits"] | (checked["away"] > _POINT_IS_FAR_DEGREES)) & near & checked["flips"]).fill_null(
-                value=False
-            )
-            repairs.note("point_far_away", checked["fits"] & ~swapped & (checked["away"] > _POINT_IS_FAR_DEGREES))
-        repairs.add("point_swapped", swapped)
-        outside = checked["x"].is_not_null() & ~checked["fits"] & ~swapped
-        repairs.add("point_out_of_range", outside)
-        x, y = pl.col("x"), pl.col("y")
-        return frame.with_columns(
-            checked.select(
-                longitude=pl.when(outside).then(None).when(swapped).then(y).otherwise(x),
-                latitude=pl.when(outside).then(None).when(swapped).then(x).otherwise(y),
-            )
-        )
-
-    def _check(self, frame: pl.DataFrame, faulty: _Faults) -> None:
+    def _check(self, frame: pl.DataFrame, faulty: Faults) -> None:
         # Repeated keys are the import's business: same row twice, or new content under a known key.
         already = faulty.any_of()
         found = tables.faults(frame, self.table.name).filter(pl.col("reason_code") != "repeated_key")
@@ -440,26 +347,28 @@ class Extract:
                 code = "missing" if row["reason_code"] == "missing" else "not_allowed"
                 faulty.add_rows(row["field"], code, row["reason"], pl.Series([row["row"]], dtype=pl.Int64))
 
-    def _count_districts(self, raw: pl.DataFrame, frame: pl.DataFrame, faulty: _Faults) -> None:
+    def _count_districts(self, raw: pl.DataFrame, frame: pl.DataFrame, faulty: Faults) -> None:
         if self.column_map.district is None or self.table.name != "incidents":
             return
         seen = pl.DataFrame({"area_id": frame["area_id"], "district": _text_of(raw, self.column_map.district)})
         seen = seen.filter(~faulty.any_of()).drop_nulls()
         self._districts.append(seen.group_by("area_id", "district").agg(incidents=pl.len().cast(pl.Int64)))
 
-    def _count(self, stretch: RowChunk, faulty: _Faults, repairs: _Repairs, frame: pl.DataFrame) -> list[BrokenRow]:
+    def _count(self, stretch: RowChunk, faulty: Faults, repairs: Repairs, frame: pl.DataFrame) -> list[BrokenRow]:
         for broken in stretch.broken:
             self.rule_counts[broken.reason_code] += 1
         self.rule_counts.update(faulty.counts())
         self.rule_counts.update(repairs.counts(~faulty.any_of()))
         return stretch.broken
 
-    def _quarantine(self, stretch: RowChunk, faulty: _Faults, broken: list[BrokenRow]) -> pl.DataFrame:
+    def _quarantine(self, stretch: RowChunk, faulty: Faults, broken: list[BrokenRow]) -> pl.DataFrame:
         rows = [
-            (number, "", each.reason_code, each.reason, each.raw_row) for each in broken for number in (each.row_number,)
+            (number, "", each.reason_code, each.reason, each.raw_row)
+            for each in broken
+            for number in (each.row_number,)
         ]
         for at, name, code, reason in faulty.first_of_each():
-            raw = dict(zip(self.file.columns, stretch.rows[at], strict=True))
+            raw = dict(zip(self.file.columns, stretch.values.row(at), strict=True))
             rows.append((stretch.row_numbers[at], name, code, reason, json.dumps(raw, ensure_ascii=False)))
         rows.sort()
         return pl.DataFrame(
@@ -467,68 +376,6 @@ class Extract:
             schema=tables.table("quarantine").polars_schema,
             orient="row",
         )
-
-
-class _Faults:
-    """Which rows are to be set aside, and why; the first reason found is the one that is told."""
-
-    def __init__(self, height: int) -> None:
-        self._found: list[tuple[pl.Series, str, str, str]] = []
-        self._height = height
-        self._reasons: dict[int, tuple[str, str, str]] = {}
-
-    def add(self, name: str, code: str, wrong: pl.Series, reason: object) -> None:
-        """Set aside the rows where `wrong` is true; `reason` makes the sentence when it is needed."""
-        rows = wrong.fill_null(value=False).arg_true()
-        if len(rows):
-            self.add_rows(name, code, reason() if callable(reason) else str(reason), rows)
-
-    def add_rows(self, name: str, code: str, reason: str, rows: pl.Series) -> None:
-        """Set aside rows given by their place in the stretch."""
-        for row in rows:
-            self._reasons.setdefault(row, (name, code, reason))
-
-    def any_of(self) -> pl.Series:
-        """Give true for each row that is set aside."""
-        mask = pl.repeat(False, self._height, dtype=pl.Boolean, eager=True)
-        return mask.scatter(sorted(self._reasons), True) if self._reasons else mask
-
-    def counts(self) -> Counter[str]:
-        """Count rows by reason."""
-        return Counter(code for _, code, _ in self._reasons.values())
-
-    def first_of_each(self) -> Iterator[tuple[int, str, str, str]]:
-        """Give (place, field, code, reason) of each row set aside."""
-        for row in sorted(self._reasons):
-            yield (row, *self._reasons[row])
-
-
-class _Repairs:
-    """Which rule changed which row (added) or is only told of it (noted)."""
-
-    def __init__(self) -> None:
-        self._changed: dict[str, pl.Series] = {}
-        self._noted: dict[str, pl.Series] = {}
-
-    def add(self, code: str, rows: pl.Series) -> None:
-        rows = rows.fill_null(value=False)
-        if rows.any():
-            self._changed[code] = self._changed[code] | rows if code in self._changed else rows
-
-    def note(self, code: str, rows: pl.Series) -> None:
-        rows = rows.fill_null(value=False)
-        if rows.any():
-            self._noted[code] = rows
-
-    def words(self, height: int, given: pl.Series) -> pl.Series:
-        """Give each row's rules, separated by spaces, after those that it came with; null where none."""
-        parts = [given, *(pl.select(pl.when(rows).then(pl.lit(code))).to_series() for code, rows in self._changed.items())]
-        frame = pl.DataFrame([part.alias(str(number)) for number, part in enumerate(parts)], height=height)
-        return frame.select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).replace("", None)).to_series()
-
-    def counts(self, kept: pl.Series) -> Counter[str]:
-        """Count the rows, among those kept, that each rule touched."""
-        return Counter({code: int((rows & kept).sum()) for code, rows in (self._changed | self._noted).items()})
 
 
 def read_extract(
@@ -550,7 +397,10 @@ def read_extract(
     filled = column_map.filling(table) if column_map.table == "any" else column_map
     definition = tables.table(filled.table)
     times = [each.name for each in definition.fields if each.type in ("datetime", "date") and each.required]
-    telling = next((filled.columns[name].sources[0] for name in times if name in filled.columns and filled.columns[name].sources), None)
+    telling = next(
+        (filled.columns[name].sources[0] for name in times if name in filled.columns and filled.columns[name].sources),
+        None,
+    )
     file = DelimitedFile(
         path, encoding=filled.encoding, delimiter=filled.delimiter, needed=filled.needed_columns, telling=telling
     )
@@ -560,7 +410,7 @@ def read_extract(
     if clock != "stated":
         periods.zone(clock)
     exported = as_of or datetime.fromtimestamp(Path(path).stat().st_mtime, tz=UTC)
-    return Extract(file, filled, clock, definition, exported, chunk_rows)
+    return Extract(file, filled, clock, definition, exported, chunk_rows, PointRules(filled.crs, time_zone))
 
 
 def _refuse_unknown_columns(file: DelimitedFile, definition: tables.Table) -> None:
@@ -596,25 +446,3 @@ def _text_of(raw: pl.DataFrame, spec: Column) -> pl.Series:
         if name in raw.columns:
             text = pl.when(pl.col(name).is_in(list(values))).then(text)
     return raw.select(text).to_series()
-
-
-def _to_degrees(points: pl.DataFrame, crs: str) -> pl.DataFrame:
-    from bluelamp.geography import to_degrees
-
-    longitudes, latitudes = to_degrees(points["x"].to_numpy(), points["y"].to_numpy(), crs)
-    return pl.DataFrame({"x": longitudes, "y": latitudes}).fill_nan(None)
-
-
-def _middle_of(points: pl.DataFrame, swapped: pl.Series) -> tuple[float, float] | None:
-    """The median point, those that are surely swapped put right; null where there are too few to tell."""
-    right = points.select(
-        x=pl.when(swapped).then(pl.col("y")).otherwise(pl.col("x")),
-        y=pl.when(swapped).then(pl.col("x")).otherwise(pl.col("y")),
-    ).drop_nulls()
-    if right.height < 10:
-        return None
-    return right["x"].median(), right["y"].median()  # type: ignore[return-value]
-
-
-def _distance(x: pl.Expr, y: pl.Expr, centre: tuple[float, float]) -> pl.Expr:
-    return pl.max_horizontal((x - centre[0]).abs(), (y - centre[1]).abs())

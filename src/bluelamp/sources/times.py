@@ -134,17 +134,27 @@ def _parse_by_shape(text: pl.Series, order: str) -> tuple[pl.Series, pl.Series]:
     year_first = a.str.len_chars() == 4
     second_is_day = (order == "month_first") & named.is_null() & ~year_first
     figure = b.cast(pl.Int64, strict=False)
-    year = pl.when(year_first).then(a.cast(pl.Int64)).otherwise(
-        pl.when(c.str.len_chars() == 2).then(c.cast(pl.Int64) + 2000).otherwise(c.cast(pl.Int64))
+    year = (
+        pl.when(year_first)
+        .then(a.cast(pl.Int64))
+        .otherwise(pl.when(c.str.len_chars() == 2).then(c.cast(pl.Int64) + 2000).otherwise(c.cast(pl.Int64)))
     )
     month = pl.when(second_is_day).then(a.cast(pl.Int64)).otherwise(pl.coalesce(named, figure))
-    day = pl.when(year_first).then(c.cast(pl.Int64)).otherwise(
-        pl.when(second_is_day).then(figure).otherwise(a.cast(pl.Int64))
+    day = (
+        pl.when(year_first)
+        .then(c.cast(pl.Int64))
+        .otherwise(pl.when(second_is_day).then(figure).otherwise(a.cast(pl.Int64)))
     )
     clock = pl.col("hour").cast(pl.Int64)
     is_half = pl.col("half").is_not_null()
     after_noon = pl.col("half").str.to_lowercase().str.starts_with("p")
-    hour = pl.when(is_half & (clock > 12)).then(None).when(is_half).then(clock % 12 + 12 * after_noon.cast(pl.Int64)).otherwise(clock)
+    hour = (
+        pl.when(is_half & (clock > 12))
+        .then(None)
+        .when(is_half)
+        .then(clock % 12 + 12 * after_noon.cast(pl.Int64))
+        .otherwise(clock)
+    )
     # Nine digits of a second's parts, cut to six: microseconds are what an instant holds.
     micro = pl.col("part").str.pad_end(6, "0").str.slice(0, 6).fill_null("000000")
     iso = pl.concat_str(

@@ -142,7 +142,7 @@ def tell_truth(
     mixes = np.array([[numbers[name]["mix"].get(each, 0.0) for each in classes] for name in ("football", "festival")])
     weights = np.bincount(county.profile, county.weight, len(PROFILES))
     past = slice(0, calendar.past)
-    weeks = calendar.past / 168
+    weeks = calendar.past_days / 7
     usual = np.einsum("p,pch->", weights, rates[:, :, past]) / weeks
     # Events are told for 6,559 incidents a week in 121 areas; they grow with the force.
     extra_rate = spots.rate * weekly_incidents / 6559

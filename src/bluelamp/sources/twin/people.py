@@ -222,12 +222,12 @@ def _absences(
     districts: int,
     random: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Say who is away on which day, shape (people, days): for long, on leave for a run of duties, or that day."""
+    """Say who is away on which day, shape (people, days): for long, on leave for a week, or that day."""
     people, days = shift.shape
-    week = np.array([(first + timedelta(days=day)).toordinal() // 7 for day in range(days)])
+    week = np.array([((first + timedelta(days=day)).toordinal() - 1) // 7 for day in range(days)])
     week -= week[0]
     is_long = random.random(people) < what["long_term"]
-    # Leave is taken by the week; more of it at Christmas and in August.
+    # More leave is taken at Christmas and in August.
     month = np.array([(first + timedelta(days=day)).month for day in range(days)])
     keen = np.where(np.isin(month, (8, 12)), 1.3, np.where(np.isin(month, (1, 2, 11)), 0.85, 1.0))
     is_leave = random.random((people, week.max() + 1))[:, week] < what["leave"] * keen
