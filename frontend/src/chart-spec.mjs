@@ -57,6 +57,7 @@ export default {
     { name: 'coverTitle', value: '' },
     ...['ink', 'muted', 'gridColour', 'demandColour', 'seenColour', 'requiredColour', 'dutyColour', 'shortColour'].map((name) => ({ name, value: '#888888' })),
   ],
+  background: 'transparent',
   padding: { left: 0, right: 8, top: 2, bottom: 0 },
   spacing: 10,
   resolve: { scale: { x: 'shared' } },

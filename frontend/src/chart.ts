@@ -53,11 +53,13 @@ export function chartSeries(map: ForceMap, calendar: Calendar, place: Place): Se
   }));
   const observed = seenAt(map, place);
   const first = map.hours.starting[0] ?? 0;
-  const seen = map.recent.starting.map((starting, index) => ({ hour: Math.round((starting - first) / 3600), incidents: observed[index] ?? null }));
+  const wall = wallClockOf(map.force.time_zone);
+  const onDutyAt = hoursOnDuty(map, calendar, place);
+  const seen = map.recent.starting.map((starting, index) => ({ hour: Math.round((starting - first) / 3600), incidents: onDutyAt.has(wall(starting).hour) ? (observed[index] ?? null) : null }));
   const cover = calendar.hours.map(({ index }) => coverAt(map, place, index));
   // A step needs an end as well as a beginning.
   const closed = <Row extends { hour: number }>(rows: Row[]): Row[] => (rows.length > 0 ? [...rows, { ...(rows.at(-1) as Row), hour: (rows.at(-1) as Row).hour + 1 }] : rows);
-  return { expected: closed(expected), seen: closed(seen), before: sameHoursBefore(map, calendar, observed), cover: closed(cover) };
+  return { expected: closed(expected), seen: closed(seen), before: sameHoursBefore(map, calendar, place, observed), cover: closed(cover) };
 }
 
 /** Recent counts of a place. A pool's are those of the areas it covers by its first pattern of cover. */
@@ -78,7 +80,12 @@ function seenAt(map: ForceMap, place: Place): (number | null)[] {
   });
 }
 
-function sameHoursBefore(map: ForceMap, calendar: Calendar, observed: (number | null)[]): Series['before'] {
+/** The hours of the clock at which a place has anything to show: a night pool has no day. */
+function hoursOnDuty(map: ForceMap, calendar: Calendar, place: Place): Set<number> {
+  return new Set(calendar.hours.filter(({ index }) => place.scope !== 'pool' || map.poolsAt(index).includes(place.index)).map(({ hour }) => hour));
+}
+
+function sameHoursBefore(map: ForceMap, calendar: Calendar, place: Place, observed: (number | null)[]): Series['before'] {
   const wall = wallClockOf(map.force.time_zone);
   const byWall = new Map<string, number>();
   map.recent.starting.forEach((starting, index) => {
@@ -86,7 +93,7 @@ function sameHoursBefore(map: ForceMap, calendar: Calendar, observed: (number | 
     byWall.set(`${date} ${hour}`, index);
   });
   return calendar.hours.flatMap(({ index, date, hour }) =>
-    [7, 14].flatMap((days) => {
+    (place.scope === 'pool' && !map.poolsAt(index).includes(place.index) ? [] : [7, 14]).flatMap((days) => {
       const found = byWall.get(`${shiftDate(date, -days)} ${hour}`);
       const incidents = found === undefined ? null : observed[found];
       return incidents === null || incidents === undefined ? [] : [{ hour: index + 0.5, incidents }];
@@ -149,6 +156,13 @@ export function spanOf(map: ForceMap, calendar: Calendar, hour: number, span: Sp
   return { from, to, ticks };
 }
 
+/** Where Vega has put the two plots, which depends on the room that titles and labels take. */
+function plotsOf(view: VegaView): { y: number; height: number }[] {
+  type Group = { marktype?: string; y?: number; height?: number; items?: Group[] };
+  const root = (view.scenegraph() as unknown as { root: Group }).root.items?.[0];
+  return (root?.items ?? []).filter(({ marktype }) => marktype === 'group').flatMap(({ items }) => (items?.[0] ? [{ y: items[0].y ?? 0, height: items[0].height ?? 0 }] : []));
+}
+
 export class PlaceChart {
   private view: VegaView | null = null;
   private starting: Promise<void> | null = null;
@@ -158,7 +172,7 @@ export class PlaceChart {
   private readonly container = byId('chart');
   private readonly canvas = make('div', { class: 'chart-view' });
   /** The chosen hour is marked by an element over the drawing: moving it needs no new drawing. */
-  private readonly mark = make('div', { class: 'chart-mark', hidden: true });
+  private readonly marks = [make('div', { class: 'chart-mark' }), make('div', { class: 'chart-mark' })];
 
   constructor(
     private readonly map: ForceMap,
@@ -180,7 +194,7 @@ export class PlaceChart {
       });
       byId('chart-spans').append(button);
     }
-    this.container.append(this.canvas, this.mark);
+    this.container.append(this.canvas, ...this.marks);
     new ResizeObserver(() => this.resize()).observe(this.container);
   }
 
@@ -232,9 +246,16 @@ export class PlaceChart {
     if (!view) return;
     const along = view.scale('x') as (hour: number) => number;
     const [left, right] = [along(hour), along(hour + 1)];
-    this.mark.hidden = false;
-    this.mark.style.left = `${(view.origin()[0] ?? 0) + left}px`;
-    this.mark.style.width = `${Math.max(2, right - left)}px`;
+    const [originX = 0, originY = 0] = view.origin();
+    const plots = plotsOf(view);
+    this.marks.forEach((mark, at) => {
+      const plot = plots[at];
+      if (!plot) return;
+      mark.style.left = `${originX + left}px`;
+      mark.style.width = `${Math.max(2, right - left)}px`;
+      mark.style.top = `${originY + plot.y}px`;
+      mark.style.height = `${plot.height}px`;
+    });
   }
 
   private coverTitle(place: Place): string {

@@ -7,6 +7,7 @@
 import 'maplibre-gl/dist/maplibre-gl.css';
 import { Map as MapLibreMap, Marker, setWorkerUrl, type GeoJSONSource, type GeoJSONSourceSpecification, type StyleSpecification } from 'maplibre-gl';
 import { workerUrl } from 'virtual:map-worker';
+import { spreadApart } from './spread';
 import { bordersOfPattern, boxOf, findBorders, labelPoint } from './borders';
 import { type AreaShapes, type ForceMap, type Place } from './decode';
 import { make, setText } from './dom';
@@ -21,6 +22,7 @@ export interface MapEvents {
 }
 
 const HATCH_SIZE = 12;
+const LABEL_HEIGHT = 26;
 const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
 
 export class AreaMap {
@@ -28,6 +30,7 @@ export class AreaMap {
   private readonly map: MapLibreMap;
   private readonly centres: [number, number][];
   private readonly markers = new Map<number, { marker: Marker; chip: HTMLButtonElement; name: HTMLElement; value: HTMLElement; shown: boolean; pattern: number }>();
+  private readonly widths = new Map<string, number>();
   private classes: Int8Array = new Int8Array();
   private colours: readonly string[] = [];
   private scale: Scale | null = null;
@@ -91,6 +94,7 @@ export class AreaMap {
     this.map.on('movestart', (event) => {
       if ('originalEvent' in event && event.originalEvent) this.moved = true;
     });
+    this.map.on('moveend', () => this.loaded && this.spreadPoolLabels());
     this.map.on('resize', () => {
       if (this.loaded && !this.moved) this.fit(false);
     });
@@ -209,7 +213,8 @@ export class AreaMap {
     context.font = '600 13px system-ui, sans-serif';
     for (const { marker, chip, name, value, shown } of this.markers.values()) {
       if (!shown) continue;
-      const { x, y } = this.map.project(marker.getLngLat());
+      const at = this.map.project(marker.getLngLat());
+      const [x, y] = [at.x + marker.getOffset().x, at.y + marker.getOffset().y];
       const text = `${name.textContent}  ${value.textContent}`;
       const width = context.measureText(text).width + 16;
       const isShort = chip.classList.contains('is-short');
@@ -311,7 +316,8 @@ export class AreaMap {
       label.name.classList.toggle('visually-hidden', crowded);
       const isShort = view.key === 'gap' && value !== null && value < 0;
       const severe = isShort && scale.short !== undefined && scale.classOf(value) < scale.short.severe;
-      label.chip.className = `pool-chip${isShort ? ' is-short' : ''}${severe ? ' is-severe' : ''}`;
+      label.chip.classList.toggle('is-short', isShort);
+      label.chip.classList.toggle('is-severe', severe);
       const chosen = this.place.scope === 'pool' && this.place.index === pool;
       label.chip.setAttribute('aria-pressed', String(chosen));
       label.chip.title = `${this.data.pools.name[pool] ?? ''}: ${viewOfPlace(view, 'pool')} ${written}`;
@@ -322,6 +328,29 @@ export class AreaMap {
         label.shown = false;
       }
     }
+    this.spreadPoolLabels();
+  }
+
+  /** Moves labels that would cover each other apart, so that each can be read and pressed. */
+  private spreadPoolLabels(): void {
+    const shown = [...this.markers.values()].filter((label) => label.shown);
+    const boxes = shown.map((label) => {
+      const { x, y } = this.map.project(label.marker.getLngLat());
+      return { x, y, width: this.widthOf(label.chip), height: LABEL_HEIGHT };
+    });
+    spreadApart(boxes).forEach(([x, y], at) => {
+      const label = shown[at] as (typeof shown)[number];
+      const offset = label.marker.getOffset();
+      if (Math.abs(offset.x - x) > 0.5 || Math.abs(offset.y - y) > 0.5) label.marker.setOffset([x, y]);
+    });
+  }
+
+  /** Measured once for each text: asking the browser every hour would make it lay out the page every hour. */
+  private widthOf(chip: HTMLElement): number {
+    const text = `${chip.textContent}${chip.firstElementChild?.className}`;
+    const known = this.widths.get(text) ?? chip.offsetWidth;
+    if (known > 0) this.widths.set(text, known);
+    return known;
   }
 
   private labelOf(pool: number) {

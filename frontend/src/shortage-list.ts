@@ -6,7 +6,8 @@ import type { Calendar } from './periods';
 import { countShortHours, findBusiest, findShortages, type Run } from './shortages';
 import { count, percent, percentRange } from './wording';
 
-const FIRST_SHOWN = 7;
+/** On a phone the map should not lie a whole list away. */
+const FIRST_SHOWN = matchMedia('(max-width: 44rem)').matches ? 4 : 7;
 
 export class ShortageList {
   readonly runs: Run[];
@@ -105,11 +106,11 @@ export class ShortageList {
     const badge = make('span', { class: duties ? 'short-badge' : 'need-badge', 'aria-hidden': 'true' }, duties ? `−${-run.peak}` : String(run.peak));
     const when = make('span', { class: 'short-when' }, calendar.runLabel(run.from, run.to));
     const amount = duties ? `short by ${hours > 1 ? 'up to ' : ''}${count(-run.peak, 'unit')}` : `${count(run.peak, 'unit')} required`;
-    const where = make('span', { class: 'short-where' }, make('b', {}, map.pools.name[run.pool] ?? ''), ` · ${amount}`);
-    const parts: (Node | string)[] = [badge, make('span', { class: 'short-words' }, when, where)];
+    const where = make('span', { class: 'short-where' }, make('b', {}, map.pools.name[run.pool] ?? ''), ' · ', make('span', { class: 'together' }, amount));
+    const parts = [badge, when, where];
     if (run.late && duties) {
       const { chance, low, high } = run.late;
-      (parts[1] as HTMLElement).append(make('span', { class: 'short-late' }, `chance a call is late ${percent(chance)}${low !== null && high !== null ? ` (${percentRange(low, high)})` : ''}`));
+      parts.push(make('span', { class: 'short-late' }, `chance a call is late ${percent(chance)} `, low !== null && high !== null && make('span', { class: 'together' }, `(${percentRange(low, high)})`)));
     }
     const button = make('button', { type: 'button', class: 'short-run', 'data-from': run.from, 'data-to': run.to, 'data-peak': run.peakHour }, ...parts);
     button.addEventListener('click', () => this.choose(run.peakHour, { scope: 'pool', index: run.pool }));

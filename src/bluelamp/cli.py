@@ -385,8 +385,8 @@ def serve(
 @app.command()
 def twin(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder")],
-    areas: Annotated[int, typer.Option(min=4, max=600, help="Areas")] = 40,
-    days: Annotated[int, typer.Option(min=28, max=4000, help="Days of history")] = 730,
+    areas: Annotated[int | None, typer.Option(min=4, max=600, help="Areas; 40, or what the preset says")] = None,
+    days: Annotated[int | None, typer.Option(min=28, max=4000, help="Days of history; 730, or what the preset says")] = None,
     seed: Annotated[int, typer.Option(help="Seed; the same one makes the same force")] = 7,
     preset: Annotated[str | None, typer.Option(help="'county': 121 areas, 2,700 officers, 6,559 incidents a week")] = None,
     until: Annotated[str | None, typer.Option(help="First local day that has not come yet; today by default")] = None,

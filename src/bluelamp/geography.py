@@ -209,7 +209,7 @@ def _to_wgs84(
 def _axes_are_swapped(bounds: NDArray[np.float64], near: tuple[float, float] | None) -> bool:
     west, south, east, north = bounds
     if (abs(south) > 90.001 or abs(north) > 90.001) and max(abs(south), abs(north)) <= 180.001:
-        return max(abs(west), abs(east)) <= 90.001
+        return bool(max(abs(west), abs(east)) <= 90.001)
     if near is None or max(abs(bounds)) > 180.001:
         return False
     x, y = (west + east) / 2, (south + north) / 2
@@ -387,9 +387,10 @@ def areas_from_points(
     `incidents` needs `area_id`, `longitude`, `latitude`; `districts` may say which district an area lies in
     (`area_id`, `district`, `incidents`: the majority counts). Every place takes the label that prevails around it
     (within 260 m, so that one wrong label does not make an island), the plane is split by nearest place (Voronoi) and
-    cut to 350 m around where anything was ever recorded, and borders are smoothed by 120 m. Parts with less than 8 % of an area's incidents go to the
-    neighbour with the longest common border, or are left out where they have none. An area whose incidents name no district joins, where others have one, the
-    district that it borders longest. Areas with fewer than `least_incidents` points keep a row without boundary.
+    cut to 350 m around where anything was ever recorded, and borders are smoothed by 120 m. Parts with less than 8 % of
+    an area's incidents go to the neighbour with the longest common border, or are left out where they have none. An
+    area whose incidents name no district joins, where others have one, the district that it borders longest. Areas
+    with fewer than `least_incidents` points keep a row without a boundary.
     """
     labels = sorted(incidents["area_id"].drop_nulls().unique().to_list())
     shapes = _shapes_from_points(incidents, least_incidents)
@@ -443,14 +444,13 @@ def _shapes_from_points(incidents: pl.DataFrame, least_incidents: int) -> dict[s
     )
     sites = _prevailing_labels(_without_strays(places))
     shapes = _partition(sites)
-    to_lonlat = {
+    return {
         label: shapely.transform(
             shape,
             lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / _METRES_IN_A_DEGREE + middle_y]),
         )
         for label, shape in shapes.items()
     }
-    return to_lonlat
 
 
 def _without_strays(places: pl.DataFrame) -> pl.DataFrame:
@@ -490,7 +490,7 @@ def _partition(sites: pl.DataFrame) -> dict[str, BaseGeometry]:
     ground = shapely.union_all(shapely.buffer(points, _BUFFER_METRES, quad_segs=4))
     ground = ground.buffer(2 * _BUFFER_METRES, quad_segs=4).buffer(-2.2 * _BUFFER_METRES, quad_segs=4).simplify(20)
     if len(points) < 3:
-        return {label: ground for label in sites["area_id"].unique().to_list()[:1]}
+        return dict.fromkeys(sites["area_id"].unique().to_list()[:1], ground)
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=ground.envelope))
     cell_of, site_of = shapely.STRtree(points).query(cells, predicate="contains")
     labels = np.asarray(sites["area_id"].to_list(), dtype=object)[site_of]

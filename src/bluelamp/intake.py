@@ -17,7 +17,7 @@ import polars as pl
 
 from bluelamp import geography, incidents, sources, tables
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError
+from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -95,7 +95,27 @@ def import_extract(
             progress(target, chunk.share_read)
         rules = extract.rules()
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": extract.notes})
-    return Imported(writer.batch, rules, extract.notes)
+    notes = list(extract.notes)
+    if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
+        notes += _derive_areas(folder, settings, extract)
+    return Imported(writer.batch, rules, notes)
+
+
+def _derive_areas(folder: Path | str, settings: Settings, extract: sources.Extract) -> list[str]:
+    """Derive approximate areas from the incidents that name theirs, once there are names without an area."""
+    store = Store(folder)
+    calls = store.read("incidents", columns=["area_id", "longitude", "latitude"])
+    known = store.read("areas", columns=["area_id"])["area_id"]
+    new = set(calls["area_id"].drop_nulls()) - set(known)
+    if not new:
+        return []
+    areas = geography.areas_from_points(
+        calls, force_id=settings.force.id, force_name=settings.force.name, districts=extract.districts()
+    )
+    with store.writing("areas", source_name="points of the incidents", map_name="derived") as writer:
+        writer.add(areas)
+    drawn = areas.filter(pl.col("level") == "area", pl.col("boundary").is_not_null()).height
+    return [f"{count_of(drawn, 'area')} derived from labelled points; their boundaries are approximate."]
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:

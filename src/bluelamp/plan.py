@@ -232,7 +232,10 @@ def place_incidents(
     the force is one area. An incident with a point and no area gets the area that the point lies in.
     """
     if areas.is_empty() and settings.areas.from_points:
-        areas = geography.areas_from_points(calls)
+        areas = geography.areas_from_points(
+            calls, force_id=settings.force.id, force_name=settings.force.name
+        )
+    if areas["is_approximate"].any():
         notes.append("Boundaries are approximate: they were derived from labelled points, not drawn by the force.")
     if areas.is_empty():
         areas = geography.one_area(settings.force.id, settings.force.name)
@@ -261,7 +264,7 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
             "in proportion to their own."
         )
     measured = int(driving["measured"].sum())
-    if measured < kept:
+    if measured < 0.995 * kept:
         notes.append(
             f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their own "
             "times are not complete."

@@ -179,19 +179,31 @@ def _add_up(values: Floats, group: _Group, first: int = 0) -> Floats:
 
     `first` is the number of the first hour, for groups whose places change with the hour.
     """
-    places, splits, hours = len(group.place_ids), len(group.split), values.shape[2]
-    by_split = np.zeros((values.shape[0], splits, hours))
-    np.add.at(by_split, (slice(None), group.split_of_cell), values)
+    splits, hours = len(group.split), values.shape[2]
+    by_split = _sum_by(values, group.split_of_cell, splits, axis=1)
     if group.split[0] == ("all", "all"):
         by_split[:, 0] = by_split[:, 1:].sum(axis=1)
-    # One place more than there are takes what has no place.
-    summed = np.zeros((places + 1, splits, hours))
     if group.place_of_area.ndim == 1:
-        np.add.at(summed, group.place_of_area, by_split)
-    else:
-        for hour in range(hours):
-            np.add.at(summed[:, :, hour], group.place_of_area[:, first + hour], by_split[:, :, hour])
-    return summed[:-1]
+        return _sum_by(by_split, group.place_of_area, len(group.place_ids), axis=0)
+    summed = np.zeros((len(group.place_ids), splits, hours))
+    for hour in range(hours):
+        place = group.place_of_area[:, first + hour]
+        kept = place >= 0
+        summed[:, :, hour] = _sum_by(by_split[kept, :, hour], place[kept], len(group.place_ids), axis=0)
+    return summed
+
+
+def _sum_by(values: Floats, index: Integers, size: int, axis: int) -> Floats:
+    """Sum the slices of an axis that have the same index; sorted runs are much quicker than adding one by one."""
+    order = np.argsort(index, kind="stable")
+    found, starts = np.unique(index[order], return_index=True)
+    shape = list(values.shape)
+    shape[axis] = size
+    out = np.zeros(shape)
+    if len(found):
+        sums = np.add.reduceat(np.take(values, order, axis=axis), starts, axis=axis)
+        out[(slice(None),) * axis + (found,)] = sums
+    return out
 
 
 def _rows(

@@ -2,12 +2,8 @@
 
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.outages import find_outages
+from bluelamp.incidents.quality import QualityReport, describe_quality
 from bluelamp.incidents.service_times import measure_service_times
-
-try:
-    from bluelamp.incidents.quality import QualityReport, describe_quality
-except ImportError:
-    QualityReport = describe_quality = None
 
 __all__ = [
     "QualityReport",

@@ -59,7 +59,10 @@ def count_demand(
     crew = pl.DataFrame({"local_hour": range(24), "crew_size": list(crew_size_by_hour)}, schema_overrides={"local_hour": pl.Int8})
     units = pl.coalesce(pl.col("units_sent").cast(pl.Float64), "prior_units")
     seconds_each = pl.coalesce(pl.col("unit_seconds").cast(pl.Float64), pl.col("prior_minutes") * 60)
-    share = pl.coalesce(pl.col("was_deployed").cast(pl.Float64), "prior_share")
+    # A class's share is that of all its incidents; those that are known to have had nobody have had their part of it.
+    unknown = pl.col("was_deployed").is_null().sum().over(KEY)
+    expected_share = (pl.col("prior_share") * pl.len().over(KEY) / unknown).clip(0, 1)
+    share = pl.coalesce(pl.col("was_deployed").cast(pl.Float64), expected_share)
     asked = (
         evidence(incidents)
         .join(prior.select(*KEY, "prior_share", "prior_units", "prior_minutes"), on=KEY, how="left", maintain_order="left")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -66,7 +67,7 @@ def find_outages(
 
 
 def _days_of(received: pl.Series, time_zone: str, declared: Sequence[tuple[date, date]]) -> pl.DataFrame:
-    """Every local day of the record, and of what was declared: `day`, `starts_at`, `ends_at`, `weekday`, `incidents`."""
+    """Every local day of the record and of what was declared, with its weekday and incidents."""
     local = received.dt.convert_time_zone(time_zone).dt.date()
     named = [day for stretch in declared for day in stretch]
     first, last = min([local[0], *named]), max([local[-1], *named])
@@ -136,7 +137,7 @@ def _silent_hours(hours: pl.DataFrame, received: pl.Series) -> NDArray[np.bool_]
         first, last = np.searchsorted(starts, moments[[gap, gap + 1]], side="right") - 1
         silent[first : last + 1] = True
     marked = np.flatnonzero(silent)
-    for before, after in zip(marked, marked[1:], strict=False):
+    for before, after in pairwise(marked):
         if 1 < after - before <= _SHORTEST_ISLAND_HOURS:
             silent[before:after] = True
     return silent

@@ -139,10 +139,9 @@ class QualityReport:
             f"{count_of(self.rows_read, 'row')} read: {self.rows_valid:,} can be used, {self.set_aside} set aside."
         ]
         if self.first_at is not None and self.last_at is not None:
-            lines.append(
-                f"From {self.first_at.astimezone(zone):%Y-%m-%d %H:%M} to {self.last_at.astimezone(zone):%Y-%m-%d %H:%M} "
-                f"({self.time_zone}), {count_of(self.days, 'day')}."
-            )
+            first, last = self.first_at.astimezone(zone), self.last_at.astimezone(zone)
+            span = f"From {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} ({self.time_zone})"
+            lines.append(f"{span}, {count_of(self.days, 'day')} with incidents.")
         if self.busiest_hour is not None:
             lines.append(
                 f"Busiest hour of the day: {self.busiest_hour:02d}:00 to {(self.busiest_hour + 1) % 24:02d}:00."
@@ -177,20 +176,22 @@ class QualityReport:
         lines = [
             f"{self.hours_masked:,.0f} hours are masked in {count_of(len(self.outages), 'stretch', 'stretches')}: "
             f"{count_of(len(self.days_without_incidents), 'day')} without an incident, "
-            f"{count_of(len(self.partial_days), 'partial day')} (half of it or more is masked), "
-            f"{count_of(len(self.touched_days), 'day')} masked for less, {count_of(len(self.few_days), 'day')} with too few.",
+            f"{count_of(len(self.partial_days), 'partial day')} (12 hours or more are masked), "
+            f"{count_of(len(self.touched_days), 'day')} masked for less, "
+            f"{count_of(len(self.few_days), 'day')} with too few.",
         ]
         if longest is not None:
+            days = (longest[1] - longest[0]) / timedelta(days=1)
+            since = longest[0].astimezone(zone)
             lines.append(
-                f"{count_of(len(self.runs), 'unbroken run')}, the longest {(longest[1] - longest[0]) / timedelta(days=1):,.0f} "
-                f"days from {longest[0].astimezone(zone):%Y-%m-%d}."
+                f"{count_of(len(self.runs), 'unbroken run')}, the longest {days:,.0f} days from {since:%Y-%m-%d}."
             )
         shown = sorted(self.outages, key=lambda each: each["starts_at"] - each["ends_at"])[:12]
         for each in sorted(shown, key=lambda each: each["starts_at"]):
             begin, end = each["starts_at"].astimezone(zone), each["ends_at"].astimezone(zone)
             lines.append(
-                f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {each['rule'].replace('_', ' ')}, {each['incidents']:,} "
-                f"came where about {each['incidents_expected']:,.0f} are usual"
+                f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {each['rule'].replace('_', ' ')}, "
+                f"{each['incidents']:,} came where about {each['incidents_expected']:,.0f} are usual"
             )
         if len(self.outages) > len(shown):
             lines.append(f"and {len(self.outages) - len(shown)} shorter ones")
@@ -224,9 +225,9 @@ def describe_quality(
     """Describe an extract of incidents that was read.
 
     `rows` is valid for `incidents` and may hold a key twice; `quarantined` is a table `quarantine`; `rules` has `rule`,
-    `kind` (set_aside, changed, noted), `rows`, `words`; `outages` is what `find_outages` gives. Days and hours are local
-    ones of `time_zone`. `known_areas` are the areas that there are, where the force has drawn any: other names then
-    count as unknown.
+    `kind` (set_aside, changed, noted), `rows` and `words`; `outages` is what `find_outages` gives. Days and hours are
+    local ones of `time_zone`. `known_areas` are the areas that there are, where the force has drawn any: other names
+    then count as unknown.
     """
     read = rows_read if rows_read is not None else rows.height + quarantined.height
     received = rows["received_at"].drop_nulls()
@@ -379,14 +380,14 @@ def judge_clock(received: pl.Series, time_zone: str) -> Clock:
     elif _quietest_if_utc_was_read_as_local(received, time_zone) in small_hours:
         verdict = "utc_read_as_local"
         words = (
-            f"The quietest hours begin at {local:02d}:00 by the clock of {time_zone}: these look like times in UTC that "
-            f'were read as local. Write time_zone = "UTC" in the column map.'
+            f"The quietest hours begin at {local:02d}:00 by the clock of {time_zone}: these look like times in UTC "
+            f'that were read as local. Write time_zone = "UTC" in the column map.'
         )
     else:
         verdict = "odd"
         words = (
-            f"The quietest hours begin at {local:02d}:00 by the clock of {time_zone}, where 01:00 to 05:00 was expected: "
-            f"check the time zone."
+            f"The quietest hours begin at {local:02d}:00 by the clock of {time_zone}, where 01:00 to 05:00 was "
+            f"expected: check the time zone."
         )
     return Clock(verdict, local, utc, nights, found, usual, repeated, words)
 

@@ -52,8 +52,8 @@ def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.D
         evidence(incidents)
         .group_by(KEY)
         .agg(
-            incidents=pl.len().cast(pl.Int64),
-            known=pl.col("was_deployed").is_not_null().sum(),
+            all=pl.len().cast(pl.Int64),
+            unknown=pl.col("was_deployed").is_null().sum(),
             deployed=pl.col("was_deployed").sum(),
             with_units=((pl.col("was_deployed") == 1) & pl.col("units_sent").is_not_null()).sum(),
             units=pl.col("units_sent").filter(pl.col("was_deployed") == 1).sum(),
@@ -76,7 +76,11 @@ def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.D
         .with_columns(prior_squared=pl.col("minutes_per_unit").pow(2) + pl.col("sd_minutes").pow(2))
         .select(
             *KEY,
-            share_deployed=shrunk(pl.col("deployed"), pl.col("known"), "share_deployed").clip(0, 1),
+            # Where a source does not say whether a unit went, the prior stands in for each such incident, so that the
+            # few that are known (information only, nobody sent) do not speak for all.
+            share_deployed=shrunk(
+                pl.col("deployed") + pl.col("unknown") * pl.col("share_deployed"), pl.col("all"), "share_deployed"
+            ).clip(0, 1),
             units_per_deployment=shrunk(pl.col("units"), pl.col("with_units"), "units_per_deployment"),
             minutes_per_unit=minutes,
             sd_minutes=spread.clip(0).sqrt(),

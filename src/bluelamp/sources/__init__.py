@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from bluelamp.sources.delimited import file_sha256
     from bluelamp.sources.extracts import Chunk, Extract, read_extract
+    from bluelamp.sources.proposals import Proposal, Question, propose
     from bluelamp.sources.rules import RULES
 
 _HOMES = {
@@ -33,6 +34,9 @@ _HOMES = {
     "Chunk": "extracts",
     "Extract": "extracts",
     "read_extract": "extracts",
+    "Proposal": "proposals",
+    "Question": "proposals",
+    "propose": "proposals",
 }
 
 __all__ = [
@@ -40,10 +44,13 @@ __all__ = [
     "Chunk",
     "ColumnMap",
     "Extract",
+    "Proposal",
+    "Question",
     "classes",
     "column_map_schema",
     "file_sha256",
     "parse_column_map",
+    "propose",
     "read_column_map",
     "read_extract",
     "shipped_maps",

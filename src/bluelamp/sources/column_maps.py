@@ -97,6 +97,16 @@ class Swap(_Part):
         return value
 
 
+class ForceHint(_Part):
+    """What is known of the force whose feed it is, so that setting it up asks nothing."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Short code of the force")
+    name: str = Field(description="Name that people use")
+    country: str | None = Field(None, description="ISO 3166 country code for public holidays")
+    subdivision: str | None = Field(None, description="Subdivision for public holidays")
+    from_points: bool = Field(False, description="Areas are derived from incidents that name their area")
+
+
 class ColumnMap(_Part):
     """How one feed's file becomes one of our tables."""
 
@@ -112,6 +122,10 @@ class ColumnMap(_Part):
     earliest_year: int = Field(1970, ge=1900, le=2200, description="Times before this year are impossible")
     crs: str | None = Field(None, description="Coordinate system of the points where not WGS 84, such as EPSG:27700")
     district: Column | None = Field(None, description="Column with the district that the area lies in")
+    ignore_offset: bool = Field(
+        False, description="Times carry an offset that is wrong: they are read as times of `time_zone`"
+    )
+    force: ForceHint | None = Field(None, description="The force whose feed it is")
     columns: dict[str, Column] = Field(default_factory=dict, description="Field = where its values come from")
     swapped: tuple[Swap, ...] = Field((), description="Columns whose values some rows hold the wrong way round")
     no_unit_no_arrival: bool = Field(
@@ -207,7 +221,10 @@ class ColumnMap(_Part):
         """
         if self.table == "any":
             fields = tables.table(table).fields
-            own = {each.name: Column(column=each.name, optional=not each.required) for each in fields}
+            own = {
+                each.name: Column.model_validate({"column": each.name, "optional": not each.required})
+                for each in fields
+            }
             return self.model_copy(update={"table": table, "columns": own})
         if self.table != table:
             raise UsageError(f"The column map '{self.title}' fills '{self.table}', not '{table}'.")
@@ -316,7 +333,7 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def _known_at(place: list[str]) -> dict[str, str]:
-    models: dict[str, type[BaseModel]] = {"columns": Column, "crosswalk": Codes, "swapped": Swap}
+    models: dict[str, type[BaseModel]] = {"columns": Column, "crosswalk": Codes, "swapped": Swap, "force": ForceHint}
     model = models.get(place[0], ColumnMap) if len(place) > 1 else ColumnMap
     return {found.alias or name: found.description or "" for name, found in model.model_fields.items()}
 

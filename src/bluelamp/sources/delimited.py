@@ -300,8 +300,8 @@ class DelimitedFile:
             rows = []
         # As many rows as lines, all as wide as the header: nothing was swallowed and nothing is missing.
         if rows and len(rows) == len(lines) and all(len(row) == len(self.columns) for row in rows):
-            numbers = list(range(row_number + 1, row_number + 1 + len(rows)))
-            return self._chunk(rows, numbers, []), "", row_number + len(rows)
+            in_order = list(range(row_number + 1, row_number + 1 + len(rows)))
+            return self._chunk(rows, in_order, []), "", row_number + len(rows)
         return self._parse_line_by_line(lines, row_number, at_end=at_end)
 
     def _split_proved(self, text: str) -> pl.DataFrame | None:

@@ -1,4 +1,4 @@
-"""Points as feeds give them, put right by rule: swapped ones turned back, impossible ones emptied, metres into degrees."""
+"""Points as feeds give them, put right by rule: swapped ones turned, impossible ones emptied, metres made degrees."""
 
 from __future__ import annotations
 

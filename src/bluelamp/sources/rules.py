@@ -1,4 +1,4 @@
-"""The rules of intake: what may be done to a row, why, and how many rows each did it to.
+"""The rules of intake: what may be done to a row, why, and to how many rows each did it.
 
 A row is set aside (it can't be used; it is kept in the table `quarantine`), changed (a value was put right or emptied,
 and the row's `repairs` says so), or only noted.
@@ -7,20 +7,18 @@ and the row's `repairs` says so), or only noted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
-
-Kind = Literal["set_aside", "changed", "noted"]
 
 
 @dataclass(frozen=True)
 class Rule:
     """One rule of intake: what it does to a row, and why, in words."""
 
-    kind: Kind
+    kind: Literal["set_aside", "changed", "noted"]
     words: str
 
 
@@ -28,22 +26,25 @@ RULES: dict[str, Rule] = {
     "wrong_column_count": Rule("set_aside", "the row has more or fewer values than the header has columns"),
     "broken_quotes": Rule("set_aside", "a quote opens or closes in the wrong place"),
     "cut_off": Rule("set_aside", "the file ends in the middle of the row"),
-    "missing_time": Rule("set_aside", "the time received is empty"),
-    "unreadable_time": Rule("set_aside", "the time received can't be read"),
-    "impossible_time": Rule("set_aside", "the time received lies before the first possible year or after the export"),
+    "missing_time": Rule("set_aside", "a time that must be there is empty"),
+    "unreadable_time": Rule("set_aside", "a time that must be there can't be read"),
+    "impossible_time": Rule(
+        "set_aside", "a time that must be there lies before the first possible year or after the export"
+    ),
     "lacks_offset": Rule("set_aside", "a time does not say its offset, as its column map wants"),
     "missing": Rule("set_aside", "a value that must be there is empty"),
     "unreadable": Rule("set_aside", "a value is not of its field's type"),
     "not_allowed": Rule("set_aside", "a value is not one that its field allows"),
-    "time_emptied_unreadable": Rule("changed", "another time can't be read; it was emptied"),
+    "time_emptied_unreadable": Rule("changed", "a time after the receipt can't be read; it was emptied"),
     "time_emptied_impossible": Rule(
-        "changed", "another time lies before the first possible year or after the export; it was emptied"
+        "changed", "a time after the receipt lies before the first possible year or after the export; it was emptied"
     ),
+    "value_emptied": Rule("changed", "a value that need not be there is not one that its field allows; it was emptied"),
     "dispatched_before_received": Rule("changed", "dispatch before receipt; the dispatch was emptied"),
     "arrived_before_received": Rule("changed", "arrival before receipt; the arrival was emptied"),
     "arrived_before_dispatched": Rule(
         "changed",
-        "arrival before dispatch; the dispatch was emptied, since the officer was there and was booked on after",
+        "arrival before dispatch; the dispatch was emptied, because an officer who is there is booked on afterwards",
     ),
     "cleared_before_received": Rule("changed", "cleared before receipt; the clearing was emptied"),
     "cleared_before_dispatched": Rule("changed", "cleared before dispatch; the clearing was emptied"),
@@ -51,7 +52,7 @@ RULES: dict[str, Rule] = {
     "closed_before_received": Rule("changed", "closed before receipt; the closing was emptied"),
     "time_comes_twice": Rule("changed", "a local time in the hour that comes twice was read as the first of the two"),
     "time_read_as_second": Rule(
-        "changed", "a local time in the hour that comes twice was read as the second, since it follows an earlier step"
+        "changed", "a local time in the hour that comes twice was read as the second, because it follows another step"
     ),
     "time_is_skipped": Rule("changed", "a local time in the hour that does not exist was read as the hour after"),
     "no_unit_attended": Rule(
@@ -66,72 +67,73 @@ RULES: dict[str, Rule] = {
     "unknown_status": Rule("changed", "the status is a word that the column map does not know; it was emptied"),
     "unknown_code": Rule("noted", "the code is not in the crosswalk; kept, classed as unknown"),
     "point_far_away": Rule("noted", "the point lies far from all the others; kept"),
-    "zero_duration": Rule("noted", "closed at the very second it was received: information only; kept"),
-    "under_30_seconds": Rule("noted", "closed within 30 seconds of receipt; kept"),
     "point_missing": Rule("noted", "no point"),
     "area_missing": Rule("noted", "no area"),
+    "zero_duration": Rule("noted", "closed at the very second it was received: information only; kept"),
+    "under_30_seconds": Rule("noted", "closed within 30 seconds of receipt; kept"),
     "row_without_id": Rule("noted", "no id of its own; numbered by its content and occurrence"),
 }
 
 
 class Faults:
-    """Which rows are to be set aside, and why; the first reason found is the one that is told."""
+    """Which rows of a stretch are to be set aside, and why; the first reason found is the one that is told."""
 
     def __init__(self, height: int) -> None:
-        self._found: list[tuple[pl.Series, str, str, str]] = []
         self._height = height
         self._reasons: dict[int, tuple[str, str, str]] = {}
 
-    def add(self, name: str, code: str, wrong: pl.Series, reason: object) -> None:
-        """Set aside the rows where `wrong` is true; `reason` makes the sentence when it is needed."""
-        rows = wrong.fill_null(value=False).arg_true()
-        if len(rows):
-            self.add_rows(name, code, reason() if callable(reason) else str(reason), rows)
+    def add(self, name: str, code: str, rows: pl.Series, reason: str) -> None:
+        """Set aside the rows where `rows` is true, for the field `name`."""
+        for row in rows.fill_null(value=False).arg_true():
+            self.add_row(row, name, code, reason)
 
-    def add_rows(self, name: str, code: str, reason: str, rows: pl.Series) -> None:
-        """Set aside rows given by their place in the stretch."""
-        for row in rows:
-            self._reasons.setdefault(row, (name, code, reason))
+    def add_row(self, row: int, name: str, code: str, reason: str) -> None:
+        """Set aside the row at one place of the stretch."""
+        self._reasons.setdefault(row, (name, code, reason))
 
     def any_of(self) -> pl.Series:
         """Give true for each row that is set aside."""
         mask = pl.repeat(False, self._height, dtype=pl.Boolean, eager=True)
-        return mask.scatter(sorted(self._reasons), True) if self._reasons else mask
+        return mask.scatter(list(self._reasons), True) if self._reasons else mask
 
     def counts(self) -> Counter[str]:
         """Count rows by reason."""
         return Counter(code for _, code, _ in self._reasons.values())
 
     def first_of_each(self) -> Iterator[tuple[int, str, str, str]]:
-        """Give (place, field, code, reason) of each row set aside."""
+        """Give (place, field, code, reason) of each row that is set aside."""
         for row in sorted(self._reasons):
             yield (row, *self._reasons[row])
 
 
 class Repairs:
-    """Which rule changed which row (added) or is only told of it (noted)."""
+    """Which rule changed which row, and which is only told of it."""
 
     def __init__(self) -> None:
         self._changed: dict[str, pl.Series] = {}
         self._noted: dict[str, pl.Series] = {}
 
     def add(self, code: str, rows: pl.Series) -> None:
+        """Say that a rule changed the rows where `rows` is true."""
         rows = rows.fill_null(value=False)
         if rows.any():
             self._changed[code] = self._changed[code] | rows if code in self._changed else rows
 
+    def add_rows(self, code: str, places: list[int], height: int) -> None:
+        """Say that a rule changed the rows at some places of a stretch of that height."""
+        if places:
+            self.add(code, pl.repeat(False, height, dtype=pl.Boolean, eager=True).scatter(sorted(set(places)), True))
+
     def note(self, code: str, rows: pl.Series) -> None:
+        """Say that a rule is told of the rows where `rows` is true."""
         rows = rows.fill_null(value=False)
         if rows.any():
             self._noted[code] = rows
 
     def words(self, height: int, given: pl.Series) -> pl.Series:
-        """Give each row's rules, separated by spaces, after those that it came with; null where none."""
-        parts = [
-            given,
-            *(pl.select(pl.when(rows).then(pl.lit(code))).to_series() for code, rows in self._changed.items()),
-        ]
-        frame = pl.DataFrame([part.alias(str(number)) for number, part in enumerate(parts)], height=height)
+        """Give each row's changes, separated by spaces, after those that it came with; null where there are none."""
+        said = [pl.select(pl.when(rows).then(pl.lit(code))).to_series() for code, rows in self._changed.items()]
+        frame = pl.DataFrame([part.alias(str(place)) for place, part in enumerate([given, *said])], height=height)
         return frame.select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).replace("", None)).to_series()
 
     def counts(self, kept: pl.Series) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Times as feeds write them, turned into instants: which order a date is written in, by which clock, and which can't be.
+"""Times as feeds write them, turned into instants: in which order dates are written, and by which clock.
 
 A date such as 03/04/2026 is never guessed row by row. The whole column is counted: a day above 12 in first place says
 day-first, in second place month-first. Where both occur, or neither, nothing is read until the map says which it is.
@@ -68,13 +68,18 @@ def needs_date_order(text: pl.Series) -> bool:
     return bool(text.str.contains(r"^\s*\d{1,2}[-/. ]\d{1,2}[-/. ]\d").any())
 
 
-def read_times(text: pl.Series, *, order: str, time_zone: str, time_format: str | None = None) -> pl.DataFrame:
+def read_times(
+    text: pl.Series, *, order: str, time_zone: str, time_format: str | None = None, ignore_offset: bool = False
+) -> pl.DataFrame:
     """Read a column of times.
 
-    `text` holds strings; empty ones are null. `time_zone` is the clock of times without an offset, or 'stated'.
+    `text` holds strings; empty ones are null. `time_zone` is the clock of times without an offset, or 'stated'; with
+    `ignore_offset` it is the clock of all, whatever offset they carry.
     Returns, row by row: `at` (instants in UTC, null where none), `wall` (the local time as written, null where it
     carried an offset), `is_unreadable`, `lacks_offset`, `comes_twice`, `is_skipped`.
     """
+    if ignore_offset:
+        text = text.str.replace(r"\s*([Zz]|[+-]\d{2}(:?\d{2})?)$", "")
     walls, instants = _parse(text, order, time_format)
     lacks_offset = pl.repeat(False, len(text), dtype=pl.Boolean, eager=True)
     if time_zone == "stated":

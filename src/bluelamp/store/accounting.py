@@ -26,7 +26,7 @@ _Hashes = npt.NDArray[np.uint64]
 _Positions = npt.NDArray[np.int64]
 
 _POSITION = "_position"
-_ROW = "_row"
+_ACCEPTED, _UPDATED, _UNCHANGED, _DUPLICATE = range(4)
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,17 @@ class Counts:
         )
 
 
-@dataclass
-class Rows:
-    """A stretch of known rows: a stored file, or rows of this import that wait to be written."""
+@dataclass(frozen=True)
+class Shelf:
+    """The stored files of a table, of all versions, in order: how many rows, from which key to which, how to read.
 
-    height: int
-    keys: Callable[[], pl.DataFrame]
-    whole: Callable[[], pl.DataFrame]
-    first_key: str | None = None
-    last_key: str | None = None
+    Not read before a key of the import asks for them, so that a year of small files costs a small import little.
+    """
+
+    rows: pl.Series
+    first_keys: pl.Series
+    last_keys: pl.Series
+    read: Callable[[int, Sequence[str]], pl.DataFrame]
 
 
 def key_range(frame: pl.DataFrame, name: str) -> tuple[str | None, str | None]:
@@ -80,34 +82,32 @@ def key_range(frame: pl.DataFrame, name: str) -> tuple[str | None, str | None]:
 
 
 class Door:
-    """Decides, chunk by chunk, which rows of one import are to be stored.
+    """Decides, chunk by chunk, which rows of one import are to be stored."""
 
-    `stored` are the stretches of rows that the store holds of the table, of all versions.
-    """
-
-    def __init__(self, name: str, stored: Sequence[Rows]) -> None:
+    def __init__(self, name: str, shelf: Shelf) -> None:
+        self._name = name
         self._columns = tables.table(name).columns
         self._keys = list(tables.table(name).key)
-        self._name = name
-        self._stretches = list(stored)
-        self._starts = [0, *np.cumsum([each.height for each in stored], dtype=np.int64).tolist()]
-        self._first_of_import = self._starts[-1]
-        self._unread = set(range(len(stored)))
-        self._seen = np.zeros(self._first_of_import, dtype=np.bool_)
+        self._shelf = shelf
+        # Every known row has a position: first those of the shelf, then those of this import, as they come.
+        self._starts = np.concatenate([[0], np.cumsum(shelf.rows.to_numpy())]).astype(np.int64)
+        self._first_of_import = int(self._starts[-1])
+        self._is_unread = np.ones(shelf.rows.len(), dtype=np.bool_)
+        self._is_seen = np.zeros(self._first_of_import, dtype=np.bool_)
         self._index = _Index()
+        self._own: list[_Stretch] = []
 
     def judge(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, Counts]:
         """Give the rows to be stored, with `is_update`, and the counts. They are known from now on."""
         hashes = _hash_of(chunk, self._keys)
         self._read_keys(chunk)
         is_contested = self._index.holds(hashes) | pl.Series(hashes).is_duplicated().to_numpy()
-        contested = chunk.with_row_index(_ROW).filter(pl.Series(is_contested))
-        # 0 accepted, 1 updated, 2 unchanged, 3 duplicate
-        verdict = np.zeros(chunk.height, dtype=np.int8)
+        contested = chunk.filter(pl.Series(is_contested))
+        verdict = np.full(chunk.height, _ACCEPTED, dtype=np.int8)
         if contested.height:
             verdict[is_contested] = self._judge_contested(contested, np.unique(hashes[is_contested]))
-        kept = verdict < 2
-        stored = chunk.with_columns(is_update=pl.Series(verdict == 1)).filter(pl.Series(kept))
+        kept = (verdict == _ACCEPTED) | (verdict == _UPDATED)
+        stored = chunk.with_columns(is_update=pl.Series(verdict == _UPDATED)).filter(pl.Series(kept))
         self._learn(stored, hashes[kept])
         numbers = np.bincount(verdict, minlength=4).tolist()
         return stored, Counts(*numbers)
@@ -128,62 +128,62 @@ class Door:
         )
         position = judged[_POSITION].fill_null(-1).to_numpy()
         is_held = position >= 0
-        is_of_import = position >= self._first_of_import
-        held_before = np.where(is_held & ~is_of_import, position, 0)
-        is_seen = is_of_import.copy()
-        if self._first_of_import:
-            is_seen |= is_held & ~is_of_import & self._seen[held_before]
-        is_repeated = judged["is_repeated"].to_numpy() | is_seen
-        if self._first_of_import:
-            self._seen[position[is_held & ~is_of_import]] = True
+        is_repeated = judged["is_repeated"].to_numpy() | (position >= self._first_of_import)
+        on_shelf = np.flatnonzero(is_held & (position < self._first_of_import))
+        is_repeated[on_shelf] |= self._is_seen[position[on_shelf]]
+        self._is_seen[position[on_shelf]] = True
         is_update = (judged["is_known"].fill_null(False) | judged["is_later"]).to_numpy()
-        verdict = np.select([is_repeated, is_held, is_update], [3, 2, 1], default=0)
+        verdict = np.select([is_repeated, is_held, is_update], [_DUPLICATE, _UNCHANGED, _UPDATED], default=_ACCEPTED)
         return verdict.astype(np.int8)
 
     def _gather(self, positions: _Positions) -> pl.DataFrame:
-        """Read the known rows at these positions, whole, stretch by stretch."""
+        """Read the known rows at these positions, whole, file by file."""
         ordered = np.sort(positions)
-        bounds = np.searchsorted(ordered, self._starts)
         found = [pl.DataFrame(schema={**tables.table(self._name).polars_schema, _POSITION: pl.Int64()})]
+        bounds = np.searchsorted(ordered, self._starts)
         for number in np.flatnonzero(np.diff(bounds)).tolist():
             here = ordered[bounds[number] : bounds[number + 1]]
-            rows = self._stretches[number].whole()[here - self._starts[number]]
-            found.append(rows.select(self._columns).with_columns(pl.Series(_POSITION, here)))
+            rows = self._shelf.read(number, self._columns)[here - self._starts[number]]
+            found.append(rows.with_columns(pl.Series(_POSITION, here)))
+        for own in self._own:
+            here = ordered[slice(*np.searchsorted(ordered, [own.start, own.start + own.height]))]
+            if len(here):
+                found.append(own.read()[here - own.start].with_columns(pl.Series(_POSITION, here)))
         return pl.concat(found)
 
     def _read_keys(self, chunk: pl.DataFrame) -> None:
-        """Take up the keys of stored stretches, of those only whose range of keys the chunk touches."""
+        """Take up the keys of the shelf, of those files only whose range of keys the chunk touches."""
         low, high = key_range(chunk, self._name)
-        for number in sorted(self._unread):
-            stretch = self._stretches[number]
-            if (
-                low is not None
-                and high is not None
-                and stretch.first_key is not None
-                and stretch.last_key is not None
-                and (stretch.last_key < low or stretch.first_key > high)
-            ):
-                continue
-            self._unread.discard(number)
-            self._index.add(_hash_of(stretch.keys(), self._keys), self._starts[number])
+        wanted = self._is_unread
+        if low is not None and high is not None:
+            is_elsewhere = (self._shelf.last_keys < low) | (self._shelf.first_keys > high)
+            wanted = wanted & ~is_elsewhere.fill_null(False).to_numpy()
+        for number in np.flatnonzero(wanted).tolist():
+            self._index.add(_hash_of(self._shelf.read(number, self._keys), self._keys), int(self._starts[number]))
+        self._is_unread = self._is_unread & ~wanted
         self._index.settle()
 
     def _learn(self, stored: pl.DataFrame, hashes: _Hashes) -> None:
         if stored.is_empty():
             return
-        start = self._starts[-1]
-        self._stretches.append(Rows(stored.height, lambda: stored.select(self._keys), lambda: stored))
-        self._starts.append(start + stored.height)
+        start = self._own[-1].start + self._own[-1].height if self._own else self._first_of_import
+        self._own.append(_Stretch(start, stored.height, lambda: stored.select(self._columns)))
         self._index.add(hashes, start)
         self._index.settle()
 
-    def written(self, rows: Rows, stretches: int) -> None:
-        """Say that the last `stretches` chunks were written as one file, so that memory need not keep them."""
-        start = self._starts[-1 - stretches]
-        del self._stretches[-stretches:]
-        del self._starts[-stretches:]
-        self._stretches.append(rows)
-        self._starts.append(start + rows.height)
+    def written(self, stretches: int, read: Callable[[], pl.DataFrame]) -> None:
+        """Say that the last `stretches` chunks can be read from one file, so that memory need not keep them."""
+        taken = self._own[-stretches:]
+        self._own[-stretches:] = [_Stretch(taken[0].start, sum(each.height for each in taken), read)]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Rows of this import that follow each other."""
+
+    start: int
+    height: int
+    read: Callable[[], pl.DataFrame]
 
 
 def _hash_of(frame: pl.DataFrame, keys: list[str]) -> _Hashes:

@@ -68,7 +68,9 @@ class Commit:
         """Take the lock and sweep. Raises TryAgain while another process writes."""
         with disk.failures_told(f"Writing to '{self.store}'"):
             self.ledger = self._read_ledger()
-            self.store.mkdir(exist_ok=True)
+            if not self.store.is_dir():
+                self.store.mkdir(exist_ok=True)
+                disk.sync_folder(self.store.parent)
             self._lock = disk.WriterLock(self.store / LOCK, self._clock())
             self._lock.__enter__()
             try:
@@ -220,7 +222,7 @@ class Commit:
             for each in files
             if each.table == name
         }
-        return delta.append(self.store, name, adds, self.ledger.sealed_logs(f"{name}/{delta.LOG}"), at)
+        return delta.append(self.store, name, adds, delta.Log.of(self.ledger.logs_of(name)), at)
 
     # -- sweeping --------------------------------------------------------------------------------------------------
 
@@ -234,8 +236,8 @@ class Commit:
                 if not _LEFT_BY_DELTA.match(temporary.name):
                     self._remove(temporary)
             below = {path.removeprefix(f"{folder.name}/") for path in listed if path.startswith(f"{folder.name}/")}
-            sealed = self.ledger.sealed_logs(f"{folder.name}/{delta.LOG}")
-            logs += delta.roll_back(self.store, folder.name, sealed, below, self._clock())
+            log = delta.Log.of(self.ledger.logs_of(folder.name))
+            logs += delta.roll_back(self.store, folder.name, log, below, self._clock())
         if logs:
             self.ledger = self.ledger.append(Entry(None, logs=tuple(logs)))
             self.swept += [each.path for each in logs]

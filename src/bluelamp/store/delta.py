@@ -11,7 +11,8 @@ Readers from outside see rows of batches that are not listed (yet): `batches` an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from bluelamp import tables
 from bluelamp.errors import BadData, InputOutputError
 from bluelamp.store import disk
+from bluelamp.store.ledger import sealed
 
 LOG = "_delta_log"
 VERSION_KEY = "bluelamp.schema_version"
@@ -110,45 +112,52 @@ def log_path(table: str, version: int) -> str:
     return f"{table}/{LOG}/{version:020}.json"
 
 
-def sealed_version(logs: Iterable[str]) -> int:
-    """The last version among the files of a log; -1 where there is none."""
-    versions = [_commit_version(path) for path in logs]
-    return max((each for each in versions if each is not None), default=-1)
+@dataclass(frozen=True)
+class Log:
+    """A table's log as the ledger knows it. `version` and `checkpoint` are -1 where there is none yet."""
 
+    version: int
+    checkpoint: int
+    needed: list[disk.Sealed]
+    hint: disk.Sealed | None
 
-def _commit_version(path: str) -> int | None:
-    name = path.rpartition("/")[2]
-    return int(name[:20]) if len(name) == 25 and name.endswith(".json") and name[:20].isdigit() else None
-
-
-def checkpoint_version(logs: Iterable[str]) -> int:
-    """The last version with a checkpoint among the files of a log; -1 where there is none."""
-    names = [path.rpartition("/")[2] for path in logs if path.endswith(".checkpoint.parquet")]
-    return max((int(each[:20]) for each in names), default=-1)
+    @classmethod
+    def of(cls, files: pl.DataFrame) -> Log:
+        """Read it from `Ledger.logs_of`."""
+        is_commit, is_checkpoint = pl.col("kind") == "json", pl.col("kind") == "checkpoint.parquet"
+        version, checkpoint = files.select(
+            pl.col("version").filter(is_commit).max().fill_null(-1).alias("commit"),
+            pl.col("version").filter(is_checkpoint).max().fill_null(-1).alias("checkpoint"),
+        ).row(0)
+        needed = files.filter(
+            (is_commit & (pl.col("version") > checkpoint)) | (is_checkpoint & (pl.col("version") == checkpoint))
+        )
+        hint = sealed(files.filter(pl.col("kind") == "last_checkpoint"))
+        return cls(version, checkpoint, sealed(needed), hint[0] if hint else None)
 
 
 def append(
     store: Path,
     name: str,
     adds: Mapping[str, tuple[int, str | None, str]],
-    logs: Mapping[str, disk.Sealed],
+    log: Log,
     at: datetime,
 ) -> list[disk.Sealed]:
     """Register files that lie in their place already, and give the files of the log that this wrote.
 
-    `adds` holds for each path below the table's folder its size, the batch or run it belongs to, and its statistics;
-    `logs` is the sealed log as the ledger knows it. Raises InputOutputError when the log is damaged or was written
+    `adds` holds for each path below the table's folder its size, the batch or run it belongs to, and its statistics.
+    Raises InputOutputError when the log is damaged or was written
     to by someone else.
     """
     folder = store / name
     written: list[Path] = []
-    if not logs:
+    if log.version < 0:
         delta_table = _create(folder, name)
         written.append(store / log_path(name, 0))
     else:
-        delta_table = open_sealed(store, name, logs)
+        delta_table = open_sealed(store, name, log)
         _check_version(delta_table, name)
-        written += _checkpoint_if_due(delta_table, folder, logs)
+        written += _checkpoint_if_due(delta_table, folder, log)
     owner = owner_column(name)
     actions = [
         AddAction(
@@ -162,7 +171,7 @@ def append(
         for path, (size, owner_id, stats) in adds.items()
     ]
     _commit(delta_table, name, actions)
-    written.append(store / log_path(name, max(sealed_version(logs), 0) + 1))
+    written.append(store / log_path(name, max(log.version, 0) + 1))
     return _seal(store, written)
 
 
@@ -194,23 +203,15 @@ def _create(folder: Path, name: str) -> DeltaTable:
     )
 
 
-def open_sealed(store: Path, name: str, logs: Mapping[str, disk.Sealed]) -> DeltaTable:
+def open_sealed(store: Path, name: str, log: Log) -> DeltaTable:
     """Open a Delta table at its sealed version, having checked the files of the log that this reads."""
-    last_checkpoint = checkpoint_version(logs)
-    needed = [
-        each
-        for path, each in logs.items()
-        if (version := _commit_version(path)) is None or version > last_checkpoint
-        if not path.endswith(".checkpoint.parquet") or f"/{last_checkpoint:020}." in path
-    ]
-    disk.insist(store, needed)
-    version = sealed_version(logs)
-    if (store / log_path(name, version + 1)).exists():
+    disk.insist(store, [*log.needed, *([log.hint] if log.hint else [])])
+    if (store / log_path(name, log.version + 1)).exists():
         raise InputOutputError(
-            f"'{store / name}' was written to by another program after version {version}, which is not listed. "
+            f"'{store / name}' was written to by another program after version {log.version}, which is not listed. "
             "Only Bluelamp may write there. Restore the folder from a backup."
         )
-    return open_at(store, name, version)
+    return open_at(store, name, log.version)
 
 
 def open_at(store: Path, name: str, version: int) -> DeltaTable:
@@ -238,21 +239,21 @@ def check_schema_version(name: str, found: int) -> None:
         )
 
 
-def _checkpoint_if_due(delta_table: DeltaTable, folder: Path, logs: Mapping[str, disk.Sealed]) -> list[Path]:
-    version = sealed_version(logs)
-    if version - checkpoint_version(logs) < max(_CHECKPOINT_EVERY, version // 20):
+def _checkpoint_if_due(delta_table: DeltaTable, folder: Path, log: Log) -> list[Path]:
+    if log.version - log.checkpoint < max(_CHECKPOINT_EVERY, log.version // 20):
         return []
     delta_table.create_checkpoint()
-    return [folder / LOG / f"{version:020}.checkpoint.parquet", folder / LOG / _HINT]
+    return [folder / LOG / f"{log.version:020}.checkpoint.parquet", folder / LOG / _HINT]
 
 
-def _seal(store: Path, written: Iterable[Path]) -> list[disk.Sealed]:
-    sealed = []
+def _seal(store: Path, written: Sequence[Path]) -> list[disk.Sealed]:
+    found = []
     for path in written:
         disk.sync_file(path)
-        sealed.append(disk.sealed(store, path))
-    disk.sync_folder(path.parent)
-    return sealed
+        found.append(disk.sealed(store, path))
+    for folder in sorted({path.parent for path in written} | {path.parent.parent for path in written}):
+        disk.sync_folder(folder)
+    return found
 
 
 def active_files(delta_table: DeltaTable) -> set[str]:
@@ -261,36 +262,32 @@ def active_files(delta_table: DeltaTable) -> set[str]:
     return set(pl.Series(pl.DataFrame(actions)["path"]).to_list()) if actions.num_rows else set()
 
 
-def roll_back(
-    store: Path, name: str, logs: Mapping[str, disk.Sealed], listed: set[str], at: datetime
-) -> list[disk.Sealed]:
+def roll_back(store: Path, name: str, log: Log, listed: set[str], at: datetime) -> list[disk.Sealed]:
     """Take what a killed writer registered out of a table again, and give the files of the log to seal.
 
     `listed` are the paths that the ledger knows, below the table's folder. Removal is a commit of its own, so that
     readers from outside never see a version change. Killed in the middle, the next call does the rest.
     """
-    version = sealed_version(logs)
-    checkpoint = store / name / LOG / f"{version:020}.checkpoint.parquet"
+    checkpoint = store / name / LOG / f"{log.version:020}.checkpoint.parquet"
     hint = store / name / LOG / _HINT
-    known_hint = logs.get(f"{name}/{LOG}/{_HINT}")
-    is_checkpoint_left = checkpoint.exists() and f"{name}/{LOG}/{checkpoint.name}" not in logs
-    is_hint_wrong = bool(disk.check(store, [known_hint])) if known_hint else hint.exists()
+    is_checkpoint_left = log.checkpoint < log.version and checkpoint.exists()
+    is_hint_wrong = bool(disk.check(store, [log.hint])) if log.hint else hint.exists()
     remake_checkpoint = is_checkpoint_left or is_hint_wrong
     if remake_checkpoint:
         # Not sealed, these can't be told from damaged ones. Both are only copies of what the commits say.
         if is_checkpoint_left:
             disk.remove(checkpoint)
         disk.remove(hint)
-    if not remake_checkpoint and not (store / log_path(name, version + 1)).exists():
+    if not remake_checkpoint and not (store / log_path(name, log.version + 1)).exists():
         return []
-    disk.insist(store, [each for path, each in logs.items() if not path.endswith(_HINT)])
+    disk.insist(store, log.needed)
     delta_table = DeltaTable(str(store / name))
     left = sorted(active_files(delta_table) - listed)
     if left:
         _commit(delta_table, name, [RemoveAction(path, True, int(at.timestamp() * 1000)) for path in left])
         delta_table = DeltaTable(str(store / name))
     last = delta_table.version()
-    written = [store / log_path(name, each) for each in range(version + 1, last + 1)]
+    written = [store / log_path(name, each) for each in range(log.version + 1, last + 1)]
     if remake_checkpoint:
         delta_table.create_checkpoint()
         written += [store / name / LOG / f"{last:020}.checkpoint.parquet", hint]

@@ -53,7 +53,8 @@ def failures_told(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except BluelampError:
+    except (BluelampError, pl.exceptions.ColumnNotFoundError):
+        # A column that there is not is the caller's slip, not the disk's.
         raise
     except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
         raise InputOutputError(f"{doing} failed: {_reason(error)}.") from error

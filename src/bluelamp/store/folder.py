@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from bluelamp import tables
 from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean
 from bluelamp.store import checking, delta, disk
 from bluelamp.store import ledger as ledgers
-from bluelamp.store.accounting import Counts, Door, Rows
+from bluelamp.store.accounting import Counts, Door, Shelf
 from bluelamp.store.commit import ARTEFACTS, Commit
 from bluelamp.store.ledger import Ledger
 
@@ -165,6 +166,8 @@ class Store:
         another process writes.
         """
         _insist_on_kind(table, "imported")
+        # The name of a file need not be text; what can't be read is shown as such.
+        source_name = os.fsencode(source_name).decode(errors="replace")
         source = {"source_name": source_name, "source_sha256": source_sha256, "map_name": map_name}
         return BatchWriter(self, table, source, dict(notes or {}))
 
@@ -185,10 +188,11 @@ class Store:
         for name in artefacts or {}:
             if not _SAFE_NAME.match(name):
                 raise UsageError(f"'{name}' can't be an artefact's name. Letters, digits, '_', '.' and '-' can.")
-        with self._writer() as writer:
+        with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
             for name, frame in results.items():
                 for first in range(0, max(frame.height, 1), _ROWS_A_RESULT_FILE):
-                    writer.stage(name, frame.slice(first, _ROWS_A_RESULT_FILE))
+                    rows = frame.slice(first, _ROWS_A_RESULT_FILE).select(tables.table(name).columns)
+                    writer.stage(name, rows)
             for name, content in (artefacts or {}).items():
                 writer.stage_artefact(name, content)
             return str(writer.run(run)["run_id"])
@@ -202,15 +206,19 @@ class Store:
 
     def verify(self) -> list[str]:
         """Read every stored byte again and give a sentence for each fault; none means that all is well."""
+        self._insist_on_folder()
         return checking.verify(self._path)
 
     # -- within ----------------------------------------------------------------------------------------------------
 
-    def _fresh(self) -> Ledger:
+    def _insist_on_folder(self) -> None:
         if not self.folder.is_dir():
             raise NoInput(
                 f"There is no folder '{self.folder}'. 'bluelamp init {self.folder} --from FILE' makes a force."
             )
+
+    def _fresh(self) -> Ledger:
+        self._insist_on_folder()
         with self._guard, disk.failures_told(f"Reading '{self._path}'"):
             self._ledger = self._ledger.refresh()
             return self._ledger
@@ -286,7 +294,9 @@ class BatchWriter:
         self._source = source
         self._notes = notes
         self._stack = ExitStack()
+        self._failure: BaseException | None = None
         self._pending: list[pl.DataFrame] = []
+        self._set_aside: list[pl.DataFrame] = []
         self._rows_stored = 0
         self._instants = [each.name for each in tables.table(table).fields if each.type == "datetime"][:1]
         self._first_at: datetime | None = None
@@ -300,7 +310,7 @@ class BatchWriter:
             files = self._writer.ledger.files_of(self._table)
             for found in files["schema_version"].unique().to_list():
                 delta.check_schema_version(self._table, found)
-            self._door = Door(self._table, [self._stored_rows(row) for row in files.iter_rows(named=True)])
+            self._door = Door(self._table, self._shelf(files))
         except BaseException:
             self._stack.close()
             raise
@@ -314,25 +324,25 @@ class BatchWriter:
         """
         _insist_on_columns(frame, self._table)
         frame = frame.select(tables.table(self._table).columns)
-        with disk.failures_told(f"Writing to '{self._writer.store}'"):
+        with self._storing():
             stored, counts = self._door.judge(frame)
             self._note_instants(frame)
-            self.counts += counts
             if stored.height:
                 numbers = pl.int_range(self._rows_stored, self._rows_stored + stored.height, dtype=pl.Int64, eager=True)
-                self._pending.append(stored.insert_column(-1, numbers.alias(delta.POSITION)))
+                self._pending.append(stored.with_columns(numbers.alias(delta.POSITION)))
                 self._rows_stored += stored.height
-            if sum(each.height for each in self._pending) >= _ROWS_A_FILE:
-                self._flush()
+            if _height(self._pending) >= _ROWS_A_FILE:
+                self._write_pending()
+        self.counts += counts
         return counts
 
     def quarantine(self, frame: pl.DataFrame) -> None:
         """Set rows aside: `frame` has the columns of table `quarantine`, one row for each row of the source."""
         _insist_on_columns(frame, "quarantine")
-        if frame.is_empty():
-            return
-        with disk.failures_told(f"Writing to '{self._writer.store}'"):
-            self._writer.stage("quarantine", frame.select(tables.table("quarantine").columns))
+        with self._storing():
+            self._set_aside.append(frame.select(tables.table("quarantine").columns))
+            if _height(self._set_aside) >= _ROWS_A_FILE:
+                self._write_set_aside()
         self.counts += Counts(quarantined=frame.height)
 
     def note(self, notes: Mapping[str, Any]) -> None:
@@ -345,9 +355,22 @@ class BatchWriter:
         """Commit, or leave the store as it was when the block raised."""
         with self._stack:
             if kind is None:
-                with disk.failures_told(f"Writing to '{self._writer.store}'"):
-                    self._flush()
+                if self._failure is not None:
+                    # Caught by the caller, it would make a batch with rows missing.
+                    raise self._failure
+                with self._storing():
+                    self._write_pending()
+                    self._write_set_aside()
                     self.batch = self._writer.batch(self._row())
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            with disk.failures_told(f"Writing to '{self._writer.store}'"):
+                yield
+        except BaseException as error:
+            self._failure = error
+            raise
 
     def _row(self) -> dict[str, Any]:
         return {
@@ -368,39 +391,36 @@ class BatchWriter:
                 self._first_at = low if self._first_at is None else min(low, self._first_at)
                 self._last_at = high if self._last_at is None else max(high, self._last_at)
 
-    def _flush(self) -> None:
+    def _write_pending(self) -> None:
         if not self._pending:
             return
-        rows = pl.concat(self._pending)
-        staged = self._writer.stage(self._table, rows.select(list(delta.stored_schema(self._table))))
-        self._door.written(self._rows_of(staged, rows.height), len(self._pending))
+        rows = pl.concat(self._pending).select(list(delta.stored_schema(self._table)))
+        staged = self._writer.stage(self._table, rows)
+        self._door.written(len(self._pending), lambda: _read_file(staged, tables.table(self._table).columns))
         self._pending = []
 
-    def _stored_rows(self, file: dict[str, Any]) -> Rows:
-        sealed = disk.Sealed(file["path"], file["bytes"], file["sha256"])
-        return self._rows_of(
-            self._writer.store / file["path"],
-            file["rows"],
-            file["first_key"],
-            file["last_key"],
-            lambda: disk.insist(self._writer.store, [sealed]),
-        )
+    def _write_set_aside(self) -> None:
+        if _height(self._set_aside):
+            self._writer.stage("quarantine", pl.concat(self._set_aside))
+        self._set_aside = []
 
-    def _rows_of(
-        self,
-        path: Path,
-        height: int,
-        first_key: str | None = None,
-        last_key: str | None = None,
-        insist: Callable[[], None] = lambda: None,
-    ) -> Rows:
-        definition = tables.table(self._table)
+    def _shelf(self, files: pl.DataFrame) -> Shelf:
+        store = self._writer.store
 
-        def columns(names: Sequence[str]) -> pl.DataFrame:
-            insist()
-            return pl.read_parquet(path, columns=list(names), hive_partitioning=False, glob=False)
+        def read(number: int, columns: Sequence[str]) -> pl.DataFrame:
+            (file,) = ledgers.sealed(files[number])
+            disk.insist(store, [file])
+            return _read_file(store / file.path, columns)
 
-        return Rows(height, lambda: columns(definition.key), lambda: columns(definition.columns), first_key, last_key)
+        return Shelf(files["rows"], files["first_key"], files["last_key"], read)
+
+
+def _height(frames: Sequence[pl.DataFrame]) -> int:
+    return sum(each.height for each in frames)
+
+
+def _read_file(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    return pl.read_parquet(path, columns=list(columns), hive_partitioning=False, glob=False)
 
 
 def _insist_on_kind(name: str, kind: str) -> None:

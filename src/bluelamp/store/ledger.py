@@ -45,7 +45,11 @@ _FILE = {
 }
 _LOG = {"path": pl.String(), "bytes": pl.Int64(), "sha256": pl.String()}
 FILES_SHAPE = pl.Schema({"owner_id": pl.String(), **_FILE})
-LOGS_SHAPE = pl.Schema(_LOG)
+# Of a Delta log's files: its table, the version that stands in the name, and what it is.
+LOGS_SHAPE = pl.Schema({"table": pl.String(), "version": pl.Int64(), "kind": pl.String(), **_LOG})
+_LOG_NAME = r"^(?<table>[^/]+)/_delta_log/(?<version>\d*)[._](?<kind>json|checkpoint\.parquet|last_checkpoint)$"
+# Each commit adds a small piece to the frames; many small pieces are slow to read.
+_PIECES = 64
 
 
 def _written(name: str) -> dict[str, pl.DataType]:
@@ -155,14 +159,9 @@ class Ledger:
         """The data files of a table, in the order in which they were committed."""
         return self.files.filter(pl.col("table") == table)
 
-    def sealed_logs(self, folder: str | None = None) -> dict[str, disk.Sealed]:
-        """The files of the Delta logs by path, as they were last written; those below one folder, or all."""
-        logs = self.logs if folder is None else self.logs.filter(pl.col("path").str.starts_with(f"{folder}/"))
-        return {each.path: each for each in sealed(logs)}
-
-    def sealed_data(self) -> list[disk.Sealed]:
-        """Every data file and artefact."""
-        return sealed(self.files)
+    def logs_of(self, table: str) -> pl.DataFrame:
+        """The files of a table's Delta log, each as it was last written."""
+        return latest(self.logs.filter(pl.col("table") == table))
 
     def _with_lines(self, lines: bytes, sha256: str) -> Ledger:
         digest = self._digest.copy()
@@ -175,10 +174,10 @@ class Ledger:
         added = pl.read_ndjson(lines, schema=_line_shape()) if lines else pl.DataFrame(schema=_line_shape())
         return replace(
             self,
-            batches=pl.concat([self.batches, _records(added, "batch", "batches")]),
-            runs=pl.concat([self.runs, _records(added, "run", "runs")]),
-            files=pl.concat([self.files, _exploded(added, "files", FILES_SHAPE)]),
-            logs=pl.concat([self.logs, _exploded(added, "logs", LOGS_SHAPE)]),
+            batches=_joined(self.batches, _records(added, "batch", "batches")),
+            runs=_joined(self.runs, _records(added, "run", "runs")),
+            files=_joined(self.files, _exploded(added, "files", FILES_SHAPE)),
+            logs=_joined(self.logs, _logs(added)),
             size=self.size + len(lines),
             _digest=digest,
         )
@@ -187,6 +186,11 @@ class Ledger:
 def sealed(files: pl.DataFrame) -> list[disk.Sealed]:
     """Data files as they are to be checked."""
     return [disk.Sealed(*row) for row in files.select("path", "bytes", "sha256").iter_rows()]
+
+
+def latest(logs: pl.DataFrame) -> pl.DataFrame:
+    """Files of Delta logs, each as it was last written."""
+    return logs.unique("path", keep="last", maintain_order=True)
 
 
 def begin(store: Path) -> None:
@@ -202,6 +206,21 @@ def _records(lines: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
         .select(column)
         .unnest(column)
         .with_columns(pl.col(instants).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC"))
+    )
+
+
+def _joined(known: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    joined = pl.concat([known, added])
+    return joined.rechunk() if joined.n_chunks() > _PIECES else joined
+
+
+def _logs(lines: pl.DataFrame) -> pl.DataFrame:
+    return (
+        _exploded(lines, "logs", pl.Schema(_LOG))
+        .with_columns(pl.col("path").str.extract_groups(_LOG_NAME).alias("name"))
+        .unnest("name")
+        .with_columns(pl.col("version").cast(pl.Int64, strict=False))
+        .select(LOGS_SHAPE.names())
     )
 
 
