@@ -101,7 +101,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def bluelamp(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version")
+    ] = False,
 ) -> None:
     """Map a police force's workforce against projected demand.
 
@@ -145,24 +147,39 @@ def init(
     bluelamp init north --from calls.csv                 asks about what it could not tell
     bluelamp init north --from calls.csv --yes           takes its best guesses
     """
-    from bluelamp import intake
+    from bluelamp import intake, sources
 
-    started = intake.propose_force(
-        folder, source, map_name=map_name, force_id=force_id, name=name, time_zone=time_zone, areas=areas
-    )
-    for line in started.explanation:
+    intake.refuse_existing_force(folder)
+    answers = {} if time_zone is None else {"time_zone": time_zone}
+    code = force_id or "force"
+
+    def propose() -> Any:
+        return sources.propose(source, map_name=map_name, answers=answers, force_id=code, force_name=name)
+
+    proposal = propose()
+    while proposal.questions:
+        for question in proposal.questions:
+            answers[question.name] = _answer(question, may_ask=not yes and sys.stdin.isatty())
+        proposal = propose()
+    for line in proposal.lines():
         message.print(line, markup=False)
-    answers = {}
-    for question in started.questions:
-        if yes or not sys.stdin.isatty():
-            if question.default is None:
-                raise UsageError(f"{question.text} Say it with {question.option}.")
-            answers[question.key] = question.default
-        else:
-            answers[question.key] = typer.prompt(question.text, default=question.default, err=True)
-    for path in intake.write_force(folder, started, answers):
+    if not proposal.is_shipped and not yes and sys.stdin.isatty():
+        typer.confirm("Write this?", default=True, abort=True, err=True)
+    for path in intake.write_force(folder, proposal.files(), areas):
         message.print(f"Wrote {path}", markup=False)
     message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}", markup=False)
+
+
+def _answer(question: Any, *, may_ask: bool) -> str:
+    """Ask a question on a terminal; elsewhere take what it suggests, or say that it has to be answered."""
+    if may_ask:
+        for choice in question.choices:
+            message.print(f"  {choice}", markup=False)
+        return str(typer.prompt(question.words, default=question.suggested, err=True))
+    if question.suggested is None:
+        option = " Say it with --time-zone." if question.name == "time_zone" else ""
+        raise UsageError(f"{question.words}{option}")
+    return str(question.suggested)
 
 
 @app.command()
@@ -185,7 +202,9 @@ def check(
     if file is None:
         found = [(path, chosen) for table, path, chosen in intake.extracts_of(folder) if table == "incidents"]
         if not found:
-            raise NoInput(f"force.toml in '{folder}' names no extract of incidents. Name one: bluelamp check {folder} FILE")
+            raise NoInput(
+                f"force.toml in '{folder}' names no extract of incidents. Name one: bluelamp check {folder} FILE"
+            )
         file, named = found[0]
     else:
         named = read.sources["incidents"].map if "incidents" in read.sources else "bluelamp"
@@ -386,11 +405,17 @@ def serve(
 def twin(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder")],
     areas: Annotated[int | None, typer.Option(min=4, max=600, help="Areas; 40, or what the preset says")] = None,
-    days: Annotated[int | None, typer.Option(min=28, max=4000, help="Days of history; 730, or what the preset says")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=28, max=4000, help="Days of history; 730, or what the preset says")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed; the same one makes the same force")] = 7,
-    preset: Annotated[str | None, typer.Option(help="'county': 121 areas, 2,700 officers, 6,559 incidents a week")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="'county': 121 areas, 2,700 officers, 6,559 incidents a week")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="First local day that has not come yet; today by default")] = None,
-    weekly_incidents: Annotated[int | None, typer.Option(help="Incidents a week, instead of what the size implies")] = None,
+    weekly_incidents: Annotated[
+        int | None, typer.Option(help="Incidents a week, instead of what the size implies")
+    ] = None,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
@@ -415,7 +440,9 @@ def twin(
 
 @app.command()
 def demo(
-    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where; a folder demo-force by default")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Where; a folder demo-force by default")
+    ] = None,
     areas: Annotated[int, typer.Option(min=4, max=600, help="Areas")] = 40,
     days: Annotated[int, typer.Option(min=28, max=4000, help="Days of history")] = 730,
     seed: Annotated[int, typer.Option(help="Seed")] = 7,
@@ -476,7 +503,9 @@ def template(
 @app.command()
 def doctor(
     folder: Annotated[Path | None, typer.Argument(metavar="[FORCE]", help="A force's folder to check as well")] = None,
-    settings_schema: Annotated[bool, typer.Option("--settings-schema", help="Print the JSON Schema of force.toml")] = False,
+    settings_schema: Annotated[
+        bool, typer.Option("--settings-schema", help="Print the JSON Schema of force.toml")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the machine and, with a folder, the force: settings, every stored byte, what is left over.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bluelamp import periods, queueing, tables
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import Floats, Integers, PoolHours
+from bluelamp.pools import Floats, PoolHours
 
 _QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
 _DEMAND = ["incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean"]
@@ -30,9 +30,7 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
     """
     pools = len(pool_hours.pool_ids)
     number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
-    mine = duties.filter(
-        pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids)
-    )
+    mine = duties.filter(pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids))
     if mine.is_empty():
         return np.full((pools, len(hours)), np.nan)
     starts = hours.dt.epoch("s").to_numpy()
@@ -56,7 +54,7 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
                 candidates = candidates[candidates >= 0]
                 serves = int(np.bincount(candidates).argmax()) if len(candidates) else index
             counted[serves, when] += posted[index, when]
-    known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())  # type: ignore[operator]
+    known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())
     return np.where(known, counted, np.nan)
 
 
@@ -78,7 +76,7 @@ class _Lateness:
         urgency = work.urgency
         share = work.share_of_load
         for number, target in enumerate(work.targets):
-            window = max(int(round(target.waiting_minutes / 60)), 1)
+            window = max(round(target.waiting_minutes / 60), 1)
             on_duty = np.floor(_mean_ahead(units, window) + 0.5)
             here = np.where(np.isnan(on_duty), 0, on_duty).astype(np.int64)
             grade = work.grades.index(target.grade_code)
@@ -111,7 +109,7 @@ class _Lateness:
             return np.moveaxis(values, 2, 0).reshape(pools * targets, samples, 1, hours)
 
         wait = np.moveaxis(self.wait, 1, 0).reshape(pools * targets, 1, hours)
-        return self._figures(beside(weights), beside(self.late), wait, self.known.all(axis=0, keepdims=True))
+        return self._figures(beside(weights), beside(self.late), wait, np.atleast_2d(self.known.all(axis=0)))
 
     def of_area(self, area: int, kind: str) -> dict[str, Floats]:
         """Figures for one area, 1 × hours: its own grades and its kind's targets, under its pool's load."""
@@ -143,7 +141,10 @@ class _Lateness:
             mean = late_calls.sum(axis=0) / calls.sum(axis=0)
         usable = known & (calls.sum(axis=0) > 0)
         other = np.array(
-            [self.work.targets[number % len(self.work.targets)].other_minutes for number in (chosen or range(late.shape[0]))]
+            [
+                self.work.targets[number % len(self.work.targets)].other_minutes
+                for number in (chosen or range(late.shape[0]))
+            ]
         )
         expected = weights.mean(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -154,7 +155,8 @@ class _Lateness:
         samples = ordered.shape[0]
 
         def at(level: float) -> Floats:
-            return ordered[max(int(np.ceil(level * samples)) - 1, 0)]
+            found: Floats = ordered[max(int(np.ceil(level * samples)) - 1, 0)]
+            return found
 
         def shown(values: Floats) -> Floats:
             return np.where(usable, values, np.nan)
@@ -212,7 +214,9 @@ def _mean_ahead(values: Floats, window: int) -> Floats:
     if window == 1:
         return values
     known = ~np.isnan(values)
-    summed = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(np.where(known, values, 0.0), axis=-1)], axis=-1)
+    summed = np.concatenate(
+        [np.zeros((*values.shape[:-1], 1)), np.cumsum(np.where(known, values, 0.0), axis=-1)], axis=-1
+    )
     counted = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(known, axis=-1)], axis=-1)
     first = np.arange(values.shape[-1])
     last = np.minimum(first + window, values.shape[-1])
@@ -226,7 +230,12 @@ def _column(values: Floats) -> pl.Series:
 
 
 def _pool_rows(
-    required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, units: Floats, officers: Floats, late: dict[str, Floats]
+    required: pl.DataFrame,
+    pool_hours: PoolHours,
+    hours: pl.Series,
+    units: Floats,
+    officers: Floats,
+    late: dict[str, Floats],
 ) -> pl.DataFrame:
     pool, hour = np.nonzero(pool_hours.runs)
     pool_ids = pl.Series(pool_hours.pool_ids, dtype=pl.String)[pool]
@@ -267,7 +276,8 @@ def _force_rows(pool_rows: pl.DataFrame, hours: pl.Series, late: dict[str, Float
               "officers_on_duty", "officers_gap"]  # fmt: skip
     totals = pool_rows.group_by("role_code", "hour_starting").agg(
         # A sum in which one pool is unknown is unknown.
-        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed
+        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name)
+        for name in summed
     )
     chances = pl.DataFrame({"hour_starting": hours, **{name: _column(values[0]) for name, values in late.items()}})
     return totals.join(chances, on="hour_starting").with_columns(level=pl.lit("force"), place_id=pl.lit(force_id))

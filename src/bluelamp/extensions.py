@@ -40,9 +40,7 @@ def member(family: str, name: str) -> ModuleType:
     """
     if name not in members(family):
         known = members(family)
-        raise UsageError(
-            f"There is no {family} method '{name}'. Known are {one_of(known)}.{did_you_mean(name, known)}"
-        )
+        raise UsageError(f"There is no {family} method '{name}'. Known are {one_of(known)}.{did_you_mean(name, known)}")
     if (_PACKAGE / family / f"{name}.py").exists():
         return import_module(f"bluelamp.{family}.{name}")
     (point,) = [each for each in entry_points(group=f"bluelamp.{family}") if each.name == name][:1]

@@ -7,7 +7,7 @@ and tells what it would find. Both are what the commands `import` and `check` do
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,44 @@ class Imported:
     notes: list[str]
 
 
+def refuse_existing_force(folder: Path | str) -> None:
+    """Raise UsageError where the folder holds a force already: nothing is written over."""
+    if (Path(folder) / settings_.FILE_NAME).exists():
+        raise UsageError(
+            f"There is a force in '{folder}' already. Edit its {settings_.FILE_NAME}, or choose another folder."
+        )
+
+
+def write_force(folder: Path | str, texts: Mapping[str, str], areas: Path | None = None) -> list[Path]:
+    """Write the files that start a force (by their path in its folder) and give their paths.
+
+    `areas` is a GeoJSON file of its boundaries. The settings are read back first, so that what is written is valid.
+    Raises UsageError where there is a force already, NoInput where the boundaries are not there.
+    """
+    refuse_existing_force(folder)
+    written = dict(texts)
+    if areas is not None:
+        if not areas.is_file():
+            raise NoInput(f"There is no file of areas '{areas}'. Name a GeoJSON file, or leave --areas out.")
+        without_points = written[settings_.FILE_NAME].replace("from_points = true", "")
+        section = "" if "[areas]" in without_points else "\n[areas]\n"
+        text = without_points.replace("[areas]", "[areas]" + _areas_line(areas)) if not section else without_points
+        written[settings_.FILE_NAME] = text + (f"{section.rstrip()}{_areas_line(areas)}\n" if section else "")
+    settings_.parse(written[settings_.FILE_NAME])
+    paths = []
+    # force.toml comes last: until it is there, there is no force.
+    for name in sorted(written, key=lambda each: each == settings_.FILE_NAME):
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written[name], encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def _areas_line(areas: Path) -> str:
+    return f"\nfile = {json.dumps(str(areas.expanduser().absolute()), ensure_ascii=False)}"
+
+
 def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
     """List the extracts that force.toml names: table, file and column map, in the order to import them."""
     named = settings_.read(folder).sources
@@ -54,7 +92,7 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
     if not found:
         raise NoInput(
             f"force.toml in '{folder}' names no file to import. Name one: 'bluelamp import {folder} FILE', or write "
-            "file = \"…\" under [sources.incidents]."
+            'file = "…" under [sources.incidents].'
         )
     return found
 
@@ -143,7 +181,9 @@ def _read_map(folder: Path | str, chosen: str) -> Any:
     return sources.read_column_map(beside if chosen.endswith(".toml") and beside.is_file() else chosen)
 
 
-def read_whole(extract: sources.Extract, progress: Progress = lambda stage, share: None) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_whole(
+    extract: sources.Extract, progress: Progress = lambda stage, share: None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read all of an extract without storing it: its rows, and those set aside."""
     rows: list[pl.DataFrame] = []
     aside: list[pl.DataFrame] = []
@@ -189,5 +229,7 @@ def check_extract(
 def as_json(imported: Imported) -> str:
     """Give what an import did as JSON, for scripts."""
     return json.dumps(
-        {"batch": imported.batch, "rules": imported.rules.to_dicts(), "notes": imported.notes}, default=str, ensure_ascii=False
+        {"batch": imported.batch, "rules": imported.rules.to_dicts(), "notes": imported.notes},
+        default=str,
+        ensure_ascii=False,
     )

@@ -1,4 +1,4 @@
-"""The work offered to each pool, hour by hour, and the targets that it must meet: what every staffing method is asked."""
+"""The work offered to each pool, hour by hour, and the targets that it must meet: what every rung is asked."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def offer_work(
     for grade in range(len(grades)):
         if jobs[grade].any():
             carried += queueing.carried_load(jobs[grade] * factor, service[grade]).max_of_hour
-    arrivals = np.stack([to_pools(deployed[grade] * factor, blocks, pool_hours) for grade in range(len(grades))], axis=1)
+    arrivals = np.stack(
+        [to_pools(deployed[grade] * factor, blocks, pool_hours) for grade in range(len(grades))], axis=1
+    )
     pool_jobs = to_pools(jobs.sum(axis=0), blocks, pool_hours)
     pool_load = to_pools(load.sum(axis=0), blocks, pool_hours)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,4 +201,3 @@ def _shares_of_kinds(
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(np.where(pool_total > 0, pool_inside / pool_total, 0.0))
     return np.array(found).reshape(len(targets), len(pool_hours.pool_ids), rates.shape[2])
-

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import polars as pl
@@ -69,11 +70,7 @@ def _clock_changes(time_zone: str, first_year: int, last_year: int) -> tuple[tup
 
 def clock_changes(time_zone: str, first: datetime, last: datetime) -> list[tuple[datetime, int]]:
     """List the instants in [first, last] when the zone's clock is changed, with the seconds it goes forward."""
-    return [
-        (at, seconds)
-        for at, seconds in _clock_changes(time_zone, first.year, last.year)
-        if first <= at <= last
-    ]
+    return [(at, seconds) for at, seconds in _clock_changes(time_zone, first.year, last.year) if first <= at <= last]
 
 
 def hours_between(time_zone: str, first: datetime, last: datetime) -> pl.Series:
@@ -90,7 +87,7 @@ def hours_between(time_zone: str, first: datetime, last: datetime) -> pl.Series:
     stretches = []
     # Each stretch between two clock changes has one offset, so its full hours are plain arithmetic.
     edges = [first, *(at for at in changes if first < at < last), last]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         local = begin.astimezone(where)
         past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
         full_hour = begin if not past else begin - past + hour
@@ -108,9 +105,7 @@ def hour_starting(at: pl.Expr, time_zone: str, first: datetime, last: datetime) 
     `first` and `last` bound the instants: clock changes off the full hour are looked for between them.
     """
     local = at.dt.convert_time_zone(time_zone)
-    past = pl.duration(
-        minutes=local.dt.minute(), seconds=local.dt.second(), microseconds=local.dt.microsecond()
-    )
+    past = pl.duration(minutes=local.dt.minute(), seconds=local.dt.second(), microseconds=local.dt.microsecond())
     start = (at - past).cast(INSTANT)
     for change, seconds in clock_changes(time_zone, first, last + timedelta(hours=1)):
         if seconds % 3600:
@@ -137,9 +132,7 @@ def to_utc(frame: pl.DataFrame, column: str, time_zone: str) -> pl.DataFrame:
     first = wall.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
     second = wall.dt.replace_time_zone(time_zone, ambiguous="latest", non_existent="null")
     # Three hours earlier the old offset still held: no zone changes twice in a night.
-    earlier = (wall - pl.duration(hours=3)).dt.replace_time_zone(
-        time_zone, ambiguous="earliest", non_existent="null"
-    )
+    earlier = (wall - pl.duration(hours=3)).dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
     skipped = wall.is_not_null() & first.is_null()
     return frame.with_columns(
         pl.when(skipped)
@@ -167,8 +160,10 @@ def local_parts(hours: pl.Series, time_zone: str) -> pl.DataFrame:
 def next_local_midnight(at: datetime, time_zone: str) -> datetime:
     """Give the first local midnight at or after an instant, in UTC."""
     local = at.astimezone(zone(time_zone))
-    day = local.date() if (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0) else (
-        local.date() + timedelta(days=1)
+    day = (
+        local.date()
+        if (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+        else (local.date() + timedelta(days=1))
     )
     starts: datetime = local_days(time_zone, day, day)["starts_at"][0]
     return starts

@@ -19,7 +19,18 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import coverage, extensions, forecast, geography, incidents, offered_work, periods, pools, staffing, tables
+from bluelamp import (
+    coverage,
+    extensions,
+    forecast,
+    geography,
+    incidents,
+    offered_work,
+    periods,
+    pools,
+    staffing,
+    tables,
+)
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
 from bluelamp.settings import Settings
@@ -140,12 +151,8 @@ def compute(
         periods.hour_starting(pl.col("received_at").max(), zone, last - timedelta(days=1), last)
     ).item()
     starts = forecast_from or periods.next_local_midnight(data_until, zone)
-    outages = incidents.find_outages(
-        calls.filter(pl.col("origin").is_in(list(settings.demand.origins))),
-        zone,
-        settings.demand.outage_share,
-        settings.demand.declared_outages,
-    )
+    # A feed that is down is down for every origin, so all of them tell.
+    outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
     # The force's own rows come first; what they leave out is a shipped prior, named as one.
     priors = pl.concat([given["service_times"], incidents.read_priors()]).unique(
         ["class_code", "grade_code"], keep="first", maintain_order=True
@@ -231,12 +238,17 @@ def place_incidents(
     The force's own boundaries come first; else, where asked for, areas derived from points that name their area; else
     the force is one area. An incident with a point and no area gets the area that the point lies in.
     """
-    if areas.is_empty() and settings.areas.from_points:
-        areas = geography.areas_from_points(
-            calls, force_id=settings.force.id, force_name=settings.force.name
-        )
+    # Names without boundaries are areas all the same: they can be counted and staffed, only not drawn.
+    named = bool(calls["area_id"].is_not_null().any())
+    if areas.is_empty() and (settings.areas.from_points or named):
+        areas = geography.areas_from_points(calls, force_id=settings.force.id, force_name=settings.force.name)
     if areas["is_approximate"].any():
-        notes.append("Boundaries are approximate: they were derived from labelled points, not drawn by the force.")
+        drawn = areas["boundary"].is_not_null().any()
+        notes.append(
+            "Boundaries are approximate: they were derived from labelled points, not drawn by the force."
+            if drawn
+            else "Areas are known by name alone: there are neither boundaries nor points to draw them from."
+        )
     if areas.is_empty():
         areas = geography.one_area(settings.force.id, settings.force.name)
         only = areas.filter(pl.col("level") == "area")["area_id"].item()

@@ -106,7 +106,9 @@ class StaffingPart(_Part):
     abstraction: float = Field(
         0.3, ge=0, lt=0.95, description="Share of rostered officers who are away: leave, sickness, training, court"
     )
-    utilisation: float = Field(0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)")
+    utilisation: float = Field(
+        0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"
+    )
     target: Literal["average"] = Field("average", description="The target holds on average over the forecast")
 
 

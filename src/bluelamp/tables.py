@@ -127,9 +127,7 @@ def table(name: str) -> Table:
     source = files("bluelamp.schemas") / f"{name}.json"
     if not name.isidentifier() or not source.is_file():
         known = names()
-        raise UsageError(
-            f"There is no table '{name}'.{did_you_mean(name, known)} The tables are: {', '.join(known)}."
-        )
+        raise UsageError(f"There is no table '{name}'.{did_you_mean(name, known)} The tables are: {', '.join(known)}.")
     definition = json.loads(source.read_text(encoding="utf-8"))
     fields = tuple(_read_field(each) for each in definition["fields"])
     return Table(
@@ -263,7 +261,7 @@ def check(frame: pl.DataFrame, name: str, where: str | None = None) -> pl.DataFr
             casts.append(pl.col(each.name).cast(each.polars, strict=False))
     if not problems:
         frame = frame.select(casts)
-        for (column, _), group in faults(frame, name).group_by("field", "reason_code", maintain_order=True):
+        for _, group in faults(frame, name).group_by("field", "reason_code", maintain_order=True):
             reason = group["reason"][0]
             rows = "" if group.height == 1 else f" ({count_of(group.height, 'row')} in all)"
             problems.append(f"Row {group['row'][0] + 1}: {reason}{rows}")

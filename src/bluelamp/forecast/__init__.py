@@ -16,7 +16,16 @@ import polars as pl
 from bluelamp import extensions, periods, tables
 from bluelamp.errors import BadData
 from bluelamp.forecast import _quantiles
-from bluelamp.forecast._history import Calendar, Floats, Integers, Series, lay_out, make_calendar, name_series, whole_days_before
+from bluelamp.forecast._history import (
+    Calendar,
+    Floats,
+    Integers,
+    Series,
+    lay_out,
+    make_calendar,
+    name_series,
+    whole_days_before,
+)
 from bluelamp.forecast._paths import draw_days, draw_multipliers
 from bluelamp.forecast._rates import RateModel
 from bluelamp.pools import PoolHours
@@ -97,7 +106,8 @@ def make_forecast(
     past = demand.filter(pl.col("hour_starting") < forecast_from)
     if past.is_empty():
         raise BadData(
-            f"There is no demand before {forecast_from:%Y-%m-%d %H:%M} UTC to learn from. Import incidents, or forecast from a later day."
+            f"There is no demand before {forecast_from:%Y-%m-%d %H:%M} UTC to learn from. Import incidents, or forecast "
+            "from a later day."
         )
     earliest: datetime = past["hour_starting"].min()  # type: ignore[assignment]
     begins = max(whole_days_before(forecast_from, weeks, time_zone), earliest)
@@ -136,7 +146,10 @@ def make_forecast(
 def _officer_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:
     """Give unit-hours that one incident of each cell asks for."""
     known = {
-        (row["class_code"], row["grade_code"]): row["share_deployed"] * row["units_per_deployment"] * row["minutes_per_unit"] / 60
+        (row["class_code"], row["grade_code"]): row["share_deployed"]
+        * row["units_per_deployment"]
+        * row["minutes_per_unit"]
+        / 60
         for row in service_times.iter_rows(named=True)
     }
     return np.array([known.get(cell, known.get((cell[0], "all"), 0.0)) for cell in series.cells])

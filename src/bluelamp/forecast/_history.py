@@ -117,7 +117,7 @@ def make_calendar(
     event_of = np.zeros((len(series.area_ids), len(hours)), dtype=np.int8)
     for kind, begins, ends, touched in local:
         during = (starts >= begins.timestamp()) & (starts < ends.timestamp())
-        event_of[np.ix_(touched, during)] = 1 + kinds.index(kind)
+        event_of[np.ix_(np.array(touched), np.flatnonzero(during))] = 1 + kinds.index(kind)
     return Calendar(
         hours=hours,
         ends_at=last,

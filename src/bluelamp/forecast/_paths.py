@@ -50,7 +50,10 @@ def draw_multipliers(model: RateModel, calendar: Calendar, paths: int, seed: int
         [_gamma(_generator(seed, _FORCE_DAY, day), model.shocks.force_day, (paths, 1)) for day in range(days)], axis=1
     )
     district = np.stack(
-        [_gamma(_generator(seed, _DISTRICT_DAY, day), model.shocks.district_day, (paths, districts)) for day in range(days)],
+        [
+            _gamma(_generator(seed, _DISTRICT_DAY, day), model.shocks.district_day, (paths, districts))
+            for day in range(days)
+        ],
         axis=1,
     )
     return level * force * district

@@ -3,8 +3,8 @@
 A Gamma–Poisson model: the rate of each area, class and grade in each of the 168 hours of the week has a gamma prior
 whose mean is what its parent says (force, then district, then area), and whose weight is found from the data by the
 method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as in Gelman et al., Bayesian Data Analysis,
-section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by six-hour part of the
-day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for the force's day,
+section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by six-hour part
+of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for the force's day,
 another for the district's day, and a third for the level, with variances left over after Poisson noise.
 """
 
@@ -65,7 +65,7 @@ def _count_slots(history: History, series: Series) -> _Counted:
     kept = usable[history.series // cells, history.hour]
     index = history.series[kept] * SLOTS + calendar.slot[history.hour[kept]]
     counts = np.bincount(index, weights=history.counts[kept], minlength=areas * cells * SLOTS)
-    return _Counted(counts.reshape(areas, cells, SLOTS), hours)
+    return _Counted(counts.reshape(areas, cells, SLOTS).astype(np.float64), hours)
 
 
 def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
@@ -88,7 +88,7 @@ def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
 def _shrink_down(counted: _Counted, series: Series) -> Floats:
     """Estimate force, then districts, then areas; each leans on the one above. Arrays lead with cells or places."""
     counts, hours = counted
-    areas, cells = series.shape
+    cells = series.shape[1]
     district = series.district_of_area
     districts = len(series.district_ids)
     force_hours = np.maximum(hours.max(axis=0), 1e-9)
@@ -113,9 +113,7 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
     district_share = district_counts.sum(axis=(1, 2)) / max(float(counts.sum()), 1e-12)
     force_weekly = force_rates.mean(axis=1)
     prior = district_share[:, None, None] * force_weekly[None, :, None]
-    district_weekly = _shrink(
-        district_counts.sum(axis=2, keepdims=True), np.full((1, 1, 1), total_hours), prior
-    )
+    district_weekly = _shrink(district_counts.sum(axis=2, keepdims=True), np.full((1, 1, 1), total_hours), prior)
     week_shape = force_rates / np.maximum(force_weekly, 1e-12)[:, None]
     district_rates = _shrink(district_counts, hours.max(axis=0), district_weekly * week_shape[None])
 
@@ -138,7 +136,8 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
 
 
 def _expected_by_hour(slot_rates: Floats, history: History) -> Floats:
-    return slot_rates.sum(axis=(0, 1))[history.calendar.slot] * history.calendar.lengths
+    expected: Floats = slot_rates.sum(axis=(0, 1))[history.calendar.slot] * history.calendar.lengths
+    return expected
 
 
 def _special_factors(history: History, series: Series, slot_rates: Floats) -> dict[str, Floats]:

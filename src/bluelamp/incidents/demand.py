@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 
 import polars as pl
@@ -12,7 +12,6 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.incidents.service_times import KEY, evidence, nearest_prior
 from bluelamp.pools import UNKNOWN_AREA
-
 
 
 def read_priors() -> pl.DataFrame:
@@ -53,10 +52,16 @@ def count_demand(
     if incidents.is_empty():
         return tables.empty("demand")
     first, last = incidents["received_at"].min(), incidents["received_at"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
     prior = nearest_prior(
         incidents.select(pl.col("class_code"), pl.col("grade_code").fill_null("none")).unique(), service_times
-    ).rename({"share_deployed": "prior_share", "units_per_deployment": "prior_units", "minutes_per_unit": "prior_minutes"})
-    crew = pl.DataFrame({"local_hour": range(24), "crew_size": list(crew_size_by_hour)}, schema_overrides={"local_hour": pl.Int8})
+    ).rename(
+        {"share_deployed": "prior_share", "units_per_deployment": "prior_units", "minutes_per_unit": "prior_minutes"}
+    )
+    crew = pl.DataFrame(
+        {"local_hour": range(24), "crew_size": list(crew_size_by_hour)}, schema_overrides={"local_hour": pl.Int8}
+    )
     units = pl.coalesce(pl.col("units_sent").cast(pl.Float64), "prior_units")
     seconds_each = pl.coalesce(pl.col("unit_seconds").cast(pl.Float64), pl.col("prior_minutes") * 60)
     # A class's share is that of all its incidents; those that are known to have had nobody have had their part of it.
@@ -65,11 +70,16 @@ def count_demand(
     share = pl.coalesce(pl.col("was_deployed").cast(pl.Float64), expected_share)
     asked = (
         evidence(incidents)
-        .join(prior.select(*KEY, "prior_share", "prior_units", "prior_minutes"), on=KEY, how="left", maintain_order="left")
+        .join(
+            prior.select(*KEY, "prior_share", "prior_units", "prior_minutes"), on=KEY, how="left", maintain_order="left"
+        )
         .with_columns(
             area_id=pl.when(pl.col("area_id").is_in(list(known_areas))).then("area_id").otherwise(pl.lit(UNKNOWN_AREA)),
             hour_starting=periods.hour_starting(
-                pl.col("received_at"), time_zone, first - timedelta(days=1), last + timedelta(days=1)  # type: ignore[operator]
+                pl.col("received_at"),
+                time_zone,
+                first - timedelta(days=1),
+                last + timedelta(days=1),
             ),
             local_hour=pl.col("received_at").dt.convert_time_zone(time_zone).dt.hour(),
             # Whole thousandths and seconds are summed, because sums of fractions differ with the order of adding up.

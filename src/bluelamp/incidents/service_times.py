@@ -22,7 +22,9 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     arrival) to clear, a unit; null unless both ends are known and it lies between 30 seconds and a day.
     """
     sent = (
-        pl.col("dispatched_at").is_not_null() | pl.col("arrived_at").is_not_null() | (pl.col("units") > 0).fill_null(value=False)
+        pl.col("dispatched_at").is_not_null()
+        | pl.col("arrived_at").is_not_null()
+        | (pl.col("units") > 0).fill_null(value=False)
     )
     recorded = incidents.select(sent.mean()).item() if incidents.height else None
     source_says = recorded is not None and recorded >= 0.05
@@ -68,9 +70,7 @@ def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.D
         return (total + PRIOR_WEIGHT * pl.col(prior_value)) / (count + PRIOR_WEIGHT)
 
     minutes = shrunk(pl.col("seconds") / 60, pl.col("timed"), "minutes_per_unit")
-    spread = shrunk(
-        pl.col("squared"), pl.col("timed"), "prior_squared"
-    ) - minutes.pow(2)
+    spread = shrunk(pl.col("squared"), pl.col("timed"), "prior_squared") - minutes.pow(2)
     result = (
         measured.join(prior, on=KEY, how="left")
         .with_columns(prior_squared=pl.col("minutes_per_unit").pow(2) + pl.col("sd_minutes").pow(2))
@@ -100,13 +100,15 @@ def nearest_prior(wanted: pl.DataFrame, priors: pl.DataFrame) -> pl.DataFrame:
     values = ["share_deployed", "units_per_deployment", "minutes_per_unit", "sd_minutes", "source"]
     exact = wanted.join(priors.select(*KEY, *values), on=KEY, how="left")
     for class_is_all, grade_is_all in ((False, True), (True, False), (True, True)):
-        rows = priors.filter((pl.col("class_code") == "all") == class_is_all, (pl.col("grade_code") == "all") == grade_is_all)
+        rows = priors.filter(
+            (pl.col("class_code") == "all") == class_is_all, (pl.col("grade_code") == "all") == grade_is_all
+        )
         if rows.is_empty():
             continue
         on = [name for name, is_all in (("class_code", class_is_all), ("grade_code", grade_is_all)) if not is_all]
         fallback = rows.select(*on, *(pl.col(value).alias(f"{value}_next") for value in values))
         exact = exact.join(fallback, on=on, how="left") if on else exact.join(fallback, how="cross")
-        exact = exact.with_columns(
-            pl.coalesce(value, f"{value}_next").alias(value) for value in values
-        ).drop(f"{value}_next" for value in values)
+        exact = exact.with_columns(pl.coalesce(value, f"{value}_next").alias(value) for value in values).drop(
+            f"{value}_next" for value in values
+        )
     return exact

@@ -99,9 +99,7 @@ def make_map_data(
         },
         "recent": _recent(results["demand"], results["outages"], run, area_ids, zone),
         "standards": results["standards"]
-        .select(
-            pl.col("grade_code").alias("grade"), "grade_name", "area_kind", "target_minutes", "target_share"
-        )
+        .select(pl.col("grade_code").alias("grade"), "grade_name", "area_kind", "target_minutes", "target_share")
         .to_dicts(),
         "links": dict(links or {}),
     }
@@ -226,9 +224,7 @@ def _words(rows: pl.DataFrame, place_ids: list[str], hours: pl.Series, name: str
     }
 
 
-def _pools_of_areas(
-    shown: pl.DataFrame, area_ids: list[str], pool_ids: list[str], hours: pl.Series
-) -> dict[str, Any]:
+def _pools_of_areas(shown: pl.DataFrame, area_ids: list[str], pool_ids: list[str], hours: pl.Series) -> dict[str, Any]:
     number = {pool: index for index, pool in enumerate(pool_ids)}
     covering = _grid(shown.filter(pl.col("level") == "area"), area_ids, hours, ["pool_id"])["pool_id"].to_list()
     by_hour = np.array([number.get(pool, -1) for pool in covering], dtype=np.int64).reshape(len(area_ids), len(hours)).T
@@ -259,7 +255,9 @@ def _recent(
     by_area = grid.reshape(len(area_ids), len(hours))
     total = counts.group_by("hour_starting").agg(pl.col("incidents").sum())
     by_force = (
-        pl.DataFrame({"hour_starting": hours}).join(total, on="hour_starting", how="left", maintain_order="left")["incidents"].fill_null(0)
+        pl.DataFrame({"hour_starting": hours})
+        .join(total, on="hour_starting", how="left", maintain_order="left")["incidents"]
+        .fill_null(0)
     )
     seen = known.to_list()
 
@@ -278,9 +276,7 @@ def render_page(title: str, *, data: bytes | None = None, data_url: str = "", st
 
     Raises NoInput where the front end was not built into the package.
     """
-    templates = Environment(
-        loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"])
-    )
+    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     page = templates.get_template("page.html")
     if data is None:
         return page.render(title=title, mode="served", static_base=static_base, data_url=data_url, lang="en")

@@ -374,7 +374,7 @@ class DelimitedFile:
                 numbers.append(row_number)
                 at += used
                 continue
-            is_last = at_end and at == len(lines) - 1 and not line.endswith(("\n", "\r"))
+            is_last = at == len(lines) - 1 and not line.endswith(("\n", "\r"))
             alone = row if used == 1 else self._one_row(lines[at : at + 1], 0)[0]
             broken.append(self._broken(line, alone, row_number, is_last=is_last))
             at += 1

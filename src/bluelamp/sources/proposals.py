@@ -1,4 +1,4 @@
-"""What `init` proposes for a file that it has not seen before: a column map and a time zone, each guess with its reason.
+"""What `init` proposes for a file that it has not seen before: a column map and a time zone, each with its reason.
 
 Nothing is asked here and nothing is written. `propose` looks at a file and gives guesses, open questions and the text
 of the files that would be written; the command line shows them, asks, and calls again with the answers.
@@ -28,6 +28,8 @@ from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_tim
 
 _SAMPLE_ROWS = 60_000
 _CODES_LISTED = 1_000
+# Calls are fewest then everywhere.
+_SMALL_HOURS = range(1, 6)
 _STEPS = ("received_at", "dispatched_at", "arrived_at", "cleared_at", "closed_at")
 # Words of a column's name that tell its field; the first field that fits takes the column.
 _NAMES: dict[str, str] = {
@@ -197,7 +199,7 @@ def _with_map(
         zone = draft.zone_from_points(filled)
         guesses += draft.guesses
         if zone is None:
-            questions.append(_ask_zone(None))
+            questions.append(_ask_zone())
     force = {
         "id": hint.id if hint and force_id == "force" else force_id,
         "name": force_name or (hint.name if hint else force_id),
@@ -208,9 +210,9 @@ def _with_map(
     return Proposal(file.path, name, name in shipped_maps(), zone, guesses, questions, None, force, from_points)
 
 
-def _ask_zone(suggested: str | None) -> Question:
+def _ask_zone(hint: str = "") -> Question:
     words = "By which clock does the force live? Give its IANA time zone, such as Europe/London (time_zone)."
-    return Question("time_zone", words, suggested=suggested)
+    return Question("time_zone", words + hint)
 
 
 class _Draft:
@@ -244,6 +246,7 @@ class _Draft:
         self._find_places()
         self._find_words()
         self._find_id()
+        self._close_only_what_is_closed()
         self._find_zone(times)
         crosswalk = self._draft_crosswalk()
         text = self._map_text(crosswalk) if "received_at" in self.columns else None
@@ -431,6 +434,16 @@ class _Draft:
                 "incident_id", "none", "no column is unique; rows are numbered by content and occurrence", "fair"
             )
 
+    def _close_only_what_is_closed(self) -> None:
+        """Take a time of closing only where the status says closed, because many feeds keep one time of last change."""
+        words = self.columns.get("status", {}).get("words", {})
+        closed = [word for word, meaning in words.items() if meaning == "closed"]
+        if closed and "column" in self.columns.get("closed_at", {}):
+            self.columns["closed_at"]["only_when"] = {self.columns["status"]["column"]: closed}
+            self._guess(
+                "closed_at", f"only where the status is {', '.join(closed)}", "open incidents have no end", "fair"
+            )
+
     def _find_zone(self, times: dict[str, pl.Series]) -> None:
         """Guess the force's time zone, and by which clock the file's times are."""
         if "received_at" not in self.columns:
@@ -445,10 +458,13 @@ class _Draft:
             self._guess("time zone", said, "you said so", "high")
         else:
             self.zone = self.zone_from_points()
-        if self.zone is None:
-            self.questions.append(_ask_zone(None))
+        if self.zone is not None:
+            self._judge_clock(received, carries=carries)
             return
-        self._judge_clock(received, carries=carries)
+        quietest = _quietest_hour(received)
+        hint = f" As the file writes its times, the quietest hours begin at {quietest:02d}:00"
+        hint += ": they look local." if quietest in _SMALL_HOURS else ": they may not be local, but UTC."
+        self.questions.append(_ask_zone(hint))
 
     def _received_text(self) -> pl.Series:
         spec = self.columns["received_at"]
@@ -486,21 +502,19 @@ class _Draft:
     def _judge_clock(self, received: pl.Series, *, carries: bool) -> None:
         """Say from the day's shape whether the times are local: calls are fewest between 1 and 6 everywhere."""
         assert self.zone is not None
-        as_written = np.bincount(received.drop_nulls().dt.hour().to_numpy(), minlength=24)
-        quietest = int(np.argmin(np.convolve(np.concatenate([as_written, as_written[:2]]), np.ones(3), mode="valid")))
-        turned = np.bincount(received.drop_nulls().dt.convert_time_zone(self.zone).dt.hour().to_numpy(), minlength=24)
-        quietest_turned = int(np.argmin(np.convolve(np.concatenate([turned, turned[:2]]), np.ones(3), mode="valid")))
-        small_hours = range(1, 6)
+        quietest = _quietest_hour(received)
+        quietest_turned = _quietest_hour(received.dt.convert_time_zone(self.zone))
         written = f"the quietest hours begin at {quietest:02d}:00 as the times are written"
-        if quietest in small_hours and quietest_turned not in small_hours:
+        if quietest in _SMALL_HOURS and quietest_turned not in _SMALL_HOURS:
             if carries:
                 self.settings["ignore_offset"] = True
-                self._guess("clock", "local, labelled otherwise", f"{written}, and at {quietest_turned:02d}:00 if their "
-                            "offset is believed: local times that carry the wrong offset", "fair")  # fmt: skip
+                believed = f"and at {quietest_turned:02d}:00 if their offset is believed"
+                why = f"{written}, {believed}: local times that carry the wrong offset"
+                self._guess("clock", "local, labelled otherwise", why, "fair")
             else:
                 self._guess("clock", "local", f"{written}, as they should by local time", "high")
-        elif quietest_turned in small_hours and quietest not in small_hours:
-            self.map_zone = "force" if carries else "UTC"
+        elif quietest_turned in _SMALL_HOURS and quietest not in _SMALL_HOURS:
+            self.map_zone = "UTC"
             self._guess("clock", "UTC", f"{written}, and at {quietest_turned:02d}:00 if they are UTC", "high")
         else:
             self._guess("clock", "local", f"{written}; the day's shape can't tell local time from UTC here", "low")
@@ -580,8 +594,14 @@ def _count_codes(file: DelimitedFile, code: str, words: str) -> list[tuple[str, 
     return list(counted.select("code", "rows", "words").iter_rows())
 
 
+def _quietest_hour(times: pl.Series) -> int:
+    """The hour of the day at which the quietest three hours begin."""
+    by_hour = np.bincount(times.drop_nulls().dt.hour().to_numpy(), minlength=24)
+    return int(np.argmin(np.convolve(np.concatenate([by_hour, by_hour[:2]]), np.ones(3), mode="valid")))
+
+
 def _share(text: pl.Series, pattern: str) -> float:
-    return float(text.str.contains(pattern).mean() or 0.0) if text.len() else 0.0  # type: ignore[arg-type]
+    return int(text.str.contains(pattern).sum()) / text.len() if text.len() else 0.0
 
 
 def _field_named(name: str, among: Iterable[str]) -> str | None:

@@ -7,9 +7,11 @@ minimums and abstraction are the same for all of them and are done here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bluelamp import extensions, periods, tables
 from bluelamp.offered_work import OfferedWork
@@ -50,6 +52,20 @@ def require_staff(
     return tables.publish(pl.concat(parts), "required_staff")
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What one rung says for one grade, or for all: arrays of pools × hours."""
+
+    grade_code: str
+    load: Floats
+    units: Integers
+    officers: Integers
+    grade: Integers  # index of the grade whose target decides, -1 where none does
+    minimum_binds: NDArray[np.bool_]
+    low: Integers | None = None
+    high: Integers | None = None
+
+
 def _by_method(
     method: str,
     work: OfferedWork,
@@ -60,43 +76,46 @@ def _by_method(
     utilisation: float,
 ) -> pl.DataFrame:
     rung = extensions.member("staffing", method)
-    pool_hours = work.pool_hours
-    load = rung.load_of(work)
+    cover = work.pool_hours
     crew = np.array(crew_size_by_hour)[periods.local_parts(work.hours, time_zone)["hour"].to_numpy()]
-    runs = pool_hours.runs
     by_grade = np.stack([rung.units_for_grade(work, grade, utilisation) for grade in range(len(work.grades))])
+    # Where a rung knows no targets, work adds up and no grade decides.
+    wanted = by_grade.max(axis=0) if rung.MEETS_TARGETS else rung.units_for_load(work.mean_load, work, utilisation)
+    least = minimum_officers(minimums, cover.pool_ids, cover.role_code, work.hours, time_zone)
+    least_units = np.ceil(least / crew).astype(np.int64)
+    units = np.maximum(wanted, least_units)
+    load = rung.load_of(work)
     low, high = (
         rung.units_for_load(np.quantile(load, level, axis=0, method="inverted_cdf"), work, utilisation)
         for level in (0.1, 0.9)
     )
-    if rung.MEETS_TARGETS:
-        wanted = by_grade.max(axis=0)
-    else:
-        # Work adds up, and no grade's target decides.
-        wanted = rung.units_for_load(work.mean_load, work, utilisation)
-    least = minimum_officers(minimums, pool_hours.pool_ids, pool_hours.role_code, work.hours, time_zone)
-    least_units = np.ceil(least / crew).astype(np.int64)
-    units = np.maximum(wanted, least_units)
-    binds = np.where((least_units > wanted), "minimum", "demand")
-    grade_names = np.array(work.grades, dtype=object)
-    binding = np.where((binds == "demand") & (wanted > 0) & rung.MEETS_TARGETS, grade_names[by_grade.argmax(axis=0)], None)
-    officers = np.maximum(units * crew, least)
-    rows = [
-        _rows(
-            work, method, "all", runs, load.mean(axis=0), units, np.maximum(low, least_units),
-            np.maximum(high, least_units), crew, officers, abstraction, binds, binding,
+    minimum_binds = least_units > wanted
+    decides = (wanted > 0) & ~minimum_binds & rung.MEETS_TARGETS
+    answers = [
+        _Answer(
+            grade_code="all",
+            load=load.mean(axis=0),
+            units=units,
+            officers=np.maximum(units * crew, least),
+            grade=np.where(decides, by_grade.argmax(axis=0), -1),
+            minimum_binds=minimum_binds,
+            low=np.maximum(low, least_units),
+            high=np.maximum(high, least_units),
         )
-    ]  # fmt: skip
+    ]
     for number, grade in enumerate(work.grades):
         mine = by_grade[number]
-        rows.append(
-            _rows(
-                work, method, grade, runs, work.mean_load_by_grade[number], mine, None, None, crew, mine * crew,
-                abstraction, np.full(mine.shape, "demand"),
-                np.where((mine > 0) & rung.MEETS_TARGETS, grade, None),
+        answers.append(
+            _Answer(
+                grade_code=grade,
+                load=work.mean_load_by_grade[number],
+                units=mine,
+                officers=mine * crew,
+                grade=np.where((mine > 0) & rung.MEETS_TARGETS, number, -1),
+                minimum_binds=np.zeros(mine.shape, dtype=np.bool_),
             )
-        )  # fmt: skip
-    return pl.concat(rows)
+        )
+    return pl.concat(_rows(answer, method, work, crew, abstraction) for answer in answers)
 
 
 def gross_of(net: Integers, abstraction: float) -> Integers:
@@ -109,40 +128,30 @@ def gross_of(net: Integers, abstraction: float) -> Integers:
     return np.ceil(net / (1 - abstraction) - 1e-6).astype(np.int64)
 
 
-def _rows(
-    work: OfferedWork,
-    method: str,
-    grade: str,
-    runs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    load: Floats,
-    units: Integers,
-    low: Integers | None,
-    high: Integers | None,
-    crew: Integers,
-    officers: Integers,
-    abstraction: float,
-    binds: np.ndarray[tuple[int, ...], np.dtype[np.str_]],
-    binding: np.ndarray[tuple[int, ...], np.dtype[np.object_]],
-) -> pl.DataFrame:
-    pool, hour = np.nonzero(runs)
-    empty = pl.repeat(None, len(pool), dtype=pl.Int64, eager=True)
+def _rows(answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstraction: float) -> pl.DataFrame:
+    pool, hour = np.nonzero(work.pool_hours.runs)
+    size = len(pool)
+    empty = pl.repeat(None, size, dtype=pl.Int64, eager=True)
+    grades = [*work.grades, None]
     return pl.DataFrame(
         {
-            "method": pl.repeat(method, len(pool), eager=True),
+            "method": pl.repeat(method, size, eager=True),
             "pool_id": pl.Series(work.pool_hours.pool_ids, dtype=pl.String)[pool],
-            "role_code": pl.repeat(work.pool_hours.role_code, len(pool), eager=True),
+            "role_code": pl.repeat(work.pool_hours.role_code, size, eager=True),
             "hour_starting": work.hours[hour],
-            "grade_code": pl.repeat(grade, len(pool), eager=True),
-            "offered_load": load[pool, hour],
+            "grade_code": pl.repeat(answer.grade_code, size, eager=True),
+            "offered_load": answer.load[pool, hour],
             "service_minutes": work.service_minutes[pool, hour],
-            "units_required": units[pool, hour],
-            "units_required_p10": low[pool, hour] if low is not None else empty,
-            "units_required_p90": high[pool, hour] if high is not None else empty,
+            "units_required": answer.units[pool, hour],
+            "units_required_p10": empty if answer.low is None else answer.low[pool, hour],
+            "units_required_p90": empty if answer.high is None else answer.high[pool, hour],
             "crew_size": crew[hour],
-            "officers_required": officers[pool, hour],
-            "officers_required_gross": gross_of(officers[pool, hour], abstraction),
-            "binds": pl.Series(binds[pool, hour].tolist(), dtype=pl.String),
-            "binding_grade": pl.Series(binding[pool, hour].tolist(), dtype=pl.String),
+            "officers_required": answer.officers[pool, hour],
+            "officers_required_gross": gross_of(answer.officers[pool, hour], abstraction),
+            "binds": pl.Series(
+                np.where(answer.minimum_binds[pool, hour], "minimum", "demand").tolist(), dtype=pl.String
+            ),
+            "binding_grade": pl.Series([grades[index] for index in answer.grade[pool, hour]], dtype=pl.String),
         }
     )
 
@@ -185,4 +194,3 @@ def _minimums_only(
                 )
             )
     return parts
-

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bluelamp import queueing
-from bluelamp.pools import Floats, Integers
 from bluelamp.offered_work import OfferedWork
+from bluelamp.pools import Floats, Integers
 
 
 def units_for_targets(work: OfferedWork, load: Floats, grade: int) -> Integers:

@@ -8,8 +8,8 @@ Soares (2001) on SIPP.
 
 from __future__ import annotations
 
-from bluelamp.pools import Floats, Integers
 from bluelamp.offered_work import OfferedWork
+from bluelamp.pools import Floats, Integers
 from bluelamp.staffing._targets import units_for_load_and_targets, units_for_targets
 
 MEETS_TARGETS = True

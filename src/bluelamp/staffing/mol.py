@@ -9,8 +9,8 @@ staffing requirements for a service system".
 
 from __future__ import annotations
 
-from bluelamp.pools import Floats, Integers
 from bluelamp.offered_work import OfferedWork
+from bluelamp.pools import Floats, Integers
 from bluelamp.staffing._targets import units_for_load_and_targets, units_for_targets
 
 MEETS_TARGETS = True

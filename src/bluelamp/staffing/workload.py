@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from bluelamp import queueing
-from bluelamp.pools import Floats, Integers
 from bluelamp.offered_work import SAMPLES, OfferedWork
+from bluelamp.pools import Floats, Integers
 
 MEETS_TARGETS = False
 

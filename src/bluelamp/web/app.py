@@ -17,14 +17,15 @@ from typing import Annotated, Any
 
 import orjson
 import polars as pl
-from fastapi import FastAPI, Path as PathPart, Query, Request
+from fastapi import FastAPI, Query, Request
+from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bluelamp import __version__, tables
-from bluelamp import settings as settings_
 from bluelamp import plan as flow
+from bluelamp import settings as settings_
 from bluelamp.errors import BadData, BluelampError, NoInput, NotPermitted, TryAgain, UsageError, did_you_mean
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
@@ -92,9 +93,7 @@ class Published:
         return self._map(self.run(run_id)["run_id"])
 
     def _make_map(self, run_id: str) -> tuple[bytes, str]:
-        data = make_map_data(
-            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id)
-        )
+        data = make_map_data(self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id))
         squeezed = gzip.compress(data, compresslevel=6, mtime=0)
         return squeezed, f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
@@ -224,7 +223,9 @@ def _add_tables(app: FastAPI, published: Published) -> None:
             for row in shown.with_columns(pl.selectors.by_dtype(pl.String).str.slice(0, 200)).iter_rows()
         )
         more = f" The first {shown.height:,} are shown." if rows.height > shown.height else ""
-        links = f'<a href="/tables/{name}.csv{escape(query)}">CSV</a> <a href="/tables/{name}.json{escape(query)}">JSON</a>'
+        links = (
+            f'<a href="/tables/{name}.csv{escape(query)}">CSV</a> <a href="/tables/{name}.json{escape(query)}">JSON</a>'
+        )
         return HTMLResponse(
             _page(
                 definition.title,

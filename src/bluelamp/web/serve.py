@@ -41,7 +41,9 @@ def serve(
     app.state.published.map_data(None)
     say(f"The map is at {address} (Ctrl-C stops it).")
     if host not in ("127.0.0.1", "localhost", "::1"):
-        say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on the page.")
+        say(
+            "Others on the network can reach it: there are no accounts yet, so that everyone sees everything on the page."
+        )
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))

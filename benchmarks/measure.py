@@ -1,0 +1,154 @@
+"""What a command costs, measured from outside as a whole process, and what machine it ran on.
+
+Wall seconds are those of the person who waits: the interpreter's start, the imports and the last fsync are in them.
+CPU seconds and the peak of resident memory are the operating system's own account of the finished process and of
+whatever it started (`wait4`). Linux counts the memory of the process that starts a child to the child until it has
+its own, so this one stays small: it imports none of what it measures.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+GIGABYTE = 1e9
+# A machine with more load than this before anything begins, or a step during which others took more than that share
+# of the cores, measures its neighbours as well.
+BUSY_LOAD = 0.5
+BUSY_SHARE = 0.10
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of a command took. `others` is the share of the cores that everybody else used meanwhile."""
+
+    seconds: float
+    cpu_seconds: float
+    gigabytes: float
+    others: float
+    output: str = ""
+
+
+class CommandFailed(Exception):
+    """A measured command ended with an error, so that its time says nothing."""
+
+
+def run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> Cost:
+    """Run a command to its end and give what it took; its standard output is kept. Raises CommandFailed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        busy_before, began = _busy_seconds(), time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=errors, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds, busy = time.perf_counter() - began, _busy_seconds() - busy_before
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()[-2000:]
+            raise CommandFailed(f"'{' '.join(map(str, command))}' ended with {process.returncode}: {said}")
+        out.seek(0)
+        cpu = used.ru_utime + used.ru_stime
+        others = max(0.0, (busy - cpu) / (seconds * (os.cpu_count() or 1)))
+        # Linux gives kibibytes here, macOS bytes.
+        memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Cost(seconds, cpu, memory / GIGABYTE, others, out.read().decode())
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Give the median of each figure, but the greatest memory, because that is what must fit."""
+    return Cost(
+        statistics.median(each.seconds for each in costs),
+        statistics.median(each.cpu_seconds for each in costs),
+        max(each.gigabytes for each in costs),
+        max(each.others for each in costs),
+        costs[-1].output,
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the smallest value that at least that share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(round(share * 1000)) * len(ordered) // 1000) - 1)]
+
+
+def own_gigabytes() -> float:
+    """Give the peak memory of this process: the floor below which `run` can't see."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / GIGABYTE
+
+
+def _busy_seconds() -> float:
+    """CPU seconds that all processes of the machine have used since it started; 0 where nobody says."""
+    try:
+        numbers = [int(part) for part in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, interrupt, soft_interrupt, _stolen = numbers
+    return (user + nice + system + interrupt + soft_interrupt) / os.sysconf("SC_CLK_TCK")
+
+
+def keep_to_cores(wanted: int) -> int:
+    """Keep this process, and all that it starts, to so many cores; gives how many there really are."""
+    if not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count() or 1
+    allowed = sorted(os.sched_getaffinity(0))[:wanted]
+    os.sched_setaffinity(0, allowed)
+    return len(allowed)
+
+
+def machine(cores: int) -> list[tuple[str, str]]:
+    """Describe the machine in a few lines of (what, words)."""
+    return [
+        ("processor", f"{_processor()}, {cores} of {os.cpu_count()} cores used"),
+        ("memory", f"{_memory_gigabytes():.1f} GB"),
+        ("system", platform.platform()),
+        ("load at start", " ".join(f"{each:.2f}" for each in os.getloadavg())),
+    ]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.machine()
+
+
+def _memory_gigabytes() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
+
+
+def versions(packages: Sequence[str]) -> list[tuple[str, str]]:
+    """Give the versions of Python and of packages that are installed here."""
+    found = [("python", platform.python_version())]
+    for package in packages:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            found.append((package, "not installed"))
+    return found
+
+
+def fingerprint(extracts: Path) -> str:
+    """Give the SHA-256 of the names and contents of all extracts in a folder.
+
+    Of what they hold and not of how it was compressed, which another build of zlib does otherwise.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(extracts.iterdir()):
+        digest.update(f"{path.name}\n".encode())
+        with gzip.open(path) as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
