@@ -14,3 +14,19 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"REAL DATA ABSENT: {SHARED_DATA} is not there, so that this test of real input did not run.")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def small_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up force of eight areas, imported and planned by the real commands; tests must not change it."""
+    from datetime import date
+
+    from bluelamp import intake, plan
+    from bluelamp.sources.twin import make_twin, write_twin
+
+    folder = tmp_path_factory.mktemp("forces") / "small"
+    write_twin(folder, make_twin(areas=8, days=120, seed=7, until=date(2026, 10, 19)))
+    for table, path, map_name in intake.extracts_of(folder):
+        intake.import_extract(folder, path, table=table, map_name=map_name)
+    plan.plan(folder)
+    return folder

@@ -233,7 +233,7 @@ export class PlaceChart {
     this.paint(view, theme);
     this.fit(view);
     this.drawnAs = this.nameOf(place, from, to);
-    await view.runAsync();
+    await view.resize().runAsync();
     this.placeMark(hour);
   }
 

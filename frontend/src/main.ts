@@ -69,6 +69,11 @@ function showProblem(error: unknown): void {
   byId('about-run').textContent = '';
   byId('problem').hidden = false;
   byId('problem').replaceChildren(make('b', {}, 'The map cannot be shown. '), words, error instanceof MapDataError ? '' : make('code', {}, String(error)));
+  if (document.body.dataset['mode'] === 'served') {
+    const again = make('button', { type: 'button' }, 'Try again');
+    again.addEventListener('click', () => location.reload());
+    byId('problem').append(make('p', { class: 'dialog-buttons' }, again));
+  }
   console.error(error);
 }
 

@@ -145,6 +145,10 @@ export class AreaMap {
   setHour(hour: number): void {
     this.asked = hour;
     this.drawHour();
+    if (!this.loaded) return;
+    // Drawn now rather than in the next frame: the graphics work then runs beside the writing of the panel.
+    this.map.redraw();
+    this.map.getCanvas().getContext('webgl2')?.flush();
   }
 
   setPlace(place: Place, bring: boolean): void {

@@ -92,4 +92,6 @@ def one_of(words: Iterable[str]) -> str:
     "'a', 'b' or 'c'"
     """
     quoted = [f"'{word}'" for word in words]
+    if not quoted:
+        return "nothing"
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -204,7 +204,9 @@ def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
                     pl.col("row").cast(pl.Int64),
                     field=pl.lit(", ".join(keys)),
                     reason_code=pl.lit("repeated_key"),
-                    reason=pl.lit(f"{one_of(keys)} stands in an earlier row already; each row needs its own key."),
+                    reason=pl.lit(
+                        f"the key ({', '.join(keys)}) stands in an earlier row already; each row needs its own key."
+                    ),
                 )
             )
     shape = {"row": pl.Int64, "field": pl.String, "reason_code": pl.String, "reason": pl.String}
@@ -219,10 +221,12 @@ def _rules(each: Field) -> list[tuple[str, pl.Expr, str]]:
         rules.append(("missing", blank, ""))
     if each.type == "number":
         rules.append(("not_a_number", column.is_nan() | column.is_infinite(), "which is not a number"))
+    # Polars puts NaN above every number, and it is told above.
+    number = column.fill_nan(None) if each.type == "number" else column
     if each.minimum is not None:
-        rules.append(("too_small", column < each.minimum, "too small"))
+        rules.append(("too_small", number < each.minimum, "too small"))
     if each.maximum is not None:
-        rules.append(("too_large", column > each.maximum, "too large"))
+        rules.append(("too_large", number > each.maximum, "too large"))
     if each.enum:
         rules.append(("not_a_choice", column.is_not_null() & ~column.is_in(list(each.enum)), "which is not known"))
     if each.pattern:
@@ -237,38 +241,61 @@ def check(frame: pl.DataFrame, name: str, where: str | None = None) -> pl.DataFr
     Raises BadData with every problem at once: missing and unknown columns, wrong types, values not allowed.
     """
     definition = table(name)
-    problems = []
-    for column in frame.columns:
-        if column not in definition.by_name:
-            problems.append(f"'{column}' is not a column of '{name}'.{did_you_mean(column, definition.columns)}")
-    casts = []
+    problems = [
+        f"'{column}' is not a column of '{name}'.{did_you_mean(column, definition.columns)}"
+        for column in frame.columns
+        if column not in definition.by_name
+    ]
+    columns, unsound = [], []
     for each in definition.fields:
         if each.name not in frame.columns:
             if each.required:
                 problems.append(f"'{each.name}' is missing. It holds: {each.description}.")
-            casts.append(pl.lit(None, dtype=each.polars).alias(each.name))
-        elif frame.schema[each.name] == each.polars:
-            casts.append(pl.col(each.name))
-        else:
-            before = frame[each.name]
-            after = before.cast(each.polars, strict=False)
-            lost = int((before.is_not_null() & after.is_null()).sum())
-            if lost:
-                first = int((before.is_not_null() & after.is_null()).arg_true()[0]) + 1
-                problems.append(
-                    f"'{each.name}' is not {each.expected} in {count_of(lost, 'row')}, first at row {first}."
-                )
-            casts.append(pl.col(each.name).cast(each.polars, strict=False))
-    if not problems:
-        frame = frame.select(casts)
-        for _, group in faults(frame, name).group_by("field", "reason_code", maintain_order=True):
-            reason = group["reason"][0]
-            rows = "" if group.height == 1 else f" ({count_of(group.height, 'row')} in all)"
-            problems.append(f"Row {group['row'][0] + 1}: {reason}{rows}")
+                unsound.append(each.name)
+            columns.append(pl.Series(each.name, [None] * frame.height, dtype=each.polars))
+            continue
+        before = frame[each.name]
+        after = before if before.dtype == each.polars else _as_type(before, each)
+        lost = (before.is_not_null() & after.is_null()).arg_true()
+        if len(lost):
+            problems.append(
+                f"'{each.name}' is not {each.expected} in {count_of(len(lost), 'row')}, first at row {lost[0] + 1}."
+            )
+            unsound.append(each.name)
+        columns.append(after)
+    checked = pl.DataFrame(columns)
+    # What is told of a column as a whole need not be told of its rows again.
+    for _, group in faults(checked.drop(unsound), name).group_by("field", "reason_code", maintain_order=True):
+        reason = group["reason"][0]
+        rows = "" if group.height == 1 else f" ({count_of(group.height, 'row')} in all)"
+        problems.append(f"Row {group['row'][0] + 1}: {reason}{rows}")
     if problems:
+        article = "an" if name[0] in "aeiou" else "a"
         verb = "One thing" if len(problems) == 1 else f"{len(problems)} things"
-        raise BadData(f"{where or 'This'} is not a '{name}' table yet. {verb} to put right:", problems)
-    return frame
+        raise BadData(f"{where or 'This'} is not {article} '{name}' table yet. {verb} to put right:", problems)
+    return checked
+
+
+def _as_type(values: pl.Series, each: Field) -> pl.Series:
+    """Read values of another type as the field's own; what would lose or invent something becomes null.
+
+    A half is no whole number, a number is no instant, and a time without its zone could be any of 24.
+    """
+    unread = pl.Series(values.name, [None] * len(values), dtype=each.polars)
+    if values.dtype == pl.Null:
+        return unread
+    if values.dtype == pl.String:
+        return _parse_text(values.str.strip_chars().replace("", None), each)
+    if each.type in ("integer", "number") and values.dtype.is_numeric():
+        read = values.cast(each.polars, strict=False)
+        if each.type == "integer" and values.dtype.is_float():
+            read = read.set(values != values.round(), None)
+        return read
+    if each.type == "datetime" and isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        return values.dt.convert_time_zone("UTC").cast(each.polars)
+    if each.polars == pl.String and (values.dtype.is_numeric() or isinstance(values.dtype, (pl.Categorical, pl.Enum))):
+        return values.cast(pl.String)
+    return unread
 
 
 def publish(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -308,7 +335,7 @@ def to_csv(frame: pl.DataFrame, name: str) -> str:
         else pl.col(name)
         for name in definition.columns
     )
-    return safe.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ", float_precision=None)
+    return safe.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.fZ", float_precision=None)
 
 
 def fingerprint(frame: pl.DataFrame, name: str) -> str:
@@ -423,6 +450,9 @@ def _parse_text(text: pl.Series, each: Field) -> pl.Series:
             default=None,
             return_dtype=pl.Boolean,
         )
+    if each.type in ("datetime", "date"):
+        # Otherwise 26-11-23 would be a day of the year 26.
+        text = text.set(~text.str.contains(r"^\d{4}-").fill_null(value=False), None)
     if each.type == "datetime":
         zoned = text.str.replace(r"Z$", "+00:00").str.replace(r" ", "T")
         seconds = zoned.str.replace(r"(T\d\d:\d\d)([+-])", "${1}:00${2}")

@@ -8,6 +8,7 @@ so that whoever looks knows what must be there.
 import json
 import resource
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -161,10 +162,19 @@ def hold(place: str) -> None:
 
 
 def cramped(place: str, what: str, *limits: str) -> None:
-    """Try an import under each limit and tell its exit code and whether its sentence is one."""
-    kind = {"file": resource.RLIMIT_FSIZE, "handles": resource.RLIMIT_NOFILE}[what]
+    """Try an import under each limit and tell its exit code, its sentence and the batches that are there then.
+
+    `files` limits the size of a file; `handles` the open files, beyond those that a process at work has; `few` is the
+    same from the start.
+    """
+    kind = resource.RLIMIT_FSIZE if what == "files" else resource.RLIMIT_NOFILE
     hard = resource.getrlimit(kind)[1]
-    in_use = len(list(Path("/proc/self/fd").iterdir())) if what == "handles" else 0
+    in_use = 0
+    if what != "few":
+        with tempfile.TemporaryDirectory() as elsewhere:
+            import_next(Store(elsewhere))
+    if what == "handles":
+        in_use = len(list(Path("/proc/self/fd").iterdir())) - 1
     found = []
     for limit in limits:
         resource.setrlimit(kind, (int(limit) + in_use, hard))

@@ -262,28 +262,22 @@ class DelimitedFile:
         self.blank_rows = 0
         with open_file(self.path) as source:
             row_number = 0
-            is_header = True
             waiting = ""
             texts = self._texts(source)
-            while True:
+            following = next(texts, None)
+            while following is not None or waiting:
                 pieces, lines, size = [waiting], 0, 0
-                for text in texts:
-                    pieces.append(text)
-                    lines += text.count("\n") or 1
-                    size += len(text)
-                    if lines >= chunk_rows or size >= _MOST_CHARACTERS:
-                        break
-                at_end = size == 0
-                text = "".join(pieces)
-                if is_header and text:
+                while following is not None and lines < chunk_rows and size < _MOST_CHARACTERS:
+                    pieces.append(following)
+                    lines += following.count("\n") or 1
+                    size += len(following)
+                    following = next(texts, None)
+                text, at_end = "".join(pieces), following is None
+                if row_number == 0:
                     text, row_number = _after_header(text)
-                    is_header = False
                 chunk, waiting, row_number = self._parse(text, row_number, at_end=at_end)
                 chunk.share_read = 1.0 if at_end else min(source.tell() / max(self.bytes_in_all, 1), 1.0)
-                if chunk.rows_read or at_end:
-                    yield chunk
-                if at_end:
-                    return
+                yield chunk
 
     def _parse(self, text: str, row_number: int, *, at_end: bool) -> tuple[RowChunk, str, int]:
         """Parse text into rows; gives the chunk, the text left for the next one, and the last row's number."""
@@ -435,10 +429,10 @@ def _lines_of(text: str) -> list[str]:
 def _after_header(text: str) -> tuple[str, int]:
     """Cut off the header, and any blank lines before it: the text after it and the header's row number."""
     stream = io.StringIO(text, newline="")
-    for row_number, line in enumerate(stream, start=1):
-        if line.strip("\r\n"):
-            return stream.read(), row_number
-    return "", 0
+    row_number = 1
+    while not stream.readline().strip("\r\n"):
+        row_number += 1
+    return stream.read(), row_number
 
 
 def _toml(delimiter: str) -> str:

@@ -280,4 +280,3 @@ def _software_version() -> str:
         return version("bluelamp")
     except PackageNotFoundError:
         return "0+source"
-

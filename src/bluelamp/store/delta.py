@@ -242,8 +242,19 @@ def check_schema_version(name: str, found: int) -> None:
 def _checkpoint_if_due(delta_table: DeltaTable, folder: Path, log: Log) -> list[Path]:
     if log.version - log.checkpoint < max(_CHECKPOINT_EVERY, log.version // 20):
         return []
+    return _checkpoint(delta_table, folder)
+
+
+def _checkpoint(delta_table: DeltaTable, folder: Path) -> list[Path]:
     delta_table.create_checkpoint()
-    return [folder / LOG / f"{log.version:020}.checkpoint.parquet", folder / LOG / _HINT]
+    written = [folder / LOG / f"{delta_table.version():020}.checkpoint.parquet", folder / LOG / _HINT]
+    if not all(path.exists() for path in written):
+        # delta-rs keeps quiet about a hint that it could not write, because readers can do without.
+        raise InputOutputError(
+            f"A checkpoint of '{folder}' could not be written. Most likely the disk is full. "
+            "Free some space and try again."
+        )
+    return written
 
 
 def _seal(store: Path, written: Sequence[Path]) -> list[disk.Sealed]:
@@ -289,6 +300,5 @@ def roll_back(store: Path, name: str, log: Log, listed: set[str], at: datetime) 
     last = delta_table.version()
     written = [store / log_path(name, each) for each in range(log.version + 1, last + 1)]
     if remake_checkpoint:
-        delta_table.create_checkpoint()
-        written += [store / name / LOG / f"{last:020}.checkpoint.parquet", hint]
+        written += _checkpoint(delta_table, store / name)
     return _seal(store, written)

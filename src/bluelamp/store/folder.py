@@ -25,6 +25,7 @@ from bluelamp.store.ledger import Ledger
 
 _ROWS_A_FILE = 262_144
 _ROWS_A_RESULT_FILE = 2_000_000
+_PATH = "_path"
 _SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 
@@ -55,9 +56,7 @@ class Store:
         batches = self._fresh().batches
         return batches if table is None else batches.filter(pl.col("table_name") == table)
 
-    def read(
-        self, name: str, columns: Sequence[str] | None = None, where: pl.Expr | None = None
-    ) -> pl.DataFrame:
+    def read(self, name: str, columns: Sequence[str] | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
         """Give the current rows of an imported table, in the order in which they came in.
 
         The current row of a key is the one of the latest batch, and in that the last. `columns` and `where` keep
@@ -91,7 +90,7 @@ class Store:
         """
         _insist_on_kind(name, "imported")
         with self._reading():
-            return self._scan_files(name, self._fresh().files_of(name)).collect()
+            return self._scan_files(name, self._fresh().files_of(name), "batch_id").collect()
 
     def quarantined(self, table: str | None = None, batch_id: str | None = None) -> pl.DataFrame:
         """Give the rows that were set aside, with `batch_id`: all, or those meant for one table or of one batch."""
@@ -99,7 +98,7 @@ class Store:
         if batch_id is not None:
             files = files.filter(pl.col("owner_id") == batch_id)
         with self._reading():
-            rows = self._scan_files("quarantine", files)
+            rows = self._scan_files("quarantine", files, "batch_id")
             if table is not None:
                 rows = rows.filter(pl.col("table_name") == table)
             return rows.collect()
@@ -239,9 +238,11 @@ class Store:
             raise NoInput(f"There is no run '{run_id}'.{hint} The latest is '{known[-1]}'.")
         return found.row(0, named=True)
 
-    def _scan_files(self, name: str, files: pl.DataFrame) -> pl.LazyFrame:
-        """Scan data files in the order of the list, once they are found to be what was stored."""
-        owner = delta.owner_column(name)
+    def _scan_files(self, name: str, files: pl.DataFrame, owner: str | None = None) -> pl.LazyFrame:
+        """Scan data files in the order of the list, once they are found to be what was stored.
+
+        With `owner` ('batch_id'), rows say which batch they came with, which takes several times as long.
+        """
         shape = delta.stored_schema(name)
         whole = {**shape, owner: pl.String()} if owner else shape
         for found in files["schema_version"].unique().to_list():
@@ -249,13 +250,17 @@ class Store:
         if files.is_empty():
             return pl.LazyFrame(schema=whole)
         disk.insist(self._path, ledgers.sealed(files))
-        return pl.scan_parquet(
+        scanned = pl.scan_parquet(
             [self._path / path for path in files["path"]],
             schema=shape,
-            hive_partitioning=owner is not None,
-            hive_schema={owner: pl.String()} if owner else None,
+            hive_partitioning=False,
             glob=False,
-        ).select(list(whole))
+            include_file_paths=_PATH if owner else None,
+        )
+        if owner is None:
+            return scanned
+        # Polars' own reading of such paths would trip over a folder 'env=prod' further up.
+        return scanned.with_columns(pl.col(_PATH).str.extract(f"{owner}=([^/]+)/[^/]+$").alias(owner)).drop(_PATH)
 
     def _without_replaced(self, name: str, files: pl.DataFrame, versions: pl.LazyFrame) -> pl.LazyFrame:
         """Leave out the versions that a later one of the same key has replaced."""

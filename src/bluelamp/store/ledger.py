@@ -54,9 +54,7 @@ _PIECES = 64
 
 def _written(name: str) -> dict[str, pl.DataType]:
     """The columns of a record as they stand in a line: instants as text."""
-    return {
-        each.name: pl.String() if each.type == "datetime" else each.polars for each in tables.table(name).fields
-    }
+    return {each.name: pl.String() if each.type == "datetime" else each.polars for each in tables.table(name).fields}
 
 
 def _line_shape() -> pl.Schema:
@@ -253,9 +251,7 @@ def _read_head(store: Path) -> tuple[int, str]:
     body, _, check = content.removesuffix(b"\n").rpartition(b"\n")
     body += b"\n"
     if not content.endswith(b"\n") or hashlib.sha256(body).hexdigest().encode() != check:
-        raise InputOutputError(
-            f"{path} is damaged. Restore it together with {LINES} from a backup of the same moment."
-        )
+        raise InputOutputError(f"{path} is damaged. Restore it together with {LINES} from a backup of the same moment.")
     title, size, sha256 = body.decode().splitlines()
     version = int(title.rpartition(" ")[2])
     if version > FORMAT:

@@ -47,6 +47,7 @@ ROWS_ON_A_PAGE = 500
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
          "required_staff", "coverage", "batches", "runs")  # fmt: skip
 IMPORTED = ("minimums", "events")
+NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
 
 
@@ -183,8 +184,6 @@ def _add_pages(app: FastAPI, published: Published) -> None:
 
 
 def _add_tables(app: FastAPI, published: Published) -> None:
-    name_part = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
-
     @app.get("/tables", response_class=HTMLResponse, summary="The tables there are")
     def index() -> HTMLResponse:
         items = "".join(
@@ -197,22 +196,22 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         return HTMLResponse(_page("Tables", f"<ul>{items}</ul>"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
-    def schema(name: name_part) -> Response:
+    def schema(name: NAME) -> Response:
         return Response(orjson.dumps(tables.json_schema(name)), media_type="application/schema+json")
 
     @app.get("/tables/{name}.csv", summary="A table as CSV")
-    def as_csv(name: name_part, request: Request, run: RUN = None) -> Response:
+    def as_csv(name: NAME, request: Request, run: RUN = None) -> Response:
         rows = keep(published.table(name, run), name, request.query_params)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(tables.to_csv(rows, name), media_type="text/csv; charset=utf-8", headers=headers)
 
     @app.get("/tables/{name}.json", summary="A table as JSON: a list of rows, each as its schema says")
-    def as_json(name: name_part, request: Request, run: RUN = None) -> Response:
+    def as_json(name: NAME, request: Request, run: RUN = None) -> Response:
         rows = keep(published.table(name, run), name, request.query_params)
         return Response(rows_as_json(rows, name), media_type="application/json")
 
     @app.get("/tables/{name}", response_class=HTMLResponse, summary="A table as a page")
-    def as_page(name: name_part, request: Request, run: RUN = None) -> HTMLResponse:
+    def as_page(name: NAME, request: Request, run: RUN = None) -> HTMLResponse:
         definition = tables.table(name)
         rows = keep(published.table(name, run), name, request.query_params)
         query = f"?{request.url.query}" if request.url.query else ""

@@ -1,0 +1,352 @@
+"""The commands as a person at a terminal meets them: their output and their exit codes."""
+
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import polars as pl
+import pytest
+
+from bluelamp import cli, tables
+
+COLUMNS = "id,received,arrived,cleared,code,beat"
+
+
+class Said(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def bluelamp(*arguments: object) -> Said:
+    """Run a command in this process, as the entry point does: starting Python for each costs most of a second."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.object(sys, "argv", ["bluelamp", *map(str, arguments)]),
+        mock.patch.object(sys, "stdout", out),
+        mock.patch.object(sys, "stderr", err),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.main()
+    return Said(ended.value.code or 0, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())
+
+
+def process(*arguments: object, threads: int) -> Said:
+    """Run a command in a process of its own, with so many threads."""
+    environment = os.environ | {"POLARS_MAX_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    ended = subprocess.run(
+        [sys.executable, "-c", "from bluelamp.cli import main; main()", *map(str, arguments)],
+        capture_output=True, text=True, env=environment, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return Said(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture
+def force(tmp_path: Path) -> Path:
+    """A force in London with a column map for the little extracts below."""
+    folder = tmp_path / "north"
+    folder.mkdir()
+    (folder / "force.toml").write_text(
+        '[force]\nid = "north"\nname = "North"\ntime_zone = "Europe/London"\n'
+        '[sources.incidents]\nmap = "north.toml"\nfile = "calls.csv"\n'
+    )
+    (folder / "north.toml").write_text(
+        'title = "North"\ntable = "incidents"\ntime_zone = "force"\n'
+        '[columns]\nincident_id = "id"\nreceived_at = "received"\narrived_at = "arrived"\ncleared_at = "cleared"\n'
+        'opening_code = "code"\narea_id = "beat"\n'
+        '[[crosswalk]]\nclass = "violence"\norigin = "public"\ncodes = ["V1"]\n'
+    )
+    return folder
+
+
+def rows(count: int, start: int = 0, day: str = "2026-03-{:02d}") -> list[str]:
+    return [
+        f"I{number},{day.format(1 + number % 28)} 10:{number % 60:02d},{day.format(1 + number % 28)} 10:59,,V1,B{number % 3}"
+        for number in range(start, start + count)
+    ]
+
+
+def write(folder: Path, lines: list[str], name: str = "calls.csv") -> Path:
+    path = folder / name
+    path.write_text("\n".join([COLUMNS, *lines]) + "\n")
+    return path
+
+
+def batches(folder: Path) -> pl.DataFrame:
+    found = bluelamp("table", "batches", folder, "--csv")
+    assert found.returncode == 0, found.stderr
+    return pl.read_csv(found.stdout.encode())
+
+
+def accounted(row: dict[str, int]) -> int:
+    return sum(row[f"rows_{what}"] for what in ("accepted", "updated", "unchanged", "duplicate", "quarantined"))
+
+
+def test_help_is_quick_and_begins_with_examples():
+    found = bluelamp("--help")
+    assert found.returncode == 0
+    for command in ("demo", "init", "check", "import", "plan", "table", "map", "serve", "twin", "template", "doctor"):
+        assert command in found.stdout
+        told = bluelamp(command, "--help").stdout
+        assert f"bluelamp {command}" in told
+
+
+def test_every_row_of_an_import_is_accounted_for(force):
+    lines = rows(40)
+    write(force, [*lines, lines[0], "I50,,2026-03-01 10:59,,V1,B1", "I51,2026-03-02 09:00,,,??,B9"])
+    found = bluelamp("import", force)
+    assert found.returncode == 0, found.stderr
+    (row,) = batches(force).to_dicts()
+    assert row["rows_read"] == 43 == accounted(row)
+    assert (row["rows_accepted"], row["rows_duplicate"], row["rows_quarantined"]) == (41, 1, 1)
+    aside = pl.read_csv(bluelamp("table", "quarantine", force, "--csv").stdout.encode())
+    assert aside["row_number"].to_list() == [43]
+    assert aside["field"].to_list() == ["received_at"]
+
+
+def test_importing_again_changes_nothing_and_a_new_version_updates(force):
+    write(force, rows(20))
+    assert bluelamp("import", force).returncode == 0
+    assert bluelamp("import", force).returncode == 0
+    changed = rows(20)
+    changed[3] = changed[3].replace("10:59", "10:58")
+    write(force, changed)
+    assert bluelamp("import", force).returncode == 0
+    kept = batches(force).sort("sequence")
+    assert kept["rows_accepted"].to_list() == [20, 0, 0]
+    assert kept["rows_unchanged"].to_list() == [0, 20, 19]
+    assert kept["rows_updated"].to_list() == [0, 0, 1]
+    now = pl.read_csv(bluelamp("table", "incidents", force, "--csv").stdout.encode())
+    assert now.height == 20
+    assert now.filter(pl.col("incident_id") == "I3")["arrived_at"].item().endswith("10:58:00Z")
+
+
+def bad_missing(folder: Path) -> None:
+    pass
+
+
+def bad_empty(folder: Path) -> None:
+    (folder / "calls.csv").write_bytes(b"")
+
+
+def bad_cut(folder: Path) -> None:
+    whole = gzip.compress(("\n".join([COLUMNS, *rows(5000)]) + "\n").encode())
+    (folder / "calls.csv.gz").write_bytes(whole[: len(whole) // 2])
+    text = (folder / "force.toml").read_text()
+    (folder / "force.toml").write_text(text.replace("calls.csv", "calls.csv.gz"))
+
+
+def bad_delimiter(folder: Path) -> None:
+    (folder / "calls.csv").write_text("\n".join([COLUMNS, *rows(9)]).replace(",", "|"))
+    text = (folder / "north.toml").read_text()
+    (folder / "north.toml").write_text('delimiter = ";"\n' + text)
+
+
+def bad_column(folder: Path) -> None:
+    (folder / "calls.csv").write_text("\n".join([COLUMNS.replace("received", "recieved"), *rows(9)]))
+
+
+def bad_mixed_dates(folder: Path) -> None:
+    day_first = [line.replace("2026-03-", "").replace("I", "D") for line in rows(9)]
+    lines = [f"D{n},{13 + n}/03/2026 10:00,,,V1,B1" for n in range(9)] + [f"M{n},03/{13 + n}/2026 10:00,,,V1,B1" for n in range(9)]
+    assert day_first
+    write(folder, lines)
+
+
+def bad_latin_1(folder: Path) -> None:
+    (folder / "calls.csv").write_bytes("\n".join([COLUMNS, *rows(3), "I9,2026-03-01 10:00,,,V1,Café"]).encode("latin-1"))
+
+
+def bad_setting(folder: Path) -> None:
+    write(folder, rows(3))
+    text = (folder / "force.toml").read_text()
+    (folder / "force.toml").write_text(text.replace("time_zone", "time_zon"))
+
+
+BAD = {
+    bad_missing: (66, r"calls\.csv"),
+    bad_empty: (65, r"empty"),
+    bad_cut: (65, r"cut|broken off|ends"),
+    bad_delimiter: (65, r"delimiter|separat"),
+    bad_column: (65, r"'received'.*Did you mean 'recieved'"),
+    bad_mixed_dates: (65, r"day.*month|month.*day"),
+    bad_latin_1: (65, r"windows-1252"),
+    bad_setting: (78, r"time_zon'.*Did you mean 'time_zone'"),
+}
+
+
+@pytest.mark.parametrize("break_it", BAD, ids=lambda each: each.__name__)
+def test_bad_input_gets_a_sentence_and_its_exit_code_and_nothing_is_lost(force, break_it):
+    good = write(force, rows(30), "earlier.csv")
+    assert bluelamp("import", force, good).returncode == 0
+    before = bluelamp("table", "incidents", force, "--csv").stdout
+    break_it(force)
+    code, words = BAD[break_it]
+    found = bluelamp("import", force)
+    assert found.returncode == code, found.stderr
+    assert "Traceback" not in found.stderr
+    assert found.stderr.startswith("bluelamp: ")
+    assert re.search(words, found.stderr, re.S), found.stderr
+    if break_it is bad_setting:
+        text = (force / "force.toml").read_text()
+        (force / "force.toml").write_text(text.replace("time_zon ", "time_zone "))
+    assert bluelamp("table", "incidents", force, "--csv").stdout == before
+
+
+def test_strange_times_are_repaired_or_set_aside_by_rules_that_are_counted(force):
+    write(
+        force,
+        [
+            *rows(50),
+            "S1,2026-03-29 01:30,,,V1,B1",  # the hour that does not exist
+            "S2,2025-10-26 01:30,,,V1,B1",  # the hour that comes twice
+            "S3,2062-01-01 10:00,,,V1,B1",
+            "S4,2026-03-01 10:00,2026-03-01 09:00,,V1,B1",
+        ],
+    )
+    report = json.loads(bluelamp("check", force, "--json").stdout)
+    told = json.dumps(report)
+    for rule in ("time_is_skipped", "time_comes_twice", "impossible_time", "arrived_before_received"):
+        assert rule in told, rule
+    assert bluelamp("import", force).returncode == 0
+    (row,) = batches(force).to_dicts()
+    assert row["rows_read"] == 54 == accounted(row)
+    assert row["rows_quarantined"] == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told(force, tmp_path):
+    write(force, rows(5))
+    locked = tmp_path / "locked"
+    shutil.copytree(force, locked)
+    if os.getuid() == 0:
+        # Permissions do not stop root; a file where the folder should be does.
+        (locked / "store").write_text("")
+    else:
+        locked.chmod(0o555)
+    found = bluelamp("import", locked)
+    assert found.returncode == 74, found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_force_that_is_not_there_is_told(tmp_path):
+    found = bluelamp("plan", tmp_path / "nowhere")
+    assert found.returncode == 66
+    assert "bluelamp init" in found.stderr
+
+
+def test_a_table_that_is_not_there_gets_the_nearest_name(small_force):
+    found = bluelamp("table", "coverge", small_force)
+    assert found.returncode == 2
+    assert "Did you mean 'coverage'?" in found.stderr
+
+
+def test_two_runs_give_the_same_figures_to_the_last_digit_on_one_and_two_threads(small_force, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_force, copy)
+    for threads in (1, 2):
+        assert process("plan", copy, "-q", threads=threads).returncode == 0
+    runs = pl.read_csv(bluelamp("table", "runs", copy, "--csv").stdout.encode())
+    assert runs.height == 3
+    assert runs["results_sha256"].n_unique() == 1
+    first, *others = [
+        process("table", "coverage", copy, "--csv", "--run", run, threads=1 + number % 2).stdout
+        for number, run in enumerate(runs["run_id"])
+    ]
+    assert first.count("\n") > 1000
+    assert all(each == first for each in others)
+
+
+def test_a_template_is_a_table_once_it_is_filled_in(force, tmp_path):
+    for name in ("duties", "standards", "minimums", "pools", "people", "events"):
+        filled = tmp_path / f"{name}.csv"
+        filled.write_text(bluelamp("template", name).stdout)
+        found = bluelamp("import", force, filled, "--table", name)
+        assert found.returncode == 0, found.stderr
+        kept = pl.read_csv(bluelamp("table", name, force, "--csv").stdout.encode())
+        assert kept.columns == tables.table(name).columns
+        assert kept.height == 1
+
+
+def test_tables_come_as_csv_json_and_parquet_with_the_same_rows(small_force, tmp_path):
+    wanted = ("--where", "level=force")
+    text = pl.read_csv(bluelamp("table", "coverage", small_force, "--csv", *wanted).stdout.encode())
+    data = json.loads(bluelamp("table", "coverage", small_force, "--json", *wanted).stdout)
+    out = tmp_path / "coverage.parquet"
+    assert bluelamp("table", "coverage", small_force, "--parquet", out, *wanted).returncode == 0
+    assert text.height == len(data) == pl.read_parquet(out).height > 300
+    assert [row["incidents_mean"] for row in data] == text["incidents_mean"].to_list()
+
+
+def test_init_with_a_shipped_map_asks_nothing(tmp_path):
+    extract = tmp_path / "incidents.csv"
+    blank = bluelamp("template", "incidents").stdout
+    extract.write_text(blank)
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--map", "bluelamp", "--time-zone", "Europe/London", "--yes")
+    assert found.returncode == 0, found.stderr
+    assert bluelamp("import", tmp_path / "new").returncode == 0
+    again = bluelamp("init", tmp_path / "new", "--from", extract, "--yes")
+    assert again.returncode == 2
+    assert "already" in again.stderr
+
+
+def test_init_proposes_a_map_for_a_file_it_has_never_seen(tmp_path):
+    lines = ["ref,call_time,on_scene,cleared,type,type_text,sector"]
+    lines += [
+        f"R{n},{1 + n % 28:02d}/03/2026 {n % 24:02d}:15,{1 + n % 28:02d}/03/2026 {n % 24:02d}:25,"
+        f"{1 + n % 28:02d}/03/2026 {n % 24:02d}:55,A{n % 2},{'ASSAULT' if n % 2 else 'BURGLARY'},S{n % 4}"
+        for n in range(400)
+    ]
+    extract = tmp_path / "strange.csv"
+    extract.write_text("\n".join(lines) + "\n")
+    folder = tmp_path / "strange"
+    found = bluelamp("init", folder, "--from", extract, "--yes", "--time-zone", "Europe/London", "--id", "strange")
+    assert found.returncode == 0, found.stderr
+    assert bluelamp("import", folder).returncode == 0
+    kept = pl.read_csv(bluelamp("table", "incidents", folder, "--csv").stdout.encode())
+    assert kept.height == 400
+    assert kept["received_at"].null_count() == kept["arrived_at"].null_count() == kept["cleared_at"].null_count() == 0
+    assert set(kept["class_code"]) == {"violence", "burglary"}
+    assert set(kept["area_id"]) == {"S0", "S1", "S2", "S3"}
+    assert bluelamp("plan", folder, "-q").returncode == 0
+
+
+def test_doctor_finds_a_flipped_bit(small_force, tmp_path):
+    assert bluelamp("doctor", small_force).returncode == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(small_force, copy)
+    largest = max((copy / "store").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 4
+    largest.write_bytes(content)
+    found = bluelamp("doctor", copy)
+    assert found.returncode == 74
+    assert largest.name in found.stdout
+
+
+def test_the_map_is_one_file_that_names_no_other_address(small_force, tmp_path):
+    out = tmp_path / "map.html"
+    assert bluelamp("map", small_force, out).returncode == 0
+    page = out.read_text()
+    assert page.count("<html") == 1
+    # Scripts hold links as text (a library's own name); that no request is made is tested in a real browser.
+    markup = re.sub(r"(?s)<script.*?</script>", "", page)
+    assert len(markup) < len(page) / 2
+    assert not re.search(r"""(?:src|href)=["']https?://""", markup)
+
+
+def test_today_is_only_read_at_the_edge(tmp_path):
+    for folder in ("a", "b"):
+        assert bluelamp("twin", tmp_path / folder, "--areas", 5, "--days", 40, "--until", date(2026, 3, 1)).returncode == 0
+    for path in sorted((tmp_path / "a").rglob("*.*")):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
