@@ -63,6 +63,8 @@ export class AreaMap {
       bounds: box,
       fitBoundsOptions: { padding: this.framePadding() },
       attributionControl: false,
+      // The style is ours and checked by the types; checking it again takes a tenth of the first view.
+      validateStyle: false,
       dragRotate: false,
       pitchWithRotate: false,
       touchPitch: false,

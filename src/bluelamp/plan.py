@@ -32,7 +32,7 @@ from bluelamp import (
     tables,
 )
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, count_of
+from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -124,9 +124,20 @@ def compute(
     forecast_from: datetime | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> Planned:
-    """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written."""
+    """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written.
+
+    With `forecast_from`, a local midnight, the run is what it would have been then: incidents received later are left
+    out of everything. Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight.
+    """
     given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
     zone, force = settings.force.time_zone, settings.force.id
+    if forecast_from is not None:
+        if periods.next_local_midnight(forecast_from, zone) != forecast_from:
+            raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
+        given["incidents"] = given["incidents"].filter(pl.col("received_at") < forecast_from)
+    if given["incidents"].is_empty():
+        before = "" if forecast_from is None else f" before {forecast_from:%Y-%m-%d %H:%M} UTC"
+        raise NoInput(f"There are no incidents{before} to plan from. Import some first.")
     crew = crew_by_hour(settings)
     notes: list[str] = []
     clock = _Clock(progress)
@@ -164,9 +175,10 @@ def compute(
     notes += _notes_on_demand(demand, driving, outages)
 
     clock.start("forecast")
+    path_days = min(settings.forecast.path_days, settings.forecast.days)
     horizon = periods.local_days(
         zone, starts.astimezone(periods.zone(zone)).date(),
-        starts.astimezone(periods.zone(zone)).date() + timedelta(days=settings.forecast.path_days - 1),
+        starts.astimezone(periods.zone(zone)).date() + timedelta(days=path_days - 1),
     )  # fmt: skip
     ends_at: datetime = horizon["ends_at"][-1]
     hours = periods.hours_between(zone, starts, ends_at)
@@ -174,8 +186,8 @@ def compute(
     pool_hours = pools.lay_out_pools(cover, settings.staffing.role, area_ids, hours, zone)
     predicted = forecast.make_forecast(
         driving, areas, given["events"], outages, service_times,
-        force_id=force, time_zone=zone, forecast_from=starts, method=settings.forecast.method,
-        weeks=settings.forecast.weeks, paths=settings.forecast.paths, path_days=settings.forecast.path_days,
+        force_id=force, time_zone=zone, forecast_from=starts, data_until=data_until, method=settings.forecast.method,
+        weeks=settings.forecast.weeks, paths=settings.forecast.paths, path_days=path_days,
         days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
         subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
         progress=lambda share: progress("forecast", share),

@@ -8,18 +8,29 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import holidays
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from bluelamp import periods
-from bluelamp.errors import BadSettings, NoInput, did_you_mean
+from bluelamp import extensions, periods, tables
+from bluelamp.errors import BadSettings, NoInput, did_you_mean, one_of
 
 FILE_NAME = "force.toml"
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _member_of(family: str) -> AfterValidator:
+    def is_known(name: str) -> str:
+        known = extensions.members(family)
+        if name not in known:
+            raise ValueError(f"there is no such {family} method. Known are {one_of(known)}.{did_you_mean(name, known)}")
+        return name
+
+    return AfterValidator(is_known)
 
 
 class ForcePart(_Part):
@@ -39,6 +50,26 @@ class ForcePart(_Part):
         except BadSettings as error:
             # pydantic gathers ValueErrors, so that this mistake is told together with the others.
             raise ValueError(error.summary) from None
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _has_holidays(cls, value: str | None) -> str | None:
+        known = holidays.list_supported_countries()
+        if value is not None and value not in known:
+            raise ValueError(f"there is no calendar of public holidays for it.{did_you_mean(value.upper(), known)}")
+        return value
+
+    @field_validator("subdivision")
+    @classmethod
+    def _lies_in_country(cls, value: str | None, others: ValidationInfo) -> str | None:
+        country = others.data.get("country")
+        if value is not None and country is not None:
+            try:
+                holidays.country_holidays(country, subdiv=value)
+            except NotImplementedError:
+                known = holidays.list_supported_countries()[country]
+                raise ValueError(f"it is no subdivision of '{country}'. Known are {one_of(known)}") from None
         return value
 
 
@@ -76,11 +107,29 @@ class DemandPart(_Part):
         (), description="Days, first and last, that the force knows to be broken"
     )
 
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = tables.table("incidents").by_name["origin"].enum
+        wrong = [each for each in value if each not in known]
+        if wrong or not value:
+            hint = did_you_mean(wrong[0], known) if wrong else ""
+            raise ValueError(f"some of {one_of(known)} were expected.{hint}")
+        return value
+
+    @field_validator("declared_outages")
+    @classmethod
+    def _run_forward(cls, value: tuple[tuple[date, date], ...]) -> tuple[tuple[date, date], ...]:
+        for first, last in value:
+            if last < first:
+                raise ValueError(f"{last} is before {first}. The first day comes first")
+        return value
+
 
 class ForecastPart(_Part):
     """How demand is forecast."""
 
-    method: str = Field("slot_mean", description="Forecasting method")
+    method: Annotated[str, _member_of("forecast")] = Field("slot_mean", description="Forecasting method")
     weeks: int = Field(52, ge=2, le=520, description="Weeks of history that the method learns from")
     paths: int = Field(500, ge=10, le=20_000, description="Joint sample paths")
     path_days: int = Field(56, ge=1, le=56, description="Days ahead by hour with joint paths")
@@ -99,7 +148,9 @@ class CrewingPart(_Part):
 class StaffingPart(_Part):
     """How officers are found from demand."""
 
-    method: str = Field("mol", description="Staffing method that coverage is made with")
+    method: Annotated[str, _member_of("staffing")] = Field(
+        "mol", description="Staffing method that coverage is made with"
+    )
     role: str = Field("response", description="Role that answers incidents")
     crew_size: int = Field(1, ge=1, le=8, description="Officers in a unit, where no crewing row says otherwise")
     crewing: tuple[CrewingPart, ...] = Field((), description="Crew sizes by hour of the day")
@@ -122,6 +173,15 @@ class Settings(_Part):
     forecast: ForecastPart = ForecastPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
 
+    @field_validator("sources")
+    @classmethod
+    def _fill_tables(cls, value: dict[str, SourcePart]) -> dict[str, SourcePart]:
+        known = tables.names("imported")
+        for name in value:
+            if name not in known:
+                raise ValueError(f"'{name}' is not a table that is imported.{did_you_mean(name, known)}")
+        return value
+
 
 def read(folder: Path | str) -> Settings:
     """Read a force's settings.
@@ -130,7 +190,7 @@ def read(folder: Path | str) -> Settings:
     """
     path = Path(folder) / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         raise NoInput(
             f"There is no force in '{folder}': {FILE_NAME} is missing. 'bluelamp init {folder} --from FILE' makes one."
@@ -168,17 +228,24 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"'{name}' is missing. It holds: {_description(place)}."
     given = error.get("input")
     said = error["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"'{name}' is {given!r}: {said[0].lower()}{said[1:]}. It holds: {_description(place)}."
+    stop = "" if said.endswith("?") else "."
+    return f"'{name}' is {given!r}: {said[0].lower()}{said[1:]}{stop} It holds: {_description(place)}."
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _model_at(place: list[str]) -> type[BaseModel] | None:
     model: Any = Settings
     for part in place:
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return None
-        found = model.model_fields.get(part)
-        model = found.annotation if found else None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if _is_model(model):
+            found = model.model_fields.get(part)
+            model = found.annotation if found else None
+        else:
+            # One of a list or of a table of parts: the number or name is the writer's, what it holds is ours.
+            model = next((each for each in get_args(model) if _is_model(each)), None)
+    return model if _is_model(model) else None
 
 
 def _known(place: list[str]) -> list[str]:
@@ -187,11 +254,13 @@ def _known(place: list[str]) -> list[str]:
 
 
 def _description(place: list[str]) -> str:
-    model = _model_at(place[:-1])
-    found = model.model_fields.get(place[-1]) if model else None
-    inner = found.annotation if found else None
-    doc = inner.__doc__ if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    return (found.description if found and found.description else doc or "a setting").rstrip(".")
+    for length in range(len(place), 0, -1):
+        model = _model_at(place[: length - 1])
+        found = model.model_fields.get(place[length - 1]) if model else None
+        if found:
+            doc = found.annotation.__doc__ if _is_model(found.annotation) and found.annotation else None
+            return (found.description or doc or "a setting").rstrip(".")
+    return "a setting"
 
 
 def json_schema() -> dict[str, Any]:

@@ -205,7 +205,7 @@ def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
                     field=pl.lit(", ".join(keys)),
                     reason_code=pl.lit("repeated_key"),
                     reason=pl.lit(
-                        f"the key ({', '.join(keys)}) stands in an earlier row already; each row needs its own key."
+                        f"The key ({', '.join(keys)}) stands in an earlier row already; each row needs its own key."
                     ),
                 )
             )
@@ -313,8 +313,9 @@ def publish(frame: pl.DataFrame, name: str) -> pl.DataFrame:
             else pl.lit(None, dtype=each.polars).alias(each.name)
         )
         if each.decimals is not None:
-            # Adding 0 turns -0.0 into 0.0, which prints otherwise.
-            column = column.round(each.decimals) + 0.0
+            column = column.round(each.decimals)
+            # -0.0 equals 0.0 and prints otherwise. (Polars leaves out an addition of 0.)
+            column = pl.when(column == 0).then(0.0).otherwise(column).alias(each.name)
         columns.append(column)
     return frame.select(columns).sort(definition.key, nulls_last=False)
 

@@ -82,6 +82,7 @@ def make_forecast(
     force_id: str,
     time_zone: str,
     forecast_from: datetime,
+    data_until: datetime | None = None,
     method: str = "slot_mean",
     weeks: int = 52,
     paths: int = 500,
@@ -96,28 +97,32 @@ def make_forecast(
 ) -> Forecast:
     """Forecast incidents and officer-hours from a local midnight on.
 
-    `demand` holds the origins that drive the forecast, and only rows before `forecast_from` are used. For the first
-    `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to `days`, hours of
-    districts and the force, and days of every place, have quantiles of a negative binomial with the same variances.
-    With `pool_hours`, laid out on the same hours, pools are a level of their own as far as the paths go.
+    `demand` holds the origins that drive the forecast, and only rows before `forecast_from` are used. The feed is known
+    up to `data_until` (by default `forecast_from`): later hours are no history, and not hours without incidents. The
+    method learns from the `weeks` before that.
+
+    For the first `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to
+    `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
+    same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as the paths go.
 
     Raises BadData where there is nothing to learn from.
     """
-    past = demand.filter(pl.col("hour_starting") < forecast_from)
+    known_until = min(data_until or forecast_from, forecast_from)
+    past = demand.filter(pl.col("hour_starting") < known_until)
     if past.is_empty():
         raise BadData(
-            f"There is no demand before {forecast_from:%Y-%m-%d %H:%M} UTC to learn from. Import incidents, or forecast "
+            f"There is no demand before {known_until:%Y-%m-%d %H:%M} UTC to learn from. Import incidents, or forecast "
             "from a later day."
         )
     earliest: datetime = past["hour_starting"].min()  # type: ignore[assignment]
-    begins = max(whole_days_before(forecast_from, weeks, time_zone), earliest)
+    begins = max(whole_days_before(known_until, weeks, time_zone), earliest)
     past = past.filter(pl.col("hour_starting") >= begins)
     series = name_series(areas, past, force_id)
 
     def calendar(first: datetime, last: datetime) -> Calendar:
         return make_calendar(first, last, time_zone, series, areas, events, country, subdivision)
 
-    history = lay_out(past, series, calendar(begins, forecast_from), outages)
+    history = lay_out(past, series, calendar(begins, known_until), outages)
     if not (~history.is_masked).any():
         raise BadData("Every hour of the history lies in an outage, so there is nothing to learn from.")
     model: RateModel = extensions.member("forecast", method).fit(history, series)

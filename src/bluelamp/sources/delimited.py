@@ -160,7 +160,10 @@ class DelimitedFile:
 
     def _find_delimiter(self, header: str, needed: Sequence[str]) -> str:
         def fit(delimiter: str) -> tuple[int, int]:
-            found = self._split(header, delimiter)
+            try:
+                found = self._split(header, delimiter)
+            except BadData:
+                return 0, 0
             return len(set(found) & set(needed)), len(found)
 
         return max(DELIMITERS, key=fit)

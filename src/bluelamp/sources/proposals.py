@@ -148,8 +148,8 @@ def propose(
 def _open(path: Path | str) -> tuple[DelimitedFile, str]:
     """Open a file in the first encoding that reads all of it."""
     encoding = "utf-8"
-    file = DelimitedFile(path)
     try:
+        file = DelimitedFile(path)
         for _ in file.chunks(_SAMPLE_ROWS):
             pass
     except BadData as error:

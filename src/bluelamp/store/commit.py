@@ -34,7 +34,7 @@ WRITING = ".writing"
 LOCK = ".lock"
 ARTEFACTS = "artefacts"
 _ROWS_A_GROUP = 65_536
-_LEFT_BY_DELTA = re.compile(r"^(\d{20}\.(json|checkpoint\.parquet)|_last_checkpoint)$")
+_OF_A_LOG = re.compile(r"^(\d{20}\.(json|checkpoint\.parquet)|_last_checkpoint)$")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Commit:
                 self.ledger = self._read_ledger()
                 if not (self.store / ledgers.HEAD).exists():
                     ledgers.begin(self.store)
-                if self._staging.exists() or self._thorough:
+                if self._staging.exists() or self._thorough or self._is_something_left():
                     self._sweep()
                 self._staging.mkdir()
             except BaseException:
@@ -222,27 +222,34 @@ class Commit:
             for each in files
             if each.table == name
         }
-        return delta.append(self.store, name, adds, delta.Log.of(self.ledger.logs_of(name)), at)
+        return delta.append(self.store, name, adds, self._log(name), at)
 
     # -- sweeping --------------------------------------------------------------------------------------------------
 
+    def _is_something_left(self) -> bool:
+        """Whether a Delta table has a version that is not listed: after a power cut no other trace need be there."""
+        versions = self.ledger.log_versions()
+        return any(delta.is_left(self.store, name, versions.get(name, -1)) for name in tables.names())
+
+    def _log(self, name: str) -> delta.Log:
+        return delta.Log.of(self.ledger.logs_of(name))
+
     def _sweep(self) -> None:
         """Take back whatever the ledger does not list."""
-        listed = set(self.ledger.files["path"].to_list())
-        owners = {*self.ledger.batches["batch_id"].to_list(), *self.ledger.runs["run_id"].to_list()}
+        listed = set(self.ledger.files["path"])
         logs: list[disk.Sealed] = []
-        for folder in sorted(each for each in self.store.iterdir() if (each / delta.LOG).is_dir()):
-            for temporary in (folder / delta.LOG).iterdir():
-                if not _LEFT_BY_DELTA.match(temporary.name):
+        for name in (each for each in tables.names() if (self.store / each / delta.LOG).is_dir()):
+            for temporary in (self.store / name / delta.LOG).iterdir():
+                if not _OF_A_LOG.match(temporary.name):
                     self._remove(temporary)
-            below = {path.removeprefix(f"{folder.name}/") for path in listed if path.startswith(f"{folder.name}/")}
-            log = delta.Log.of(self.ledger.logs_of(folder.name))
-            logs += delta.roll_back(self.store, folder.name, log, below, self._clock())
+            below = [path.removeprefix(f"{name}/") for path in self.ledger.files_of(name)["path"]]
+            logs += delta.roll_back(self.store, name, self._log(name), below, self._clock())
         if logs:
             self.ledger = self.ledger.append(Entry(None, logs=tuple(logs)))
             self.swept += [each.path for each in logs]
-        for folder in (each for each in self.store.iterdir() if each.is_dir() and each.name != WRITING):
-            for left in folder.iterdir():
+        owners = {*self.ledger.batches["batch_id"], *self.ledger.runs["run_id"]}
+        for folder in (self.store / name for name in (*tables.names(), ARTEFACTS)):
+            for left in folder.iterdir() if folder.is_dir() else ():
                 is_listed = left.name.rpartition("=")[2] in owners or f"{folder.name}/{left.name}" in listed
                 if left.name != delta.LOG and not is_listed:
                     self._remove(left)

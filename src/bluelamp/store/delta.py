@@ -11,7 +11,7 @@ Readers from outside see rows of batches that are not listed (yet): `batches` an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -205,12 +205,7 @@ def _create(folder: Path, name: str) -> DeltaTable:
 
 def open_sealed(store: Path, name: str, log: Log) -> DeltaTable:
     """Open a Delta table at its sealed version, having checked the files of the log that this reads."""
-    disk.insist(store, [*log.needed, *([log.hint] if log.hint else [])])
-    if (store / log_path(name, log.version + 1)).exists():
-        raise InputOutputError(
-            f"'{store / name}' was written to by another program after version {log.version}, which is not listed. "
-            "Only Bluelamp may write there. Restore the folder from a backup."
-        )
+    disk.insist(store, [*log.needed, *_hint(log)])
     return open_at(store, name, log.version)
 
 
@@ -273,32 +268,78 @@ def active_files(delta_table: DeltaTable) -> set[str]:
     return set(pl.Series(pl.DataFrame(actions)["path"]).to_list()) if actions.num_rows else set()
 
 
-def roll_back(store: Path, name: str, log: Log, listed: set[str], at: datetime) -> list[disk.Sealed]:
+def is_left(store: Path, name: str, version: int) -> bool:
+    """Whether a table's log goes beyond the last version that the ledger lists."""
+    return (store / log_path(name, version + 1)).exists()
+
+
+def roll_back(store: Path, name: str, log: Log, listed: Collection[str], at: datetime) -> list[disk.Sealed]:
     """Take what a killed writer registered out of a table again, and give the files of the log to seal.
 
     `listed` are the paths that the ledger knows, below the table's folder. Removal is a commit of its own, so that
-    readers from outside never see a version change. Killed in the middle, the next call does the rest.
+    readers from outside never see a version change. Killed in the middle, the next call does the rest. Raises
+    InputOutputError where it was not a writer of ours.
     """
-    checkpoint = store / name / LOG / f"{log.version:020}.checkpoint.parquet"
-    hint = store / name / LOG / _HINT
-    is_checkpoint_left = log.checkpoint < log.version and checkpoint.exists()
-    is_hint_wrong = bool(disk.check(store, [log.hint])) if log.hint else hint.exists()
-    remake_checkpoint = is_checkpoint_left or is_hint_wrong
-    if remake_checkpoint:
-        # Not sealed, these can't be told from damaged ones. Both are only copies of what the commits say.
-        if is_checkpoint_left:
-            disk.remove(checkpoint)
-        disk.remove(hint)
-    if not remake_checkpoint and not (store / log_path(name, log.version + 1)).exists():
+    remake_checkpoint = _drop_unsealed_checkpoint(store / name / LOG, log, disk.check(store, _hint(log)))
+    if not remake_checkpoint and not is_left(store, name, log.version):
         return []
+    _drop_torn_commits(store, name, log)
     disk.insist(store, log.needed)
     delta_table = DeltaTable(str(store / name))
-    left = sorted(active_files(delta_table) - listed)
+    left = sorted(active_files(delta_table) - set(listed))
+    _insist_it_was_us(store / name, delta_table, listed, left)
     if left:
         _commit(delta_table, name, [RemoveAction(path, True, int(at.timestamp() * 1000)) for path in left])
         delta_table = DeltaTable(str(store / name))
-    last = delta_table.version()
-    written = [store / log_path(name, each) for each in range(log.version + 1, last + 1)]
+    written = [store / log_path(name, each) for each in range(log.version + 1, delta_table.version() + 1)]
     if remake_checkpoint:
         written += _checkpoint(delta_table, store / name)
     return _seal(store, written)
+
+
+def _hint(log: Log) -> list[disk.Sealed]:
+    return [log.hint] if log.hint else []
+
+
+def _drop_unsealed_checkpoint(folder: Path, log: Log, faults: list[str]) -> bool:
+    """Remove a checkpoint that is not sealed, and the hint to it; they are only copies of what the commits say.
+
+    They can't be told from damaged ones. Gives whether a new one is to be made.
+    """
+    checkpoint = folder / f"{log.version:020}.checkpoint.parquet"
+    is_left_over = log.checkpoint < log.version and checkpoint.exists()
+    is_hint_wrong = bool(faults) or (log.hint is None and (folder / _HINT).exists())
+    if is_left_over:
+        disk.remove(checkpoint)
+    if is_left_over or is_hint_wrong:
+        disk.remove(folder / _HINT)
+    return is_left_over or is_hint_wrong
+
+
+def _drop_torn_commits(store: Path, name: str, log: Log) -> None:
+    """Remove commits that are not sealed from the first on that can't be read: a power cut may leave such."""
+    version, is_torn = log.version + 1, False
+    while (path := store / log_path(name, version)).exists():
+        is_torn = is_torn or not _is_whole(path.read_bytes())
+        if is_torn:
+            disk.remove(path)
+        version += 1
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        lines = [json.loads(line) for line in content.splitlines()]
+    except ValueError:
+        return False
+    return bool(lines) and all(isinstance(each, dict) for each in lines)
+
+
+def _insist_it_was_us(folder: Path, delta_table: DeltaTable, listed: Collection[str], left: Sequence[str]) -> None:
+    """Raise InputOutputError unless a killed writer of ours explains what the log says more than the ledger."""
+    lost = set(listed) - active_files(delta_table)
+    known_owners = {path.partition("/")[0] for path in listed if "/" in path}
+    if lost or any(path.partition("/")[0] in known_owners for path in left):
+        raise InputOutputError(
+            f"'{folder}' was written to by another program, and only Bluelamp may write there. "
+            "Restore the folder 'store' from a backup."
+        )

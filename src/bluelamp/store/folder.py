@@ -25,7 +25,6 @@ from bluelamp.store.ledger import Ledger
 
 _ROWS_A_FILE = 262_144
 _ROWS_A_RESULT_FILE = 2_000_000
-_PATH = "_path"
 _SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 
 
@@ -90,7 +89,7 @@ class Store:
         """
         _insist_on_kind(name, "imported")
         with self._reading():
-            return self._scan_files(name, self._fresh().files_of(name), "batch_id").collect()
+            return self._with_batches(name, self._fresh().files_of(name))
 
     def quarantined(self, table: str | None = None, batch_id: str | None = None) -> pl.DataFrame:
         """Give the rows that were set aside, with `batch_id`: all, or those meant for one table or of one batch."""
@@ -98,10 +97,8 @@ class Store:
         if batch_id is not None:
             files = files.filter(pl.col("owner_id") == batch_id)
         with self._reading():
-            rows = self._scan_files("quarantine", files, "batch_id")
-            if table is not None:
-                rows = rows.filter(pl.col("table_name") == table)
-            return rows.collect()
+            rows = self._with_batches("quarantine", files)
+        return rows if table is None else rows.filter(pl.col("table_name") == table)
 
     def runs(self) -> pl.DataFrame:
         """Give the runs that are there, in order."""
@@ -238,29 +235,22 @@ class Store:
             raise NoInput(f"There is no run '{run_id}'.{hint} The latest is '{known[-1]}'.")
         return found.row(0, named=True)
 
-    def _scan_files(self, name: str, files: pl.DataFrame, owner: str | None = None) -> pl.LazyFrame:
-        """Scan data files in the order of the list, once they are found to be what was stored.
-
-        With `owner` ('batch_id'), rows say which batch they came with, which takes several times as long.
-        """
+    def _scan_files(self, name: str, files: pl.DataFrame) -> pl.LazyFrame:
+        """Scan data files in the order of the list, once they are found to be what was stored."""
         shape = delta.stored_schema(name)
-        whole = {**shape, owner: pl.String()} if owner else shape
         for found in files["schema_version"].unique().to_list():
             delta.check_schema_version(name, found)
         if files.is_empty():
-            return pl.LazyFrame(schema=whole)
+            return pl.LazyFrame(schema=shape)
         disk.insist(self._path, ledgers.sealed(files))
-        scanned = pl.scan_parquet(
-            [self._path / path for path in files["path"]],
-            schema=shape,
-            hive_partitioning=False,
-            glob=False,
-            include_file_paths=_PATH if owner else None,
-        )
-        if owner is None:
-            return scanned
-        # Polars' own reading of such paths would trip over a folder 'env=prod' further up.
-        return scanned.with_columns(pl.col(_PATH).str.extract(f"{owner}=([^/]+)/[^/]+$").alias(owner)).drop(_PATH)
+        paths = [self._path / path for path in files["path"]]
+        return pl.scan_parquet(paths, schema=shape, hive_partitioning=False, glob=False)
+
+    def _with_batches(self, name: str, files: pl.DataFrame) -> pl.DataFrame:
+        """Read data files whole, each row with the batch that it came with."""
+        # Told from the numbers of rows, not from the paths: those may have other 'name=value' parts further up.
+        owners = files.filter(pl.col("rows") > 0).select(pl.col("owner_id").repeat_by("rows").explode())
+        return self._scan_files(name, files).collect().with_columns(owners.to_series().alias("batch_id"))
 
     def _without_replaced(self, name: str, files: pl.DataFrame, versions: pl.LazyFrame) -> pl.LazyFrame:
         """Leave out the versions that a later one of the same key has replaced."""

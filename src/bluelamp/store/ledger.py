@@ -132,6 +132,11 @@ class Ledger:
                 raise
         return Ledger(self.store)._with_lines(_read_lines(self.store, 0, size), sha256)
 
+    def log_versions(self) -> dict[str, int]:
+        """The last version of each table's Delta log."""
+        commits = self.logs.filter(pl.col("kind") == "json")
+        return dict(commits.group_by("table").agg(pl.col("version").max()).iter_rows())
+
     def next_sequence(self, record: str) -> int:
         """Give the number of the next batch or run, from 1 on."""
         records = self.batches if record == "batches" else self.runs

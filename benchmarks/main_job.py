@@ -1,0 +1,542 @@
+"""The main job measured end to end: a county's three years of incidents to the map of the coming days.
+
+    python benchmarks/main_job.py            a county (121 areas, 1.1 million incidents), then ten times its incidents
+    python benchmarks/main_job.py --quick    40 areas, 180 days; under a minute
+    python benchmarks/main_job.py --json     one last line for machines: {"bars": {name: {"value", "bar", "met"}}}
+
+Every command is measured as whoever types it meets it: a whole process, from its start to its end. The force is made
+up on the spot from a seed, and its fingerprint is printed, so that two runs can be known to have had the same data.
+Peers and repeats take turns within one run, because ratios of figures from different hours compare the hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import measure
+from measure import Cost
+
+HERE = Path(__file__).parent
+BLUELAMP = Path(sys.executable).with_name("bluelamp")
+PEERS_HOME = HERE.parent / ".venv" / "peers"
+# The coming eight weeks begin here whatever the day on which this runs, so that the data are the same.
+UNTIL = "2026-11-23"
+PACKAGES = ("bluelamp", "polars", "numpy", "deltalake", "playwright")
+WEEKLY_TIMES_TEN = 65_590
+TENFOLD = "ten times"
+# What the picture check looks at: figures of every area, which differ from hour to hour.
+EVERY_AREA = "#figure=demand"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is made and how often it is measured."""
+
+    name: str
+    arguments: tuple[str, ...]
+    repeats: int
+    views: int
+    presses: int
+    held: int
+    pictures: int
+
+
+COUNTY = Size("county", ("--preset", "county", "--days", "1095"), 3, 5, 160, 60, 12)
+QUICK = Size("quick", ("--areas", "40", "--days", "180"), 1, 3, 40, 20, 4)
+TEN = Size(
+    TENFOLD, ("--preset", "county", "--days", "1095", "--weekly-incidents", str(WEEKLY_TIMES_TEN)), 1, 5, 0, 0, 0
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure that must not be exceeded, and what it was."""
+
+    words: str
+    unit: str
+    bar: float
+    value: float | None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it was measured and held."""
+        return self.value is not None and self.value <= self.bar
+
+
+@dataclass
+class Measured:
+    """All that was measured of one force."""
+
+    size: Size
+    fingerprint: str
+    rows: dict[str, int] = field(default_factory=dict)
+    incidents_accepted: int = 0
+    imported: list[Cost] = field(default_factory=list)
+    planned: list[Cost] = field(default_factory=list)
+    peers: dict[str, list[Cost]] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+    mapped: Cost | None = None
+    file_megabytes: float = 0.0
+    map_bytes: tuple[int, int] = (0, 0)
+    views: dict[str, list[Any]] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def incidents(self) -> int:
+        """Incidents in the force's extract."""
+        return self.rows.get("incidents", 0)
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    asked = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    asked.add_argument("--quick", action="store_true", help="a small force, once; under a minute")
+    asked.add_argument("--json", action="store_true", help="one last line for machines")
+    asked.add_argument("--no-tenfold", action="store_true", help="leave out the force with ten times the incidents")
+    asked.add_argument("--no-peers", action="store_true", help="leave out pandas and DuckDB")
+    asked.add_argument("--cores", type=int, default=2, help="cores to use; the bars are for 2")
+    asked.add_argument("--folder", type=Path, help="where to make the forces; a temporary folder by default")
+    options = asked.parse_args()
+
+    cores = measure.keep_to_cores(options.cores)
+    about = measure.machine(cores)
+    load = float(dict(about)["load at start"].split()[0])
+    missing = _what_the_page_lacks()
+    peers = {} if options.no_peers else _peers(may_install=not options.quick)
+    say_versions(about, peers, missing)
+    if load > measure.BUSY_LOAD:
+        print(f"\nWARNING: the machine is busy (load {load:.2f} before anything began). Times below are too long.")
+    with _folder(options.folder) as folder:
+        first = measure_force(folder / "force", QUICK if options.quick else COUNTY, peers, with_page=not missing)
+        tenth = None
+        if not (options.quick or options.no_tenfold):
+            tenth = measure_force(folder / "tenfold", TEN, {}, with_page=not missing)
+    bars = bars_of(first)
+    say_measured(first)
+    if tenth:
+        say_growth(first, tenth)
+    say_bars(bars, first)
+    say_where_we_lose(bars, first, tenth, missing, peers)
+    if options.json:
+        values = {
+            name: {"value": None if each.value is None else round(each.value, 3), "bar": each.bar, "met": each.is_met}
+            for name, each in bars.items()
+        }
+        print(json.dumps({"bars": values}))
+
+
+@contextmanager
+def _folder(asked: Path | None) -> Iterator[Path]:
+    if asked is not None:
+        asked.mkdir(parents=True, exist_ok=True)
+        yield asked
+        return
+    with tempfile.TemporaryDirectory(prefix="bluelamp-bench-") as made:
+        yield Path(made)
+
+
+def _what_the_page_lacks() -> str:
+    """Say what is missing for measuring the page, or nothing."""
+    try:
+        import page
+    except ImportError as error:
+        return f"Python's playwright is not installed ({error})"
+    return "" if page.chromium() else "there is no Chromium (set CHROMIUM, or install Debian's 'chromium')"
+
+
+def _peers(*, may_install: bool) -> dict[str, Path]:
+    """Give the Python of each peer. They live in an environment of their own: Bluelamp does not depend on them."""
+    python = PEERS_HOME / "bin" / "python"
+    if not python.exists() and may_install:
+        subprocess.run([sys.executable, "-m", "venv", PEERS_HOME], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*install, "--require-hashes", "-r", HERE / "requirements.txt"], capture_output=True, text=True
+        )
+        if done.returncode:
+            print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
+            shutil.rmtree(PEERS_HOME)
+    found = {"polars": Path(sys.executable)}
+    if python.exists():
+        found |= {"pandas": python, "duckdb": python}
+    return found
+
+
+# ---- Measuring ----
+
+
+def measure_force(folder: Path, size: Size, peers: dict[str, Path], *, with_page: bool) -> Measured:
+    """Make a force and measure everything about it."""
+    _note(f"making the force ({size.name})")
+    measure.run([BLUELAMP, "twin", folder, *size.arguments, "--until", UNTIL])
+    found = Measured(size, measure.fingerprint(folder / "extracts"))
+    for turn in range(size.repeats):
+        _note(f"importing ({size.name}, {turn + 1} of {size.repeats})")
+        shutil.rmtree(folder / "store", ignore_errors=True)
+        found.imported.append(measure.run([BLUELAMP, "import", folder, "--json"]))
+        _account(found)
+        for name, python in peers.items():
+            _note(f"the same with {name}")
+            _run_peer(found, name, python, folder)
+    for turn in range(size.repeats):
+        _note(f"planning ({size.name}, {turn + 1} of {size.repeats})")
+        found.planned.append(measure.run([BLUELAMP, "plan", folder, "--quiet"]))
+    run = json.loads(measure.run([BLUELAMP, "table", "runs", folder, "--json"]).output)[-1]
+    found.stages = json.loads(run["seconds"])
+    if size.presses:
+        found.mapped = measure.run([BLUELAMP, "map", folder, folder / "map.html"])
+        found.file_megabytes = (folder / "map.html").stat().st_size / 1e6
+    with _served(folder) as address:
+        found.map_bytes = _size_of_map(address)
+        if with_page:
+            _measure_page(found, "served", address)
+    if with_page and size.presses:
+        _measure_page(found, "single file", (folder / "map.html").resolve().as_uri())
+    return found
+
+
+def _note(words: str) -> None:
+    print(f"… {words}", file=sys.stderr, flush=True)
+
+
+def _account(found: Measured) -> None:
+    """Take the rows of each table from the import's own account, which must add up."""
+    for line in found.imported[-1].output.splitlines():
+        batch = json.loads(line)["batch"]
+        parts = [batch[f"rows_{part}"] for part in ("accepted", "updated", "unchanged", "duplicate", "quarantined")]
+        if sum(parts) != batch["rows_read"]:
+            raise measure.CommandFailed(f"The import of {batch['table_name']} does not account for every row: {batch}")
+        found.rows[batch["table_name"]] = batch["rows_read"]
+        if batch["table_name"] == "incidents":
+            found.incidents_accepted = batch["rows_accepted"]
+
+
+def _run_peer(found: Measured, name: str, python: Path, folder: Path) -> None:
+    source, target = folder / "extracts" / "incidents.csv.gz", folder / f"{name}.parquet"
+    cost = measure.run([python, HERE / "peers.py", name, source, target])
+    read, _aside, _duplicate, written = map(int, cost.output.split())
+    target.unlink()
+    if (read, written) != (found.incidents, found.incidents_accepted):
+        raise measure.CommandFailed(
+            f"{name} read {read:,} rows and wrote {written:,}; Bluelamp read {found.incidents:,} and accepted "
+            f"{found.incidents_accepted:,}. They did not do the same job."
+        )
+    found.peers.setdefault(name, []).append(cost)
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    """Serve the force's map on a free port, until the block ends; gives the address."""
+    server = subprocess.Popen(
+        [BLUELAMP, "serve", folder, "--port", "0", "--no-browser"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stderr
+        said = ""
+        for line in server.stderr:
+            said += line
+            if address := re.search(r"http://\S+/", line):
+                yield address[0]
+                return
+        raise measure.CommandFailed(f"'bluelamp serve' did not say where it serves: {said}")
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+
+
+def _size_of_map(address: str) -> tuple[int, int]:
+    """Give the bytes of the map's figures as they go over the wire (gzip), and unpacked."""
+    import gzip
+
+    request = urllib.request.Request(f"{address}api/map.json", headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        packed = answer.read()
+    return len(packed), len(gzip.decompress(packed))
+
+
+def _measure_page(found: Measured, how: str, address: str) -> None:
+    import page
+
+    # A made-up force has boundaries for all of its lowest areas; each of them must be seen.
+    areas = _drawn_areas(found)
+    _note(f"first view of the page ({found.size.name}, {how})")
+    found.views[how] = page.first_views(address, areas, found.size.views)
+    if found.size.presses:
+        _note(f"keys ({how})")
+        found.keys[how], found.held[how] = page.press_keys(address, areas, found.size.presses, found.size.held)
+        _note(f"whether the pictures agree ({how})")
+        hours = range(100, 100 + found.size.pictures)
+        found.pictures[how] = page.pictures_agree(address + EVERY_AREA, areas, hours)
+
+
+def _drawn_areas(found: Measured) -> int:
+    return 40 if found.size is QUICK else 121
+
+
+def bars_of(found: Measured) -> dict[str, Bar]:
+    """Set what was measured against the bars."""
+    rows = f"{found.incidents:,} incidents, {sum(found.rows.values()):,} rows in {len(found.rows)} tables"
+    imported, planned = measure.middle(found.imported), measure.middle(found.planned)
+    views = {how: sorted(each.seconds for each in seen)[len(seen) // 2] for how, seen in found.views.items()}
+    keys = {how: measure.percentile(each.handed, 0.95) for how, each in found.keys.items()}
+    return {
+        "import_seconds": Bar(f"import ({rows})", "s", 30, imported.seconds),
+        "import_gigabytes": Bar("import, peak memory", "GB", 2, imported.gigabytes),
+        "plan_seconds": Bar("plan for the coming 8 weeks", "s", 60, planned.seconds),
+        "plan_gigabytes": Bar("plan, peak memory", "GB", 4, planned.gigabytes),
+        "first_view_seconds": Bar("first view of the page", "s", 2, views.get("served")),
+        "key_to_drawn_hour_p95_milliseconds": Bar("key to drawn hour, p95", "ms", 100, keys.get("served")),
+        "single_file_key_to_drawn_hour_p95_milliseconds": Bar(
+            "key to drawn hour, p95, file opened from disk", "ms", 100, keys.get("single file")
+        ),
+    }
+
+
+# ---- Telling ----
+
+
+def say_table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table: words to the left, figures to the right."""
+    widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
+    print(f"\n{title}\n")
+    for row in [head, tuple("-" * width for width in widths), *rows]:
+        cells = [cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        print(f"  {'  '.join(cells)}".rstrip())
+
+
+def say_versions(about: list[tuple[str, str]], peers: dict[str, Path], missing: str) -> None:
+    """Print what was measured with what, and on what."""
+    print("The main job: from extracts to the map")
+    lines = [*about, ("versions", ", ".join(f"{name} {each}" for name, each in measure.versions(PACKAGES)))]
+    if "pandas" in peers:
+        asked = "import importlib.metadata as m; print(*[f'{n} {m.version(n)}' for n in ('pandas','pyarrow','duckdb')], sep=', ')"
+        lines.append(("peers", measure.run([peers["pandas"], "-c", asked]).output.strip()))
+    else:
+        lines.append(("peers", "pandas and DuckDB are not measured (a full run installs them)"))
+    if missing:
+        lines.append(("browser", f"NOT MEASURED: {missing}"))
+    else:
+        import page
+
+        lines.append(("browser", f"Chromium {page.browser_version()}, headless, drawing in software"))
+    for what, words in lines:
+        print(f"  {what:<14}  {words}")
+
+
+def _cost_row(words: str, costs: list[Cost], rows: int | None = None) -> tuple[str, ...]:
+    cost = measure.middle(costs)
+    spread = f"{min(each.seconds for each in costs):.1f}–{max(each.seconds for each in costs):.1f}"
+    return (
+        words,
+        f"{cost.seconds:.2f}",
+        spread if len(costs) > 1 else "",
+        f"{cost.cpu_seconds:.2f}",
+        f"{cost.gigabytes:.2f}",
+        f"{rows / cost.seconds:,.0f}" if rows else "",
+        f"{cost.others:.0%}",
+    )
+
+
+COST_HEAD = ("whole process", "wall s", "from–to", "CPU s", "peak GB", "rows/s", "others' share")
+
+
+def say_measured(found: Measured) -> None:
+    """Print what one force cost, what its page took, and how the peers did."""
+    print(f"\nThe force ({found.size.name}): {' '.join(found.size.arguments)} --until {UNTIL}")
+    print(f"  extracts, SHA-256 of names and contents: {found.fingerprint}")
+    print(f"  rows: {', '.join(f'{name} {rows:,}' for name, rows in found.rows.items())}")
+    costs = [
+        _cost_row("bluelamp import", found.imported, sum(found.rows.values())),
+        _cost_row("bluelamp plan", found.planned),
+    ]
+    if found.mapped:
+        costs.append(_cost_row("bluelamp map (one file)", [found.mapped]))
+    times = "once" if len(found.imported) == 1 else f"median of {len(found.imported)}, memory the greatest"
+    say_table(f"Commands ({times})", COST_HEAD, costs)
+    stages = "   ".join(f"{stage} {seconds:.1f} s" for stage, seconds in found.stages.items())
+    print(f"\n  stages of the last plan, by its own record: {stages}")
+    if found.peers:
+        _say_peers(found)
+    if found.views:
+        _say_page(found)
+
+
+def _say_peers(found: Measured) -> None:
+    ours = measure.middle(found.imported)
+    rows = [(*_cost_row("bluelamp import (all tables)", found.imported, found.incidents), "1", "1")]
+    for name, costs in found.peers.items():
+        cost = measure.middle(costs)
+        words = "polars alone (our engine, bare)" if name == "polars" else name
+        ratios = (f"{ours.seconds / cost.seconds:.2f}", f"{ours.gigabytes / cost.gigabytes:.2f}")
+        rows.append((*_cost_row(words, costs, found.incidents), *ratios))
+    title = "The import beside its peers, in turns in this run: the same incidents.csv.gz to Parquet"
+    say_table(title, (*COST_HEAD, "our time ÷ theirs", "our memory ÷ theirs"), rows)
+    print(
+        "\n  The peers read times, set aside rows without required values, drop duplicates and write Parquet (peers.py)."
+        "\n  They do not say which rows they set aside and why, compare with earlier imports, commit atomically, lock,"
+        "\n  sync to disk or hash; ours also imports eight more tables. No open peer does the whole job."
+    )
+
+
+def _say_page(found: Measured) -> None:
+    rows = []
+    for how, views in found.views.items():
+        seconds = sorted(each.seconds for each in views)
+        figures: tuple[str, ...] = ("",) * 5
+        if how in found.keys:
+            keys = found.keys[how]
+            figures = (
+                f"{measure.percentile(keys.handed, 0.5):.0f}",
+                f"{measure.percentile(keys.handed, 0.95):.0f}",
+                f"{max(keys.handed):.0f}",
+                f"{measure.percentile(keys.painted, 0.95):.0f}" if keys.painted else "< 16",
+                str(len(keys.handed)),
+            )
+        rows.append((how, f"{seconds[len(seconds) // 2]:.2f}", f"{seconds[0]:.2f}–{seconds[-1]:.2f}", *figures))
+    head = ("page", "first view s", "from–to", "key ms p50", "p95", "max", "browser's own p95", "presses")
+    say_table(f"The page, cold browser, warm server (first view: median of {found.size.views})", head, rows)
+    packed, plain = found.map_bytes
+    strangers = sorted({each for views in found.views.values() for view in views for each in view.strangers})
+    print(f"\n  map.json: {packed / 1e6:.2f} MB gzipped, {plain / 1e6:.2f} MB unpacked", end="")
+    print(f"; the first view fetches {found.views['served'][0].megabytes:.2f} MB", end="")
+    print(f"; the single file has {found.file_megabytes:.2f} MB" if found.file_megabytes else "")
+    print(f"  requests that left this machine: {len(strangers)} {' '.join(strangers[:3])}".rstrip())
+    for how, held in found.held.items():
+        lag = measure.percentile(held.lags, 0.95)
+        print(f"  key held down ({how}): {held.hours_a_second:.0f} hours drawn a second, p95 {lag:.0f} ms behind")
+    for how, (agreeing, different) in found.pictures.items():
+        looked = found.size.pictures
+        print(
+            f"  checked ({how}): in {agreeing} of {looked} hours the pixels, when called drawn, were those at rest; "
+            f"{different} different pictures"
+        )
+    print(
+        "  From the key's own time stamp until the map has sent the hour's frame, a pixel of it was read back (so that it\n"
+        "  is drawn) and the next frame has begun. 'browser's own' is Event Timing: to the next picture shown, by 8 ms."
+    )
+
+
+def _growths(first: Measured, tenth: Measured) -> list[tuple[str, float, float, str]]:
+    found: list[tuple[str, float, float, str]] = [
+        ("incidents", first.incidents, tenth.incidents, ",.0f"),
+    ]
+    for words, ours, theirs in (
+        ("import", first.imported, tenth.imported),
+        ("plan", first.planned, tenth.planned),
+    ):
+        one, ten = measure.middle(ours), measure.middle(theirs)
+        found += [
+            (f"{words}, wall s", one.seconds, ten.seconds, ".1f"),
+            (f"{words}, CPU s", one.cpu_seconds, ten.cpu_seconds, ".1f"),
+            (f"{words}, peak GB", one.gigabytes, ten.gigabytes, ".2f"),
+        ]
+    found += [
+        (f"plan: {stage}, s", seconds, tenth.stages[stage], ".1f")
+        for stage, seconds in first.stages.items()
+        if seconds >= 0.05
+    ]
+    if "served" in first.views and "served" in tenth.views:
+        one_view, ten_view = (
+            sorted(each.seconds for each in force.views["served"])[force.size.views // 2] for force in (first, tenth)
+        )
+        found.append(("first view, s", one_view, ten_view, ".2f"))
+    found.append(("map.json gzipped, MB", first.map_bytes[0] / 1e6, tenth.map_bytes[0] / 1e6, ".2f"))
+    return found
+
+
+def say_growth(first: Measured, tenth: Measured) -> None:
+    """Print how each cost grows when the same areas and days have ten times the incidents."""
+    rows = [
+        (words, format(one, form), format(ten, form), f"× {ten / one:.2f}")
+        for words, one, ten, form in _growths(first, tenth)
+    ]
+    say_table("Ten times the incidents, the same areas, days and people", ("cost", "county", "tenfold", "grows"), rows)
+    print(f"\n  extracts of the tenfold force, SHA-256 of names and contents: {tenth.fingerprint}")
+
+
+def say_bars(bars: dict[str, Bar], found: Measured) -> None:
+    """Print each bar, and whether it is met."""
+    rows = []
+    for each in bars.values():
+        value = "not measured" if each.value is None else f"{each.value:.{0 if each.unit == 'ms' else 2}f} {each.unit}"
+        rows.append((each.words, value, f"≤ {each.bar:g} {each.unit}", "met" if each.is_met else "NOT MET"))
+    small = " (the bars are for the county; this force is a small one)" if found.size is QUICK else ""
+    say_table(f"Bars{small}", ("", "value", "bar", ""), rows)
+
+
+def say_where_we_lose(
+    bars: dict[str, Bar], first: Measured, tenth: Measured | None, missing: str, peers: dict[str, Path]
+) -> None:
+    """Print, from the figures of this run, where others are better and where our costs are heaviest."""
+    said = [
+        f"{each.words}: {each.value:.2f} {each.unit}, over the bar of {each.bar:g}."
+        for each in bars.values()
+        if each.value is not None and not each.is_met
+    ]
+    ours = measure.middle(first.imported)
+    for name, costs in first.peers.items():
+        cost = measure.middle(costs)
+        who = "Polars alone, on which we stand," if name == "polars" else {"duckdb": "DuckDB"}.get(name, name)
+        if cost.seconds < ours.seconds:
+            said.append(
+                f"{who} has the same incidents in Parquet in {cost.seconds:.1f} s, we in {ours.seconds:.1f} s "
+                f"({ours.seconds / cost.seconds:.1f} times as long)."
+            )
+        if cost.gigabytes < ours.gigabytes:
+            said.append(
+                f"{who} needs {cost.gigabytes:.2f} GB for it, we {ours.gigabytes:.2f} GB."
+            )
+    if first.stages:
+        stage, seconds = max(first.stages.items(), key=lambda each: each[1])
+        said.append(
+            f"Of a plan's {measure.middle(first.planned).seconds:.0f} s the stage '{stage}' takes {seconds:.0f} s, "
+            "and it is paid again in full for every plan, however little has changed."
+        )
+        cores = measure.middle(first.planned).cpu_seconds / measure.middle(first.planned).seconds
+        said.append(f"A plan keeps {cores:.1f} cores busy on average; more cores would help it little.")
+    if tenth:
+        times = tenth.incidents / first.incidents
+        said += [
+            f"{words.capitalize()} grows {ten / one:.1f} times where the incidents grow {times:.1f} times."
+            for words, one, ten, _ in _growths(first, tenth)[1:]
+            if ten / one > 1.1 * times
+        ]
+    for how, held in first.held.items():
+        if held.hours_a_second < 25:
+            said.append(
+                f"With the key held down (30 a second) the {how} page draws {held.hours_a_second:.0f} hours a second "
+                f"and skips the others."
+            )
+    for how, keys in first.keys.items():
+        slow = sum(each > 100 for each in keys.handed)
+        if slow:
+            said.append(f"{slow} of {len(keys.handed)} keys ({how}) took more than 100 ms, the slowest {max(keys.handed):.0f} ms.")
+    if missing:
+        said.append(f"The page was not measured: {missing}.")
+    if len(peers) < 2:
+        said.append("Peers were not measured in this run, so that nothing is said of them.")
+    busy = max(each.others for each in [*first.imported, *first.planned])
+    if busy > measure.BUSY_SHARE:
+        said.append(f"Other processes took up to {busy:.0%} of the machine meanwhile: our times are too long by about that.")
+    print("\nWhere we lose\n")
+    for sentence in said:
+        print(f"  - {sentence}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""A real browser: Debian's Chromium, headless, software rendering, with every request written down."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from bluelamp.web.app import make_app
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("CHROMIUM ABSENT: the page was not looked at in a real browser. 'apt-get install chromium' brings it.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def served(small_force: Path) -> Iterator[str]:
+    """The address at which the small force is served."""
+    server = uvicorn.Server(uvicorn.Config(make_app(small_force), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://localhost:{port}/"
+    server.should_exit = True
+    thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def single_file(small_force: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the map as one file on disk."""
+    from bluelamp.reports.map import make_map_data, render_page
+    from bluelamp.web.app import Published
+
+    published = Published(small_force)
+    run = published.run(None)
+    data = make_map_data(published.results_for_map(run["run_id"]), run, published.force())
+    out = tmp_path_factory.mktemp("single") / "map.html"
+    out.write_text(render_page("Lantern Valley", data=data), encoding="utf-8")
+    return out.as_uri()

@@ -1,0 +1,230 @@
+"""The page in headless Chromium, served and as one file from disk: drawn, moved by keys, read, and quiet."""
+
+import json
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bluelamp import cli
+from bluelamp.plan import read_table
+
+pytestmark = pytest.mark.browser
+AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+class Page:
+    """A page that is ready, with what it asked the network for and what it complained of."""
+
+    def __init__(self, browser, address, **context):
+        self.address = address
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._hear)
+        self.page.goto(address)
+        self.page.evaluate("window.bluelamp.ready")
+        self.wait("window.bluelamp.renderedAreas() > 0")
+
+    def _hear(self, message):
+        if message.type == "error" or "Content Security Policy" in message.text:
+            self.complaints.append(message.text)
+
+    def wait(self, condition):
+        # Asked again and again from here, because the page's Content-Security-Policy lets no text be run as script.
+        until = time.monotonic() + 15
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < until, f"never came true: {condition}"
+            self.page.wait_for_timeout(40)
+
+    @property
+    def hour(self) -> int:
+        return self.page.evaluate("window.bluelamp.state().hour")
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+
+    def figures(self) -> list[dict[str, str]]:
+        """What the panel of the chosen place says, each figure with its place, hour and exact value."""
+        return self.page.eval_on_selector_all(
+            "#panel [data-figure]", "all => all.map(each => ({...each.dataset, shown: each.innerText}))"
+        )
+
+
+@pytest.fixture(params=["served", "single_file"])
+def page(request, browser):
+    opened = Page(browser, request.getfixturevalue(request.param))
+    yield opened
+    opened.context.close()
+    outside = [url for url in opened.requests if not url.startswith(("data:", "blob:", opened.address.split("#")[0]))]
+    origin = opened.address if opened.address.startswith("http") else "file:///"
+    assert [url for url in outside if not url.startswith(origin)] == [], "a request left the machine"
+    if opened.address.startswith("file:"):
+        assert outside == [], "the single file asked for another file"
+    assert opened.complaints == []
+
+
+def test_the_areas_are_drawn_and_the_first_view_says_where_it_is_short(page):
+    assert page.page.evaluate("window.bluelamp.renderedAreas()") == 8
+    assert "Lantern Valley" in page.page.inner_text("h1")
+    assert page.page.inner_text("body").count("short") > 1
+
+
+def test_keys_move_the_hour_and_the_map_follows(page):
+    start = page.hour
+    page.press("ArrowRight")
+    page.press("ArrowRight")
+    page.press("ArrowLeft")
+    assert page.hour == start + 1
+    page.press("Shift+ArrowRight")
+    assert page.hour == start + 25
+    page.wait(f"window.bluelamp.drawnHour() === {start + 25}")
+    page.press("Home")
+    assert page.hour == 0
+    page.press("End")
+    assert page.hour == 335
+    page.wait("window.bluelamp.drawnHour() === 335")
+
+
+def click_an_area(page) -> str:
+    """Click a point inside the first area that can be clicked; gives its code."""
+    for area in range(8):
+        point = page.page.evaluate(f"window.bluelamp.areaPoint({area})")
+        if point is None:
+            continue
+        x, y = point.values() if isinstance(point, dict) else point
+        page.page.mouse.click(x, y)
+        page.page.wait_for_timeout(200)
+        state = page.page.evaluate("window.bluelamp.state()")
+        if state["place"]["scope"] == "area":
+            return state["place_id"]
+    raise AssertionError("no area could be clicked")
+
+
+def compare_with_the_table(page, table: pl.DataFrame) -> int:
+    compared = 0
+    for figure in page.figures():
+        rows = table.filter(
+            pl.col("level") == figure["scope"],
+            pl.col("place_id") == figure["place"],
+            pl.col("hour_starting") == pl.lit(figure["hour"]).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC"),
+            pl.col("role_code") == "response",
+        )
+        assert rows.height == 1, figure
+        value = rows[figure["figure"]].item()
+        if value is None:
+            assert figure["value"] == "", figure
+        elif isinstance(value, str):
+            assert figure["value"] == value, figure
+        else:
+            assert float(figure["value"]) == value, figure
+        compared += 1
+    return compared
+
+
+def test_what_a_click_on_an_area_shows_is_what_the_coverage_table_says(page, small_force, capsysbinary):
+    with pytest.raises(SystemExit):
+        cli_table(small_force)
+    text = capsysbinary.readouterr().out
+    table = pl.read_csv(text, schema_overrides={"binding_grade": pl.String}).with_columns(
+        pl.col("hour_starting").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
+    )
+    area = click_an_area(page)
+    assert area in set(table.filter(pl.col("level") == "area")["place_id"])
+    assert compare_with_the_table(page, table) >= 15
+    page.press("Shift+ArrowRight")
+    page.press("ArrowRight")
+    page.page.wait_for_timeout(400)
+    assert compare_with_the_table(page, table) >= 15
+
+
+def cli_table(folder):
+    """Run `bluelamp table coverage FORCE --csv`."""
+    import sys
+    from unittest import mock
+
+    with mock.patch.object(sys, "argv", ["bluelamp", "table", "coverage", str(folder), "--csv"]):
+        cli.main()
+
+
+def test_the_table_twin_has_every_area(page):
+    page.press("t")
+    page.page.wait_for_timeout(300)
+    names = set(page.page.eval_on_selector_all("table tbody tr", "rows => rows.map(row => row.innerText.split('\\t')[0].trim())"))
+    assert len(names) >= 8
+
+
+def test_the_address_keeps_the_whole_state(page, browser):
+    click_an_area(page)
+    page.press("Shift+ArrowRight")
+    page.page.wait_for_timeout(400)
+    state = page.page.evaluate("window.bluelamp.state()")
+    again = Page(browser, page.page.url)
+    assert again.page.evaluate("window.bluelamp.state()") == state
+    again.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_axe_finds_nothing_wrong(browser, served, scheme, width):
+    opened = Page(browser, served, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    opened.page.wait_for_timeout(800)
+    # Evaluated by the test's own channel, so that the page's Content-Security-Policy stays as it is.
+    opened.page.evaluate(AXE.read_text(encoding="utf-8"))
+    for key in (None, "t", "?"):
+        if key:
+            opened.press(key)
+            opened.page.wait_for_timeout(300)
+        found = opened.page.evaluate("axe.run(document).then(result => result.violations)")
+        assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == [], key
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    opened.context.close()
+
+
+def test_play_stops_for_people_who_asked_for_less_motion(browser, served):
+    opened = Page(browser, served, reduced_motion="reduce")
+    start = opened.hour
+    opened.press("Space")
+    opened.page.wait_for_timeout(900)
+    assert opened.hour in (start, start + 1)
+    opened.context.close()
+
+
+def test_play_moves_the_hour_by_itself(browser, served):
+    opened = Page(browser, served)
+    opened.press("Home")
+    opened.press("Space")
+    opened.wait("window.bluelamp.state().hour > 2")
+    opened.press("Space")
+    opened.context.close()
+
+
+def test_without_duties_the_map_shows_requirement_alone_and_says_so(browser, small_force, tmp_path):
+    from bluelamp.reports.map import make_map_data, render_page
+    from bluelamp.web.app import Published
+
+    published = Published(small_force)
+    run = dict(published.run(None))
+    results = published.results_for_map(run["run_id"])
+    bare = results["coverage"].with_columns(
+        pl.lit(None, dtype=pl.Int64).alias(name)
+        for name in ("units_on_duty", "units_gap", "units_gap_p10", "units_gap_p90", "officers_on_duty", "officers_gap")
+    )
+    run["notes"] = json.dumps(["No duties are on hand for these hours: the map shows what is required, not what is short."])
+    out = tmp_path / "bare.html"
+    out.write_text(render_page("Bare", data=make_map_data(results | {"coverage": bare}, run, published.force())))
+    opened = Page(browser, out.as_uri())
+    assert "what is required, not what is short" in opened.page.inner_text("body")
+    assert not opened.page.query_selector_all("[data-figure='units_gap']")
+    opened.context.close()
+
+
+def test_the_figures_that_the_page_reads_are_the_run_that_is_stored(browser, served, small_force):
+    opened = Page(browser, served)
+    run = json.loads(opened.page.evaluate("fetch('/api/map.json').then(answer => answer.text())"))["run"]
+    assert run["run_id"] == read_table(small_force, "runs")["run_id"][-1]
+    opened.context.close()
