@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -251,12 +252,26 @@ def _served(folder: Path) -> Iterator[str]:
         for line in server.stderr:
             said += line
             if address := re.search(r"http://\S+/", line):
+                _wait_for(address[0])
                 yield address[0]
                 return
         raise measure.CommandFailed(f"'bluelamp serve' did not say where it serves: {said}")
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(30)
+
+
+def _wait_for(address: str) -> None:
+    """Wait until the server answers, at most half a minute."""
+    last = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}health.json"):
+                return
+        except OSError:
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.05)
 
 
 def _size_of_map(address: str) -> tuple[int, int]:

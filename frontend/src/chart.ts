@@ -82,7 +82,11 @@ function seenAt(map: ForceMap, place: Place): (number | null)[] {
 
 /** The hours of the clock at which a place has anything to show: a night pool has no day. */
 function hoursOnDuty(map: ForceMap, calendar: Calendar, place: Place): Set<number> {
-  return new Set(calendar.hours.filter(({ index }) => place.scope !== 'pool' || map.poolsAt(index).includes(place.index)).map(({ hour }) => hour));
+  return new Set(calendar.hours.filter(({ index }) => isActive(map, place, index)).map(({ hour }) => hour));
+}
+
+function isActive(map: ForceMap, place: Place, hour: number): boolean {
+  return place.scope !== 'pool' || map.poolsAt(hour).includes(place.index);
 }
 
 function sameHoursBefore(map: ForceMap, calendar: Calendar, place: Place, observed: (number | null)[]): Series['before'] {
@@ -93,7 +97,7 @@ function sameHoursBefore(map: ForceMap, calendar: Calendar, place: Place, observ
     byWall.set(`${date} ${hour}`, index);
   });
   return calendar.hours.flatMap(({ index, date, hour }) =>
-    (place.scope === 'pool' && !map.poolsAt(index).includes(place.index) ? [] : [7, 14]).flatMap((days) => {
+    (isActive(map, place, index) ? [7, 14] : []).flatMap((days) => {
       const found = byWall.get(`${shiftDate(date, -days)} ${hour}`);
       const incidents = found === undefined ? null : observed[found];
       return incidents === null || incidents === undefined ? [] : [{ hour: index + 0.5, incidents }];
@@ -102,7 +106,7 @@ function sameHoursBefore(map: ForceMap, calendar: Calendar, place: Place, observ
 }
 
 function coverAt(map: ForceMap, place: Place, hour: number): Cover {
-  if (place.scope === 'force') return forceCoverAt(map, hour);
+  if (place.scope === 'force') return forceCoverAt(map, place, hour);
   const pool = place.scope === 'pool' ? place.index : map.poolCovering(place.index, hour);
   const number = (name: string) => (pool === null ? null : map.number('pool', name, pool, hour));
   const [required, onDuty] = [number('units_required'), number('units_on_duty')];
@@ -121,9 +125,9 @@ function coverAt(map: ForceMap, place: Place, hour: number): Cover {
 }
 
 /** For the whole force: missing units of the short pools added up, spare units elsewhere not counted against them. */
-function forceCoverAt(map: ForceMap, hour: number): Cover {
+function forceCoverAt(map: ForceMap, place: Place, hour: number): Cover {
   const blank = { hour, required: null, onDuty: null, low: null, high: null, shortFrom: null, shortTo: null };
-  const pools = map.poolsAt(hour);
+  const pools = map.poolsOf(place, hour);
   if (!map.run.has_duties) return { ...blank, required: pools.reduce((sum, pool) => sum + (map.number('pool', 'units_required', pool, hour) ?? 0), 0) };
   const short = pools.reduce((sum, pool) => sum + Math.max(0, -(map.number('pool', 'units_gap', pool, hour) ?? 0)), 0);
   return { ...blank, shortFrom: 0, shortTo: short };
@@ -222,7 +226,7 @@ export class PlaceChart {
     if (this.drawnAs !== this.nameOf(place, from, to)) {
       view.signal('from', from).signal('to', to);
       view.signal('tickHours', ticks.map((tick) => tick.hour)).signal('tickText', ticks.map(({ text }) => text));
-      view.signal('demandTitle', 'Incidents an hour').signal('coverTitle', this.coverTitle(place));
+      view.signal('demandTitle', place.scope === 'pool' && !this.map.coversAreas(place.index) ? 'No incidents are forecast for this pool' : 'Incidents an hour').signal('coverTitle', this.coverTitle(place));
     }
     if (this.drawnFor !== place) {
       const series = chartSeries(this.map, this.calendar, place);
@@ -238,7 +242,7 @@ export class PlaceChart {
   }
 
   private nameOf(place: Place, from: number, to: number): string {
-    return `${place.scope}/${place.index}/${from}/${to}`;
+    return `${place.scope}/${place.index}/${place.allRoles ?? false}/${from}/${to}`;
   }
 
   private placeMark(hour: number): void {

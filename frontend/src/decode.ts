@@ -20,6 +20,7 @@ export interface Figure {
 
 export interface Standard {
   grade: string;
+  grade_name?: string;
   area_kind: string;
   target_minutes: number;
   target_share: number;
@@ -68,20 +69,25 @@ export class MapDataError extends Error {
 export interface Place {
   scope: Scope;
   index: number;
+  /** Of the whole force: also the roles that cover no areas (custody, control room), which no map can show. */
+  allRoles?: true;
 }
 
 export const WHOLE_FORCE: Place = { scope: 'force', index: 0 };
+export const ALL_ROLES: Place = { scope: 'force', index: 0, allRoles: true };
 
 export class ForceMap {
   readonly hourCount: number;
   /** Pools that cover at least one area, for each pattern of cover (fewer pools by night). */
   private readonly poolsOfPattern: number[][];
+  private readonly coveringPools: Set<number>;
 
   constructor(private readonly payload: Payload) {
     this.hourCount = payload.hours.starting.length;
     this.poolsOfPattern = payload.pool_of_area.patterns.map((pools) =>
       [...new Set(pools.filter((pool): pool is number => pool !== null))].sort((a, b) => a - b),
     );
+    this.coveringPools = new Set(this.poolsOfPattern.flat());
   }
 
   get force() {
@@ -112,7 +118,12 @@ export class ForceMap {
     return this.payload.pool_of_area.patterns;
   }
   get hasShapes(): boolean {
-    return this.payload.areas.geojson.features.length > 0;
+    return this.payload.areas.geojson.features.some(({ geometry }) => isDrawable(geometry));
+  }
+
+  /** Some areas are only a name ("place not known"): they have figures and no shape. */
+  hasShape(area: number): boolean {
+    return isDrawable(this.payload.areas.geojson.features[area]?.geometry);
   }
 
   count(scope: Scope): number {
@@ -124,8 +135,8 @@ export class ForceMap {
     return (scope === 'pool' ? this.pools.id[index] : this.areas.id[index]) ?? '';
   }
 
-  nameOf({ scope, index }: Place): string {
-    if (scope === 'force') return 'Whole force';
+  nameOf({ scope, index, allRoles }: Place): string {
+    if (scope === 'force') return allRoles ? 'Whole force, all roles' : 'Whole force';
     return (scope === 'pool' ? this.pools.name[index] : this.areas.name[index]) ?? '';
   }
 
@@ -163,14 +174,45 @@ export class ForceMap {
     return this.payload.pool_of_area.pattern_of_hour[hour] ?? 0;
   }
 
+  /** The pools that cover areas at this hour: those that the map can show. */
   poolsAt(hour: number): number[] {
     return this.poolsOfPattern[this.patternAt(hour)] ?? [];
+  }
+
+  /** Every pool with a requirement at this hour, whatever its role. */
+  allPoolsAt(hour: number): number[] {
+    const covering = new Set(this.poolsAt(hour));
+    return this.pools.id.flatMap((_, pool) => (covering.has(pool) || (!this.coversAreas(pool) && this.number('pool', 'units_required', pool, hour) !== null) ? [pool] : []));
+  }
+
+  /** The pools that count for a whole force. */
+  poolsOf(place: Place, hour: number): number[] {
+    return place.allRoles ? this.allPoolsAt(hour) : this.poolsAt(hour);
+  }
+
+  /** Whether a pool covers areas at any hour of the run. */
+  coversAreas(pool: number): boolean {
+    return this.coveringPools.has(pool);
+  }
+
+  get hasOtherRoles(): boolean {
+    return this.coveringPools.size < this.pools.id.length;
+  }
+
+  /** "response" if all the pools on the map have that role. */
+  get roleOnMap(): string | null {
+    const roles = new Set([...this.coveringPools].map((pool) => this.pools.role[pool] ?? ''));
+    return roles.size === 1 ? ([...roles][0] ?? null) : null;
   }
 
   areasOfPool(pool: number, hour: number): number[] {
     const pattern = this.coverPatterns[this.patternAt(hour)] ?? [];
     return pattern.flatMap((covering, area) => (covering === pool ? [area] : []));
   }
+}
+
+function isDrawable(geometry: Polygon | MultiPolygon | null | undefined): boolean {
+  return (geometry?.coordinates.length ?? 0) > 0;
 }
 
 /** "0.4120" from 4120 and 4 decimals, without passing through a float. */

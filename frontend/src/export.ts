@@ -17,7 +17,7 @@ export function writeCsv(map: ForceMap, calendar: Calendar, scope: Scope, hours:
   for (const hour of hours) {
     const { starting, date, zone } = calendar.at(hour);
     const when = [new Date(starting * 1000).toISOString().replace('.000Z', 'Z'), `${date} ${calendar.startClock(hour)}`, words(zone)];
-    const places = scope === 'pool' ? map.poolsAt(hour) : Array.from({ length: map.count(scope) }, (_, index) => index);
+    const places = scope === 'pool' ? map.allPoolsAt(hour) : Array.from({ length: map.count(scope) }, (_, index) => index);
     for (const index of places) {
       const pool = scope === 'area' ? map.poolCovering(index, hour) : null;
       const who =

@@ -2,6 +2,7 @@
 
 import { type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { byId, make } from './dom';
+import { roleName } from './wording';
 
 interface Entry {
   place: Place;
@@ -92,7 +93,7 @@ function listEntries(map: ForceMap): Entry[] {
   };
   return [
     entry(WHOLE_FORCE, map.force.name),
-    ...map.pools.id.map((id, index) => entry({ scope: 'pool', index }, `pool ${id}`)),
+    ...map.pools.id.map((id, index) => entry({ scope: 'pool', index }, `pool ${id} · ${roleName(map.pools.role[index] ?? '')}`)),
     ...map.areas.id.map((id, index) => entry({ scope: 'area', index }, `${id} · ${map.areas.district[index] ?? ''}`)),
   ];
 }

@@ -36,7 +36,7 @@ export function buildHelpDialog(map: ForceMap): void {
     { class: 'standards' },
     make('caption', {}, 'Response standards used'),
     make('thead', {}, make('tr', {}, ...['Grade', 'Area', 'Within', 'Share of calls'].map((name) => make('th', { scope: 'col' }, name)))),
-    make('tbody', {}, ...map.standards.map(({ grade, area_kind, target_minutes, target_share }) => make('tr', {}, make('th', { scope: 'row' }, grade), make('td', {}, area_kind), make('td', {}, `${target_minutes} min`), make('td', {}, percent(target_share))))),
+    make('tbody', {}, ...map.standards.map(({ grade, grade_name, area_kind, target_minutes, target_share }) => make('tr', {}, make('th', { scope: 'row' }, grade_name ? `${grade} ${grade_name}` : grade), make('td', {}, area_kind), make('td', {}, `${target_minutes} min`), make('td', {}, percent(target_share))))),
   );
   byId('help').replaceChildren(
     make(

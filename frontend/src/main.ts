@@ -1,7 +1,7 @@
 /** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
 
 import './style.css';
-import { decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
+import { ALL_ROLES, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
 import { afterQuiet, byId, make, setText } from './dom';
 import { buildExportDialog } from './export';
@@ -87,7 +87,9 @@ async function start(): Promise<void> {
   byId('main').hidden = false;
   byId('tools').hidden = false;
 
-  const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }));
+  const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }), (allRoles) => {
+    if (store.state.place.scope === 'force') store.set({ place: allRoles ? ALL_ROLES : WHOLE_FORCE });
+  });
   const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas' };
   const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
 
@@ -135,6 +137,7 @@ async function start(): Promise<void> {
   const drawHourText = () => {
     const { hour, place, view: shown, rows } = store.state;
     timebar.setHour(hour);
+    if (place.scope === 'force') shortages.setRoles(place.allRoles === true);
     shortages.setHour(hour);
     panel.draw(place, hour);
     drawTitle(map, store.state);
@@ -284,8 +287,18 @@ function describeRun(map: ForceMap, calendar: Calendar): void {
   else if (stale) add(`The newest calls are ${ageText(age)}: what has happened since is not in these figures. Import newer calls and run “bluelamp plan” again.`, 'is-warning');
   if (!run.has_duties && !run.notes.some((note) => /dut/i.test(note))) add('No duties were given, so the map shows what is required and not what is missing.');
   if (run.geography === 'approximate' && !run.notes.some((note) => /approximate/i.test(note))) add('Boundaries are approximate: drawn from labelled points.');
-  for (const note of run.notes) add(note);
+  addNotes(notes, run.notes, add);
   notes.hidden = notes.childElementCount === 0;
+}
+
+/** Notes that change how the map is read stay in sight; where there are many, the rest wait behind a line. */
+function addNotes(notes: HTMLElement, given: string[], add: (text: string) => void): void {
+  const first = given.length <= 2 ? given : given.filter((note) => /approximate|no duties|made up/i.test(note));
+  const rest = given.filter((note) => !first.includes(note));
+  for (const note of first) add(note);
+  if (rest.length === 0) return;
+  const details = make('details', {}, make('summary', {}, `${count(rest.length, first.length > 0 ? 'more note' : 'note')} on these figures`), ...rest.map((note) => make('p', { class: 'note' }, note)));
+  notes.append(details);
 }
 
 function buildFigureChoice(keys: State['figure'][], store: Store): void {
@@ -334,7 +347,7 @@ function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
   const { hour } = state;
   const view = VIEWS[state.figure];
   const value = valueOf(map, view, WHOLE_FORCE, hour);
-  const pools = map.poolsAt(hour).map((pool) => {
+  const pools = map.allPoolsAt(hour).map((pool) => {
     const of = valueOf(map, view, { scope: 'pool', index: pool }, hour);
     return make('li', { class: view.key === 'gap' && of !== null && of < 0 ? 'is-short' : null }, make('span', {}, map.pools.name[pool] ?? ''), make('b', {}, of === null ? '–' : view.write(of)));
   });
@@ -355,7 +368,7 @@ function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {
   const place = state.place.scope === 'force' ? '' : `${map.nameOf(state.place)}: `;
   const words = [`${calendar.longHourLabel(state.hour)}.`, `${place}${viewOfPlace(view, state.place.scope)} ${value === null ? 'unknown' : view.write(value)}.`];
   if (view.key === 'gap' && state.place.scope === 'force') {
-    const pools = map.poolsAt(state.hour);
+    const pools = map.poolsOf(state.place, state.hour);
     words.push(`${pools.filter((pool) => (map.number('pool', 'units_gap', pool, state.hour) ?? 0) < 0).length} of ${count(pools.length, 'pool')} short.`);
   }
   return words.join(' ');

@@ -164,7 +164,8 @@ export class AreaMap {
 
   /** Whether the figure is missing somewhere, so that the legend must say how that looks. */
   hasBlanks(): boolean {
-    return this.classes.includes(-1);
+    const areas = this.data.count('area');
+    return this.classes.some((kind, at) => kind < 0 && this.data.hasShape(at % areas));
   }
 
   /** The hour in the last frame that was drawn. */
@@ -181,7 +182,7 @@ export class AreaMap {
   /** The middle of an area on the page, for tests that click it. */
   screenPoint(area: number): { x: number; y: number } | null {
     const centre = this.centres[area];
-    if (!centre) return null;
+    if (!centre || !this.data.hasShape(area)) return null;
     const { left, top } = this.map.getCanvas().getBoundingClientRect();
     const { x, y } = this.map.project(centre);
     return { x: left + x, y: top + y };
@@ -247,7 +248,7 @@ export class AreaMap {
   private bring(place: Place): void {
     const indexes = place.scope === 'area' ? [place.index] : place.scope === 'pool' ? this.data.areasOfPool(place.index, this.asked) : [];
     const bounds = this.map.getBounds();
-    if (indexes.length === 0 || indexes.every((area) => bounds.contains(this.centres[area] as [number, number]))) return;
+    if (indexes.length === 0 || indexes.every((area) => !this.data.hasShape(area)) || indexes.every((area) => bounds.contains(this.centres[area] as [number, number]))) return;
     const shapes = indexes.map((area) => this.data.areas.geojson.features[area]?.geometry).filter((geometry) => geometry !== undefined);
     this.map.fitBounds(boxOf(shapes.flatMap((geometry) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates))), {
       padding: 60,
@@ -274,7 +275,7 @@ export class AreaMap {
     if (!this.loaded || !this.scale || !this.view) return;
     const areas = this.lastHatch.length;
     const from = this.asked * areas;
-    const dimmedFor = this.place.scope === 'pool' ? this.place.index : null;
+    const dimmedFor = this.place.scope === 'pool' && this.data.poolsAt(this.asked).includes(this.place.index) ? this.place.index : null;
     for (let area = 0; area < areas; area++) {
       const index = this.classes[from + area] as number;
       const dim = dimmedFor !== null && this.data.poolCovering(area, this.asked) !== dimmedFor;
@@ -303,7 +304,7 @@ export class AreaMap {
     const view = this.view as View;
     const scale = this.scale as Scale;
     const active = this.data.poolsAt(this.asked);
-    const names = shortNames(active.map((pool) => this.data.pools.name[pool] ?? ''));
+    const { names } = shortNames(active.map((pool) => this.data.pools.name[pool] ?? ''));
     const crowded = active.length > 10 || (active.length > 3 && this.container.clientWidth < 480);
     active.forEach((pool, at) => {
       const label = this.labelOf(pool);
@@ -376,7 +377,7 @@ export class AreaMap {
 
   /** The middle of the area that lies nearest to the middle of the pool: always inside it. */
   private poolCentre(pool: number): [number, number] {
-    const areas = this.data.areasOfPool(pool, this.asked);
+    const areas = this.data.areasOfPool(pool, this.asked).filter((area) => this.data.hasShape(area));
     const centres = areas.map((area) => this.centres[area] as [number, number]);
     const middle = [0, 1].map((axis) => centres.reduce((sum, centre) => sum + (centre[axis] as number), 0) / centres.length) as [number, number];
     const away = ([x, y]: [number, number]) => (x - middle[0]) ** 2 + (y - middle[1]) ** 2;
@@ -407,15 +408,15 @@ export class AreaMap {
           type: 'geojson',
           data: {
             type: 'FeatureCollection',
-            features: this.centres.map((coordinates, id) => ({ type: 'Feature', id, properties: { name: this.data.areas.name[id] ?? '' }, geometry: { type: 'Point', coordinates } })),
+            features: this.centres.flatMap((coordinates, id) => (!this.data.hasShape(id) ? [] : { type: 'Feature', id, properties: { name: this.data.areas.name[id] ?? '' }, geometry: { type: 'Point', coordinates } } as const)),
           },
         },
       },
       layers: [
         { id: 'paper', type: 'background', paint: { 'background-color': theme.paper } },
         { id: 'areas', type: 'fill', source: 'areas', paint: { 'fill-color': ['to-color', ['feature-state', 'fill'], theme.noFigure], 'fill-antialias': false } },
-        { id: 'short', type: 'fill', source: 'areas', paint: { 'fill-antialias': false, 'fill-pattern': 'hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 1], 1, 0] } },
-        { id: 'very-short', type: 'fill', source: 'areas', paint: { 'fill-antialias': false, 'fill-pattern': 'cross-hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 2], 1, 0] } },
+        { id: 'short', type: 'fill', source: 'areas', layout: { visibility: 'none' }, paint: { 'fill-antialias': false, 'fill-pattern': 'hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 1], 1, 0] } },
+        { id: 'very-short', type: 'fill', source: 'areas', layout: { visibility: 'none' }, paint: { 'fill-antialias': false, 'fill-pattern': 'cross-hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 2], 1, 0] } },
         { id: 'area-lines', type: 'line', source: 'areas', paint: { 'line-color': theme.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 6, 0.5, 12, 1.2], 'line-opacity': 0.85 } },
         {
           id: 'pool-lines',

@@ -3,7 +3,7 @@
 import { type ForceMap, type Place, type Scope, WHOLE_FORCE } from './decode';
 import { byId, make, setText } from './dom';
 import type { Calendar } from './periods';
-import { asWritten, count, percent, percentRange, range, signed } from './wording';
+import { asWritten, count, percent, percentRange, range, roleName, shortNames, signed, valueOf, VIEWS } from './wording';
 
 type Write = (value: number) => string;
 
@@ -21,7 +21,7 @@ export class Panel {
     this.drawCrumbs(place, hour);
     setText(byId('place-name'), this.map.nameOf(place));
     setText(byId('place-hour'), this.calendar.longHourLabel(hour));
-    const [above, below] = place.scope === 'force' ? this.drawForce(hour) : place.scope === 'pool' ? this.drawPool(place.index, hour) : this.drawArea(place.index, hour);
+    const [above, below] = place.scope === 'force' ? this.drawForce(place, hour) : place.scope === 'pool' ? this.drawPool(place.index, hour) : this.drawArea(place.index, hour);
     const focused = nameOfFocus(this.figures);
     this.figures.replaceChildren(...above);
     this.more.replaceChildren(...below);
@@ -72,18 +72,23 @@ export class Panel {
   private drawPool(pool: number, hour: number): [Node[], Node[]] {
     const place: Place = { scope: 'pool', index: pool };
     const areas = this.map.areasOfPool(pool, hour);
+    if (!this.map.coversAreas(pool)) {
+      const active = this.map.allPoolsAt(hour).includes(pool);
+      const words = `${roleName(this.map.pools.role[pool] ?? '')} · pool ${this.map.pools.id[pool]} · covers no areas of its own, so it is not on the map`;
+      return active ? [[make('p', { class: 'place-facts' }, words), this.coverTiles(pool, hour)], [make('h3', {}, 'Cover, this hour'), this.coverList(pool, hour, true)]] : [[make('p', { class: 'place-facts' }, words), make('p', { class: 'place-facts' }, 'It has no requirement at this hour.')], []];
+    }
     if (areas.length === 0) {
       return [[make('p', { class: 'place-facts' }, 'This pool is not on duty at this hour: other pools cover its areas. The grid and the slider show when it is.')], []];
     }
-    const facts = `covers ${count(areas.length, 'area')} at this hour · ${this.map.pools.role[pool] ?? ''} · pool ${this.map.pools.id[pool]}`;
+    const facts = `covers ${count(areas.length, 'area')} at this hour · ${roleName(this.map.pools.role[pool] ?? '')} · pool ${this.map.pools.id[pool]}`;
     return [
       [make('p', { class: 'place-facts' }, facts), this.coverTiles(pool, hour), this.demandTiles(place, hour)],
       [make('h3', {}, 'Cover, this hour'), this.coverList(pool, hour, false), make('h3', {}, 'Demand in its areas, this hour'), this.demandList(place, hour)],
     ];
   }
 
-  private drawForce(hour: number): [Node[], Node[]] {
-    const pools = this.map.poolsAt(hour);
+  private drawForce(place: Place, hour: number): [Node[], Node[]] {
+    const pools = this.map.poolsOf(place, hour);
     const short = pools.filter((pool) => (this.map.number('pool', 'units_gap', pool, hour) ?? 0) < 0);
     const words = this.map.run.has_duties
       ? short.length === 0
@@ -98,14 +103,17 @@ export class Panel {
 
   private poolTable(pools: number[], hour: number): HTMLElement {
     const duties = this.map.run.has_duties;
-    const head = make('tr', {}, make('th', { scope: 'col' }, 'Pool'), make('th', { scope: 'col', class: 'number' }, 'Required'));
+    // Names that share their first words give them to the heading.
+    const { names, shared } = shortNames(pools.map((pool) => this.map.pools.name[pool] ?? ''));
+    const nameOf = new Map(pools.map((pool, at) => [pool, names[at] ?? '']));
+    const head = make('tr', {}, make('th', { scope: 'col' }, shared === '' ? 'Pool' : shared.replace(/^./, (letter) => letter.toUpperCase())), make('th', { scope: 'col', class: 'number' }, 'Required'));
     if (duties) head.append(make('th', { scope: 'col', class: 'number' }, 'On duty'), make('th', { scope: 'col', class: 'number' }, 'Gap'));
     head.append(make('th', { scope: 'col', class: 'number' }, 'Late'));
     const rows = [...pools]
       .sort((a, b) => (this.map.number('pool', 'units_gap', a, hour) ?? 0) - (this.map.number('pool', 'units_gap', b, hour) ?? 0))
       .map((pool) => {
         const place: Place = { scope: 'pool', index: pool };
-        const name = make('button', { type: 'button', class: 'link' }, this.map.pools.name[pool] ?? '');
+        const name = make('button', { type: 'button', class: 'link', title: this.map.pools.name[pool] ?? '' }, nameOf.get(pool) ?? '');
         name.addEventListener('click', () => this.choose(place));
         const row = make('tr', {}, make('th', { scope: 'row' }, name), make('td', { class: 'number' }, this.value(place, 'units_required', hour)));
         if (duties) {
@@ -163,7 +171,7 @@ export class Panel {
       { class: 'tiles' },
       this.tile('Incidents', this.value(place, 'incidents_mean', hour), ['80%: ', this.span(place, 'incidents_p10', 'incidents_p90', hour)]),
       this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
-      this.tile('Delay', this.value(place, 'expected_delay_minutes', hour), ['minutes']),
+      this.tile('Delay', this.value(place, 'expected_delay_minutes', hour), [this.isUnbounded(place, hour) ? 'without bound: more calls than can be answered' : 'minutes']),
     );
   }
 
@@ -175,6 +183,10 @@ export class Panel {
     this.row(list, 'Officer-hours', [this.value(place, 'officer_hours_mean', hour)]);
     this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
     return list;
+  }
+
+  private isUnbounded(place: Place, hour: number): boolean {
+    return valueOf(this.map, VIEWS.delay, place, hour) === Infinity;
   }
 
   private lateRange(place: Place, hour: number): HTMLElement | null {

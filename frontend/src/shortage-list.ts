@@ -3,18 +3,20 @@
 import { type ForceMap, type Place } from './decode';
 import { byId, make, setText } from './dom';
 import type { Calendar } from './periods';
-import { countShortHours, findBusiest, findShortages, type Run } from './shortages';
-import { count, percent, percentRange } from './wording';
+import { countHours, findBusiest, findShortages, type Run } from './shortages';
+import { count, percent, percentRange, roleName } from './wording';
 
 /** On a phone the map should not lie a whole list away. */
 const FIRST_SHOWN = matchMedia('(max-width: 44rem)').matches ? 4 : 7;
 
 export class ShortageList {
-  readonly runs: Run[];
-  readonly from: number;
+  private readonly onMap: Run[];
+  private readonly everywhere: Run[];
+  private readonly from: number;
   private readonly isAhead: boolean;
   private order: 'worst' | 'time' = 'worst';
   private all = false;
+  private allRoles = false;
   private chosen = -1;
 
   constructor(
@@ -23,24 +25,15 @@ export class ShortageList {
     /** The hour in which we are, or null if the run does not hold it. */
     now: number | null,
     private readonly choose: (hour: number, place: Place) => void,
+    private readonly chooseRoles: (allRoles: boolean) => void,
   ) {
     this.from = now ?? 0;
     this.isAhead = now !== null || Date.now() / 1000 < (map.hours.starting[0] ?? 0);
-    this.runs = map.run.has_duties ? findShortages(map, this.from, this.to) : findBusiest(map, this.from, this.to);
-    this.drawSummary();
-    for (const [order, label] of [
-      ['worst', map.run.has_duties ? 'Worst first' : 'Most first'],
-      ['time', 'By time'],
-    ] as const) {
-      const button = make('button', { type: 'button', 'aria-pressed': String(order === this.order) }, label);
-      button.addEventListener('click', () => {
-        this.order = order;
-        for (const other of byId('shortages-order').children) other.setAttribute('aria-pressed', String(other === button));
-        this.draw();
-      });
-      byId('shortages-order').append(button);
-    }
-    byId('shortages-order').hidden = this.runs.length < 2;
+    const find = map.run.has_duties ? findShortages : findBusiest;
+    const pools = map.pools.id.map((_, pool) => pool);
+    this.onMap = find(map, pools.filter((pool) => map.coversAreas(pool)), this.from, this.to);
+    this.everywhere = map.hasOtherRoles ? find(map, pools, this.from, this.to) : this.onMap;
+    this.buildChoices();
     byId('shortages-more').addEventListener('click', () => {
       this.all = !this.all;
       this.draw();
@@ -48,13 +41,24 @@ export class ShortageList {
     this.draw();
   }
 
-  get to(): number {
+  private get to(): number {
     return Math.min(this.map.hourCount, this.from + 168);
   }
 
-  /** The hour and pool to open with: the worst of the coming week. */
+  private get runs(): Run[] {
+    return this.allRoles ? this.everywhere : this.onMap;
+  }
+
+  /** The hour and pool to open with: the worst of the coming week, where the map can show it. */
   get worst(): Run | null {
-    return this.runs[0] ?? null;
+    return this.onMap[0] ?? this.everywhere[0] ?? null;
+  }
+
+  /** Follows the place: all roles are listed while the whole force with all its roles is shown. */
+  setRoles(allRoles: boolean): void {
+    if (this.allRoles === allRoles) return;
+    this.allRoles = allRoles;
+    this.draw();
   }
 
   /** Marks the runs that hold the hour shown. */
@@ -65,6 +69,30 @@ export class ShortageList {
       if (holds) button.setAttribute('aria-current', 'time');
       else button.removeAttribute('aria-current');
     }
+  }
+
+  private buildChoices(): void {
+    const { map } = this;
+    const choice = (attributes: Record<string, string>, label: string, act: () => void) => {
+      const button = make('button', { type: 'button', 'aria-pressed': 'false', ...attributes }, label);
+      button.addEventListener('click', act);
+      return button;
+    };
+    if (map.hasOtherRoles) {
+      const role = map.roleOnMap;
+      const name = role === null ? 'On the map' : roleName(role).replace(/^./, (letter) => letter.toUpperCase());
+      const roles = (allRoles: boolean) => () => {
+        this.setRoles(allRoles);
+        this.chooseRoles(allRoles);
+      };
+      byId('shortages-roles').append(choice({ 'data-roles': 'map' }, `${name} (${this.onMap.length})`, roles(false)), choice({ 'data-roles': 'all' }, `All roles (${this.everywhere.length})`, roles(true)));
+    }
+    const order = (wanted: 'worst' | 'time') => () => {
+      this.order = wanted;
+      this.draw();
+    };
+    byId('shortages-order').append(choice({ 'data-order': 'worst' }, map.run.has_duties ? 'Worst first' : 'Most first', order('worst')), choice({ 'data-order': 'time' }, 'By time', order('time')));
+    byId('shortages-roles').hidden = !map.hasOtherRoles;
   }
 
   private drawSummary(): void {
@@ -83,12 +111,16 @@ export class ShortageList {
       return;
     }
     summary.replaceChildren(
-      make('b', {}, `${countShortHours(this.map, this.from, this.to)} of ${hours} hours`),
+      make('b', {}, `${countHours(this.runs)} of ${hours} hours`),
       ` in ${window} have at least one pool short, in ${count(this.runs.length, 'stretch', 'stretches')}.`,
     );
   }
 
   private draw(): void {
+    this.drawSummary();
+    for (const button of byId('shortages-order').children) button.setAttribute('aria-pressed', String(button.getAttribute('data-order') === this.order));
+    for (const button of byId('shortages-roles').children) button.setAttribute('aria-pressed', String(button.getAttribute('data-roles') === (this.allRoles ? 'all' : 'map')));
+    byId('shortages-order').hidden = this.runs.length < 2;
     const ordered = this.order === 'worst' ? this.runs : [...this.runs].sort((a, b) => a.from - b.from || a.peak - b.peak);
     // By time everything is shown: a list cut after its first hours would hide the week.
     const shown = this.all || this.order === 'time' ? ordered : ordered.slice(0, FIRST_SHOWN);

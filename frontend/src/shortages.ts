@@ -16,9 +16,9 @@ export interface Run {
 }
 
 /** Runs of hours in which a pool has fewer units than it requires, the largest shortage first. */
-export function findShortages(map: ForceMap, from: number, to: number): Run[] {
+export function findShortages(map: ForceMap, pools: number[], from: number, to: number): Run[] {
   const runs: Run[] = [];
-  for (let pool = 0; pool < map.count('pool'); pool++) {
+  for (const pool of pools) {
     let open: Run | null = null;
     for (let hour = from; hour <= to; hour++) {
       const gap = hour < to ? map.number('pool', 'units_gap', pool, hour) : null;
@@ -37,9 +37,9 @@ export function findShortages(map: ForceMap, from: number, to: number): Run[] {
 }
 
 /** Without duties nothing can be short: the hours in which each pool requires most, one run of them a pool and day. */
-export function findBusiest(map: ForceMap, from: number, to: number): Run[] {
+export function findBusiest(map: ForceMap, pools: number[], from: number, to: number): Run[] {
   const runs: Run[] = [];
-  for (let pool = 0; pool < map.count('pool'); pool++) {
+  for (const pool of pools) {
     for (let start = from; start < to; start += 24) {
       let peak = 0;
       let peakHour = -1;
@@ -71,11 +71,7 @@ function withLateness(map: ForceMap, run: Run): Run {
   return run;
 }
 
-/** How many hours of a window have at least one pool short. */
-export function countShortHours(map: ForceMap, from: number, to: number): number {
-  let hours = 0;
-  for (let hour = from; hour < to; hour++) {
-    if (map.poolsAt(hour).some((pool) => (map.number('pool', 'units_gap', pool, hour) ?? 0) < 0)) hours++;
-  }
-  return hours;
+/** How many hours hold at least one run. */
+export function countHours(runs: Run[]): number {
+  return new Set(runs.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, hour) => from + hour))).size;
 }

@@ -5,7 +5,7 @@
  * same view. Hours are written as UTC instants, so that the link survives a new run that begins at another hour.
  */
 
-import { WHOLE_FORCE, type ForceMap, type Place } from './decode';
+import { ALL_ROLES, WHOLE_FORCE, type ForceMap, type Place } from './decode';
 import type { ViewKey } from './wording';
 
 export interface State {
@@ -85,12 +85,14 @@ function readHour(map: ForceMap, text: string | null): number | null {
 }
 
 function writePlace(map: ForceMap, place: Place): string {
+  if (place.allRoles) return 'force:all';
   return place.scope === 'force' ? 'force' : `${place.scope}:${encodeURIComponent(map.idOf(place))}`;
 }
 
 function readPlace(map: ForceMap, text: string | null): Place | null {
   if (!text) return null;
   if (text === 'force') return WHOLE_FORCE;
+  if (text === 'force:all') return map.hasOtherRoles ? ALL_ROLES : WHOLE_FORCE;
   const [scope, ...rest] = text.split(':');
   if (scope !== 'area' && scope !== 'pool') return null;
   const ids = scope === 'area' ? map.areas.id : map.pools.id;

@@ -4,7 +4,7 @@ import { type ForceMap, type Place } from './decode';
 import { byId, make, setText } from './dom';
 import { addressOf } from './panel';
 import type { State } from './state';
-import { asWritten, percent, signed } from './wording';
+import { asWritten, percent, roleName, signed } from './wording';
 
 interface Column {
   key: string;
@@ -64,7 +64,7 @@ export class TwinTable {
           { key: 'district', label: 'District', words: (row) => this.map.areas.district[row] ?? '' },
           { key: 'pool', label: 'Covering pool', words: (row, hour) => this.map.pools.name[this.map.poolCovering(row, hour) ?? -1] ?? 'none' },
         ]
-      : [{ key: 'role', label: 'Role', words: (row) => this.map.pools.role[row] ?? '' }];
+      : [{ key: 'role', label: 'Role', words: (row) => roleName(this.map.pools.role[row] ?? '') }];
     const figure = (name: string, label: string, write?: (value: number) => string, ofPool = false): Column => {
       const decimals = this.map.figure(ofPool || !own ? 'pool' : 'area', name)?.decimals ?? 0;
       return { key: name, label, figure: name, write: write ?? asWritten(decimals), ofPool };
@@ -120,7 +120,7 @@ export class TwinTable {
 
   private sorted(rows: State['rows'], columns: Column[]): number[] {
     const { key, rising } = this.order[rows];
-    const indexes = rows === 'areas' ? this.map.areas.id.map((_, index) => index) : this.map.poolsAt(this.hour);
+    const indexes = rows === 'areas' ? this.map.areas.id.map((_, index) => index) : this.map.allPoolsAt(this.hour);
     const names = rows === 'areas' ? this.map.areas.name : this.map.pools.name;
     const column = columns.find((candidate) => candidate.key === key);
     const keyOf = (index: number): number | string | null => {

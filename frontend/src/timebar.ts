@@ -96,7 +96,7 @@ export class Timebar {
   draw(view: View, scale: Scale, place: Place, theme: Theme): void {
     const values = this.calendar.hours.map(({ index }) => valueOf(this.map, view, place, index));
     const known = values.filter((value): value is number => value !== null);
-    const most = Math.max(1e-9, ...known.map(Math.abs));
+    const most = Math.max(1e-9, ...known.filter(Number.isFinite).map(Math.abs));
     this.repaint = () => {
       const { clientWidth, clientHeight } = this.strip;
       if (clientWidth === 0) return;
@@ -118,7 +118,7 @@ export class Timebar {
       values.forEach((value, index) => {
         if (value === null || value === 0) return;
         const room = value < 0 ? clientHeight - zero - 1 : zero - 1;
-        const height = Math.max(1.5, (Math.abs(value) / most) * room);
+        const height = Math.max(1.5, Math.min(1, Math.abs(value) / most) * room);
         context.fillStyle = colours[scale.short ? (value < 0 ? Math.min(scale.classOf(value), 2) : 7) : Math.max(2, scale.classOf(value))] as string;
         context.fillRect(HANDLE + (index - 0.5) * along, value < 0 ? zero + 1 : zero - height, Math.max(0.8, along - (along > 3 ? 0.6 : 0)), height);
       });

@@ -33,11 +33,23 @@ export function asWritten(decimals: number): (value: number) => string {
   return decimals === 0 ? (value) => (value < 0 ? `${MINUS}${Math.abs(value)}` : String(value)) : plain;
 }
 
-/** Names that all end with the same word do not need it: "City", not "City response". */
-export function shortNames(names: string[]): string[] {
-  const last = names[0]?.split(' ').at(-1);
-  const shared = names.length > 1 && names.every((name) => name.includes(' ') && name.endsWith(` ${last}`));
-  return shared && last !== undefined ? names.map((name) => name.slice(0, -last.length - 1)) : names;
+/** Words that all names share do not need to be said each time: "City", not "City response" nor "Response, City". */
+export function shortNames(names: string[]): { names: string[]; shared: string } {
+  const parts = names.map((name) => name.split(' '));
+  const least = Math.min(...parts.map((words) => words.length));
+  const first = parts[0];
+  if (names.length < 2 || !first) return { names, shared: '' };
+  let ahead = 0;
+  while (ahead < least - 1 && parts.every((words) => words[ahead] === first[ahead])) ahead++;
+  let behind = 0;
+  while (behind < least - 1 - ahead && parts.every((words) => words.at(-1 - behind) === first.at(-1 - behind))) behind++;
+  const shared = [...first.slice(0, ahead), ...first.slice(first.length - behind)].join(' ').replace(/,$/, '');
+  return { names: parts.map((words) => words.slice(ahead, words.length - behind).join(' ')), shared };
+}
+
+/** "control room" from "control_room". */
+export function roleName(role: string): string {
+  return role.replaceAll('_', ' ');
 }
 
 export function range(low: string, high: string): string {
@@ -80,7 +92,7 @@ export interface View {
 
 export type ViewKey = 'gap' | 'required' | 'demand' | 'officer_hours' | 'late' | 'delay';
 
-const minutes = (value: number) => `${plain(value)} min`;
+const minutes = (value: number) => (value === Infinity ? 'without bound' : `${plain(value)} min`);
 
 export const VIEWS: Record<ViewKey, View> = {
   gap: {
@@ -106,6 +118,7 @@ export const VIEWS: Record<ViewKey, View> = {
 };
 
 function briefly(value: number): string {
+  if (value === Infinity) return '∞';
   return value >= 0.95 || value === 0 ? String(Math.round(value)) : value >= 0.05 ? value.toFixed(1).replace('0.', '.') : '';
 }
 
@@ -128,9 +141,14 @@ export function isPoolView(key: ViewKey): boolean {
  * shortage in another.
  */
 export function valueOf(map: ForceMap, view: View, place: Place, hour: number): number | null {
-  if (!isPoolView(view.key)) return map.number(place.scope, view.figure, place.index, hour);
+  if (!isPoolView(view.key)) {
+    const value = map.number(place.scope, view.figure, place.index, hour);
+    // Where more comes in than can ever be answered a delay has no bound; that is the worst delay, not a missing one.
+    const unbounded = value === null && view.key === 'delay' && map.number(place.scope, 'chance_late', place.index, hour) !== null;
+    return unbounded ? Infinity : value;
+  }
   if (place.scope === 'force') {
-    const values = map.poolsAt(hour).flatMap((pool) => map.number('pool', view.figure, pool, hour) ?? []);
+    const values = map.poolsOf(place, hour).flatMap((pool) => map.number('pool', view.figure, pool, hour) ?? []);
     if (values.length === 0) return null;
     return view.key === 'gap' ? Math.min(...values) : values.reduce((sum, value) => sum + value, 0);
   }

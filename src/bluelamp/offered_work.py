@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,6 +15,8 @@ from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_
 # The rate paths that the distribution of demand is integrated over. Sixty-four give a service level to well under a
 # percentage point, because a day's multiplier is one smooth number.
 SAMPLES = 64
+# A job of no minutes is no queue's; one of a second keeps nobody busy.
+SHORTEST_MINUTES = 1 / 60
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class OfferedWork:
 def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
     """Turn standards that hold on a day into targets for each grade and kind of area that occur.
 
-    A grade's own row wins over grade 'all', and the kind's own row over kind 'all'. Time that handling and travel use
+    A grade's own row wins over grade 'all', and the kind's own row over kind 'all'; of several, the one that began last.
+    Time that handling and travel use
     up is taken off where the clock runs during them.
     """
     rows = [row for row in standards.to_dicts() if valid_on(row, day)]
@@ -78,7 +81,7 @@ def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence
             for wanted in ((grade, kind), (grade, "all"), ("all", kind), ("all", "all")):
                 found = [row for row in rows if (row["grade_code"], row["area_kind"]) == wanted]
                 if found:
-                    row = found[-1]
+                    row = max(found, key=lambda row: row["valid_from"] or date.min)
                     handling = (row["handling_minutes"] or 0.0) if row["clock_starts"] != "dispatched" else 0.0
                     travel = (row["travel_minutes"] or 0.0) if row["clock_stops"] == "arrived" else 0.0
                     waiting = max(row["target_minutes"] - handling - travel, 0.0)
@@ -125,18 +128,20 @@ def offer_work(
         jobs[grade] += by_block * (share[number] * units[number])
         load[grade] += by_block * (share[number] * units[number] * minutes[number] / 60)
     with np.errstate(divide="ignore", invalid="ignore"):
-        service = np.where(jobs > 0, load / jobs * 60, 60.0)  # grades × blocks × hours
+        service = np.where(jobs > 0, np.maximum(load / jobs * 60, SHORTEST_MINUTES), 60.0)  # grades × blocks × hours
     carried = np.zeros((len(samples), count, rates.shape[2]))
     for grade in range(len(grades)):
         if jobs[grade].any():
             carried += queueing.carried_load(jobs[grade] * factor, service[grade]).max_of_hour
-    arrivals = np.stack(
-        [to_pools(deployed[grade] * factor, blocks, pool_hours) for grade in range(len(grades))], axis=1
-    )
-    pool_jobs = to_pools(jobs.sum(axis=0), blocks, pool_hours)
-    pool_load = to_pools(load.sum(axis=0), blocks, pool_hours)
+    # Grades, samples and kinds of area are parts of one whole: what has no pool is shared out alike in all of them.
+    whole = deployed.sum(axis=0)
+
+    def pooled(by_block: Floats) -> Floats:
+        return to_pools(by_block, blocks, pool_hours, whole)
+
+    pool_jobs, pool_load = pooled(jobs.sum(axis=0)), pooled(load.sum(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        pool_service = np.where(pool_jobs > 0, pool_load / pool_jobs * 60, 60.0)
+        pool_service = np.where(pool_jobs > 0, np.maximum(pool_load / pool_jobs * 60, SHORTEST_MINUTES), 60.0)
     first_day = hours[0].astimezone(periods.zone(time_zone)).date()
     targets = read_targets(standards, grades, sorted(set(kinds_of_area)), first_day)
     return OfferedWork(
@@ -144,15 +149,15 @@ def offer_work(
         hours=hours,
         grades=grades,
         targets=targets,
-        arrivals=arrivals,
+        arrivals=np.stack([pooled(deployed[grade] * factor) for grade in range(len(grades))], axis=1),
         target_share_of_arrivals=_shares_of_kinds(
-            targets, grades, rates, share, grade_of_cell, kinds_of_area, blocks, pool_hours
+            targets, grades, rates, share, grade_of_cell, kinds_of_area, blocks, pooled
         ),
-        load=to_pools(load.sum(axis=0) * factor, blocks, pool_hours),
-        carried=to_pools(carried, blocks, pool_hours),
+        load=pooled(load.sum(axis=0) * factor),
+        carried=pooled(carried),
         service_minutes=pool_service,
         mean_load=pool_load,
-        mean_load_by_grade=to_pools(load, blocks, pool_hours),
+        mean_load_by_grade=pooled(load),
         area_arrivals=np.stack(
             [
                 (rates[:, grade_of_cell == grade] * share[grade_of_cell == grade][None, :, None]).sum(axis=1)
@@ -182,7 +187,7 @@ def _shares_of_kinds(
     grade_of_cell: Integers,
     kinds_of_area: Sequence[str],
     blocks: Blocks,
-    pool_hours: PoolHours,
+    pooled: Callable[[Floats], Floats],
 ) -> Floats:
     """Give, for each target, the share of its grade's arrivals in a pool that come from its kind of area."""
     kinds = np.array(kinds_of_area)
@@ -191,13 +196,13 @@ def _shares_of_kinds(
     for grade_number, grade in enumerate(grades):
         mine = grade_of_cell == grade_number
         by_grade[grade] = (rates[:, mine, :] * share[mine][None, :, None]).sum(axis=1)  # areas × hours
+    count = len(blocks.district_of_block)
     for target in targets:
         every = by_grade[target.grade_code]
-        count = len(blocks.district_of_block)
         total, inside = np.zeros((count, every.shape[1])), np.zeros((count, every.shape[1]))
         np.add.at(total, blocks.block_of_area, every)
         np.add.at(inside, blocks.block_of_area, every * (kinds == target.area_kind)[:, None])
-        pool_total, pool_inside = to_pools(total, blocks, pool_hours), to_pools(inside, blocks, pool_hours)
+        pool_total, pool_inside = pooled(total), pooled(inside)
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(np.where(pool_total > 0, pool_inside / pool_total, 0.0))
-    return np.array(found).reshape(len(targets), len(pool_hours.pool_ids), rates.shape[2])
+    return np.array(found).reshape(len(targets), *pooled(np.zeros((count, rates.shape[2]))).shape)

@@ -67,12 +67,13 @@ def lay_out_pools(
 ) -> PoolHours:
     """Say for every hour which pool covers each area.
 
-    Rows that hold during part of the day win over rows that hold all day, and later rows over earlier ones. Demand
-    whose area is unknown has no pool of its own; `share_out_unknown` spreads it.
+    Rows that hold during a shorter part of the day win over longer ones, and then rows that begin on a later day over
+    those that begin on an earlier one or always held. Demand whose area is unknown has no pool of its own; `to_pools`
+    spreads it.
     """
     rows = sorted(
         pools.filter(pl.col("role_code") == role_code).to_dicts(),
-        key=lambda row: (_length(row), row["valid_from"] or date.min, row["pool_id"]),
+        key=lambda row: (-_length(row), row["valid_from"] or date.min, row["pool_id"]),
     )
     pool_ids = sorted({row["pool_id"] for row in rows})
     number = {pool_id: position for position, pool_id in enumerate(pool_ids)}
@@ -87,8 +88,8 @@ def lay_out_pools(
         key = (date.min if always else day, hour)
         if key not in known:
             covering = [-1] * len(area_ids)
-            # The longest rows come first in time and are overwritten by the shorter, more special ones.
-            for row in reversed(rows):
+            # The longest and oldest rows come first and are overwritten by the shorter and later, more special ones.
+            for row in rows:
                 if (
                     row["area_id"] in position
                     and holds_at(row["from_hour"], row["to_hour"], hour)
@@ -130,11 +131,15 @@ def find_blocks(pool_hours: PoolHours, district_of_area: Integers) -> Blocks:
     )
 
 
-def to_pools(by_block: Floats, blocks: Blocks, pool_hours: PoolHours) -> Floats:
+def to_pools(
+    by_block: Floats, blocks: Blocks, pool_hours: PoolHours, in_proportion_to: Floats | None = None
+) -> Floats:
     """Add … × blocks × hours up to … × pools × hours.
 
     What happens where no pool is known to cover (an unknown place, an area left out of the table) is shared out over
-    the pools of that hour in proportion to what they have, so that nothing is dropped.
+    the pools of that hour in proportion to what they have, so that nothing is dropped; or to what they have of
+    `in_proportion_to` (blocks × hours), so that the parts of a whole are shared out alike. An hour without any pool
+    keeps nothing.
     """
     pools = len(pool_hours.pool_ids)
     hours = by_block.shape[-1]
@@ -142,17 +147,24 @@ def to_pools(by_block: Floats, blocks: Blocks, pool_hours: PoolHours) -> Floats:
     for pattern, pool_of_block in enumerate(blocks.pool_of_block):
         when = np.flatnonzero(pool_hours.pattern_of_hour == pattern)
         covered = pool_of_block >= 0
-        for pool in np.unique(pool_of_block[covered]):
-            out[..., pool, when] = by_block[..., pool_of_block == pool, :][..., when].sum(axis=-2)
+        out[..., when] = _add_covered(by_block[..., when], pool_of_block, pools)
         if not covered.all() and covered.any():
             here = out[..., when]
+            has = here if in_proportion_to is None else _add_covered(in_proportion_to[:, when], pool_of_block, pools)
             loose = by_block[..., ~covered, :][..., when].sum(axis=-2, keepdims=True)
-            total = here.sum(axis=-2, keepdims=True)
+            total = has.sum(axis=-2, keepdims=True)
             running = np.isin(np.arange(pools), pool_of_block)[:, None]
             with np.errstate(divide="ignore", invalid="ignore"):
-                share = np.where(total > 0, here / total, running / max(int(running.sum()), 1))
+                share = np.where(total > 0, has / total, running / max(int(running.sum()), 1))
             out[..., when] = here + loose * share
     return out
+
+
+def _add_covered(by_block: Floats, pool_of_block: Integers, pools: int) -> Floats:
+    summed = np.zeros((*by_block.shape[:-2], pools, by_block.shape[-1]))
+    for pool in np.unique(pool_of_block[pool_of_block >= 0]):
+        summed[..., pool, :] = by_block[..., pool_of_block == pool, :].sum(axis=-2)
+    return summed
 
 
 def minimum_officers(

@@ -103,7 +103,7 @@ def make_forecast(
 
     For the first `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to
     `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
-    same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as the paths go.
+    same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as paths go.
 
     Raises BadData where there is nothing to learn from.
     """

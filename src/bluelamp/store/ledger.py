@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -50,6 +51,7 @@ LOGS_SHAPE = pl.Schema({"table": pl.String(), "version": pl.Int64(), "kind": pl.
 _LOG_NAME = r"^(?<table>[^/]+)/_delta_log/(?<version>\d*)[._](?<kind>json|checkpoint\.parquet|last_checkpoint)$"
 # Each commit adds a small piece to the frames; many small pieces are slow to read.
 _PIECES = 64
+_BLOCK = 1 << 22
 
 
 def _written(name: str) -> dict[str, pl.DataType]:
@@ -174,20 +176,49 @@ class Ledger:
                 f"{self.store / LINES} is not what was stored: its SHA-256 differs from that in {HEAD}. "
                 "Restore both from a backup of the same moment."
             )
-        added = pl.read_ndjson(lines, schema=_line_shape()) if lines else pl.DataFrame(schema=_line_shape())
+        added = [_read(block) for block in _blocks(lines)]
         return replace(
             self,
-            batches=_joined(self.batches, _records(added, "batch", "batches")),
-            runs=_joined(self.runs, _records(added, "run", "runs")),
-            files=_joined(self.files, _exploded(added, "files", FILES_SHAPE)),
-            logs=_joined(self.logs, _logs(added)),
+            batches=_joined([self.batches, *(each.batches for each in added)]),
+            runs=_joined([self.runs, *(each.runs for each in added)]),
+            files=_joined([self.files, *(each.files for each in added)]),
+            logs=_joined([self.logs, *(each.logs for each in added)]),
             size=self.size + len(lines),
             _digest=digest,
         )
 
 
+class _Block(NamedTuple):
+    """The four lists that some lines give."""
+
+    batches: pl.DataFrame
+    runs: pl.DataFrame
+    files: pl.DataFrame
+    logs: pl.DataFrame
+
+
+def _blocks(lines: bytes) -> Iterator[bytes]:
+    """Cut whole lines into pieces, because reading JSON takes twenty times the room of its text."""
+    start = 0
+    while start < len(lines):
+        end = lines.find(b"\n", start + _BLOCK)
+        end = len(lines) if end < 0 else end + 1
+        yield lines[start:end]
+        start = end
+
+
+def _read(lines: bytes) -> _Block:
+    read = pl.read_ndjson(lines, schema=_line_shape())
+    return _Block(
+        _records(read, "batch", "batches"),
+        _records(read, "run", "runs"),
+        _exploded(read, "files", FILES_SHAPE),
+        _logs(read),
+    )
+
+
 def sealed(files: pl.DataFrame) -> list[disk.Sealed]:
-    """Data files as they are to be checked."""
+    """Files as they are to be checked."""
     return [disk.Sealed(*row) for row in files.select("path", "bytes", "sha256").iter_rows()]
 
 
@@ -212,8 +243,8 @@ def _records(lines: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
     )
 
 
-def _joined(known: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
-    joined = pl.concat([known, added])
+def _joined(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    joined = pl.concat(pieces)
     return joined.rechunk() if joined.n_chunks() > _PIECES else joined
 
 
