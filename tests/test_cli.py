@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -242,6 +243,34 @@ def test_a_force_that_is_not_there_is_told(tmp_path):
     found = bluelamp("plan", tmp_path / "nowhere")
     assert found.returncode == 66
     assert "bluelamp init" in found.stderr
+
+
+def test_an_import_killed_at_any_point_leaves_the_store_as_it_was_and_the_next_one_completes(force):
+    first = write(force, rows(2_000), "first.csv")
+    assert bluelamp("import", force, first).returncode == 0
+    before = bluelamp("table", "incidents", force, "--csv").stdout
+    second = write(force, rows(60_000, start=1_000), "second.csv")
+    code = "import sys; from bluelamp.cli import main; print('on', flush=True); sys.argv[1:] = sys.argv[1:]; main()"
+    killed = 0
+    for wait in (0.02, 0.15, 0.3, 0.45, 0.6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, "import", str(force), str(second)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(wait)
+        child.kill()
+        killed += child.wait() == -9
+        found = bluelamp("doctor", force)
+        assert found.returncode == 0, found.stdout
+        now = bluelamp("table", "incidents", force, "--csv").stdout
+        assert now == before or now.count("\n") == 61_001
+    assert killed >= 2
+    assert bluelamp("import", force, second).returncode == 0
+    after = batches(force)
+    assert all(accounted(row) == row["rows_read"] for row in after.to_dicts())
+    assert bluelamp("table", "incidents", force, "--csv").stdout.count("\n") == 61_001
 
 
 def test_a_table_that_is_not_there_gets_the_nearest_name(small_force):

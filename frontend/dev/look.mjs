@@ -1,6 +1,6 @@
 // Looks at the built page the way a user's browser will: served under the strict policy and opened from disk.
 //
-//   node dev/look.mjs [--shots DIR] [--only served,single,speed,shots]
+//   node dev/look.mjs [--shots DIR] [--only served,single,behaviour,speed,shots]
 //
 // Prints what was measured and ends with 1 if a promise is broken: a request off the machine, a breach of the policy,
 // a finding of axe, an area not drawn, a figure that differs from the payload, an hour too slow.
@@ -20,7 +20,7 @@ const web = path.resolve(here, '../../src/bluelamp/web');
 const given = process.argv.slice(2);
 const after = (name, otherwise) => (given.includes(name) ? given[given.indexOf(name) + 1] : otherwise);
 const shots = path.resolve(after('--shots', path.join(here, '../.look')));
-const only = after('--only', 'served,single,speed,shots').split(',');
+const only = after('--only', 'served,single,behaviour,speed,shots').split(',');
 await mkdir(shots, { recursive: true });
 
 export const POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -225,6 +225,125 @@ if (only.includes('single')) {
   await shot(single.page, 'single-file');
   await finish(single, 'from disk');
 }
+
+/** What keys, pointer and settings do, beyond moving an hour. */
+async function behave() {
+  const acted = await newPage();
+  const { page } = acted;
+  await page.goto(`${origin}/`);
+  await ready(page);
+  const state = () => page.evaluate(() => window.bluelamp.state());
+  const text = (selector) => page.$eval(selector, (element) => element.textContent);
+  const start = await state();
+  check(start.hour_starting.startsWith('2026-11-27T') && (await text('#shortages-list li')).includes('short by up to'), 'the page opens at the worst hour and names it in words');
+
+  await page.keyboard.press('/');
+  await page.keyboard.type('hadm');
+  await page.keyboard.press('Enter');
+  check((await state()).place_id === 'A004', '"/" finds an area by name');
+  const before = (await state()).hour;
+  await page.keyboard.type('t');
+  check((await state()).view === 'map', 'letters typed into "find" do nothing else');
+  await page.keyboard.press('Escape');
+  await page.evaluate(() => document.activeElement.blur());
+
+  await page.focus('#week-grid [tabindex="0"]');
+  await page.keyboard.press('ArrowDown');
+  check((await state()).hour === before + 24, 'Down in the grid is the next day');
+  check(await page.evaluate(() => document.activeElement.matches('#week-grid [aria-selected="true"]')), 'the focus follows in the grid');
+  await page.keyboard.press('PageDown');
+  check((await state()).hour === before + 24 + 168 && (await page.$eval('#weeks [aria-pressed="true"]', (b) => b.textContent)) === 'Next week', 'Page Down in the grid is the next week');
+  check(await page.evaluate(() => document.activeElement.matches('#week-grid [aria-selected="true"]')), 'the focus stays in the grid when the week changes');
+  await page.keyboard.press('Home');
+  check((await state()).hour_starting.endsWith('T00:00:00.000Z'), 'Home in the grid is the first hour of the day');
+
+  await page.focus('#slider');
+  await page.keyboard.press('ArrowRight');
+  check((await state()).hour_starting.endsWith('T01:00:00.000Z'), 'Right on the slider is one hour, once');
+  await page.keyboard.press('PageUp');
+  check((await state()).hour_starting.endsWith('T01:00:00.000Z'), 'Page Up on the slider is a day');
+  check(/Sunday|Monday|Tuesday/.test(await page.getAttribute('#slider', 'aria-valuetext')), 'the slider says its hour in words');
+  await page.keyboard.press('Home');
+  check((await state()).hour === 0, 'Home on the slider is the first hour');
+
+  await page.focus('#figures input:checked');
+  await page.keyboard.press('ArrowRight');
+  check((await state()).figure === 'demand' && (await state()).hour === 0, 'Right on the figures chooses the next figure and leaves the hour');
+  await page.evaluate(() => document.activeElement.blur());
+
+  await page.keyboard.press('Space');
+  await page.waitForTimeout(1400);
+  await page.keyboard.press('Space');
+  const stopped = (await state()).hour;
+  await page.waitForTimeout(700);
+  check(stopped >= 2 && (await state()).hour === stopped, `Space plays and stops (${stopped} hours in 1.4 s)`);
+
+  await page.keyboard.press('d');
+  check((await page.getAttribute('html', 'data-theme')) === 'dark', '"d" is dark');
+  await page.keyboard.press('?');
+  check(await page.$eval('#help', (dialog) => dialog.open), '"?" opens help');
+  await page.click('#single-keys');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('d');
+  check((await page.getAttribute('html', 'data-theme')) === 'dark', 'single letters can be turned off');
+  await page.click('#help-button');
+  await page.click('#single-keys');
+  await page.keyboard.press('Escape');
+
+  await page.keyboard.press('e');
+  await page.check('input[name=export-scope][value=pool]');
+  await page.check('input[name=export-hours][value=all]');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export button[value=save]')]);
+  const csv = await readFile(await download.path(), 'utf8');
+  const expected = payloads[''].figures.pool.units_required.values.flat().filter((value) => value !== null).length;
+  check(csv.trim().split('\r\n').length === expected + 1, `the CSV of all pools and hours has ${expected} rows (${download.suggestedFilename()})`);
+  await page.keyboard.press('e');
+  const [picture] = await Promise.all([page.waitForEvent('download'), page.click('#export-picture')]);
+  await picture.saveAs(path.join(shots, 'picture.png'));
+  await page.keyboard.press('Escape');
+
+  await page.click('.pool-chip');
+  check((await state()).place.scope === 'pool', 'a pool’s label chooses the pool');
+  await page.keyboard.press('t');
+  await page.click('.twin thead [data-key="chance_late"] button');
+  const late = await page.$$eval('.twin td[data-figure="chance_late"]', (cells) => cells.map(({ dataset }) => Number(dataset.value)));
+  check(late.length === 121 && late.every((value, at) => at === 0 || late[at - 1] >= value) && (await page.getAttribute('.twin thead [data-key="chance_late"]', 'aria-sort')) === 'descending', 'the table sorts, and says so');
+  await page.goto(`${origin}/#hour=2026-11-24T03:00Z&place=area:A007&figure=late&theme=dark`);
+  await page.reload();
+  await ready(page);
+  const opened = await state();
+  check(opened.hour_starting === '2026-11-24T03:00:00.000Z' && opened.place_id === 'A007' && opened.figure === 'late' && opened.theme === 'dark', 'an address opens its view');
+  await finish(acted, 'behaviour');
+
+  const still = await newPage({ reducedMotion: 'reduce' });
+  await still.page.goto(`${origin}/`);
+  await ready(still.page);
+  const at = (await still.page.evaluate(() => window.bluelamp.state())).hour;
+  await still.page.keyboard.press('Space');
+  await still.page.waitForTimeout(1000);
+  check((await still.page.evaluate(() => window.bluelamp.state())).hour === at && /Play is off/.test(await still.page.$eval('#announcer', (e) => e.textContent)), 'play is off where less motion is asked for, and says so');
+  await finish(still, 'less motion');
+
+  for (const [run, areas] of [['areas40', 40], ['noduties', 40], ['onearea', 0], ['autumn', 40], ['spring', 40]]) {
+    const other = await newPage();
+    await other.page.goto(`${origin}/?run=${run}`);
+    await ready(other.page);
+    await settle(other.page);
+    check((await other.page.evaluate(() => window.bluelamp.renderedAreas())) === areas, `${areas} areas are drawn: ${run}`);
+    await runAxe(other.page, run);
+    await finish(other, run);
+  }
+  for (const [run, words] of [['missing', /no such run/], ['other', /bluelamp-map\/2/]]) {
+    const failed = await newPage();
+    await failed.page.goto(`${origin}/?run=${run}`);
+    await failed.page.waitForSelector('#problem:not([hidden])');
+    check(words.test(await failed.page.$eval('#problem', (element) => element.textContent)), `a sentence says what is wrong: ${run}`);
+    await runAxe(failed.page, run);
+    await failed.context.close();
+  }
+}
+
+if (only.includes('behaviour')) await behave();
 
 const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
 

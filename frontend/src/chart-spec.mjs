@@ -34,7 +34,7 @@ const across = (labels) => ({ x: { ...hours, axis: hourAxis(labels) } });
 const band = (low, high, opacity) => ({
   data: { name: 'expected' },
   mark: { type: 'area', interpolate: 'step-after', clip: true, color: colour('demandColour'), opacity, line: false },
-  encoding: { ...across(false), y: { field: low, type: 'quantitative', axis: valueAxis, scale: { zero: true, nice: true } }, y2: { field: high } },
+  encoding: { ...across(false), y: { field: low, type: 'quantitative', axis: valueAxis, scale: { zero: true, nice: true, domainMax: { expr: 'demandTop' } } }, y2: { field: high } },
 });
 const steps = (source, field, extra) => ({
   data: { name: source },
@@ -53,6 +53,8 @@ export default {
     { name: 'to', value: 72 },
     { name: 'tickHours', value: [] },
     { name: 'tickText', value: [] },
+    // Null lets the data decide; a place without demand has none to decide by.
+    { name: 'demandTop', value: null },
     { name: 'demandTitle', value: '' },
     { name: 'coverTitle', value: '' },
     ...['ink', 'muted', 'gridColour', 'demandColour', 'seenColour', 'requiredColour', 'dutyColour', 'shortColour'].map((name) => ({ name, value: '#888888' })),

@@ -226,7 +226,7 @@ export class PlaceChart {
     if (this.drawnAs !== this.nameOf(place, from, to)) {
       view.signal('from', from).signal('to', to);
       view.signal('tickHours', ticks.map((tick) => tick.hour)).signal('tickText', ticks.map(({ text }) => text));
-      view.signal('demandTitle', place.scope === 'pool' && !this.map.coversAreas(place.index) ? 'No incidents are forecast for this pool' : 'Incidents an hour').signal('coverTitle', this.coverTitle(place));
+      view.signal('demandTitle', this.hasDemand(place) ? 'Incidents an hour' : 'No incidents are forecast for this pool').signal('demandTop', this.hasDemand(place) ? null : 1).signal('coverTitle', this.coverTitle(place));
     }
     if (this.drawnFor !== place) {
       const series = chartSeries(this.map, this.calendar, place);
@@ -260,6 +260,10 @@ export class PlaceChart {
       mark.style.top = `${originY + plot.y}px`;
       mark.style.height = `${plot.height}px`;
     });
+  }
+
+  private hasDemand(place: Place): boolean {
+    return place.scope !== 'pool' || this.map.coversAreas(place.index);
   }
 
   private coverTitle(place: Place): string {
@@ -313,11 +317,8 @@ export class PlaceChart {
 
   private writeKey(place: Place): void {
     const key = byId('chart-key');
-    const entries: [string, string][] = [
-      ['band', 'expected, with 50, 80 and 95% bands'],
-      ['seen', 'seen'],
-      ['before', 'same hour 1 and 2 weeks before'],
-    ];
+    const entries: [string, string][] = [];
+    if (this.hasDemand(place)) entries.push(['band', 'expected, with 50, 80 and 95% bands'], ['seen', 'seen'], ['before', 'same hour 1 and 2 weeks before']);
     if (place.scope !== 'force') {
       entries.push(['required', this.map.run.has_duties ? 'required, with 80% range' : 'required']);
       if (this.map.run.has_duties) entries.push(['duty', 'on duty'], ['short', 'short']);

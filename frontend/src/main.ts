@@ -66,7 +66,7 @@ async function readPayload(): Promise<unknown> {
 function showProblem(error: unknown): void {
   const words = error instanceof MapDataError ? error.message : 'Something in this page went wrong. Reload it; if it happens again, tell whoever looks after Bluelamp what you did, with the line below.';
   document.body.dataset['phase'] = 'failed';
-  byId('about-run').textContent = '';
+  byId('loading').hidden = true;
   byId('problem').hidden = false;
   byId('problem').replaceChildren(make('b', {}, 'The map cannot be shown. '), words, error instanceof MapDataError ? '' : make('code', {}, String(error)));
   if (document.body.dataset['mode'] === 'served') {
@@ -84,7 +84,8 @@ async function start(): Promise<void> {
   const now = calendar.hourAt(Date.now() / 1000);
 
   describeRun(map, calendar);
-  byId('main').hidden = false;
+  byId('loading').hidden = true;
+  document.body.dataset['phase'] = 'drawing';
   byId('tools').hidden = false;
 
   const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }), (allRoles) => {

@@ -317,7 +317,7 @@ export class AreaMap {
         label.shown = true;
       }
       const value = valueOf(this.data, view, { scope: 'pool', index: pool }, this.asked);
-      const written = value === null ? '–' : view.write(value);
+      const written = value === null ? '–' : value === Infinity ? '∞' : view.write(value);
       setText(label.value, written);
       setText(label.name, names[at] ?? '');
       label.name.classList.toggle('visually-hidden', crowded);

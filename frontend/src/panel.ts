@@ -171,7 +171,7 @@ export class Panel {
       { class: 'tiles' },
       this.tile('Incidents', this.value(place, 'incidents_mean', hour), ['80%: ', this.span(place, 'incidents_p10', 'incidents_p90', hour)]),
       this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
-      this.tile('Delay', this.value(place, 'expected_delay_minutes', hour), [this.isUnbounded(place, hour) ? 'without bound: more calls than can be answered' : 'minutes']),
+      this.delayTile(place, hour),
     );
   }
 
@@ -185,8 +185,12 @@ export class Panel {
     return list;
   }
 
-  private isUnbounded(place: Place, hour: number): boolean {
-    return valueOf(this.map, VIEWS.delay, place, hour) === Infinity;
+  private delayTile(place: Place, hour: number): HTMLElement {
+    const shown = this.value(place, 'expected_delay_minutes', hour);
+    if (valueOf(this.map, VIEWS.delay, place, hour) !== Infinity) return this.tile('Delay', shown, ['minutes']);
+    setText(shown, '∞');
+    shown.title = 'More calls come in than can be answered, so the queue grows for as long as this lasts.';
+    return this.tile('Delay', shown, ['without bound']);
   }
 
   private lateRange(place: Place, hour: number): HTMLElement | null {

@@ -230,10 +230,10 @@ export function wallClockOf(timeZone: string): (unixSeconds: number) => { date: 
   };
 }
 
-/** "just now", "3 hours old", "2 days old". */
+/** "under 1 hour old", "3 hours old", "2 days old". */
 export function ageText(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
-  if (hours < 1) return 'less than an hour old';
+  if (hours < 1) return 'under 1 hour old';
   if (hours < 48) return hours === 1 ? '1 hour old' : `${hours} hours old`;
   return `${Math.floor(hours / 24)} days old`;
 }

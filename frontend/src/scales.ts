@@ -75,8 +75,8 @@ export function roundBounds(values: number[], classes = 7): number[] {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 2.5, 5, 10].find((nice) => nice * power >= rough) ?? 10) * power;
   const bounds: number[] = [];
-  for (let bound = 1; bound < classes && (bound - 1) * step < high; bound++) bounds.push(Number((bound * step).toPrecision(6)));
-  return bounds;
+  for (let bound = 1; bound < classes && bound * step < high; bound++) bounds.push(Number((bound * step).toPrecision(6)));
+  return bounds.length > 0 ? bounds : [step];
 }
 
 /** The share of calls allowed to be late by the strictest standard is itself a bound, so that crossing it is seen. */

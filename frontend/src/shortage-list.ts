@@ -138,7 +138,7 @@ export class ShortageList {
     const badge = make('span', { class: duties ? 'short-badge' : 'need-badge', 'aria-hidden': 'true' }, duties ? `−${-run.peak}` : String(run.peak));
     const when = make('span', { class: 'short-when' }, calendar.runLabel(run.from, run.to));
     const amount = duties ? `short by ${hours > 1 ? 'up to ' : ''}${count(-run.peak, 'unit')}` : `${count(run.peak, 'unit')} required`;
-    const where = make('span', { class: 'short-where' }, make('b', {}, map.pools.name[run.pool] ?? ''), make('span', { class: 'visually-hidden' }, ' · '), make('span', {}, amount));
+    const where = make('span', { class: 'short-where' }, make('span', {}, map.pools.name[run.pool] ?? ''), make('span', { class: 'visually-hidden' }, ' · '), make('span', {}, amount));
     const parts = [badge, when, where];
     if (run.late && duties) {
       const { chance, low, high } = run.late;

@@ -81,9 +81,11 @@ class _Lateness:
             here = np.where(np.isnan(on_duty), 0, on_duty).astype(np.int64)
             grade = work.grades.index(target.grade_code)
             ahead = share[urgency < urgency[grade]].sum(axis=0)
+            # Grades that are as urgent stand in one line, first come, first served.
+            alike = share[urgency == urgency[grade]].sum(axis=0)
             for seen, out in ((_mean_ahead(load, window), "late"), (_mean_ahead(median, window), "wait")):
                 late, wait = queueing.waits_by_priority(
-                    np.broadcast_to(here, seen.shape), seen, seen * ahead, seen * share[grade],
+                    np.broadcast_to(here, seen.shape), seen, seen * ahead, seen * alike,
                     target.waiting_minutes, work.service_minutes,
                 )  # fmt: skip
                 if out == "late":

@@ -143,10 +143,11 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
         geometry = each.get("geometry")
         if geometry is not None and geometry.get("coordinates") != []:
             try:
-                part.shape = shape(geometry)
+                part.shape = _only_polygons(shape(geometry))
             except (GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
                 problems.append(f"Feature {number} ('{code}') has a geometry that can't be read: {error}.")
-        if part.shape is None:
+        if part.shape is None or part.shape.is_empty:
+            part.shape = None
             without += 1
         parts.append(part)
     if problems:
@@ -250,6 +251,8 @@ def _valid(shape: BaseGeometry) -> tuple[BaseGeometry, bool]:
 def _only_polygons(shape: BaseGeometry) -> BaseGeometry:
     import shapely
 
+    if shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
     found = [each for each in shapely.get_parts(shape) if each.geom_type in ("Polygon", "MultiPolygon")]
     return shapely.union_all(found)
 

@@ -70,9 +70,8 @@ class OfferedWork:
 def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
     """Turn standards that hold on a day into targets for each grade and kind of area that occur.
 
-    A grade's own row wins over grade 'all', and the kind's own row over kind 'all'; of several, the one that began last.
-    Time that handling and travel use
-    up is taken off where the clock runs during them.
+    A grade's own row wins over grade 'all', and the kind's own row over kind 'all'; of several such rows the one that
+    began last. Time that handling and travel use up is taken off where the clock runs during them.
     """
     rows = [row for row in standards.to_dicts() if valid_on(row, day)]
     targets = []

@@ -131,9 +131,7 @@ def find_blocks(pool_hours: PoolHours, district_of_area: Integers) -> Blocks:
     )
 
 
-def to_pools(
-    by_block: Floats, blocks: Blocks, pool_hours: PoolHours, in_proportion_to: Floats | None = None
-) -> Floats:
+def to_pools(by_block: Floats, blocks: Blocks, pool_hours: PoolHours, in_proportion_to: Floats | None = None) -> Floats:
     """Add … × blocks × hours up to … × pools × hours.
 
     What happens where no pool is known to cover (an unknown place, an area left out of the table) is shared out over

@@ -67,7 +67,10 @@ def test_every_mistake_is_told_at_once_with_the_nearest_word():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('received_at = "at"', 'recieved_at = "at"'), "'recieved_at' is not a field of 'incidents'. Did you mean 'received_at'?"),
+        (
+            ('received_at = "at"', 'recieved_at = "at"'),
+            "'recieved_at' is not a field of 'incidents'. Did you mean 'received_at'?",
+        ),
         (('received_at = "at"', ""), "o column fills 'received_at'"),
         (('"incidents"', '"incident"'), "Did you mean 'incidents'?"),
         (('"UTC"', '"Europe/Londn"'), "Did you mean 'Europe/London'?"),
@@ -85,7 +88,10 @@ def test_a_mistake_is_a_sentence(change, said):
 
 
 def test_a_code_in_two_groups_is_refused_whatever_its_case():
-    groups = "".join(f'[[crosswalk]]\nclass = "{c}"\norigin = "public"\ncodes = ["{k}"]\n' for c, k in (("alarm", "a1"), ("drugs", "A1")))
+    groups = "".join(
+        f'[[crosswalk]]\nclass = "{c}"\norigin = "public"\ncodes = ["{k}"]\n'
+        for c, k in (("alarm", "a1"), ("drugs", "A1"))
+    )
     with pytest.raises(BadSettings, match="'A1' stands in the crosswalk twice"):
         sources.parse_column_map(SMALL + 'opening_code = "c"\n' + groups)
 

@@ -29,7 +29,8 @@ def moments(count: int, *, quiet_from: int = 2, seed: int = 1) -> list[datetime]
     hours = [hour for hour in range(24) for _ in range(1 if (hour - quiet_from) % 24 < 3 else 8)]
     start = datetime(2026, 1, 1)
     return sorted(
-        start + timedelta(days=rng.randrange(60), hours=rng.choice(hours), minutes=rng.randrange(60)) for _ in range(count)
+        start + timedelta(days=rng.randrange(60), hours=rng.choice(hours), minutes=rng.randrange(60))
+        for _ in range(count)
     )
 
 
@@ -75,7 +76,9 @@ def test_a_feed_with_a_shipped_map_is_recognised_and_nothing_is_asked(name, file
 
 
 def test_a_file_in_the_products_own_form_is_recognised_and_only_the_clock_is_asked(tmp_path):
-    path = a_feed(tmp_path, "incident_id,received_at,class_code,origin", [["1", "2026-01-05T10:00:00Z", "alarm", "public"]])
+    path = a_feed(
+        tmp_path, "incident_id,received_at,class_code,origin", [["1", "2026-01-05T10:00:00Z", "alarm", "public"]]
+    )
 
     proposal = sources.propose(path)
 

@@ -43,7 +43,7 @@ def local_hours(rows: pl.DataFrame) -> dict[int, int]:
 
 
 def to_utc(text: str) -> datetime:
-    """Local to UTC by the rules that we state: skipped hours with the offset before, hours that come twice the first."""
+    """Local to UTC by the rules stated: skipped hours with the offset before, hours that come twice as the first."""
     wall = datetime.fromisoformat(text)
     return wall.replace(tzinfo=PACIFIC, fold=0).astimezone(UTC)
 
@@ -170,9 +170,10 @@ def test_san_luis_obispos_units_and_steps_are_those_of_the_raw_file(shared_data)
         for row in raw(path)
     )
     assert dispatchers_alone == 3_091
-    assert rows.filter(pl.col("units") == 0).select("dispatched_at", "arrived_at").null_count().row(0) == (
-        (rows["units"] == 0).sum(),
-    ) * 2
+    assert (
+        rows.filter(pl.col("units") == 0).select("dispatched_at", "arrived_at").null_count().row(0)
+        == ((rows["units"] == 0).sum(),) * 2
+    )
 
     early = 0
     for row in raw(path):

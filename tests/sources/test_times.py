@@ -78,13 +78,22 @@ def test_a_day_above_12_is_not_read_as_a_month():
 def test_forms_may_be_mixed_in_one_column():
     text = pl.Series(["2026-01-05 10:00:00", None, "2026-01-05T10:00:00Z", "5 Jan 2026 10:00"])
     frame = read_times(text, order="detect", time_zone="UTC")
-    assert frame["at"].to_list() == [datetime(2026, 1, 5, 10, tzinfo=UTC), None, *[datetime(2026, 1, 5, 10, tzinfo=UTC)] * 2]
+    assert frame["at"].to_list() == [
+        datetime(2026, 1, 5, 10, tzinfo=UTC),
+        None,
+        *[datetime(2026, 1, 5, 10, tzinfo=UTC)] * 2,
+    ]
     assert not frame["is_unreadable"].any()
 
 
 def test_a_time_that_comes_twice_is_read_as_the_first_and_told():
-    frame = read_times(pl.Series(["2026-10-25 01:30:00", "2026-10-25 02:30:00"]), order="detect", time_zone="Europe/London")
-    assert frame["at"].to_list() == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 2, 30, tzinfo=UTC)]
+    frame = read_times(
+        pl.Series(["2026-10-25 01:30:00", "2026-10-25 02:30:00"]), order="detect", time_zone="Europe/London"
+    )
+    assert frame["at"].to_list() == [
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 25, 2, 30, tzinfo=UTC),
+    ]
     assert frame["comes_twice"].to_list() == [True, False]
 
 

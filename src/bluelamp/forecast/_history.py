@@ -72,8 +72,14 @@ class History:
 
 def name_series(areas: pl.DataFrame, demand: pl.DataFrame, force_id: str) -> Series:
     """List the series: every area of the force (and 'unknown' where demand has it) × every class and grade seen."""
-    lowest = areas.filter(pl.col("level") == "area").unique("area_id", keep="last").sort("area_id")
-    districts = sorted(set(lowest["parent_id"].drop_nulls()) or {force_id})
+    lowest = (
+        areas.filter(pl.col("level") == "area")
+        .unique("area_id", keep="last", maintain_order=True)
+        # An area that names no district lies in the force and in nobody else's district.
+        .with_columns(pl.col("parent_id").fill_null(force_id))
+        .sort("area_id")
+    )
+    districts = sorted(set(lowest["parent_id"]))
     parent = dict(zip(lowest["area_id"], lowest["parent_id"], strict=True))
     area_ids = lowest["area_id"].to_list()
     if not demand.filter(pl.col("area_id") == UNKNOWN_AREA).is_empty() or not area_ids:
@@ -86,7 +92,7 @@ def name_series(areas: pl.DataFrame, demand: pl.DataFrame, force_id: str) -> Ser
         area_ids=area_ids,
         district_ids=districts,
         cells=[(class_code, grade_code) for class_code, grade_code in cells],
-        district_of_area=np.array([index[parent[area] or districts[0]] for area in area_ids], dtype=np.int64),
+        district_of_area=np.array([index[parent[area]] for area in area_ids], dtype=np.int64),
         force_id=force_id,
     )
 
@@ -137,12 +143,7 @@ def _special_days(days: Sequence[date], country: str | None, subdivision: str | 
     years = range(days[0].year, days[-1].year + 1)
     named = {date(year, *month_day): name for year in years for month_day, name in EVES.items()}
     if country:
-        named |= {
-            day: name.removesuffix(" (substitute day)")
-            for day, name in holidays.country_holidays(
-                country, subdiv=subdivision, years=years, language="en_US"
-            ).items()
-        }
+        named |= dict(holidays.country_holidays(country, subdiv=subdivision, years=years, language="en_US").items())
     return named
 
 

@@ -4,8 +4,8 @@ A Gamma–Poisson model: the rate of each area, class and grade in each of the 1
 whose mean is what its parent says (force, then district, then area), and whose weight is found from the data by the
 method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as in Gelman et al., Bayesian Data Analysis,
 section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by six-hour part
-of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for the force's day,
-another for the district's day, and a third for the level, with variances left over after Poisson noise.
+of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for the day of the
+force, another for that of the district, and a third for the level, with variances left over after Poisson noise.
 """
 
 from __future__ import annotations
@@ -185,7 +185,10 @@ def _find_shocks(history: History, model: RateModel) -> Shocks:
     cells = series.shape[1]
     districts = len(series.district_ids)
     ordinary = _ordinary_hours(history)
-    full_days = np.bincount(calendar.day_of_hour, weights=~ordinary, minlength=len(calendar.days)) == 0
+    days = len(calendar.days)
+    # A day that the record begins or ends in is not a day to compare with others.
+    whole = np.bincount(calendar.day_of_hour, weights=calendar.lengths, minlength=days) > 22
+    full_days = whole & (np.bincount(calendar.day_of_hour, weights=~ordinary, minlength=days) == 0)
     expected = np.zeros((districts, len(calendar.days)))
     area_rates = model.slot_rates.sum(axis=1)
     for place in range(districts):

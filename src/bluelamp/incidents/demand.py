@@ -47,7 +47,8 @@ def count_demand(
     An incident's hours are its own where its times say them (units × the time from dispatch to clear); otherwise its
     class and grade's row of `service_times`. Units and shares that are known are used even where times are not.
     `crew_size_by_hour` gives the officers in a unit by local hour of the day (24 of them). An incident whose area is
-    empty or not among `known_areas` is counted in the area 'unknown', never dropped. Hours with no incident have no row.
+    empty or not among `known_areas` is counted in the area 'unknown', never dropped. Hours with no incident have no
+    row.
     """
     if incidents.is_empty():
         return tables.empty("demand")
@@ -64,9 +65,13 @@ def count_demand(
     )
     units = pl.coalesce(pl.col("units_sent").cast(pl.Float64), "prior_units")
     seconds_each = pl.coalesce(pl.col("unit_seconds").cast(pl.Float64), pl.col("prior_minutes") * 60)
-    # A class's share is that of all its incidents; those that are known to have had nobody have had their part of it.
-    unknown = pl.col("was_deployed").is_null().sum().over(KEY)
-    expected_share = (pl.col("prior_share") * pl.len().over(KEY) / unknown).clip(0, 1)
+    is_unknown, is_open = pl.col("was_deployed").is_null(), (pl.col("status") == "open").fill_null(value=False)
+    # A class's share is that of all its incidents: what is left of it, once those that are known have had their part,
+    # falls on those that are not. An open log has the share of its class, because it will be like the others.
+    settled = (~(is_unknown & is_open)).sum().over(KEY)
+    left = pl.col("prior_share") * settled - pl.col("was_deployed").sum().over(KEY)
+    each = (left / (is_unknown & ~is_open).sum().over(KEY)).clip(0, 1)
+    expected_share = pl.when(is_open).then("prior_share").otherwise(each)
     share = pl.coalesce(pl.col("was_deployed").cast(pl.Float64), expected_share)
     asked = (
         evidence(incidents)

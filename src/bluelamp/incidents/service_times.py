@@ -17,9 +17,10 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     """Say of each incident what its own times tell: `was_deployed` (null where unknown), `units_sent`, `unit_seconds`.
 
     A unit was sent where a dispatch, an arrival or a unit is recorded. Where a source fills none of these for 95 % of
-    its rows, an empty field says nothing and `was_deployed` is null; otherwise it says that nobody went. A log that
-    was closed in the second it was received was information only. `unit_seconds` is the time from dispatch (else
-    arrival) to clear, a unit; null unless both ends are known and it lies between 30 seconds and a day.
+    its rows, an empty field says nothing and `was_deployed` is null; otherwise it says that nobody went, unless the log
+    is open still. A log that was closed in the second it was received was information only. `unit_seconds` is the time
+    from dispatch (else arrival) to clear, a unit; null unless both ends are known and it lies between 30 seconds and a
+    day.
     """
     sent = (
         pl.col("dispatched_at").is_not_null()
@@ -29,8 +30,15 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     recorded = incidents.select(sent.mean()).item() if incidents.height else None
     source_says = recorded is not None and recorded >= 0.05
     information_only = (pl.col("closed_at") == pl.col("received_at")).fill_null(value=False)
+    is_open = (pl.col("status") == "open").fill_null(value=False)
     was_deployed = (
-        pl.when(information_only & ~sent).then(0).when(sent).then(1).otherwise(0 if source_says else None)
+        pl.when(sent)
+        .then(1)
+        .when(information_only)
+        .then(0)
+        .when(is_open)
+        .then(None)
+        .otherwise(0 if source_says else None)
     ).cast(pl.Int64)
     committed = (pl.col("cleared_at") - pl.coalesce("dispatched_at", "arrived_at")).dt.total_seconds()
     plausible = committed.is_between(SHORTEST_MINUTES * 60, LONGEST_MINUTES * 60)
@@ -45,11 +53,13 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
 def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.DataFrame:
     """Measure share deployed, units and minutes a unit, by class and grade, as the table `service_times`.
 
-    Each figure is the mean of the force's own measured incidents and of the prior, which counts as 30 incidents: a
-    class with thousands of its own is what it is, one with three leans on the prior (a normal mean with a known
-    number of prior observations). `priors` is a `service_times` table; its rows for grade 'all' and class 'all' serve
-    where no nearer row is given. `source` says which of the two decides, and `incidents` on how many it was measured.
+    Each figure is the mean of the force's own measured incidents and of the prior, which counts as 30 incidents (as 30
+    units where minutes are measured): a class with thousands of its own is what it is, one with three leans on the
+    prior (a normal mean with a known number of prior observations). `priors` is a `service_times` table; its rows for
+    grade 'all' and class 'all' serve where no nearer row is given. `source` says which of the two decides, and
+    `incidents` on how many it was measured.
     """
+    units = pl.col("units_sent").fill_null(1)
     measured = (
         evidence(incidents)
         .group_by(KEY)
@@ -60,8 +70,10 @@ def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.D
             with_units=((pl.col("was_deployed") == 1) & pl.col("units_sent").is_not_null()).sum(),
             units=pl.col("units_sent").filter(pl.col("was_deployed") == 1).sum(),
             timed=pl.col("unit_seconds").is_not_null().sum(),
-            seconds=pl.col("unit_seconds").sum(),
-            squared=(pl.col("unit_seconds") / 60).pow(2).sum(),
+            timed_units=pl.when(pl.col("unit_seconds").is_not_null()).then(units).sum(),
+            # Whole seconds, because a sum of fractions differs with the order of adding up.
+            seconds=(units * pl.col("unit_seconds")).sum(),
+            squared=(units * pl.col("unit_seconds") ** 2).sum(),
         )
     )
     prior = nearest_prior(measured.select(KEY), priors)
@@ -69,8 +81,9 @@ def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.D
     def shrunk(total: pl.Expr, count: pl.Expr, prior_value: str) -> pl.Expr:
         return (total + PRIOR_WEIGHT * pl.col(prior_value)) / (count + PRIOR_WEIGHT)
 
-    minutes = shrunk(pl.col("seconds") / 60, pl.col("timed"), "minutes_per_unit")
-    spread = shrunk(pl.col("squared"), pl.col("timed"), "prior_squared") - minutes.pow(2)
+    # A unit's minutes, so that calls of many units, which often last longer, count by their units.
+    minutes = shrunk(pl.col("seconds") / 60, pl.col("timed_units"), "minutes_per_unit")
+    spread = shrunk(pl.col("squared") / 3600, pl.col("timed_units"), "prior_squared") - minutes.pow(2)
     result = (
         measured.join(prior, on=KEY, how="left")
         .with_columns(prior_squared=pl.col("minutes_per_unit").pow(2) + pl.col("sd_minutes").pow(2))

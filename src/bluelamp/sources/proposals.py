@@ -183,7 +183,8 @@ def _with_map(
     missing = [column for column in filled.needed_columns if column not in file.columns]
     if missing:
         raise BadData(
-            f"{file.name} does not have the columns that the map '{name}' reads. It has: {', '.join(file.columns[:40])}.",
+            f"{file.name} does not have the columns that the map '{name}' reads. It has: "
+            f"{', '.join(file.columns[:40])}.",
             [f"Column '{column}' is missing.{did_you_mean(column, file.columns)}" for column in missing],
         )
     because = "you named it" if was_named else "the file has all the columns that it reads"
@@ -468,7 +469,8 @@ class _Draft:
 
     def _received_text(self) -> pl.Series:
         spec = self.columns["received_at"]
-        return self.sample[spec["column"]] if "column" in spec else self.sample[spec["columns"][-1]]
+        name: str = spec["column"] if "column" in spec else spec["columns"][-1]
+        return self.sample[name]
 
     def zone_from_points(self, column_map: ColumnMap | None = None) -> str | None:
         """Guess the time zone from where the points lie."""

@@ -15,11 +15,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 import polars as pl
 
 from bluelamp import tables
@@ -52,23 +53,6 @@ _LOG_NAME = r"^(?<table>[^/]+)/_delta_log/(?<version>\d*)[._](?<kind>json|checkp
 # Each commit adds a small piece to the frames; many small pieces are slow to read.
 _PIECES = 64
 _BLOCK = 1 << 22
-
-
-def _written(name: str) -> dict[str, pl.DataType]:
-    """The columns of a record as they stand in a line: instants as text."""
-    return {each.name: pl.String() if each.type == "datetime" else each.polars for each in tables.table(name).fields}
-
-
-def _line_shape() -> pl.Schema:
-    return pl.Schema(
-        {
-            "owner_id": pl.String(),
-            "batch": pl.Struct(_written("batches")),
-            "run": pl.Struct(_written("runs")),
-            "files": pl.List(pl.Struct(_FILE)),
-            "logs": pl.List(pl.Struct(_LOG)),
-        }
-    )
 
 
 @dataclass(frozen=True)
@@ -198,7 +182,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(lines: bytes) -> Iterator[bytes]:
-    """Cut whole lines into pieces, because reading JSON takes twenty times the room of its text."""
+    """Cut whole lines into pieces, because lines that are read take several times the room of their text."""
     start = 0
     while start < len(lines):
         end = lines.find(b"\n", start + _BLOCK)
@@ -208,12 +192,12 @@ def _blocks(lines: bytes) -> Iterator[bytes]:
 
 
 def _read(lines: bytes) -> _Block:
-    read = pl.read_ndjson(lines, schema=_line_shape())
+    entries = [orjson.loads(line) for line in lines.splitlines()]
     return _Block(
-        _records(read, "batch", "batches"),
-        _records(read, "run", "runs"),
-        _exploded(read, "files", FILES_SHAPE),
-        _logs(read),
+        _records([each["batch"] for each in entries if each["batch"]], "batches"),
+        _records([each["run"] for each in entries if each["run"]], "runs"),
+        _frame([{"owner_id": each["owner_id"], **file} for each in entries for file in each["files"]], FILES_SHAPE),
+        _logs([file for each in entries for file in each["logs"]]),
     )
 
 
@@ -233,13 +217,16 @@ def begin(store: Path) -> None:
     disk.replace(store / HEAD, _head(0, hashlib.sha256().hexdigest()))
 
 
-def _records(lines: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
+def _frame(rows: Sequence[dict[str, Any]], shape: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    # A field that a later version added is missing in older lines.
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in shape}, schema=shape)
+
+
+def _records(rows: Sequence[dict[str, Any]], name: str) -> pl.DataFrame:
+    shape = tables.table(name).polars_schema
     instants = [each.name for each in tables.table(name).fields if each.type == "datetime"]
-    return (
-        lines.filter(pl.col(column).is_not_null())
-        .select(column)
-        .unnest(column)
-        .with_columns(pl.col(instants).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC"))
+    return _frame(rows, shape | dict.fromkeys(instants, pl.String())).with_columns(
+        pl.col(instants).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC")
     )
 
 
@@ -248,23 +235,13 @@ def _joined(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined.rechunk() if joined.n_chunks() > _PIECES else joined
 
 
-def _logs(lines: pl.DataFrame) -> pl.DataFrame:
+def _logs(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return (
-        _exploded(lines, "logs", pl.Schema(_LOG))
+        _frame(rows, _LOG)
         .with_columns(pl.col("path").str.extract_groups(_LOG_NAME).alias("name"))
         .unnest("name")
         .with_columns(pl.col("version").cast(pl.Int64, strict=False))
         .select(LOGS_SHAPE.names())
-    )
-
-
-def _exploded(lines: pl.DataFrame, column: str, shape: pl.Schema) -> pl.DataFrame:
-    return (
-        lines.select("owner_id", column)
-        .filter(pl.col(column).list.len() > 0)
-        .explode(column)
-        .unnest(column)
-        .select(shape.names())
     )
 
 
