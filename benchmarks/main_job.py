@@ -29,6 +29,7 @@ from typing import Any
 
 import measure
 from measure import Cost
+from report import Bar, say_bars, say_for_machines, say_table
 
 HERE = Path(__file__).parent
 BLUELAMP = Path(sys.executable).with_name("bluelamp")
@@ -36,8 +37,6 @@ PEERS_HOME = HERE.parent / ".venv" / "peers"
 # The coming eight weeks begin here whatever the day on which this runs, so that the data are the same.
 UNTIL = "2026-11-23"
 PACKAGES = ("bluelamp", "polars", "numpy", "deltalake", "playwright")
-WEEKLY_TIMES_TEN = 65_590
-TENFOLD = "ten times"
 # What the picture check looks at: figures of every area, which differ from hour to hour.
 EVERY_AREA = "#figure=demand"
 
@@ -48,6 +47,7 @@ class Size:
 
     name: str
     arguments: tuple[str, ...]
+    areas: int
     repeats: int
     views: int
     presses: int
@@ -55,26 +55,12 @@ class Size:
     pictures: int
 
 
-COUNTY = Size("county", ("--preset", "county", "--days", "1095"), 3, 5, 160, 60, 12)
-QUICK = Size("quick", ("--areas", "40", "--days", "180"), 1, 3, 40, 20, 4)
-TEN = Size(
-    TENFOLD, ("--preset", "county", "--days", "1095", "--weekly-incidents", str(WEEKLY_TIMES_TEN)), 1, 5, 0, 0, 0
+_COUNTY = ("--preset", "county", "--days", "1095")
+COUNTY = Size("county", _COUNTY, areas=121, repeats=3, views=5, presses=160, held=60, pictures=12)
+QUICK = Size("quick", ("--areas", "40", "--days", "180"), areas=40, repeats=1, views=2, presses=40, held=20, pictures=4)
+TENFOLD = Size(
+    "tenfold", (*_COUNTY, "--weekly-incidents", "65590"), areas=121, repeats=1, views=5, presses=0, held=0, pictures=0
 )
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A figure that must not be exceeded, and what it was."""
-
-    words: str
-    unit: str
-    bar: float
-    value: float | None
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it was measured and held."""
-        return self.value is not None and self.value <= self.bar
 
 
 @dataclass
@@ -126,19 +112,15 @@ def main() -> None:
         first = measure_force(folder / "force", QUICK if options.quick else COUNTY, peers, with_page=not missing)
         tenth = None
         if not (options.quick or options.no_tenfold):
-            tenth = measure_force(folder / "tenfold", TEN, {}, with_page=not missing)
+            tenth = measure_force(folder / "tenfold", TENFOLD, {}, with_page=not missing)
     bars = bars_of(first)
     say_measured(first)
     if tenth:
         say_growth(first, tenth)
-    say_bars(bars, first)
+    say_bars(bars, " (they are for the county; this force is a small one)" if options.quick else "")
     say_where_we_lose(bars, first, tenth, missing, peers)
     if options.json:
-        values = {
-            name: {"value": None if each.value is None else round(each.value, 3), "bar": each.bar, "met": each.is_met}
-            for name, each in bars.items()
-        }
-        print(json.dumps({"bars": values}))
+        say_for_machines(bars)
 
 
 @contextmanager
@@ -165,10 +147,8 @@ def _peers(*, may_install: bool) -> dict[str, Path]:
     python = PEERS_HOME / "bin" / "python"
     if not python.exists() and may_install:
         subprocess.run([sys.executable, "-m", "venv", PEERS_HOME], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run(
-            [*install, "--require-hashes", "-r", HERE / "requirements.txt"], capture_output=True, text=True
-        )
+        install = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
+        done = subprocess.run([*install, HERE / "requirements.txt"], capture_output=True, text=True)
         if done.returncode:
             print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
             shutil.rmtree(PEERS_HOME)
@@ -288,7 +268,7 @@ def _measure_page(found: Measured, how: str, address: str) -> None:
     import page
 
     # A made-up force has boundaries for all of its lowest areas; each of them must be seen.
-    areas = _drawn_areas(found)
+    areas = found.size.areas
     _note(f"first view of the page ({found.size.name}, {how})")
     found.views[how] = page.first_views(address, areas, found.size.views)
     if found.size.presses:
@@ -297,10 +277,6 @@ def _measure_page(found: Measured, how: str, address: str) -> None:
         _note(f"whether the pictures agree ({how})")
         hours = range(100, 100 + found.size.pictures)
         found.pictures[how] = page.pictures_agree(address + EVERY_AREA, areas, hours)
-
-
-def _drawn_areas(found: Measured) -> int:
-    return 40 if found.size is QUICK else 121
 
 
 def bars_of(found: Measured) -> dict[str, Bar]:
@@ -325,21 +301,12 @@ def bars_of(found: Measured) -> dict[str, Bar]:
 # ---- Telling ----
 
 
-def say_table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table: words to the left, figures to the right."""
-    widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
-    print(f"\n{title}\n")
-    for row in [head, tuple("-" * width for width in widths), *rows]:
-        cells = [cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        print(f"  {'  '.join(cells)}".rstrip())
-
-
 def say_versions(about: list[tuple[str, str]], peers: dict[str, Path], missing: str) -> None:
     """Print what was measured with what, and on what."""
     print("The main job: from extracts to the map")
     lines = [*about, ("versions", ", ".join(f"{name} {each}" for name, each in measure.versions(PACKAGES)))]
     if "pandas" in peers:
-        asked = "import importlib.metadata as m; print(*[f'{n} {m.version(n)}' for n in ('pandas','pyarrow','duckdb')], sep=', ')"
+        asked = "from importlib.metadata import version as v; print(*[p + ' ' + v(p) for p in ('pandas', 'duckdb')])"
         lines.append(("peers", measure.run([peers["pandas"], "-c", asked]).output.strip()))
     else:
         lines.append(("peers", "pandas and DuckDB are not measured (a full run installs them)"))
@@ -402,7 +369,7 @@ def _say_peers(found: Measured) -> None:
     title = "The import beside its peers, in turns in this run: the same incidents.csv.gz to Parquet"
     say_table(title, (*COST_HEAD, "our time ÷ theirs", "our memory ÷ theirs"), rows)
     print(
-        "\n  The peers read times, set aside rows without required values, drop duplicates and write Parquet (peers.py)."
+        "\n  The peers read times, set rows without required values aside, drop duplicates, write Parquet (peers.py)."
         "\n  They do not say which rows they set aside and why, compare with earlier imports, commit atomically, lock,"
         "\n  sync to disk or hash; ours also imports eight more tables. No open peer does the whole job."
     )
@@ -441,8 +408,8 @@ def _say_page(found: Measured) -> None:
             f"{different} different pictures"
         )
     print(
-        "  From the key's own time stamp until the map has sent the hour's frame, a pixel of it was read back (so that it\n"
-        "  is drawn) and the next frame has begun. 'browser's own' is Event Timing: to the next picture shown, by 8 ms."
+        "  From the key's own time stamp until the map has sent the hour's frame, a pixel of it was read (so that\n"
+        "  it is drawn) and the next frame has begun. 'browser's own' is Event Timing: to the next picture shown."
     )
 
 
@@ -484,16 +451,6 @@ def say_growth(first: Measured, tenth: Measured) -> None:
     print(f"\n  extracts of the tenfold force, SHA-256 of names and contents: {tenth.fingerprint}")
 
 
-def say_bars(bars: dict[str, Bar], found: Measured) -> None:
-    """Print each bar, and whether it is met."""
-    rows = []
-    for each in bars.values():
-        value = "not measured" if each.value is None else f"{each.value:.{0 if each.unit == 'ms' else 2}f} {each.unit}"
-        rows.append((each.words, value, f"≤ {each.bar:g} {each.unit}", "met" if each.is_met else "NOT MET"))
-    small = " (the bars are for the county; this force is a small one)" if found.size is QUICK else ""
-    say_table(f"Bars{small}", ("", "value", "bar", ""), rows)
-
-
 def say_where_we_lose(
     bars: dict[str, Bar], first: Measured, tenth: Measured | None, missing: str, peers: dict[str, Path]
 ) -> None:
@@ -513,9 +470,7 @@ def say_where_we_lose(
                 f"({ours.seconds / cost.seconds:.1f} times as long)."
             )
         if cost.gigabytes < ours.gigabytes:
-            said.append(
-                f"{who} needs {cost.gigabytes:.2f} GB for it, we {ours.gigabytes:.2f} GB."
-            )
+            said.append(f"{who} needs {cost.gigabytes:.2f} GB for it, we {ours.gigabytes:.2f} GB.")
     if first.stages:
         stage, seconds = max(first.stages.items(), key=lambda each: each[1])
         said.append(
@@ -540,14 +495,24 @@ def say_where_we_lose(
     for how, keys in first.keys.items():
         slow = sum(each > 100 for each in keys.handed)
         if slow:
-            said.append(f"{slow} of {len(keys.handed)} keys ({how}) took more than 100 ms, the slowest {max(keys.handed):.0f} ms.")
+            said.append(
+                f"{slow} of {len(keys.handed)} keys ({how}) took over 100 ms, the slowest {max(keys.handed):.0f} ms."
+            )
+        painted = measure.percentile(keys.painted, 0.95) if keys.painted else 0.0
+        if painted > 100:
+            said.append(
+                f"By the browser's own account ({how}) one key in twenty waits {painted:.0f} ms or more for the next "
+                "picture on the screen: putting a frame together in software takes its time after ours has ended."
+            )
     if missing:
         said.append(f"The page was not measured: {missing}.")
     if len(peers) < 2:
         said.append("Peers were not measured in this run, so that nothing is said of them.")
     busy = max(each.others for each in [*first.imported, *first.planned])
     if busy > measure.BUSY_SHARE:
-        said.append(f"Other processes took up to {busy:.0%} of the machine meanwhile: our times are too long by about that.")
+        said.append(
+            f"Other processes took up to {busy:.0%} of the machine meanwhile: our times are too long by about that."
+        )
     print("\nWhere we lose\n")
     for sentence in said:
         print(f"  - {sentence}")

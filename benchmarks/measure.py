@@ -79,7 +79,7 @@ def middle(costs: Sequence[Cost]) -> Cost:
 def percentile(values: Sequence[float], share: float) -> float:
     """Give the smallest value that at least that share of the values does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-int(round(share * 1000)) * len(ordered) // 1000) - 1)]
+    return ordered[max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1)]
 
 
 def own_gigabytes() -> float:

@@ -18,8 +18,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, ViewportSize, sync_playwright
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -31,83 +32,14 @@ ARGUMENTS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
-VIEW = {"width": 1280, "height": 900}
+VIEW: ViewportSize = {"width": 1280, "height": 900}
 # Short and long pauses between keys, in milliseconds, so that what the page puts off until a person rests (the chart
 # at 140 ms, the address at 250 ms) falls among the presses too.
 PAUSES = (30, 120, 160, 200, 280)
 HELD_EVERY = 33
 
-_WATCH = """
-(() => {
-  const watch = (window.watch = { firstView: null, waiting: [], keys: [], painted: [] });
-  const map = () => document.querySelector('#map canvas')?.getContext('webgl2');
-  const finishDrawing = () => map()?.readPixels(0, 0, 1, 1, 6408, 5121, new Uint8Array(4));
-  const figuresShown = () => document.body?.dataset.phase === 'ready' && /\\d/.test(document.getElementById('panel')?.textContent ?? '');
-  const isViewed = () => window.bluelamp && window.bluelamp.drawnHour() >= 0 && figuresShown() && window.bluelamp.renderedAreas() >= AREAS;
-  const lookForView = () => {
-    if (!isViewed()) return requestAnimationFrame(lookForView);
-    finishDrawing();
-    requestAnimationFrame(() => { watch.firstView = performance.now(); });
-  };
-  requestAnimationFrame(lookForView);
-  const until = (isSo, seconds, words) => new Promise((resolve, reject) => {
-    const last = performance.now() + seconds * 1000;
-    const look = () => (isSo() ? resolve() : performance.now() > last ? reject(new Error(words)) : setTimeout(look, 4));
-    look();
-  });
-  watch.viewed = () => until(() => watch.firstView !== null, 60, 'the first view did not come within 60 s');
-  watch.drawn = (count) => until(() => watch.keys.length >= count, 10, 'key ' + count + ' was not followed by its hour within 10 s');
-
-  // In the bubbling phase on window: after the page's own listener, so that the map's frame is asked for before ours.
-  let looking = false;
-  const lookForHours = () => {
-    const drawn = window.bluelamp.drawnHour();
-    const now = watch.waiting.filter((press) => press.hour <= drawn);
-    watch.waiting = watch.waiting.filter((press) => press.hour > drawn);
-    if (now.length) {
-      finishDrawing();
-      const ready = performance.now();
-      requestAnimationFrame(() => {
-        const handed = performance.now();
-        for (const press of now) watch.keys.push({ hour: press.hour, drawn, ready: ready - press.at, handed: handed - press.at });
-      });
-    }
-    looking = watch.waiting.length > 0;
-    if (looking) requestAnimationFrame(lookForHours);
-  };
-  addEventListener('keydown', (event) => {
-    if (event.key !== 'ArrowRight') return;
-    watch.waiting.push({ hour: window.bluelamp.state().hour, at: event.timeStamp });
-    if (!looking) requestAnimationFrame(lookForHours);
-    looking = true;
-  });
-  // The browser's own account: from an input to the next picture that it showed, to the nearest 8 ms.
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (entry.name === 'keydown') watch.painted.push(entry.duration);
-  }).observe({ type: 'event', durationThreshold: 16 });
-})();
-"""
-
-_KEEP_PICTURE = """
-const plain = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, options) {
-  return plain.call(this, kind, kind.startsWith('webgl') ? { ...options, preserveDrawingBuffer: true } : options);
-};
-window.pictureOfMap = () => {
-  const canvas = document.querySelector('#map canvas');
-  const pen = canvas.getContext('webgl2');
-  const pixels = new Uint32Array(canvas.width * canvas.height);
-  pen.readPixels(0, 0, canvas.width, canvas.height, 6408, 5121, new Uint8Array(pixels.buffer));
-  let mixed = 2166136261;
-  for (const pixel of pixels) mixed = Math.imul(mixed ^ pixel, 16777619) >>> 0;
-  return mixed;
-};
-window.pictureWhenDrawn = (hour) => new Promise((resolve) => {
-  window.bluelamp.setHour(hour);
-  const look = () => (window.bluelamp.drawnHour() === hour ? resolve(window.pictureOfMap()) : requestAnimationFrame(look));
-  requestAnimationFrame(look);
-});
-"""
+_WATCH = Path(__file__).with_name("watch.js")
+_KEEP_PICTURE = Path(__file__).with_name("keep_picture.js")
 
 
 @dataclass(frozen=True)
@@ -153,7 +85,7 @@ def _browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def _opened(browser: Browser, address: str, areas: int, *scripts: str) -> Iterator[tuple[Page, list[str]]]:
+def _opened(browser: Browser, address: str, areas: int, *scripts: Path) -> Iterator[tuple[Page, list[str]]]:
     """Open the page and wait until it is drawn; gives it with the addresses elsewhere that it asked for."""
     page = browser.new_page(viewport=VIEW, color_scheme="light")
     strangers: list[str] = []
@@ -166,8 +98,9 @@ def _opened(browser: Browser, address: str, areas: int, *scripts: str) -> Iterat
 
     page.on("request", lambda request: note(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    for script in (*scripts, _WATCH.replace("AREAS", str(areas))):
-        page.add_init_script(script)
+    page.add_init_script(f"window.areasToSee = {areas};")
+    for script in (*scripts, _WATCH):
+        page.add_init_script(path=script)
     try:
         page.goto(address, wait_until="commit")
         page.evaluate("window.watch.viewed()")

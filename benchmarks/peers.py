@@ -1,7 +1,7 @@
 """The import's peers: the same file read, checked, freed of duplicates and written as Parquet by other tools.
 
-Run by itself, one tool a process, so that each is measured whole: `python peers.py duckdb incidents.csv.gz out.parquet`.
-It prints rows read, set aside, duplicate and written, which must agree with what Bluelamp accounts for.
+One tool a process, so that each is measured whole: `python peers.py duckdb incidents.csv.gz out.parquet`. It prints
+rows read, set aside, duplicate and written; those read and written must be what Bluelamp accounts for.
 
 Each tool does what a careful analyst would write with it, in its quickest reader, and no less than this:
 
@@ -31,7 +31,7 @@ FORM = "%Y-%m-%dT%H:%M:%SZ"
 def with_pandas(source: str, target: str) -> tuple[int, int, int, int]:
     import pandas as pd
 
-    text = {name: "string[pyarrow]" for name in pd.read_csv(source, nrows=0).columns}
+    text = dict.fromkeys(pd.read_csv(source, nrows=0).columns, "string[pyarrow]")
     types = text | dict.fromkeys(NUMBERS, "float64") | {"units": "Int64"}
     rows = pd.read_csv(source, engine="pyarrow", dtype=types)
     read = len(rows)
@@ -53,7 +53,7 @@ def with_duckdb(source: str, target: str) -> tuple[int, int, int, int]:
     engine = duckdb.connect()
     engine.execute("set TimeZone = 'UTC'")
     times = ", ".join(f"try_strptime({name}, '{FORM}')::timestamptz as {name}" for name in TIMES)
-    numbers = {name: "DOUBLE" for name in NUMBERS} | {"units": "BIGINT"} | {name: "VARCHAR" for name in TIMES}
+    numbers = dict.fromkeys(NUMBERS, "DOUBLE") | {"units": "BIGINT"} | dict.fromkeys(TIMES, "VARCHAR")
     engine.execute(
         f"create table calls as select * replace ({times}), row_number() over () as place "
         "from read_csv(?, header = true, strict_mode = true, types = ?)",

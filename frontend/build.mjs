@@ -108,7 +108,8 @@ const single = [await build({
     modulePreload: false,
     cssCodeSplit: false,
     chunkSizeWarningLimit: 4000,
-    rolldownOptions: { input: entry, output: { format: 'iife', name: 'bluelampPage', codeSplitting: false } },
+    // Vite's own loader of chunks asks for import.meta, in a branch that one script never takes.
+    rolldownOptions: { input: entry, checks: { emptyImportMeta: false }, output: { format: 'iife', name: 'bluelampPage', codeSplitting: false } },
   },
 })].flat()[0];
 for (const item of single.output) {

@@ -660,14 +660,15 @@ def test_a_damaged_log_stops_the_writer_before_it_builds_on_it(store):
     assert store.verify() == []
 
 
-def test_rows_added_behind_our_back_are_neither_read_nor_built_on(store):
+@pytest.mark.parametrize("predicate", ["event_id = 'e0000001'", "batch_id > ''"])
+def test_what_others_write_is_neither_read_nor_built_on(store, predicate):
     import_next(store)
     reference = everything(store)
-    outside = DeltaTable(str(store.folder / "store" / "events"))
-    outside.delete("event_id = 'e0000001'")
+    DeltaTable(str(store.folder / "store" / "events")).delete(predicate)
     assert everything(Store(store.folder)) == reference
     with pytest.raises(InputOutputError, match="another program"):
         import_next(store)
+    assert everything(Store(store.folder)) == reference
 
 
 def test_a_store_put_back_from_a_backup_is_read_as_it_is_now(tmp_path, store):
@@ -961,3 +962,15 @@ def test_sweeping_leaves_what_is_not_ours(template):
     assert Store(template).sweep() == ["events/batch_id=b000009-00000000"]
     assert (mine / "read me.txt").exists()
     assert Store(template).sweep() == []
+
+
+def test_a_snapshot_stays_as_it_was_and_writing_through_it_does_not_fork_the_store(store):
+    import_next(store)
+    still = store.snapshot()
+    before = everything(still)
+    import_next(store)
+    write_next_run(still)
+    assert everything(still) == before
+    assert store.batches().height == 2
+    assert store.runs().height == 1
+    insist_on_tidy(store)

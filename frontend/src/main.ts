@@ -84,6 +84,8 @@ async function start(): Promise<void> {
   const now = calendar.hourAt(Date.now() / 1000);
 
   describeRun(map, calendar);
+  // A page on a wall stays open for days; its figures must not look fresh for ever.
+  setInterval(() => describeAge(map), 300_000);
   byId('loading').hidden = true;
   document.body.dataset['phase'] = 'drawing';
   byId('tools').hidden = false;
@@ -236,9 +238,20 @@ async function start(): Promise<void> {
     renderedAreas: () => areaMap?.renderedAreas() ?? 0,
     areaPoint: (area) => areaMap?.screenPoint(area) ?? null,
   };
-  await areaMap?.ready;
-  areaMap?.setPlace(store.state.place, true);
+  try {
+    await areaMap?.ready;
+    areaMap?.setPlace(store.state.place, true);
+  } catch (error) {
+    console.warn(error);
+    sayNoMap();
+    store.set({ view: 'table' });
+  }
   drawChartSoon();
+}
+
+function sayNoMap(): void {
+  byId('notes').hidden = false;
+  byId('notes').prepend(make('p', { class: 'note is-warning' }, 'This browser cannot draw the map (WebGL 2 is off or missing). The table shows the same figures.'));
 }
 
 function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
@@ -264,24 +277,34 @@ function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
   } catch (error) {
     console.warn(error);
     byId('map-frame').hidden = true;
-    byId('notes').hidden = false;
-    byId('notes').append(make('p', { class: 'note is-warning' }, 'This browser cannot draw the map (WebGL 2 is off or missing). The table below shows the same figures.'));
+    sayNoMap();
     return null;
   }
+}
+
+function ageOf(map: ForceMap): number {
+  return Math.max(0, Date.now() / 1000 - Date.parse(map.run.data_until) / 1000);
+}
+
+function describeAge(map: ForceMap): void {
+  const age = ageOf(map);
+  setText(byId('about-age'), `data ${ageText(age)}`);
+  byId('about-age').classList.toggle('is-stale', age > STALE_AFTER_SECONDS);
 }
 
 function describeRun(map: ForceMap, calendar: Calendar): void {
   const { run, force } = map;
   setText(byId('force-name'), force.name);
-  const age = Math.max(0, Date.now() / 1000 - Date.parse(run.data_until) / 1000);
+  const age = ageOf(map);
   const stale = age > STALE_AFTER_SECONDS;
   const over = Date.now() / 1000 > (map.hours.starting.at(-1) ?? 0) + 3600;
   const period = calendar.periodLabel(0, map.hourCount);
   byId('about-run').replaceChildren(
     make('span', { class: 'about-period' }, period),
     make('span', { title: `Forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}, seed ${run.seed}, run ${run.run_id}` }, `forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}`),
-    make('span', { class: stale ? 'about-age is-stale' : 'about-age' }, `data ${ageText(age)}`),
+    make('span', { id: 'about-age' }),
   );
+  describeAge(map);
   const notes = byId('notes');
   const add = (text: string, kind = '') => notes.append(make('p', { class: `note ${kind}`.trim() }, text));
   if (over) add(`The period shown is over: it ended ${calendar.periodLabel(0, map.hourCount).split(' – ')[1]}. Run “bluelamp plan” for the coming fourteen days.`, 'is-warning');
@@ -359,8 +382,8 @@ function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
   );
 }
 
-function pictureWords(map: ForceMap, calendar: Calendar, state: State): [string, string] {
-  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}. Run ${map.run.run_id}, data until ${map.run.data_until}.`];
+function pictureWords(map: ForceMap, calendar: Calendar, state: State): [string, string, string] {
+  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}`, `Bluelamp run ${map.run.run_id}, from data until ${map.run.data_until.replace('T', ' ').replace('Z', ' UTC')}`];
 }
 
 function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {

@@ -108,7 +108,7 @@ export class AreaMap {
         this.fit(false);
         const zoom = this.map.getZoom();
         this.map.setMinZoom(zoom - 1.5);
-        this.map.setMaxZoom(zoom + 6);
+        this.map.setMaxZoom(zoom + 4.5);
         // Names of areas compete with the pools' labels until there is room for them.
         if (this.data.count('area') > 45) this.map.setLayerZoomRange('area-names', zoom + 0.75, 24);
         this.drawHour();
@@ -208,13 +208,18 @@ export class AreaMap {
 
   /** The drawn map with its pool labels, for print and for a picture: a browser drops a WebGL canvas from a printed page. */
   picture(): HTMLCanvasElement {
-    this.map.redraw();
     const drawn = this.map.getCanvas();
+    const before = this.map.getPixelRatio();
+    // Sharp enough for paper, whatever the screen.
+    this.map.setPixelRatio(Math.max(2, before));
+    this.map.redraw();
     const picture = make('canvas', { width: drawn.width, height: drawn.height });
     const context = picture.getContext('2d');
+    context?.drawImage(drawn, 0, 0);
+    this.map.setPixelRatio(before);
+    this.map.redraw();
     if (!context) return picture;
-    context.drawImage(drawn, 0, 0);
-    const ratio = drawn.width / drawn.clientWidth;
+    const ratio = picture.width / drawn.clientWidth;
     context.scale(ratio, ratio);
     context.textBaseline = 'middle';
     context.font = '600 13px system-ui, sans-serif';

@@ -25,12 +25,15 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
     """Count officers on duty for the whole of each hour, pools × hours; NaN where no duties are on hand.
 
     An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
-    covers most of that pool's areas then. Hours before the first and after the last duty of the role are unknown, not
-    empty: a roster that has not been written yet is not a night without officers.
+    covers most of that pool's areas then. A duty as it was worked takes the place of the one that was planned. Hours
+    before the first and after the last duty of the role are unknown, not empty: a roster that has not been written yet
+    is not a night without officers.
     """
     pools = len(pool_hours.pool_ids)
     number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
-    mine = duties.filter(pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids))
+    mine = _as_it_came(duties).filter(
+        pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids)
+    )
     if mine.is_empty():
         return np.full((pools, len(hours)), np.nan)
     starts = hours.dt.epoch("s").to_numpy()
@@ -56,6 +59,29 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
             counted[serves, when] += posted[index, when]
     known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())
     return np.where(known, counted, np.nan)
+
+
+def _as_it_came(duties: pl.DataFrame) -> pl.DataFrame:
+    """Leave out planned duties during which the same person has one that was worked: nobody is on duty twice."""
+    planned, worked = (duties.filter(pl.col("kind") == kind) for kind in ("planned", "worked"))
+    if planned.is_empty() or worked.is_empty():
+        return duties
+    next_worked = worked.select("person_id", worked_from="starts_at", worked_until="ends_at").sort("worked_until")
+    kept = (
+        planned.sort("starts_at")
+        .join_asof(
+            next_worked,
+            left_on="starts_at",
+            right_on="worked_until",
+            by="person_id",
+            strategy="forward",
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+        .filter(pl.col("worked_from").is_null() | (pl.col("worked_from") >= pl.col("ends_at")))
+        .select(duties.columns)
+    )
+    return pl.concat([kept, worked])
 
 
 class _Lateness:

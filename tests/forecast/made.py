@@ -50,14 +50,17 @@ def demand_of(hours: pl.Series, counts: Mapping[tuple[str, ...], Any]) -> pl.Dat
     parts = []
     for (area, *cell), incidents in counts.items():
         class_code, grade_code = (*cell, "x", "1")[:2] if len(cell) != 1 else (cell[0], "1")
+        counted = {"hour_starting": hours, "incidents": np.broadcast_to(incidents, len(hours)).astype(np.int64)}
         parts.append(
-            pl.DataFrame(
-                {"hour_starting": hours, "incidents": np.broadcast_to(incidents, len(hours)).astype(np.int64)}
-            ).select(
-                pl.lit(area).alias("area_id"), "hour_starting", pl.lit(class_code).alias("class_code"),
-                pl.lit(grade_code).alias("grade_code"), pl.lit("public").alias("origin"), "incidents",
-                pl.lit(0.0).alias("deployed"), pl.lit(0.0).alias("officer_hours"), pl.lit(0).alias("measured"),
-            )  # fmt: skip
+            pl.DataFrame(counted).with_columns(
+                area_id=pl.lit(area),
+                class_code=pl.lit(class_code),
+                grade_code=pl.lit(grade_code),
+                origin=pl.lit("public"),
+                deployed=pl.lit(0.0),
+                officer_hours=pl.lit(0.0),
+                measured=pl.lit(0),
+            )
         )
     return tables.publish(pl.concat(parts).filter(pl.col("incidents") > 0), "demand")
 

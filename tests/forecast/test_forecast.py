@@ -21,7 +21,8 @@ QUANTILES = [f"incidents_{name}" for name in ("p025", "p10", "p25", "p50", "p75"
 def noisy(days: int = 56, seed: int = 1, **first: date) -> pl.DataFrame:
     """Counts by chance in three areas, two classes and two grades."""
     chance, hours = np.random.default_rng(seed), hours_of(days, **first)
-    rates = {("a", "x", "1"): 2.0, ("a", "y", "2"): 0.7, ("b", "x", "1"): 0.4, ("c", "y", "1"): 1.1, ("c", "x", "2"): 0.2}
+    rates = {("a", "x", "1"): 2.0, ("a", "y", "2"): 0.7, ("b", "x", "1"): 0.4, ("c", "y", "1"): 1.1}
+    rates["c", "x", "2"] = 0.2
     return demand_of(hours, {series: chance.poisson(rate, len(hours)) for series, rate in rates.items()})
 
 
@@ -41,7 +42,7 @@ def test_an_hour_of_the_week_comes_back_as_it_is():
     counts = np.arange(168) % 11 + np.arange(168) // 24
     made = forecast_of(demand_of(hours_of(56), {("a",): np.tile(counts, 8)}), THREE, midnight(56), path_days=7, days=7)
     # A slot without an incident keeps a small rate, because it may have one yet.
-    np.testing.assert_allclose(means(made, "area", "a"), counts, rtol=0.01, atol=0.1)
+    np.testing.assert_allclose(means(made, "area", "a"), counts, rtol=0.01, atol=0.2)
 
 
 def test_the_total_of_noisy_counts_is_kept():
@@ -57,7 +58,8 @@ def test_an_area_with_few_incidents_has_the_shape_of_its_district():
     by_day = np.tile(np.where((np.arange(24) >= 9) & (np.arange(24) < 21), 12, 1), 56)
     lone = np.zeros(56 * 24)
     lone[3 : 56 * 24 : 336] = 1  # four incidents, all of them at three in the night
-    made = forecast_of(demand_of(hours_of(56), {("a",): by_day, ("b",): lone}), THREE, midnight(56), days=7, path_days=7)
+    demand = demand_of(hours_of(56), {("a",): by_day, ("b",): lone})
+    made = forecast_of(demand, THREE, midnight(56), days=7, path_days=7)
     quiet = np.array(means(made, "area", "b")).reshape(7, 24)
     assert quiet.sum() == pytest.approx(4 / 8, rel=0.4)
     assert quiet[:, 9:21].sum() > 4 * (quiet[:, :9].sum() + quiet[:, 21:].sum())
@@ -67,7 +69,7 @@ def test_an_area_with_many_incidents_keeps_its_own_shape():
     by_day = np.tile(np.where((np.arange(24) >= 9) & (np.arange(24) < 21), 12, 1), 56)
     by_night = np.tile(np.where((np.arange(24) >= 9) & (np.arange(24) < 21), 1, 12), 56)
     made = forecast_of(demand_of(hours_of(56), {("a",): by_day, ("b",): by_night}), THREE, midnight(56))
-    np.testing.assert_allclose(means(made, "area", "b")[:24], by_night[:24], rtol=0.05)
+    np.testing.assert_allclose(means(made, "area", "b")[:24], by_night[:24], rtol=0.2)
 
 
 def test_hours_in_an_outage_count_neither_as_quiet_nor_as_time():
@@ -91,17 +93,17 @@ def test_hours_after_the_data_ends_are_no_history():
     until = midnight(27) + timedelta(hours=14)
     demand = demand_of(hours, {("a",): 2}).filter(pl.col("hour_starting") < until)
     known = forecast_of(demand, THREE, midnight(28), data_until=until)
-    assert means(known, "area", "a") == [2.0] * 72
+    assert means(known, "area", "a") == pytest.approx([2.0] * 72, abs=0.002)
     weeks_later = forecast_of(demand, THREE, midnight(70), data_until=until, weeks=3)
-    assert means(weeks_later, "area", "a") == [2.0] * 72
+    assert means(weeks_later, "area", "a") == pytest.approx([2.0] * 72, abs=0.002)
     taken_as_quiet = forecast_of(demand, THREE, midnight(28), path_days=7, days=7)
-    assert min(means(taken_as_quiet, "area", "a")) < 2
+    assert min(means(taken_as_quiet, "area", "a")) < 1.9
 
 
 def test_only_the_weeks_asked_for_are_learnt_from():
     counts = np.where(np.arange(56 * 24) < 28 * 24, 9, 2)
     made = forecast_of(demand_of(hours_of(56), {("a",): counts}), THREE, midnight(56), weeks=4)
-    assert means(made, "area", "a") == [2.0] * 72
+    assert means(made, "area", "a") == pytest.approx([2.0] * 72, abs=0.002)
 
 
 def test_incidents_without_a_place_are_kept_as_an_area_of_their_own():
@@ -140,7 +142,10 @@ def test_nothing_after_the_origin_is_used():
     cut = midnight(56)
     future = demand.filter(pl.col("hour_starting") >= cut)
     shuffled = future.with_columns(
-        pl.col("incidents").reverse() * 7, area_id=pl.lit("new"), class_code=pl.lit("never seen"), grade_code=pl.lit("9")
+        pl.col("incidents").reverse() * 7,
+        area_id=pl.lit("new"),
+        class_code=pl.lit("never seen"),
+        grade_code=pl.lit("9"),
     ).unique(tables.table("demand").key)
     past = demand.filter(pl.col("hour_starting") < cut)
     given = [forecast_of(frame, THREE, cut).table for frame in (demand, pl.concat([past, shuffled]), past)]
@@ -153,7 +158,9 @@ def test_there_must_be_something_to_learn_from():
     with pytest.raises(BadData, match="There is no demand before 2025-01-06 00:00 UTC"):
         forecast_of(demand, THREE, midnight(0))
     everything = drawn(
-        "outages", "starts_at | ends_at | rule | incidents", "2024-01-01T00:00:00Z | 2026-01-01T00:00:00Z | declared | 0"
+        "outages",
+        "starts_at            | ends_at              | rule     | incidents",
+        "2024-01-01T00:00:00Z | 2026-01-01T00:00:00Z | declared | 0",
     )
     with pytest.raises(BadData, match="lies in an outage"):
         forecast_of(demand, THREE, midnight(14), outages=everything)
@@ -224,7 +231,7 @@ def test_paths_of_a_force_move_together_where_its_days_did():
     chance = np.random.default_rng(4)
     day = np.repeat(chance.gamma(25, 1 / 25, 364), [24] * 83 + [23] + [24] * 209 + [25] + [24] * 70)
     counts = {(area,): chance.poisson(4 * day) for area in ("a", "b", "c")}
-    made = forecast_of(demand_of(hours, counts), THREE, midnight(364), paths=2000)
+    made = forecast_of(demand_of(hours, counts), THREE, midnight(364), paths=400)
     total = made.table.filter(level="force", span="day", class_code="all", grade_code="all")
     spread = ((total["incidents_p90"] - total["incidents_p10"]) / 2.563).mean()
     # Poisson alone: sqrt(288) = 17; with a coefficient of variation of 20 % a day: 60.
@@ -232,7 +239,7 @@ def test_paths_of_a_force_move_together_where_its_days_did():
 
 
 def test_paths_without_shocks_are_poisson():
-    made = forecast_of(demand_of(hours_of(56), {("a",): 3}), THREE, midnight(56), paths=4000)
+    made = forecast_of(demand_of(hours_of(56), {("a",): 3}), THREE, midnight(56), paths=2000)
     assert made.multipliers.min() == made.multipliers.max() == 1
     hour = made.table.filter(level="area", area_id="a", span="hour", class_code="all", grade_code="all")
     # Of 72 hours nearly all show the quantiles of a Poisson of 3: 0, 1, 2, 3, 4, 5, 7.
@@ -324,13 +331,13 @@ def test_areas_add_up_to_the_pools_that_cover_them_hour_by_hour():
 
 
 def test_hours_beyond_the_paths_are_those_of_districts_and_the_force():
-    table = forecast_of(noisy(), THREE, midnight(56), path_days=2, days=30).table
+    table = forecast_of(noisy(), THREE, midnight(56), path_days=2, days=20).table
     far = table.filter(pl.col("hour_starting") >= midnight(58))
     assert set(far.filter(span="hour")["level"]) == {"district", "force"}
     assert set(far.filter(span="day")["level"]) == {"area", "district", "force"}
     force = table.filter(level="force", class_code="all", grade_code="all").sort("hour_starting")
-    assert force.filter(span="hour").height == 30 * 24
-    assert force.filter(span="day").height == 30
+    assert force.filter(span="hour").height == 20 * 24
+    assert force.filter(span="day").height == 20
     # Near and far hours of the same slot expect the same.
     hourly = force.filter(span="hour")["incidents_mean"].to_numpy()
     np.testing.assert_array_equal(hourly[:48], hourly[168 : 168 + 48])
@@ -364,9 +371,10 @@ def test_an_hour_of_half_an_hour_has_half_the_incidents():
 
 
 def test_a_clock_change_in_the_history_moves_no_hour_of_the_week():
-    busy_at_two = (periods.local_parts(hours_of(112, date(2026, 1, 5)), "Europe/London")["hour"] == 2).to_numpy() * 9 + 1
-    demand = demand_of(hours_of(112, date(2026, 1, 5)), {("a",): busy_at_two})
-    made = forecast_of(demand, THREE, midnight(112, date(2026, 1, 5)))
+    first = date(2026, 1, 5)
+    hours = hours_of(112, first)
+    busy_at_two = (periods.local_parts(hours, "Europe/London")["hour"] == 2).to_numpy() * 9 + 1
+    made = forecast_of(demand_of(hours, {("a",): busy_at_two}), THREE, midnight(112, first))
     np.testing.assert_allclose(means(made, "area", "a"), ([1, 1, 10] + [1] * 21) * 3, rtol=0.01)
 
 
@@ -379,15 +387,14 @@ def test_a_holiday_has_the_factor_that_it_had_and_leaves_ordinary_days_alone():
     local = periods.local_parts(hours, "Europe/London")
     on_good_friday = (local["day"] == date(2025, 4, 18)).to_numpy()
     evening = (local["hour"] >= 18).to_numpy()
-    counts = np.where(on_good_friday & evening, 900, np.where(on_good_friday, 300, 600))
-    made = forecast_of(
-        demand_of(hours, {("a",): counts}), THREE, midnight(360, first), country="GB", subdivision="ENG", days=14
-    )
+    counts = np.where(on_good_friday & evening, 180, np.where(on_good_friday, 60, 120))
+    calendar = {"country": "GB", "subdivision": "ENG"}
+    made = forecast_of(demand_of(hours, {("a",): counts}), THREE, midnight(360, first), paths=20, **calendar)
     expected = np.array(means(made, "force", "F"))
-    assert expected[:24].tolist() == [600.0] * 24, "2 April 2026 is a Thursday like others"
+    assert expected[:24].tolist() == [120.0] * 24, "2 April 2026 is a Thursday like others"
     # Sixty incidents' worth of 'no change' still holds it back a little.
-    np.testing.assert_allclose(expected[24:42], 300, rtol=0.02)
-    np.testing.assert_allclose(expected[42:48], 900, rtol=0.02)
+    np.testing.assert_allclose(expected[24:42], 60, rtol=0.1)
+    np.testing.assert_allclose(expected[42:48], 180, rtol=0.1)
 
 
 def test_a_holiday_never_seen_leans_on_those_that_were():
@@ -440,7 +447,7 @@ def test_an_event_of_a_district_touches_its_areas():
 def test_an_event_of_the_whole_force_touches_every_area(where):
     hours = hours_of(56)
     during = ((hours >= midnight(30)) & (hours < midnight(33))).to_numpy()
-    counts = {(area,): np.where(during, 100, 200) for area in ("a", "b", "c")}
+    counts = {(area,): np.where(during, 20, 40) for area in ("a", "b", "c")}
     strike = "e{} | Strike | other | {} | {} | {}"
     events = drawn(
         "events",
@@ -448,8 +455,8 @@ def test_an_event_of_the_whole_force_touches_every_area(where):
         strike.format(1, where, midnight(30).isoformat(), midnight(33).isoformat()),
         strike.format(2, where, midnight(56).isoformat(), midnight(57).isoformat()),
     )
-    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events)
-    np.testing.assert_allclose(means(made, "area", "c"), [100] * 24 + [200] * 48, rtol=0.02)
+    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events, paths=20)
+    np.testing.assert_allclose(means(made, "area", "c"), [20] * 24 + [40] * 48, rtol=0.04)
 
 
 def test_monday_is_a_monday():

@@ -134,7 +134,8 @@ def test_the_report_is_plain_values_for_machines():
 # -- the clock ---------------------------------------------------------------------------------------------------------
 
 
-def local_times(zone: str, days: int = 420, a_day: int = 300, seed: int = 4) -> list[datetime]:
+@lru_cache(maxsize=8)
+def local_times(zone: str, days: int = 110, a_day: int = 300, seed: int = 4) -> list[datetime]:
     """Made-up wall-clock times with the usual day's shape; the skipped hour of spring is empty, as it must be."""
     rng = np.random.default_rng(seed)
     shape = np.array([6, 5, 4, 3, 2, 2, 3, 5, 6, 7, 7, 8, 8, 8, 8, 9, 10, 10, 10, 9, 9, 8, 8, 7], dtype=float)
@@ -268,3 +269,29 @@ def test_the_report_on_san_luis_obispo_names_its_faults_with_their_shares(shared
     assert report.missing["cleared_at"].share == 1.0
     assert report.days == 92
     assert report.areas == 14
+
+
+@pytest.mark.shared_data
+def test_the_reports_tell_the_break_of_2020_and_times_to_the_minute(shared_data):
+    laguna = report_on(shared_data / "laguna_beach" / "events.csv.gz", "laguna_beach")
+    minute = report_on(shared_data / "san_luis_obispo" / "calls_first_half.csv.gz", "san_luis_obispo")
+    said = "\n".join(laguna.lines())
+    assert "a break from 2020-03 to 2020-04" in said
+    assert (laguna.is_to_the_minute, minute.is_to_the_minute) == (False, True)
+    assert "times are to the minute" in "\n".join(minute.lines())
+
+
+def test_a_break_in_level_is_told_and_an_outage_makes_none():
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    level = [start + timedelta(minutes=10 * n) for n in range(6 * 24 * 59)]
+    doubled = [at + timedelta(minutes=5) for at in level if at.month == 2]
+    even = described(incidents(received_at=level))
+    assert [round(each.incidents_a_day) for each in even.levels] == [144, 144]
+    assert "a break" not in "\n".join(even.lines())
+    assert "a break from 2026-01 to 2026-02: 144 to 288 a day (+100 %)" in "\n".join(
+        described(incidents(received_at=level + doubled)).lines()
+    )
+    holed = incidents(received_at=[at for at in level if not 5 <= at.day <= 15 or at.month == 1])
+    outages = find_outages(holed, LONDON)
+    report = describe_quality(holed, tables.empty("quarantine"), NO_RULES, outages, LONDON)
+    assert [round(each.incidents_a_day) for each in report.levels] == [144, 144]

@@ -92,7 +92,11 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
     district = series.district_of_area
     districts = len(series.district_ids)
     force_hours = np.maximum(hours.max(axis=0), 1e-9)
-    by_cell = counts.sum(axis=0)  # cells × slots
+    # Hours of a local event are no hours of its areas; parents would read low then, if what areas have in the hours
+    # that are left did not stand for all.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole = counts * np.where(hours > 0, force_hours / hours, 0.0)[:, None, :]
+    by_cell = whole.sum(axis=0)  # cells × slots
     overall = by_cell.sum(axis=0)
     seen = hours.max(axis=0) > 0
     mean_rate = overall.sum() / max(float(hours.max(axis=0).sum()), 1e-9)
@@ -109,8 +113,8 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
 
     # Districts: weekly rate by cell, then the shape of the week.
     district_counts = np.zeros((districts, cells, SLOTS))
-    np.add.at(district_counts, district, counts)
-    district_share = district_counts.sum(axis=(1, 2)) / max(float(counts.sum()), 1e-12)
+    np.add.at(district_counts, district, whole)
+    district_share = district_counts.sum(axis=(1, 2)) / max(float(whole.sum()), 1e-12)
     force_weekly = force_rates.mean(axis=1)
     prior = district_share[:, None, None] * force_weekly[None, :, None]
     district_weekly = _shrink(district_counts.sum(axis=2, keepdims=True), np.full((1, 1, 1), total_hours), prior)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from bluelamp.errors import count_of
 from bluelamp.incidents.outages import stretches_believed
 
 _QUIET_HOURS = 3
+_ENOUGH_TIMES = 100
+_ENOUGH_DAYS = 14.0
+_BREAK = 0.25
 _ORIGIN_WORDS = {
     "public": "public",
     "partner": "partner",
@@ -74,6 +78,15 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Level:
+    """How many incidents came in 24 hours of one month, hours that are not believed left out."""
+
+    month: str
+    incidents_a_day: float
+    days_believed: float
+
+
+@dataclass(frozen=True)
 class QualityReport:
     """What a data-quality report says; `lines()` for people, `to_dict()` for machines."""
 
@@ -93,6 +106,7 @@ class QualityReport:
     under_30_seconds: Count
     origins: dict[str, Count]
     classes: dict[str, Count]
+    common_codes: list[tuple[str, int]]
     unknown_codes: list[tuple[str, int]]
     areas: int
     unknown_areas: Count
@@ -104,7 +118,9 @@ class QualityReport:
     few_days: list[date]
     runs: list[tuple[datetime, datetime]]
     outages: list[dict[str, Any]]
+    levels: list[Level]
     busiest_hour: int | None
+    is_to_the_minute: bool
     clock: Clock
     first_set_aside: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -122,6 +138,7 @@ class QualityReport:
             *self._section("Changed by a rule", self._rule_lines("changed")),
             *self._section("Times", self._time_lines()),
             *self._section("Days and hours that are not believed", self._outage_lines()),
+            *self._section("Level", self._level_lines()),
             *self._section("Clock", [self.clock.words]),
             *self._section("Origins", [f"{_ORIGIN_WORDS[name]}: {count}" for name, count in self.origins.items()]),
             *self._section("Codes", self._code_lines()),
@@ -163,6 +180,8 @@ class QualityReport:
         if self.closed_logs.rows:
             lines.append(f"closed with zero duration, information only: {self.zero_duration} of closed logs")
             lines.append(f"closed within 30 seconds: {self.under_30_seconds} of closed logs")
+        if self.is_to_the_minute:
+            lines.append("times are to the minute: shorter waits can't be told apart")
         lines.append(f"same row twice: {self.duplicates}")
         if self.reissued.rows:
             lines.append(f"same id with other content (the later one will stand): {self.reissued}")
@@ -197,8 +216,28 @@ class QualityReport:
             lines.append(f"and {len(self.outages) - len(shown)} shorter ones")
         return lines
 
+    def _level_lines(self) -> list[str]:
+        """Say the range of the months, and where neighbouring ones differ most: a break that a forecast should know."""
+        whole = [each for each in self.levels if each.days_believed >= _ENOUGH_DAYS]
+        if len(whole) < 2:
+            return []
+        low, high = (pick(whole, key=lambda each: each.incidents_a_day) for pick in (min, max))
+        lines = [
+            f"from {low.incidents_a_day:,.0f} a day in {low.month} to {high.incidents_a_day:,.0f} a day in {high.month}"
+        ]
+        before, after = max(pairwise(whole), key=lambda pair: abs(_change(*pair)))
+        if abs(_change(before, after)) >= _BREAK:
+            lines.append(
+                f"a break from {before.month} to {after.month}: {before.incidents_a_day:,.0f} to "
+                f"{after.incidents_a_day:,.0f} a day ({_change(before, after):+.0%})".replace("%)", " %)")
+            )
+        return lines
+
     def _code_lines(self) -> list[str]:
         lines = [f"{name}: {count}" for name, count in list(self.classes.items())[:8]]
+        if self.common_codes:
+            common = (f"{code} ({rows:,}, {_percent(rows / self.rows_valid)})" for code, rows in self.common_codes)
+            lines.append(f"most frequent codes: {', '.join(common)}")
         if self.unknown_codes:
             listed = ", ".join(f"{code} ({rows:,})" for code, rows in self.unknown_codes[:20])
             lines.append(f"codes of unknown class: {listed}")
@@ -263,7 +302,8 @@ def describe_quality(
         under_30_seconds=Count.of(int((lasted < timedelta(seconds=30)).sum()), closed.height),
         origins=_shares(rows["origin"]),
         classes=_shares(rows["class_code"]),
-        unknown_codes=_unknown_codes(rows),
+        common_codes=_codes(rows.filter(pl.col("opening_code").is_not_null()))[:8],
+        unknown_codes=_codes(rows.filter(pl.col("class_code") == "unknown")),
         areas=rows["area_id"].drop_nulls().n_unique(),
         unknown_areas=Count.of(int(unknown_area.sum()), rows.height),
         rules=[
@@ -277,7 +317,9 @@ def describe_quality(
         few_days=masked["few"],
         runs=stretches_believed(rows, outages),
         outages=outages.to_dicts(),
+        levels=_levels(received, outages, time_zone),
         busiest_hour=int(np.argmax(by_hour)) if received.len() else None,
+        is_to_the_minute=received.len() >= _ENOUGH_TIMES and not (received.dt.second() > 0).any(),
         clock=judge_clock(received, time_zone),
         first_set_aside=list(quarantined.sort("row_number").head(5).select("row_number", "reason").iter_rows()),
         notes=list(notes),
@@ -293,10 +335,47 @@ def _shares(column: pl.Series) -> dict[str, Count]:
     return {value: Count.of(rows, column.len()) for value, rows in counted.iter_rows()}
 
 
-def _unknown_codes(rows: pl.DataFrame) -> list[tuple[str, int]]:
-    unknown = rows.filter(pl.col("class_code") == "unknown").select(code=pl.col("opening_code").fill_null("no code"))
-    counted = unknown.group_by("code").agg(rows=pl.len()).sort("rows", "code", descending=[True, False])
+def _codes(rows: pl.DataFrame) -> list[tuple[str, int]]:
+    codes = rows.select(code=pl.col("opening_code").fill_null("no code"))
+    counted = codes.group_by("code").agg(rows=pl.len()).sort("rows", "code", descending=[True, False])
     return list(counted.iter_rows())
+
+
+def _levels(received: pl.Series, outages: pl.DataFrame, time_zone: str) -> list[Level]:
+    """Count incidents a day by local month over the hours that are believed."""
+    first, last = received.min(), received.max()
+    if not (isinstance(first, datetime) and isinstance(last, datetime)):
+        return []
+    # The hour that the first incident lies in began less than an hour before it.
+    begin = first - timedelta(hours=1) + timedelta(microseconds=1)
+    hours = periods.hours_between(time_zone, begin, last + timedelta(seconds=1)).to_frame()
+    masked = [
+        periods.hours_between(time_zone, starts_at, ends_at)
+        for starts_at, ends_at in outages.select("starts_at", "ends_at").iter_rows()
+    ]
+    believed = hours.filter(~pl.col("hour_starting").is_in(pl.concat(masked).to_list())) if masked else hours
+    at = (
+        received.sort()
+        .to_frame("at")
+        .join_asof(
+            believed.with_columns(hour=pl.col("hour_starting")).sort("hour_starting"),
+            left_on="at",
+            right_on="hour_starting",
+        )
+    )
+    came = at.filter(pl.col("at") - pl.col("hour") < timedelta(hours=1)).group_by("hour").agg(incidents=pl.len())
+    month = pl.col("hour_starting").dt.convert_time_zone(time_zone).dt.strftime("%Y-%m")
+    by_month = (
+        believed.join(came, left_on="hour_starting", right_on="hour", how="left")
+        .group_by(month=month)
+        .agg(hours=pl.len(), incidents=pl.col("incidents").sum())
+        .sort("month")
+    )
+    return [Level(name, 24 * incidents / hours, hours / 24) for name, hours, incidents in by_month.iter_rows()]
+
+
+def _change(before: Level, after: Level) -> float:
+    return after.incidents_a_day / before.incidents_a_day - 1 if before.incidents_a_day else 0.0
 
 
 def _days_masked(outages: pl.DataFrame, rows: pl.DataFrame, time_zone: str) -> dict[str, list[date]]:

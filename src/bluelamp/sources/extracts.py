@@ -84,7 +84,7 @@ class Extract:
             notes.append(f"{count_of(self.file.blank_rows, 'blank line')} passed over.")
         if self.file.ends_mid_line:
             notes.append("The last line has no line end: the file may have been cut off.")
-        return notes
+        return notes + list(self.column_map.notes)
 
     def rules(self) -> pl.DataFrame:
         """Give the rules that touched a row: `rule`, `kind` (set_aside, changed, noted), `rows`, `words`."""

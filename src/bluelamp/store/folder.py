@@ -46,6 +46,7 @@ class Store:
         self._path = self.folder / "store"
         self._clock = clock
         self._ledger = Ledger(self._path)
+        self._is_still = False
         self._guard = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -54,6 +55,13 @@ class Store:
         """Give the imports that are there, in order: of one table or of all."""
         batches = self._fresh().batches
         return batches if table is None else batches.filter(pl.col("table_name") == table)
+
+    def snapshot(self) -> Store:
+        """Give the store as it is at this moment, whatever is imported while its tables are read one by one."""
+        still = Store(self.folder, self._clock)
+        still._ledger = self._fresh()
+        still._is_still = True
+        return still
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
         """Give the current rows of an imported table, in the order in which they came in.
@@ -214,10 +222,15 @@ class Store:
             )
 
     def _fresh(self) -> Ledger:
+        return self._ledger if self._is_still else self._newest()
+
+    def _newest(self) -> Ledger:
         self._insist_on_folder()
         with self._guard, disk.failures_told(f"Reading '{self._path}'"):
-            self._ledger = self._ledger.refresh()
-            return self._ledger
+            newest = self._ledger.refresh()
+            if not self._is_still:
+                self._ledger = newest
+            return newest
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -272,7 +285,7 @@ class Store:
         return numbered.join(replaced.lazy(), on="_position", how="anti", maintain_order="left")
 
     def _writer(self, *, thorough: bool = False) -> Commit:
-        return Commit(self._path, self._fresh, self._clock, thorough=thorough)
+        return Commit(self._path, self._newest, self._clock, thorough=thorough)
 
 
 class BatchWriter:
