@@ -24,7 +24,10 @@ from bluelamp import cli, errors, extensions, settings, sources, tables
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Written by docs/make_reference.py from {source}. Change it there: edits here are lost. -->\n"
 KINDS = {
-    "imported": ("Tables that a force imports", "Filled by `bluelamp import`; `bluelamp template NAME` gives a blank one."),
+    "imported": (
+        "Tables that a force imports",
+        "Filled by `bluelamp import`; `bluelamp template NAME` gives a blank one.",
+    ),
     "result": ("Tables that a run makes", "Made by `bluelamp plan`, all of one run together."),
     "record": ("Records that the store keeps", "Written by the store itself: what came in, and what was made of it."),
 }
@@ -41,6 +44,14 @@ HOMES = {
     "person_id": "people",
     "grade_code": "standards",
     "class_code": "service_times",
+}
+# What a part of the settings is called where another speaks of it.
+PARTS = {
+    "CrewingPart": "crewing rows",
+    "Column": "column table",
+    "Codes": "codes",
+    "Swap": "swapped columns",
+    "ForceHint": "force",
 }
 FAMILIES = {
     "forecast": ("Forecasting methods", "`method` under `[forecast]` in force.toml chooses one."),
@@ -75,7 +86,11 @@ def _as_json(value: Any) -> str:
 
 
 def _grid(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(map(_cell, row))} |" for row in rows)]
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(map(_cell, row))} |" for row in rows),
+    ]
 
 
 def _cell(text: str) -> str:
@@ -179,7 +194,8 @@ def _type_words(given: dict[str, Any], schema: dict[str, Any]) -> str:
     if "anyOf" in given:
         return " or ".join(_type_words(each, schema) for each in given["anyOf"] if each.get("type") != "null")
     if "$ref" in given:
-        return f"a table ({given['$ref'].rpartition('/')[2]})"
+        part = given["$ref"].rpartition("/")[2]
+        return f"{PARTS.get(part, part)} (below)"
     if "enum" in given:
         return ", ".join(f"`{each}`" for each in given["enum"])
     if "const" in given:
@@ -188,15 +204,20 @@ def _type_words(given: dict[str, Any], schema: dict[str, Any]) -> str:
     if kind == "array":
         if "prefixItems" in given:
             return f"a pair: {', '.join(_type_words(each, schema) for each in given['prefixItems'])}"
-        return f"a list of {_type_words(given['items'], schema)}"
+        return f"a list of {_type_words(given['items'], schema)}".replace("a list of a pair", "a list of pairs")
     if kind == "object":
-        return f"a table of {_type_words(given.get('additionalProperties', {}), schema)}"
-    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}.get(kind, "any")
+        return f"names, each with {_type_words(given.get('additionalProperties', {}), schema)}"
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}.get(
+        kind, "any"
+    )
     return ("a date" if given.get("format") == "date" else words) + _bounds(given)
 
 
 def _bounds(given: dict[str, Any]) -> str:
-    least, most = given.get("minimum", given.get("exclusiveMinimum")), given.get("maximum", given.get("exclusiveMaximum"))
+    least, most = (
+        given.get("minimum", given.get("exclusiveMinimum")),
+        given.get("maximum", given.get("exclusiveMaximum")),
+    )
     said = []
     if least is not None:
         said.append(f"above {least:g}" if "exclusiveMinimum" in given else f"{least:g} or more")
@@ -219,7 +240,10 @@ def _column_maps_page() -> str:
         _properties(schema, schema),
     ]
     titles = {
-        "Column": ("A column: `[columns]`, `district`", "In place of the whole table, a plain text is the name of the column."),
+        "Column": (
+            "A column: `[columns]`, `district`",
+            "In place of the whole table, a plain text is the name of the column.",
+        ),
         "Codes": ("Codes: `[[crosswalk]]`", ""),
         "Swap": ("Swapped columns: `[[swapped]]`", ""),
         "ForceHint": ("The force: `[force]`", "Maps of known feeds have it, so that `bluelamp init` asks nothing."),
@@ -242,7 +266,10 @@ def _commands_page() -> str:
         "[Exit codes](exit-codes.md) tell scripts what went wrong.",
         _grid(
             ["Command", "What it does"],
-            [[f"[`{name}`](#bluelamp-{name})", command.help.partition("\n")[0]] for name, command in group.commands.items()],
+            [
+                [f"[`{name}`](#bluelamp-{name})", command.help.partition("\n")[0]]
+                for name, command in group.commands.items()
+            ],
         ),
     ]
     for name, command in group.commands.items():
@@ -300,7 +327,10 @@ def _web_page() -> str:
 
 def _exit_codes_page() -> str:
     kinds = sorted(_kinds(errors.BluelampError), key=lambda kind: kind.exit_code)
-    rows = [["0", "", "Done."], ["1", "", "A fault in Bluelamp itself, and said to be one. `BLUELAMP_DEBUG=1` shows where."]]
+    rows = [
+        ["0", "", "Done."],
+        ["1", "", "A fault in Bluelamp itself, and said to be one. `BLUELAMP_DEBUG=1` shows where."],
+    ]
     rows += [[str(kind.exit_code), f"`{kind.__name__}`", _first_line(kind)] for kind in kinds]
     rows.append(["130", "", "Stopped with Ctrl-C. Nothing half done is left."])
     return _page(
@@ -330,8 +360,14 @@ def _first_line(thing: Any) -> str:
 
 def _rules_page() -> str:
     titles = {
-        "set_aside": ("Set aside", "The row can't be used. It is kept in `quarantine`, with its file, row number, field and reason."),
-        "changed": ("Changed", "A value was put right or emptied, never invented. The row's field `repairs` names the rules."),
+        "set_aside": (
+            "Set aside",
+            "The row can't be used. It is kept in `quarantine`, with its file, row number, field and reason.",
+        ),
+        "changed": (
+            "Changed",
+            "A value was put right or emptied, never invented. The row's field `repairs` names the rules.",
+        ),
         "noted": ("Noted", "Nothing is changed; the report says how many rows it holds for."),
     }
     parts: list[str | list[str]] = [
@@ -351,12 +387,10 @@ def _classes_page() -> str:
     rows = []
     for code, title in sources.classes().items():
         group = group_of.get(code, group_of["all"])
-        rows.append(
-            [
-                f"`{code}`", title, f"{group['share_deployed']:g}", f"{group['units']:g}",
-                f"{group['scene_minutes'] + travel:g}", f"{group['sd_minutes']:g}", group["source"],
-            ]  # fmt: skip
-        )
+        minutes = f"{group['scene_minutes'] + travel:g}"
+        figures = [f"{group['share_deployed']:g}", f"{group['units']:g}", minutes, f"{group['sd_minutes']:g}"]
+        rows.append([f"`{code}`", title, *figures, group["source"]])
+    head = ["Class", "Meaning", "Share that gets a unit", "Units", "Minutes a unit", "Standard deviation", "Source"]
     return _page(
         "Classes of incident and their priors",
         "src/bluelamp/sources/classes.toml and src/bluelamp/incidents/priors.toml",
@@ -364,9 +398,7 @@ def _classes_page() -> str:
         "incident of it is taken to ask for **where the force's own times do not say**: assumptions, which a force "
         "replaces with its own rows of [service_times](tables/service_times.md), and which its own measured times "
         "outweigh by themselves.",
-        _grid(
-            ["Class", "Meaning", "Share that gets a unit", "Units", "Minutes a unit", "Standard deviation", "Source"], rows
-        ),
+        _grid(head, rows),
         f"Minutes are those at the scene and {travel} of travel. Detroit's are published means (S. Langton, S. Ruiter "
         "and T. Verlaan, 2022); the shares, the units and the travel are assumptions. Police work elsewhere is not "
         "Detroit's: import your own.",
@@ -384,9 +416,9 @@ def _methods_page() -> str:
     return _page("Methods", "src/bluelamp/forecast/ and src/bluelamp/staffing/", *parts)
 
 
-def stale_pages() -> list[str]:
+def stale_pages(made: dict[str, str] | None = None) -> list[str]:
     """Name the generated files that are missing, out of date, or no longer made."""
-    made = made_pages()
+    made = made_pages() if made is None else made
     stale = [
         name
         for name, text in made.items()
@@ -398,18 +430,19 @@ def stale_pages() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with --check only say which would change."""
+    made = made_pages()
+    stale = stale_pages(made)
     if "--check" in arguments:
-        stale = stale_pages()
         for name in stale:
             print(f"docs/reference/{name} is not what the code says. 'python docs/make_reference.py' writes it.")
         return 1 if stale else 0
-    for name in stale_pages():
-        if name not in made_pages():
-            (REFERENCE / name).unlink()
-    for name, text in made_pages().items():
+    for name in stale:
         path = REFERENCE / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        if name in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(made[name], "utf-8")
+        else:
+            path.unlink()
     return 0
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -238,7 +237,7 @@ def main(arguments: list[str]) -> int:
     for each in mismatches:
         print(f"\n{each}")
     if mismatches:
-        print(f"\nWrite today's output into the pages with: {shlex.join(['python', 'docs/run_examples.py', '--write'])}")
+        print("\nWrite today's output into the pages with: python docs/run_examples.py --write")
     return 1 if mismatches else 0
 
 

@@ -461,7 +461,7 @@ def test_other_roles_have_their_minimum_against_their_officers():
 def test_demand_stands_beside_cover_at_every_level():
     forecast = drawn(
         "forecast",
-        "level | area_id | span | hour_starting | class_code | grade_code | incidents_mean | officer_hours_mean | method",
+        "level|area_id|span|hour_starting|class_code|grade_code|incidents_mean|officer_hours_mean|method",
         "area  | a  | hour | 2026-01-05T12:00:00Z | all | all | 3   | 2   | m",
         "area  | a  | hour | 2026-01-05T12:00:00Z | all | 1   | 9   | 9   | m",
         "area  | a  | day  | 2026-01-05T12:00:00Z | all | all | 99  | 99  | m",

@@ -46,7 +46,9 @@ def first_tutorial(tmp_path_factory: pytest.TempPathFactory):
 
 def _insist_on_none(mismatches) -> None:
     told = "\n\n".join(str(each) for each in mismatches)
-    assert not mismatches, f"{told}\n\n'python docs/run_examples.py --write' writes into the pages what is printed today."
+    assert not mismatches, (
+        f"{told}\n\n'python docs/run_examples.py --write' writes into the pages what is printed today."
+    )
 
 
 def test_the_first_tutorial_shows_what_it_prints(first_tutorial):

@@ -508,7 +508,7 @@ def crash_everywhere(tmp_path: Path, template: Path, work: Callable[[Store], Non
         step += every
 
 
-def crash_sweeps(tmp_path: Path, killed: Store, batches: int, runs: int) -> int:
+def crash_sweeps(tmp_path: Path, killed: Store, batches: int, runs: int, every: int = 3) -> int:
     step = 0
     while True:
         store, touches = crash(killed.folder, tmp_path / "swept", Store.sweep, step)
@@ -518,7 +518,7 @@ def crash_sweeps(tmp_path: Path, killed: Store, batches: int, runs: int) -> int:
         insist_on_tidy(store)
         if len(touches) < step:
             return step + 1
-        step += 3
+        step += every
 
 
 @pytest.fixture
@@ -545,6 +545,18 @@ def test_the_first_import_killed_at_any_touch_of_the_disk_leaves_an_empty_store(
     empty = tmp_path / "empty"
     empty.mkdir()
     assert crash_everywhere(tmp_path, empty, import_next, every=7, nested=0) > 8
+
+
+@pytest.mark.parametrize("left", ["new checkpoint", "wrong hint"])
+def test_a_sweep_killed_while_it_makes_a_checkpoint_again_is_done_by_the_next(tmp_path, template, left):
+    store = Store(template)
+    for name in ("events", "batches") if left == "new checkpoint" else ():
+        DeltaTable(str(template / "store" / name)).create_checkpoint()
+    if left == "wrong hint":
+        import_next(store)
+        (template / "store" / "events" / delta.LOG / "_last_checkpoint").write_bytes(b"{")
+    (template / "store" / commit.WRITING).mkdir()
+    assert crash_sweeps(tmp_path, store, store.batches().height, 1, every=1) > 10
 
 
 def kill_writers(place: Path, times: int, seed: int) -> None:

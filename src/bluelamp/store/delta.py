@@ -242,14 +242,13 @@ def _checkpoint_if_due(delta_table: DeltaTable, folder: Path, log: Log) -> list[
 
 def _checkpoint(delta_table: DeltaTable, folder: Path) -> list[Path]:
     delta_table.create_checkpoint()
-    written = [folder / LOG / f"{delta_table.version():020}.checkpoint.parquet", folder / LOG / _HINT]
-    if not all(path.exists() for path in written):
-        # delta-rs keeps quiet about a hint that it could not write, because readers can do without.
-        raise InputOutputError(
-            f"A checkpoint of '{folder}' could not be written. Most likely the disk is full. "
-            "Free some space and try again."
-        )
-    return written
+    version = delta_table.version()
+    checkpoint, hint = folder / LOG / f"{version:020}.checkpoint.parquet", folder / LOG / _HINT
+    if not hint.exists():
+        # delta-rs is silent about a hint that it could not write, and writes none where the checkpoint is there.
+        actions = pl.scan_parquet(checkpoint, glob=False).select(pl.len()).collect().item()
+        disk.replace(hint, json.dumps({"version": version, "size": actions}).encode())
+    return [checkpoint, hint]
 
 
 def _seal(store: Path, written: Sequence[Path]) -> list[disk.Sealed]:
@@ -280,7 +279,7 @@ def roll_back(store: Path, name: str, log: Log, listed: Collection[str], at: dat
     readers from outside never see a version change. Killed in the middle, the next call does the rest. Raises
     InputOutputError where it was not a writer of ours.
     """
-    remake_checkpoint = _drop_unsealed_checkpoint(store / name / LOG, log, disk.check(store, _hint(log)))
+    remake_checkpoint = _drop_unsealed_checkpoints(store / name / LOG, log, disk.check(store, _hint(log)))
     if not remake_checkpoint and not is_left(store, name, log.version):
         return []
     _drop_torn_commits(store, name, log)
@@ -301,19 +300,19 @@ def _hint(log: Log) -> list[disk.Sealed]:
     return [log.hint] if log.hint else []
 
 
-def _drop_unsealed_checkpoint(folder: Path, log: Log, faults: list[str]) -> bool:
-    """Remove a checkpoint that is not sealed, and the hint to it; they are only copies of what the commits say.
+def _drop_unsealed_checkpoints(folder: Path, log: Log, faults: list[str]) -> bool:
+    """Remove checkpoints that are not sealed, and the hint to them; they are only copies of what the commits say.
 
     They can't be told from damaged ones. Gives whether a new one is to be made.
     """
-    checkpoint = folder / f"{log.version:020}.checkpoint.parquet"
-    is_left_over = log.checkpoint < log.version and checkpoint.exists()
+    left = [path for path in folder.glob("*.checkpoint.parquet") if int(path.name[:20]) > log.checkpoint]
     is_hint_wrong = bool(faults) or (log.hint is None and (folder / _HINT).exists())
-    if is_left_over:
-        disk.remove(checkpoint)
-    if is_left_over or is_hint_wrong:
+    if left or is_hint_wrong:
+        # The hint first: one that names a checkpoint which is gone would keep everybody out.
         disk.remove(folder / _HINT)
-    return is_left_over or is_hint_wrong
+    for path in left:
+        disk.remove(path)
+    return bool(left) or is_hint_wrong
 
 
 def _drop_torn_commits(store: Path, name: str, log: Log) -> None:

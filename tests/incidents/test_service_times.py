@@ -1,0 +1,182 @@
+"""Service times: the force's own where there are enough, leaning on priors where there are few."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.drawn import drawn
+
+from bluelamp.incidents import count_demand, measure_service_times
+from bluelamp.incidents.service_times import PRIOR_WEIGHT, evidence, nearest_prior
+
+PRIOR = "class_code | grade_code | share_deployed | units_per_deployment | minutes_per_unit | sd_minutes | source"
+PRIORS = drawn(
+    "service_times",
+    PRIOR,
+    "theft | all | 0.5  | 2   | 30 | 20 | prior: thefts",
+    "all   | 1   | 0.9  | 3   | 90 | 50 | prior: urgent",
+    "all   | all | 0.25 | 1.5 | 60 | 40 | prior: any",
+)
+HEADER = (
+    "incident_id|received_at|dispatched_at|arrived_at|cleared_at|closed_at|class_code|origin|grade_code|area_id|units|"
+    "status"
+)
+
+
+def logs(*groups: tuple[int, str, int | None, int | None]) -> pl.DataFrame:
+    """So many incidents of 'class/grade' with minutes from dispatch to clear, and units; None where nobody went."""
+    rows = []
+    for many, name, minutes, units in groups:
+        class_code, _, grade = name.partition("/")
+        for _ in range(many):
+            times = "|" * 3 if minutes is None else f"2026-01-05T12:00:00Z||{at(minutes)}|"
+            sent = "" if units is None else str(units)
+            rows.append(f"{len(rows)}|2026-01-05T12:00:00Z|{times}|{class_code}|public|{grade}|a|{sent}|closed")
+    return drawn("incidents", HEADER, *rows)
+
+
+def at(minutes: int) -> str:
+    return f"2026-01-05T{12 + minutes // 60:02d}:{minutes % 60:02d}:00Z"
+
+
+def measured(*groups: tuple[int, str, int | None, int | None], priors: pl.DataFrame = PRIORS) -> dict[str, dict]:
+    found = measure_service_times(logs(*groups), priors)
+    return {f"{row['class_code']}/{row['grade_code']}": row for row in found.iter_rows(named=True)}
+
+
+# ---- how much is whose ----
+
+
+def test_a_class_with_thousands_of_its_own_is_what_it_is():
+    row = measured((3000, "theft/2", 45, 1))["theft/2"]
+    assert row["share_deployed"] == pytest.approx(1, abs=0.01)
+    assert row["units_per_deployment"] == pytest.approx(1, abs=0.01)
+    assert row["minutes_per_unit"] == pytest.approx(45, abs=0.2)
+    assert (row["incidents"], row["source"]) == (3000, "measured")
+
+
+def test_thirty_of_its_own_weigh_as_much_as_the_prior():
+    assert PRIOR_WEIGHT == 30
+    row = measured((15, "theft/2", 50, 1), (15, "theft/2", None, None))["theft/2"]
+    assert row["share_deployed"] == pytest.approx((0.5 + 0.5) / 2)
+    assert row["units_per_deployment"] == pytest.approx((15 * 1 + 30 * 2) / 45, abs=1e-4)
+    assert row["minutes_per_unit"] == pytest.approx((15 * 50 + 30 * 30) / 45, abs=0.005)
+    assert (row["incidents"], row["source"]) == (15, "measured, leaning on prior: thefts")
+
+
+def test_a_class_without_a_measured_time_has_the_priors_and_says_so():
+    row = measured((40, "theft/2", None, None), (40, "fraud/2", 30, 1))["theft/2"]
+    assert (row["minutes_per_unit"], row["units_per_deployment"]) == (30.0, 2.0)
+    assert row["share_deployed"] == pytest.approx((0 + 15) / 70, abs=1e-4), "nobody went to any of the forty"
+    assert (row["incidents"], row["source"]) == (None, "prior: thefts")
+
+
+def test_the_spread_is_that_of_both_together():
+    row = measured((30, "theft/2", 20, 1), (30, "theft/2", 80, 1))["theft/2"]
+    mean = (30 * 20 + 30 * 80 + 30 * 30) / 90
+    square = (30 * 20**2 + 30 * 80**2 + 30 * (30**2 + 20**2)) / 90
+    assert row["minutes_per_unit"] == pytest.approx(mean, abs=0.005)
+    assert row["sd_minutes"] == pytest.approx(math.sqrt(square - mean**2), abs=0.005)
+
+
+def test_minutes_are_a_units_so_that_calls_of_many_units_count_by_them():
+    row = measured((300, "theft/2", 30, 1), (300, "theft/2", 90, 3))["theft/2"]
+    assert row["minutes_per_unit"] == pytest.approx((300 * 30 + 900 * 90) / 1200, rel=0.02)
+    assert row["units_per_deployment"] == pytest.approx(2, abs=0.01)
+    assert row["incidents"] == 600
+
+
+def test_what_is_expected_of_incidents_is_what_they_asked_for():
+    chance = np.random.default_rng(1)
+    groups = []
+    for _ in range(400):
+        units = int(chance.integers(1, 6))
+        # Calls of many units last longer, as they do.
+        groups.append((1, "theft/2", int(chance.integers(10, 60)) + 20 * units, units))
+        groups.append((1, "theft/2", None, None))
+    priors = PRIORS.with_columns(share_deployed=pl.lit(0.5), units_per_deployment=3.0, minutes_per_unit=100.0)
+    times = measure_service_times(logs(*groups), priors)
+    asked = count_demand(logs(*groups), times, ["a"], "Europe/London")["officer_hours"].sum()
+    row = times.row(0, named=True)
+    expected = 800 * row["share_deployed"] * row["units_per_deployment"] * row["minutes_per_unit"] / 60
+    assert expected == pytest.approx(asked, rel=0.02)
+
+
+def test_each_class_and_grade_is_measured_by_itself():
+    found = measured((50, "theft/1", 20, 1), (50, "theft/2", 100, 1), (50, "fraud/", 60, 1))
+    assert set(found) == {"theft/1", "theft/2", "fraud/none"}
+    assert found["theft/1"]["minutes_per_unit"] < 30 < found["theft/2"]["minutes_per_unit"]
+
+
+# ---- priors ----
+
+
+def test_the_nearest_prior_is_the_classes_own_before_the_grades_before_anyones():
+    wanted = pl.DataFrame({"class_code": ["theft", "theft", "new", "new"], "grade_code": ["1", "2", "1", "2"]})
+    found = nearest_prior(wanted, PRIORS)
+    assert found["source"].to_list() == ["prior: thefts", "prior: thefts", "prior: urgent", "prior: any"]
+    assert found["minutes_per_unit"].to_list() == [30, 30, 90, 60]
+    own = drawn("service_times", PRIOR, "theft | 2 | 0.1 | 1 | 10 | 5 | own")
+    assert nearest_prior(wanted, pl.concat([PRIORS, own]))["source"].to_list()[1] == "own"
+
+
+def test_no_prior_at_all_leaves_nothing_known():
+    wanted = pl.DataFrame({"class_code": ["theft"], "grade_code": ["1"]})
+    assert nearest_prior(wanted, PRIORS.clear()).select("source", "minutes_per_unit").row(0) == (None, None)
+
+
+# ---- what an incident's own times tell ----
+
+
+def told(row: str, beside: int = 0, unsaid: int = 0) -> tuple:
+    """`was_deployed`, `units_sent`, `unit_seconds` of one log, with others that do or do not fill their times."""
+    others = logs((beside, "other/1", 10, 1), (unsaid, "other/1", None, None)) if beside + unsaid else logs()
+    frame = pl.concat([drawn("incidents", HEADER, row), others]) if beside + unsaid else drawn("incidents", HEADER, row)
+    return evidence(frame).select("was_deployed", "units_sent", "unit_seconds").row(0)
+
+
+LOG = "x|2026-01-05T12:00:00Z|{dispatched}|{arrived}|{cleared}|{closed}|theft|public|1|a|{units}|{status}"
+
+
+def log(**given: str) -> str:
+    empty = dict.fromkeys(("dispatched", "arrived", "cleared", "closed", "units", "status"), "")
+    return LOG.format(**{**empty, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"dispatched": at(5), "cleared": at(35), "units": "2"}, (1, 2, 1800)),
+        ({"arrived": at(5), "cleared": at(35)}, (1, None, 1800)),
+        ({"units": "1"}, (1, 1, None)),
+        ({"units": "0"}, (0, None, None)),
+        ({}, (0, None, None)),
+        ({"cleared": at(35)}, (0, None, None)),
+        ({"status": "open"}, (None, None, None)),
+        ({"status": "open", "dispatched": at(5)}, (1, None, None)),
+        ({"closed": "2026-01-05T12:00:00Z"}, (0, None, None)),
+        ({"closed": "2026-01-05T12:00:00Z", "dispatched": at(0)}, (1, None, None)),
+        ({"dispatched": at(5), "cleared": at(1)}, (1, None, None)),
+        ({"dispatched": at(5), "arrived": at(15), "cleared": at(35)}, (1, None, 1800)),
+    ],
+)
+def test_what_a_log_tells_where_the_source_fills_its_times(given, expected):
+    assert told(log(**given), beside=1) == expected
+
+
+def test_an_empty_field_tells_nothing_where_nineteen_in_twenty_are_empty():
+    assert told(log(), beside=1, unsaid=30) == (None, None, None)
+    assert told(log(), beside=2, unsaid=30)[0] == 0
+    assert told(log(closed="2026-01-05T12:00:00Z"), beside=1, unsaid=30)[0] == 0, "information only all the same"
+    assert told(log(units="2"), beside=1, unsaid=60) == (1, 2, None)
+
+
+def test_where_the_source_does_not_say_the_prior_stands_in_for_each_incident():
+    frame = pl.concat(
+        [logs((400, "theft/2", None, None)), drawn("incidents", HEADER, log(closed="2026-01-05T12:00:00Z"))]
+    )
+    found = measure_service_times(frame, PRIORS).filter(grade_code="2").row(0, named=True)
+    assert found["share_deployed"] == pytest.approx(0.5, abs=0.001)
