@@ -72,8 +72,9 @@ def force(tmp_path: Path) -> Path:
 
 def rows(count: int, start: int = 0, day: str = "2026-03-{:02d}") -> list[str]:
     return [
-        f"I{number},{day.format(1 + number % 28)} 10:{number % 60:02d},{day.format(1 + number % 28)} 10:59,,V1,B{number % 3}"
+        f"I{number},{on} 10:{number % 60:02d},{on} 10:59,,V1,B{number % 3}"
         for number in range(start, start + count)
+        for on in [day.format(1 + number % 28)]
     ]
 
 
@@ -158,14 +159,14 @@ def bad_column(folder: Path) -> None:
 
 
 def bad_mixed_dates(folder: Path) -> None:
-    day_first = [line.replace("2026-03-", "").replace("I", "D") for line in rows(9)]
-    lines = [f"D{n},{13 + n}/03/2026 10:00,,,V1,B1" for n in range(9)] + [f"M{n},03/{13 + n}/2026 10:00,,,V1,B1" for n in range(9)]
-    assert day_first
-    write(folder, lines)
+    day_first = [f"D{number},{13 + number}/03/2026 10:00,,,V1,B1" for number in range(9)]
+    month_first = [f"M{number},03/{13 + number}/2026 10:00,,,V1,B1" for number in range(9)]
+    write(folder, day_first + month_first)
 
 
 def bad_latin_1(folder: Path) -> None:
-    (folder / "calls.csv").write_bytes("\n".join([COLUMNS, *rows(3), "I9,2026-03-01 10:00,,,V1,Café"]).encode("latin-1"))
+    text = "\n".join([COLUMNS, *rows(3), "I9,2026-03-01 10:00,,,V1,Café"])
+    (folder / "calls.csv").write_bytes(text.encode("latin-1"))
 
 
 def bad_setting(folder: Path) -> None:
@@ -320,7 +321,8 @@ def test_init_with_a_shipped_map_asks_nothing(tmp_path):
     extract = tmp_path / "incidents.csv"
     blank = bluelamp("template", "incidents").stdout
     extract.write_text(blank)
-    found = bluelamp("init", tmp_path / "new", "--from", extract, "--map", "bluelamp", "--time-zone", "Europe/London", "--yes")
+    zone = ("--time-zone", "Europe/London")
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--map", "bluelamp", *zone, "--yes")
     assert found.returncode == 0, found.stderr
     assert bluelamp("import", tmp_path / "new").returncode == 0
     again = bluelamp("init", tmp_path / "new", "--from", extract, "--yes")
@@ -375,7 +377,8 @@ def test_the_map_is_one_file_that_names_no_other_address(small_force, tmp_path):
 
 def test_today_is_only_read_at_the_edge(tmp_path):
     for folder in ("a", "b"):
-        assert bluelamp("twin", tmp_path / folder, "--areas", 5, "--days", 40, "--until", date(2026, 3, 1)).returncode == 0
+        made = bluelamp("twin", tmp_path / folder, "--areas", 5, "--days", 40, "--until", date(2026, 3, 1))
+        assert made.returncode == 0
     for path in sorted((tmp_path / "a").rglob("*.*")):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path

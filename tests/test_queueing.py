@@ -122,11 +122,7 @@ def test_shapes_broadcast_and_numbers_give_numbers():
     units, load = np.array([[2], [5], [9]]), np.array([0.5, 1.5, 4.0, 8.0])
     table = erlang_c(units, load)
     assert table.shape == (3, 4)
-    assert all(
-        table[row, column] == erlang_c(units[row, 0], load[column])
-        for row in range(3)
-        for column in range(4)
-    )
+    assert all(table[row, column] == erlang_c(units[row, 0], load[column]) for row in range(3) for column in range(4))
     assert erlang_b(3, 1.0).shape == ()
     assert erlang_c(np.array([], dtype=int), np.array([])).shape == (0,)
 
@@ -260,9 +256,7 @@ def test_a_target_over_samples_is_the_exact_minimum_of_the_weighted_average():
 def test_equal_samples_need_what_one_load_needs():
     load = np.random.default_rng(2).gamma(2, 4, 500)
     certain = units_for_target(load, 10, 45, 0.9)
-    assert (
-        units_for_mean_target(np.tile(load, (5, 1)), None, 10, 45, 0.9).tolist() == certain.tolist()
-    )
+    assert units_for_mean_target(np.tile(load, (5, 1)), None, 10, 45, 0.9).tolist() == certain.tolist()
     assert units_for_mean_target(load[None, :], None, 10, 45, 0.9).tolist() == certain.tolist()
 
 
@@ -313,9 +307,7 @@ def test_the_range_of_late_chances_runs_from_a_quiet_tenth_to_a_busy_tenth():
 def test_cells_without_calls_are_averaged_evenly_and_have_no_late_call():
     load = np.array([[1.0], [2.5]])
     found = late_chances(3, load, np.zeros_like(load), minutes=10, service_minutes=30)
-    assert found.chance_late.tolist() == pytest.approx(
-        [float(chance_waits_longer(3, load, 10, 30).mean())]
-    )
+    assert found.chance_late.tolist() == pytest.approx([float(chance_waits_longer(3, load, 10, 30).mean())])
     assert found.chance_any_late.tolist() == [0]
 
 
@@ -460,9 +452,7 @@ def test_series_are_carried_side_by_side():
     assert together.mean_of_hour.shape == together.max_of_hour.shape == (2, 3, 48)
     for row in range(2):
         for series in range(3):
-            alone = carried_load(
-                rates[row, series], minutes_by_series[series, 0], initial=starts[row, series]
-            )
+            alone = carried_load(rates[row, series], minutes_by_series[series, 0], initial=starts[row, series])
             np.testing.assert_allclose(together.mean_of_hour[row, series], alone.mean_of_hour)
             np.testing.assert_allclose(together.max_of_hour[row, series], alone.max_of_hour)
 
@@ -511,13 +501,11 @@ def test_a_service_time_of_each_hour_changes_the_pace_of_jobs_in_hand():
         ),
         (
             lambda: units_for_mean_target([1.0, 2.0], None, 10, 45, 0.9),
-            "loads must have the shape (samples, cells), with at least one sample, "
-            "but has the shape (2,).",
+            "loads must have the shape (samples, cells), with at least one sample, but has the shape (2,).",
         ),
         (
             lambda: units_for_mean_target([[1.0, 2.0]], [[1.0], [2.0]], 10, 45, 0.9),
-            "weights must be a number or an array that broadcasts to the shape (1, 2), "
-            "but has the shape (2, 1).",
+            "weights must be a number or an array that broadcasts to the shape (1, 2), but has the shape (2, 1).",
         ),
         (
             lambda: units_for_mean_target([[1.0, 2.0]], None, 10, 45, 0),
@@ -525,13 +513,11 @@ def test_a_service_time_of_each_hour_changes_the_pace_of_jobs_in_hand():
         ),
         (
             lambda: late_chances([1, 2, 3], [[1.0, 2.0]], 1.0, 10, 45),
-            "units must be a number or an array that broadcasts to the shape (1, 2), "
-            "but has the shape (3,).",
+            "units must be a number or an array that broadcasts to the shape (1, 2), but has the shape (3,).",
         ),
         (
             lambda: late_chances(3, [[1.0]], [[-1.0]], 10, 45),
-            "arrivals must be 0 or more and finite, but 1 of its 1 values are not. "
-            "The first is -1.0, at index (0, 0).",
+            "arrivals must be 0 or more and finite, but 1 of its 1 values are not. The first is -1.0, at index (0, 0).",
         ),
         (
             lambda: workload_units(3.0, 1.2),
@@ -539,13 +525,11 @@ def test_a_service_time_of_each_hour_changes_the_pace_of_jobs_in_hand():
         ),
         (
             lambda: carried_load([], 30),
-            "arrival_rates must hold at least one hour along its last axis, "
-            "but has the shape (0,).",
+            "arrival_rates must hold at least one hour along its last axis, but has the shape (0,).",
         ),
         (
             lambda: carried_load([1.0, 2.0], 30, initial=[1.0, 2.0]),
-            "initial must be a number or an array that broadcasts to the shape (), "
-            "but has the shape (2,).",
+            "initial must be a number or an array that broadcasts to the shape (), but has the shape (2,).",
         ),
     ],
 )

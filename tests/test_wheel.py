@@ -39,9 +39,9 @@ def test_the_built_page_the_schemas_and_the_maps_are_inside(wheel):
 def test_it_runs_from_where_it_is_installed(wheel, tmp_path):
     place = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(place)
+    start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from bluelamp import cli; print(cli.__file__); cli.main()"
     found = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv.pop(1)); from bluelamp import cli; print(cli.__file__); cli.main()",
-         str(place), "doctor", "--json"],
+        [sys.executable, "-c", start, str(place), "doctor", "--json"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

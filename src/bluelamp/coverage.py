@@ -119,25 +119,27 @@ class _Lateness:
                 else:
                     self.wait[number] = wait
 
+    @property
+    def calls(self) -> Floats:
+        """Calls an hour that each target speaks of, targets × samples × pools × hours."""
+        grades = [self.work.grades.index(target.grade_code) for target in self.work.targets]
+        shares = self.work.target_share_of_arrivals
+        found: Floats = np.moveaxis(self.work.arrivals[:, grades], 1, 0) * shares[:, None]
+        return found
+
     def of_pools(self) -> dict[str, Floats]:
         """Figures for pools × hours."""
-        weights = [self.work.arrivals[:, self.work.grades.index(target.grade_code)] * self.work.target_share_of_arrivals[number]
-                   for number, target in enumerate(self.work.targets)]  # fmt: skip
-        return self._figures(np.array(weights).reshape(self.late.shape), self.late, self.wait, self.known)
+        return self._figures(self.calls, self.late, self.wait, self.known)
 
     def of_force(self) -> dict[str, Floats]:
         """Figures for 1 × hours: pools weighed by their calls."""
         targets, samples, pools, hours = self.late.shape
-        weights = np.array(
-            [self.work.arrivals[:, self.work.grades.index(target.grade_code)] * self.work.target_share_of_arrivals[number]
-             for number, target in enumerate(self.work.targets)]
-        ).reshape(self.late.shape)  # fmt: skip
 
         def beside(values: Floats) -> Floats:
             return np.moveaxis(values, 2, 0).reshape(pools * targets, samples, 1, hours)
 
         wait = np.moveaxis(self.wait, 1, 0).reshape(pools * targets, 1, hours)
-        return self._figures(beside(weights), beside(self.late), wait, np.atleast_2d(self.known.all(axis=0)))
+        return self._figures(beside(self.calls), beside(self.late), wait, np.atleast_2d(self.known.all(axis=0)))
 
     def of_area(self, area: int, kind: str) -> dict[str, Floats]:
         """Figures for one area, 1 × hours: its own grades and its kind's targets, under its pool's load."""
@@ -232,8 +234,8 @@ def find_coverage(
         _with_demand(_force_rows(answering, hours, lateness.of_force(), force_id), forecast, "force"),
         _with_demand(_area_rows(areas, work, hours, lateness), forecast, "area"),
     ]
-    for role in sorted(set(required["role_code"]) - {pool_hours.role_code}):
-        rows.append(_other_role_rows(required, duties, pools, role, hours, ends_at))
+    others = sorted(set(required["role_code"]) - {pool_hours.role_code})
+    rows += [_other_role_rows(required, duties, pools, role, hours, ends_at) for role in others]
     return tables.publish(pl.concat(rows, how="diagonal"), "coverage")
 
 

@@ -32,7 +32,7 @@ from bluelamp import (
     tables,
 )
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError, count_of
+from bluelamp.errors import NoInput, UsageError, count_of, one_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -214,6 +214,7 @@ def compute(
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
         force_id=force, time_zone=zone, crew_size_by_hour=crew, ends_at=ends_at,
     )  # fmt: skip
+    notes += _notes_on_cover(work, cover, given)
     if covered["units_on_duty"].is_null().all():
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
@@ -290,12 +291,40 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
     measured = int(driving["measured"].sum())
     if measured < 0.995 * kept:
         notes.append(
-            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their own "
-            "times are not complete."
+            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their "
+            "own times are not complete."
         )
     masked = float((outages["ends_at"] - outages["starts_at"]).dt.total_hours().sum()) if outages.height else 0.0
     if masked:
         notes.append(f"{masked:,.0f} hours are masked as outages and count neither as demand nor as quiet.")
+    return notes
+
+
+def _notes_on_cover(
+    work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame]
+) -> list[str]:
+    """Name what has no say in requirement and gap, because the tables do not fit together."""
+    notes = []
+    judged = {target.grade_code for target in work.targets}
+    coming = work.area_arrivals.sum(axis=(1, 2))
+    unjudged = [grade for grade, calls in zip(work.grades, coming, strict=True) if calls > 0 and grade not in judged]
+    if unjudged:
+        notes.append(
+            f"No response target applies to grade {one_of(unjudged)}: those calls keep units busy, but ask for none of "
+            "their own and are never called late."
+        )
+    for name in ("duties", "minimums"):
+        strange = given[name].join(cover, on=["pool_id", "role_code"], how="anti")
+        if strange.height:
+            pool_ids = strange["pool_id"].unique().sort()
+            more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
+            notes.append(
+                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have for that role "
+                f"({', '.join(pool_ids[:3])}{more}), and are left out."
+            )
+    uncovered = int((~work.pool_hours.runs.any(axis=0)).sum())
+    if uncovered:
+        notes.append(f"In {count_of(uncovered, 'hour')} no pool covers any area, so that nobody is asked for.")
     return notes
 
 

@@ -148,11 +148,11 @@ def waits_by_priority(
     minutes: ArrayLike,
     service_minutes: ArrayLike,
 ) -> tuple[Numbers, Numbers]:
-    """Give the chance that a call of one grade waits longer than some minutes, and its mean wait, where urgent go first.
+    """Give the chance that a call of one grade waits too long, and its mean wait, where urgent calls go first.
 
     Units finish what they are at (head of the line, without pre-emption). `offered_load` is that of all grades,
-    `load_ahead` that of more urgent grades and `own_load` that of the grade itself; `service_minutes` is the mean time a
-    job occupies a unit, the same for all grades. All arguments broadcast. A grade can be on time although the whole
+    `load_ahead` that of more urgent grades and `own_load` that of the grade itself; `service_minutes` is the mean time
+    a job occupies a unit, the same for all grades. All arguments broadcast. A grade can be on time although the whole
     queue grows without bound, as long as `load_ahead + own_load < units`; otherwise the answers are 1 and infinity.
 
     Formula: a delayed call waits D = S n / ((n - s) (n - s - r)) on average, with n units, s the load ahead, r the
@@ -163,7 +163,7 @@ def waits_by_priority(
     Raises ValueError for negative, unknown or infinite values, a service time of 0, units that are not whole, and
     shapes that do not broadcast.
 
-    >>> late, wait = waits_by_priority(units=11, offered_load=15, load_ahead=0, own_load=4, minutes=6, service_minutes=50)
+    >>> late, wait = waits_by_priority(11, 15, load_ahead=0, own_load=4, minutes=6, service_minutes=50)
     >>> print(late.round(2), wait.round(1))
     0.43 7.1
     """
@@ -173,7 +173,8 @@ def waits_by_priority(
     )
     for name, values in (("load_ahead", ahead), ("own_load", own), ("minutes", t), ("service_minutes", service)):
         if not np.all(np.isfinite(values)) or np.any(values < 0) or (name == "service_minutes" and np.any(values <= 0)):
-            raise ValueError(f"'{name}' has a value that is negative, unknown or infinite; a number of 0 or more was expected.")
+            least = "more than 0" if name == "service_minutes" else "0 or more"
+            raise ValueError(f"{name} must be {least} and finite, but some of its values are not.")
     room = n - ahead - own
     stable = room > 0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -182,9 +183,7 @@ def waits_by_priority(
         return late, np.where(stable, delayed * delay, np.inf)
 
 
-def mean_wait_minutes(
-    units: ArrayLike, offered_load: ArrayLike, service_minutes: ArrayLike
-) -> Numbers:
+def mean_wait_minutes(units: ArrayLike, offered_load: ArrayLike, service_minutes: ArrayLike) -> Numbers:
     """Give the minutes that a call waits for a unit on average, calls that do not wait included.
 
     All arguments broadcast. Where `units <= offered_load` the queue grows without bound and the
@@ -283,9 +282,7 @@ def units_for_target(
     minutes = _at_least_0("minutes", minutes)
     service_minutes = _above_0("service_minutes", service_minutes)
     share = _share("share", share)
-    shape = _common_shape(
-        offered_load=load, minutes=minutes, service_minutes=service_minutes, share=share
-    )
+    shape = _common_shape(offered_load=load, minutes=minutes, service_minutes=service_minutes, share=share)
     one_sample = (1, -1)
     return _fewest_units(
         np.broadcast_to(load, shape).reshape(one_sample),
@@ -360,9 +357,7 @@ def workload_units(offered_load: ArrayLike, utilisation: ArrayLike) -> WholeNumb
 # ---- The load that jobs carry from hour to hour ----
 
 
-def carried_load(
-    arrival_rates: ArrayLike, service_minutes: ArrayLike, initial: ArrayLike | None = None
-) -> CarriedLoad:
+def carried_load(arrival_rates: ArrayLike, service_minutes: ArrayLike, initial: ArrayLike | None = None) -> CarriedLoad:
     """Give the load of each hour with the jobs that earlier hours left: the modified offered load.
 
     `arrival_rates` are unit-jobs an hour, shape (..., hours), for hours that follow each other.
@@ -388,10 +383,7 @@ def carried_load(
     pace = 60 / _above_0("service_minutes", service_minutes)
     shape = _common_shape(arrival_rates=rates, service_minutes=pace)
     if not shape or not shape[-1]:
-        raise ValueError(
-            "arrival_rates must hold at least one hour along its last axis, "
-            f"but has the shape {shape}."
-        )
+        raise ValueError(f"arrival_rates must hold at least one hour along its last axis, but has the shape {shape}.")
     if initial is None:
         start = np.broadcast_to(rates / pace, shape)[..., 0]
     else:
@@ -460,15 +452,11 @@ def _fewest_units(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbe
     order = np.argsort(load.mean(axis=0))
     for start in range(0, share.size, block_size):
         block = order[start : start + block_size]
-        fewest[block] = _fewest_units_of_block(
-            load[:, block].T, weight[:, block].T, allowed[:, block].T, share[block]
-        )
+        fewest[block] = _fewest_units_of_block(load[:, block].T, weight[:, block].T, allowed[:, block].T, share[block])
     return fewest
 
 
-def _fewest_units_of_block(
-    load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers
-) -> WholeNumbers:
+def _fewest_units_of_block(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers) -> WholeNumbers:
     """Give the fewest units by trying 1, 2, 3 and so on; arrays are (cells, samples) here.
 
     Erlang B goes along from one number of units to the next, and cells leave once on target.
@@ -523,9 +511,7 @@ def _share(name: str, values: ArrayLike) -> Numbers:
 
 
 def _busy_share(name: str, values: ArrayLike) -> Numbers:
-    return _checked(
-        name, values, "above 0 and at most 1, such as 0.6", lambda x: (x > 0) & (x <= 1)
-    )
+    return _checked(name, values, "above 0 and at most 1, such as 0.6", lambda x: (x > 0) & (x <= 1))
 
 
 def _whole(name: str, values: ArrayLike) -> Numbers:
@@ -533,9 +519,7 @@ def _whole(name: str, values: ArrayLike) -> Numbers:
     return _checked(name, array, "a whole number", lambda x: x == np.floor(x))
 
 
-def _checked(
-    name: str, values: ArrayLike, expected: str, is_right: Callable[[Numbers], NDArray[np.bool_]]
-) -> Numbers:
+def _checked(name: str, values: ArrayLike, expected: str, is_right: Callable[[Numbers], NDArray[np.bool_]]) -> Numbers:
     """Give `values` as an array, or raise a ValueError that shows the first wrong one."""
     array = np.asarray(values, dtype=np.float64)
     right = np.asarray(is_right(array))
@@ -554,8 +538,7 @@ def _samples_by_cells(name: str, values: ArrayLike) -> Numbers:
     array = _at_least_0(name, values)
     if array.ndim != 2 or not array.shape[0]:
         raise ValueError(
-            f"{name} must have the shape (samples, cells), with at least one sample, "
-            f"but has the shape {array.shape}."
+            f"{name} must have the shape (samples, cells), with at least one sample, but has the shape {array.shape}."
         )
     return array
 

@@ -20,7 +20,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="session")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("CHROMIUM ABSENT: the page was not looked at in a real browser. 'apt-get install chromium' brings it.")
+        pytest.skip("CHROMIUM ABSENT: the page was not seen in a real browser. 'apt-get install chromium' brings it.")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:

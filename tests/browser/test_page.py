@@ -154,7 +154,8 @@ def cli_table(folder):
 def test_the_table_twin_has_every_area(page):
     page.press("t")
     page.page.wait_for_timeout(300)
-    names = set(page.page.eval_on_selector_all("table tbody tr", "rows => rows.map(row => row.innerText.split('\\t')[0].trim())"))
+    rows = page.page.eval_on_selector_all("table tbody tr", "rows => rows.map(row => row.innerText)")
+    names = {row.split("\t")[0].strip() for row in rows}
     assert len(names) >= 8
 
 
@@ -181,7 +182,9 @@ def test_axe_finds_nothing_wrong(browser, served, scheme, width):
             opened.page.wait_for_timeout(300)
         found = opened.page.evaluate("axe.run(document).then(result => result.violations)")
         assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == [], key
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "the page scrolls sideways"
+    )
     opened.context.close()
 
 
@@ -214,7 +217,7 @@ def test_without_duties_the_map_shows_requirement_alone_and_says_so(browser, sma
         pl.lit(None, dtype=pl.Int64).alias(name)
         for name in ("units_on_duty", "units_gap", "units_gap_p10", "units_gap_p90", "officers_on_duty", "officers_gap")
     )
-    run["notes"] = json.dumps(["No duties are on hand for these hours: the map shows what is required, not what is short."])
+    run["notes"] = json.dumps(["No duties are on hand: the map shows what is required, not what is short."])
     out = tmp_path / "bare.html"
     out.write_text(render_page("Bare", data=make_map_data(results | {"coverage": bare}, run, published.force())))
     opened = Page(browser, out.as_uri())

@@ -44,7 +44,7 @@ def test_a_disk_that_fills_up_at_every_step(tmp_path, template):
     with small_disk(tmp_path) as place:
         if place is None:
             pytest.skip("FULL DISK NOT TESTED: this needs the right to mount a small file system.")
-        failed, done = crowd(place, range(0, 400_000, 4096))
+        failed, done = crowd(place, range(0, 200_000, 2_048))
         print(f"\n{failed} imports told that the disk was full, {done} completed")
         assert failed > 20
 

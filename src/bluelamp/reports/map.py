@@ -239,7 +239,7 @@ def _pools_of_areas(shown: pl.DataFrame, area_ids: list[str], pool_ids: list[str
 def _recent(
     demand: pl.DataFrame, outages: pl.DataFrame, run: Mapping[str, Any], area_ids: list[str], zone: str
 ) -> dict[str, Any]:
-    """Give what was observed in the days before the forecast: counts by area, null inside an outage or after the data."""
+    """Give what was observed in the days before: counts by area, null inside an outage or after the data."""
     ends: datetime = run["forecast_from"]
     hours = periods.hours_between(zone, ends - timedelta(days=RECENT_DAYS), ends)
     origins = json.loads(run["settings"])["demand"]["origins"]
@@ -292,6 +292,7 @@ def _asset(name: str) -> str:
     asset = files("bluelamp.web") / "static" / name
     if not asset.is_file():
         raise NoInput(
-            f"The page's '{name}' is missing, because the front end was not built. In a clone, 'make frontend' builds it."
+            f"The page's '{name}' is missing, because the front end was not built. In a clone, 'make frontend' builds "
+            "it."
         )
     return asset.read_text(encoding="utf-8")

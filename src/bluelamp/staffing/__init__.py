@@ -165,32 +165,32 @@ def _minimums_only(
     methods: Sequence[str] | None,
 ) -> list[pl.DataFrame]:
     """Rows of the roles that answer no incidents: their minimum strength, by every method alike."""
-    parts = []
+    parts: list[pl.DataFrame] = []
     for role in pools["role_code"].unique().sort():
         pool_ids = pools.filter(pl.col("role_code") == role)["pool_id"].unique().sort().to_list()
         least = minimum_officers(minimums, pool_ids, role, work.hours, time_zone)
         pool, hour = np.nonzero(least)
         officers = least[pool, hour]
-        for method in methods or list(extensions.members("staffing")):
-            parts.append(
-                pl.DataFrame(
-                    {
-                        "method": pl.repeat(method, len(pool), eager=True),
-                        "pool_id": pl.Series(pool_ids, dtype=pl.String)[pool],
-                        "role_code": pl.repeat(role, len(pool), eager=True),
-                        "hour_starting": work.hours[hour],
-                        "grade_code": pl.repeat("all", len(pool), eager=True),
-                        "offered_load": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
-                        "service_minutes": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
-                        "units_required": officers,
-                        "units_required_p10": officers,
-                        "units_required_p90": officers,
-                        "crew_size": np.ones_like(officers),
-                        "officers_required": officers,
-                        "officers_required_gross": gross_of(officers, abstraction),
-                        "binds": pl.repeat("minimum", len(pool), eager=True),
-                        "binding_grade": pl.repeat(None, len(pool), dtype=pl.String, eager=True),
-                    }
-                )
+        parts.extend(
+            pl.DataFrame(
+                {
+                    "method": pl.repeat(method, len(pool), eager=True),
+                    "pool_id": pl.Series(pool_ids, dtype=pl.String)[pool],
+                    "role_code": pl.repeat(role, len(pool), eager=True),
+                    "hour_starting": work.hours[hour],
+                    "grade_code": pl.repeat("all", len(pool), eager=True),
+                    "offered_load": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
+                    "service_minutes": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
+                    "units_required": officers,
+                    "units_required_p10": officers,
+                    "units_required_p90": officers,
+                    "crew_size": np.ones_like(officers),
+                    "officers_required": officers,
+                    "officers_required_gross": gross_of(officers, abstraction),
+                    "binds": pl.repeat("minimum", len(pool), eager=True),
+                    "binding_grade": pl.repeat(None, len(pool), dtype=pl.String, eager=True),
+                }
             )
+            for method in methods or list(extensions.members("staffing"))
+        )
     return parts

@@ -34,16 +34,15 @@ def serve(
         listening.bind((host, port))
     except OSError as error:
         raise InputOutputError(
-            f"Port {port} of {host} can't be used: {error.strerror}. Choose another with --port, or --port 0 for a free one."
+            f"Port {port} of {host} can't be used: {error.strerror}. Choose another with --port, or --port 0 for a "
+            "free one."
         ) from None
     address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listening.getsockname()[1]}/"
     # The figures are made ready before anyone asks, so that the first view is quick.
     app.state.published.map_data(None)
     say(f"The map is at {address} (Ctrl-C stops it).")
     if host not in ("127.0.0.1", "localhost", "::1"):
-        say(
-            "Others on the network can reach it: there are no accounts yet, so that everyone sees everything on the page."
-        )
+        say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on it.")
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
