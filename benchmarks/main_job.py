@@ -16,6 +16,7 @@ import json
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -283,7 +284,7 @@ def bars_of(found: Measured) -> dict[str, Bar]:
     """Set what was measured against the bars."""
     rows = f"{found.incidents:,} incidents, {sum(found.rows.values()):,} rows in {len(found.rows)} tables"
     imported, planned = measure.middle(found.imported), measure.middle(found.planned)
-    views = {how: sorted(each.seconds for each in seen)[len(seen) // 2] for how, seen in found.views.items()}
+    views = {how: statistics.median(each.seconds for each in seen) for how, seen in found.views.items()}
     keys = {how: measure.percentile(each.handed, 0.95) for how, each in found.keys.items()}
     return {
         "import_seconds": Bar(f"import ({rows})", "s", 30, imported.seconds),
@@ -389,7 +390,7 @@ def _say_page(found: Measured) -> None:
                 f"{measure.percentile(keys.painted, 0.95):.0f}" if keys.painted else "< 16",
                 str(len(keys.handed)),
             )
-        rows.append((how, f"{seconds[len(seconds) // 2]:.2f}", f"{seconds[0]:.2f}–{seconds[-1]:.2f}", *figures))
+        rows.append((how, f"{statistics.median(seconds):.2f}", f"{seconds[0]:.2f}–{seconds[-1]:.2f}", *figures))
     head = ("page", "first view s", "from–to", "key ms p50", "p95", "max", "browser's own p95", "presses")
     say_table(f"The page, cold browser, warm server (first view: median of {found.size.views})", head, rows)
     packed, plain = found.map_bytes
@@ -434,7 +435,7 @@ def _growths(first: Measured, tenth: Measured) -> list[tuple[str, float, float, 
     ]
     if "served" in first.views and "served" in tenth.views:
         one_view, ten_view = (
-            sorted(each.seconds for each in force.views["served"])[force.size.views // 2] for force in (first, tenth)
+            statistics.median(each.seconds for each in force.views["served"]) for force in (first, tenth)
         )
         found.append(("first view, s", one_view, ten_view, ".2f"))
     found.append(("map.json gzipped, MB", first.map_bytes[0] / 1e6, tenth.map_bytes[0] / 1e6, ".2f"))
@@ -477,8 +478,11 @@ def say_where_we_lose(
             f"Of a plan's {measure.middle(first.planned).seconds:.0f} s the stage '{stage}' takes {seconds:.0f} s, "
             "and it is paid again in full for every plan, however little has changed."
         )
-        cores = measure.middle(first.planned).cpu_seconds / measure.middle(first.planned).seconds
-        said.append(f"A plan keeps {cores:.1f} cores busy on average; more cores would help it little.")
+        planned = measure.middle(first.planned)
+        if planned.others < measure.BUSY_SHARE:
+            said.append(
+                f"A plan keeps {planned.cpu_seconds / planned.seconds:.1f} cores busy on average: more won't help."
+            )
     if tenth:
         times = tenth.incidents / first.incidents
         said += [

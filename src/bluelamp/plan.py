@@ -319,8 +319,8 @@ def _notes_on_cover(
             pool_ids = strange["pool_id"].unique().sort()
             more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
             notes.append(
-                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have for that role "
-                f"({', '.join(pool_ids[:3])}{more}), and are left out."
+                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have for that "
+                f"role ({', '.join(pool_ids[:3])}{more}), and are left out."
             )
     uncovered = int((~work.pool_hours.runs.any(axis=0)).sum())
     if uncovered:

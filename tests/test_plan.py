@@ -1,0 +1,331 @@
+"""The whole flow: the same every time, on any number of threads, and never wiser than it could have been."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bluelamp import plan, tables
+from bluelamp.errors import NoInput, UsageError
+from bluelamp.plan import Planned, crew_by_hour
+from bluelamp.sources.twin import make_twin
+from tests.planned import UNTIL, planned, small_settings, twin
+
+LONDON = "Europe/London"
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def prints(run: Planned) -> dict[str, str]:
+    return {name: tables.fingerprint(frame, name) for name, frame in (run.results | run.used).items()}
+
+
+def compute(settings=None, forecast_from: datetime | None = None, **changed: pl.DataFrame) -> Planned:
+    return plan.compute(twin().tables | changed, settings or small_settings(), forecast_from=forecast_from)
+
+
+# ---- what comes out ----
+
+
+@pytest.mark.parametrize("name", plan.RESULTS + plan.USED)
+def test_what_comes_out_is_the_table_that_it_says(name):
+    run = planned()
+    frame = (run.results | run.used)[name]
+    assert tables.check(frame, name).equals(frame)
+    assert tables.publish(frame, name).equals(frame), "published twice is published once"
+
+
+def test_every_incident_is_in_demand():
+    assert planned().results["demand"]["incidents"].sum() == twin().tables["incidents"].height
+
+
+def test_the_forecast_begins_at_the_midnight_after_the_data_ends():
+    run = planned()
+    assert run.forecast_from == MIDNIGHT
+    assert run.data_until == datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert run.results["forecast"]["hour_starting"].min() == MIDNIGHT
+    assert run.results["coverage"]["hour_starting"].max() == MIDNIGHT + timedelta(days=7, hours=-1)
+
+
+def test_coverage_has_the_requirement_of_the_chosen_method():
+    run = planned()
+    required = run.results["required_staff"].filter(method="mol", grade_code="all")
+    pools = run.results["coverage"].filter(level="pool")
+    both = pools.join(required, on=["pool_id", "role_code", "hour_starting"], suffix="_asked", validate="1:1")
+    assert both.height == pools.height == required.height
+    for column in ("units_required", "officers_required", "officers_required_gross"):
+        assert both[column].equals(both[f"{column}_asked"].alias(column))
+    assert (both["units_gap"] == both["units_on_duty"] - both["units_required"]).all()
+
+
+def test_a_short_forecast_needs_no_fewer_days_of_paths_to_be_asked_for():
+    run = compute(small_settings(forecast={"days": 2, "path_days": 56}))
+    assert run.results["coverage"]["hour_starting"].n_unique() == 48
+    assert run.results["forecast"].filter(span="day", level="force")["hour_starting"].n_unique() == 2
+
+
+# ---- the same every time ----
+
+
+def test_a_second_run_is_the_same_to_the_last_digit():
+    again = compute()
+    assert prints(again) == prints(planned())
+    assert again.parameters == planned().parameters
+    assert again.notes == planned().notes
+
+
+def test_the_order_in_which_rows_were_imported_does_not_show():
+    shuffled = {name: frame.sample(fraction=1, shuffle=True, seed=4) for name, frame in twin().tables.items()}
+    assert prints(compute(**shuffled)) == prints(planned())
+
+
+PROGRAM = """
+import json, sys
+from datetime import date
+from hashlib import sha256
+import polars
+from bluelamp import plan, settings, tables
+from bluelamp.sources.twin import make_twin
+
+twin = make_twin(areas=8, days=364, seed=11, until=date(2026, 11, 23))
+values = settings.parse(twin.settings).model_dump()
+values["forecast"] |= {"paths": 40, "path_days": 3, "days": 5}
+run = plan.compute(twin.tables, settings.from_values(values))
+found = {name: tables.fingerprint(frame, name) for name, frame in (run.results | run.used).items()}
+found |= {"parameters": sha256(run.parameters).hexdigest(), "notes": run.notes, "threads": polars.thread_pool_size()}
+json.dump(found, sys.stdout)
+"""
+
+
+def test_one_thread_and_two_give_the_same_to_the_last_digit():
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "POLARS_MAX_THREADS": threads, "OMP_NUM_THREADS": threads},
+            cwd=Path(__file__).parents[1],
+        )
+        for threads in ("1", "2")
+    ]
+    one, two = (json.loads(each.communicate(timeout=120)[0]) for each in running)
+    assert (one.pop("threads"), two.pop("threads")) == (1, 2)
+    assert one == two
+
+
+# ---- never wiser than it could have been ----
+
+
+EARLIER = MIDNIGHT - timedelta(days=14)
+
+
+@lru_cache(maxsize=1)
+def two_weeks_ago() -> Planned:
+    return compute(forecast_from=EARLIER)
+
+
+def test_an_earlier_run_is_what_it_would_have_been_then():
+    known = twin().tables["incidents"].filter(pl.col("received_at") < EARLIER)
+    assert prints(compute(forecast_from=EARLIER, incidents=known)) == prints(two_weeks_ago())
+    assert two_weeks_ago().data_until < EARLIER
+    assert two_weeks_ago().results["demand"]["hour_starting"].max() < EARLIER
+
+
+def test_shuffling_the_future_changes_nothing_to_the_last_digit():
+    calls = twin().tables["incidents"]
+    future = calls.filter(pl.col("received_at") >= EARLIER)
+    # Other places, classes and origins, an outage, and times ten times as long.
+    upside_down = future.with_columns(
+        pl.col("area_id", "class_code", "origin", "units", "grade_code").reverse(),
+        cleared_at=pl.col("cleared_at") + pl.duration(hours=9),
+    ).filter(pl.col("received_at").dt.day() != 15)
+    shuffled = pl.concat([calls.filter(pl.col("received_at") < EARLIER), upside_down])
+    assert prints(compute(forecast_from=EARLIER, incidents=shuffled)) == prints(two_weeks_ago())
+
+
+def test_a_day_that_is_not_over_is_not_learnt_from_as_a_quiet_one():
+    noon = MIDNIGHT - timedelta(hours=12)
+    calls = twin().tables["incidents"]
+    cut = compute(incidents=calls.filter(pl.col("received_at") < noon))
+    assert cut.forecast_from == MIDNIGHT
+    assert cut.data_until <= noon
+    expected = planned().results["forecast"].filter(level="force", span="day", class_code="all", grade_code="all")
+    found = cut.results["forecast"].filter(level="force", span="day", class_code="all", grade_code="all")
+    # Sunday is the day that was cut: of twenty Sundays it would have taken a fortieth.
+    ratio = found["incidents_mean"] / expected["incidents_mean"]
+    assert ratio.min() > 0.985
+
+
+def test_days_without_data_before_the_first_hour_forecast_are_not_quiet_days():
+    calls = twin().tables["incidents"].filter(pl.col("received_at") < EARLIER)
+    later = compute(forecast_from=MIDNIGHT, incidents=calls)
+    wanted = {"level": "force", "span": "day", "class_code": "all", "grade_code": "all"}
+    week = [
+        run.results["forecast"].filter(**wanted)["incidents_mean"].to_list()[:7] for run in (two_weeks_ago(), later)
+    ]
+    assert week[1] == pytest.approx(week[0], rel=0.01)
+
+
+def test_a_forecast_begins_at_a_local_midnight():
+    with pytest.raises(UsageError, match="A forecast begins at midnight in Europe/London"):
+        compute(forecast_from=MIDNIGHT + timedelta(hours=6))
+    with pytest.raises(UsageError, match="is not one there"):
+        compute(forecast_from=datetime(2026, 7, 6, tzinfo=UTC))
+
+
+def test_without_incidents_there_is_nothing_to_plan_from():
+    with pytest.raises(NoInput, match="There are no incidents to plan from"):
+        plan.compute({}, small_settings())
+    with pytest.raises(NoInput, match="There are no incidents before 2020-01-01 00:00 UTC"):
+        compute(forecast_from=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+# ---- settings ----
+
+
+def test_another_seed_draws_other_paths_for_the_same_expectation():
+    other = compute(small_settings(forecast={"seed": 2})).results["forecast"]
+    same = [
+        "level",
+        "area_id",
+        "span",
+        "hour_starting",
+        "class_code",
+        "grade_code",
+        "incidents_mean",
+        "officer_hours_mean",
+    ]
+    assert other.select(same).equals(planned().results["forecast"].select(same))
+    assert not other.equals(planned().results["forecast"])
+
+
+def test_the_staffing_method_decides_coverage_and_nothing_else():
+    other = compute(small_settings(staffing={"method": "workload"}))
+    changed = {name for name, each in prints(other).items() if each != prints(planned())[name]}
+    assert changed == {"coverage"}
+    asked = other.results["required_staff"].filter(method="workload", grade_code="all", role_code="response")
+    units = other.results["coverage"].filter(level="pool", role_code="response").sort("place_id", "hour_starting")
+    assert units["units_required"].to_list() == asked.sort("pool_id", "hour_starting")["units_required"].to_list()
+
+
+def test_bigger_crews_need_the_same_units_and_more_officers():
+    both = [compute(small_settings(staffing={"crewing": (), "crew_size": size})) for size in (1, 2)]
+    required = [run.results["required_staff"].filter(grade_code="1", method="mol") for run in both]
+    assert required[0]["units_required"].equals(required[1]["units_required"])
+    assert (required[0]["officers_required"] * 2).equals(required[1]["officers_required"])
+    hours = [run.results["demand"]["officer_hours"].sum() for run in both]
+    assert hours[1] == pytest.approx(2 * hours[0], rel=1e-4)
+
+
+def test_crewing_rows_decide_by_hour_and_the_first_that_holds_wins():
+    crewing = (
+        {"from_hour": 22, "to_hour": 7, "crew_size": 2},
+        {"from_hour": 6, "to_hour": 8, "crew_size": 3},
+    )
+    found = crew_by_hour(small_settings(staffing={"crewing": crewing, "crew_size": 1}))
+    assert found == (2,) * 7 + (3,) + (1,) * 14 + (2,) * 2
+
+
+def test_origins_that_are_left_out_drive_nothing():
+    run = compute(small_settings(demand={"origins": ("public",)}))
+    public = twin().tables["incidents"].filter(origin="public").height
+    assert any(note.startswith(f"{twin().tables['incidents'].height - public:,} incidents of") for note in run.notes)
+    wanted = {"level": "force", "span": "day", "class_code": "all", "grade_code": "all"}
+    less = run.results["forecast"].filter(**wanted)["incidents_mean"]
+    assert (less < planned().results["forecast"].filter(**wanted)["incidents_mean"]).all()
+
+
+# ---- a force that has given little, or what does not fit ----
+
+
+def test_what_is_assumed_for_a_force_that_gave_incidents_alone_is_told():
+    run = plan.compute({"incidents": twin().tables["incidents"]}, small_settings())
+    said = "\n".join(run.notes)
+    assert "No response targets were given" in said
+    assert "No pools were given" in said
+    assert "No duties are on hand" in said
+    assert run.used["standards"]["source"].to_list() == ["assumption, because the force has given no standards"]
+    assert run.results["coverage"].filter(level="pool")["units_required"].min() >= 1
+    assert run.results["coverage"]["units_on_duty"].null_count() == run.results["coverage"].height
+
+
+def test_a_force_without_places_is_one_area():
+    placeless = (
+        twin()
+        .tables["incidents"]
+        .with_columns(
+            pl.lit(None, pl.String).alias("area_id"),
+            *(pl.lit(None, pl.Float64).alias(each) for each in ("longitude", "latitude")),
+        )
+    )
+    run = plan.compute({"incidents": placeless}, small_settings())
+    assert any("the whole force is one area" in note for note in run.notes)
+    assert run.results["demand"]["area_id"].n_unique() == 1
+    assert "unknown" not in set(run.results["demand"]["area_id"])
+
+
+def test_nothing_is_noted_of_a_force_that_fits_together():
+    assert not [note for note in planned().notes if "No response target applies" in note or "are left out" in note]
+
+
+def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
+    given = twin().tables
+    run = compute(
+        standards=given["standards"].filter(grade_code="1"),
+        duties=given["duties"].with_columns(
+            pool_id=pl.when(pl.col("duty_id") == given["duties"]["duty_id"][0]).then(pl.lit("R-X")).otherwise("pool_id")
+        ),
+        minimums=given["minimums"].with_columns(pool_id=pl.lit("R-Y")),
+        pools=given["pools"].filter((pl.col("role_code") != "response") | (pl.col("from_hour") == 7)),
+    )
+    said = "\n".join(run.notes)
+    assert "No response target applies to grade '2' or '3'" in said
+    assert "R-X" in said
+    assert f"{given['minimums'].height} rows of 'minimums' speak of pools that 'pools' does not have" in said
+    assert "In 63 hours no pool covers any area" in said
+
+
+# ---- how far it is right ----
+
+
+def inside(rows: pl.DataFrame, low: str = "p10", high: str = "p90") -> float:
+    return rows.select(pl.col("came").is_between(pl.col(f"incidents_{low}"), pl.col(f"incidents_{high}")).mean()).item()
+
+
+def test_intervals_on_a_made_up_future_hold_about_what_they_say():
+    """Two forces, four weeks each, judged by incidents that no stage has seen and by the rates behind them."""
+    hours, days = [], []
+    for seed, length in ((1, 364), (3, 200)):
+        made = make_twin(areas=6, days=length, seed=seed, until=UNTIL)
+        run = plan.compute(made.tables, small_settings(forecast={"paths": 80, "path_days": 28, "days": 28}))
+        future = made.truth["future_incidents"].filter(
+            pl.col("origin").is_in(["public", "partner", "mandatory_internal", "unknown"])
+        )
+        local = pl.col("received_at").dt.convert_time_zone(LONDON)
+        rows = run.results["forecast"].filter(level="force", class_code="all", grade_code="all")
+        for span, unit, found in (("hour", "1h", hours), ("day", "1d", days)):
+            came = future.group_by(hour_starting=local.dt.truncate(unit).dt.convert_time_zone("UTC")).agg(came=pl.len())
+            found.append(
+                rows.filter(span=span)
+                .join(came, on="hour_starting", how="left")
+                .with_columns(pl.col("came").cast(pl.Int64).fill_null(0))
+            )
+        truth = made.truth["hourly_rates"].filter(level="force").join(hours[-1], on="hour_starting")
+        assert truth.height == 28 * 24
+        # Four weeks on a force's level has moved by a season and its own drift.
+        assert hours[-1]["incidents_mean"].sum() == pytest.approx(truth["expected_incidents"].sum(), rel=0.12)
+    by_hour, by_day = pl.concat(hours), pl.concat(days)
+    assert by_hour["came"].sum() == by_day["came"].sum()
+    assert 0.80 < inside(by_hour) < 0.96, "whole numbers of two or three an hour hold more than they say"
+    assert 0.62 < inside(by_day) < 0.92
+    assert inside(by_day, "p025", "p975") > 0.82
+
+
+def test_the_future_is_after_the_past():
+    assert twin().truth["future_incidents"]["received_at"].min() > twin().tables["incidents"]["received_at"].max()
