@@ -187,10 +187,10 @@ export class Panel {
 
   private delayTile(place: Place, hour: number): HTMLElement {
     const shown = this.value(place, 'expected_delay_minutes', hour);
-    if (valueOf(this.map, VIEWS.delay, place, hour) !== Infinity) return this.tile('Delay', shown, ['minutes']);
+    if (valueOf(this.map, VIEWS.delay, place, hour) !== Infinity) return this.tile('Delay, most urgent', shown, ['minutes']);
     setText(shown, '∞');
     shown.title = 'More calls come in than can be answered, so the queue grows for as long as this lasts.';
-    return this.tile('Delay', shown, ['without bound']);
+    return this.tile('Delay, most urgent', shown, ['without bound']);
   }
 
   private lateRange(place: Place, hour: number): HTMLElement | null {

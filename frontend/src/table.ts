@@ -81,7 +81,7 @@ export class TwinTable {
       figure('chance_late_p10', 'Late, low', percent),
       figure('chance_late_p90', 'Late, high', percent),
       figure('chance_any_late', 'At least one late', percent),
-      figure('expected_delay_minutes', 'Delay, min'),
+      figure('expected_delay_minutes', 'Delay of most urgent, min'),
     );
     return columns.filter(({ figure: name, ofPool }) => !name || this.map.figure(ofPool || !own ? 'pool' : 'area', name));
   }

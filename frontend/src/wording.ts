@@ -114,7 +114,7 @@ export const VIEWS: Record<ViewKey, View> = {
   demand: { key: 'demand', label: 'Demand', title: 'Incidents expected in the hour', figure: 'incidents_mean', write: plain, brief: briefly },
   officer_hours: { key: 'officer_hours', label: 'Officer-hours', title: 'Officer-hours expected in the hour', figure: 'officer_hours_mean', write: plain, brief: briefly },
   late: { key: 'late', label: 'Late calls', title: 'Chance that a call is late', figure: 'chance_late', write: percent, brief: (value) => String(Math.round(value * 100)) },
-  delay: { key: 'delay', label: 'Delay', title: 'Expected delay of a call, in minutes', figure: 'expected_delay_minutes', write: minutes, brief: briefly },
+  delay: { key: 'delay', label: 'Delay', title: 'Expected delay of the most urgent calls, in minutes', figure: 'expected_delay_minutes', write: minutes, brief: briefly },
 };
 
 function briefly(value: number): string {
@@ -160,5 +160,5 @@ export function valueOf(map: ForceMap, view: View, place: Place, hour: number): 
 export function viewOfPlace(view: View, scope: Scope): string {
   if (view.key === 'gap') return scope === 'force' ? 'gap of the worst pool' : scope === 'area' ? 'gap of the covering pool' : 'gap';
   if (view.key === 'required') return scope === 'force' ? 'units required, all pools' : scope === 'area' ? 'units required of the covering pool' : 'units required';
-  return { demand: 'expected incidents', officer_hours: 'expected officer-hours', late: 'chance that a call is late', delay: 'expected delay in minutes' }[view.key];
+  return { demand: 'expected incidents', officer_hours: 'expected officer-hours', late: 'chance that a call is late', delay: 'expected delay of the most urgent calls, in minutes' }[view.key];
 }

@@ -385,6 +385,10 @@ def serve(
     folder: Folder,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one")] = 8321,
     host: Annotated[str, typer.Option(help="Address to listen on; this machine only by default")] = "127.0.0.1",
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="A host name that others call this machine by; may be repeated"),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
 ) -> None:
     """Show the map in a browser, with every table behind it.
@@ -392,10 +396,14 @@ def serve(
     \b
     bluelamp serve oakland
     bluelamp serve oakland --port 9000 --no-browser
+    bluelamp serve oakland --host 0.0.0.0 --allow-host planning.example
     """
     from bluelamp.web.serve import serve as listen
 
-    listen(folder, host=host, port=port, open_browser=browser, say=lambda text: message.print(text, markup=False))
+    def say(text: str) -> None:
+        message.print(text, markup=False)
+
+    listen(folder, host=host, port=port, names=tuple(names or ()), open_browser=browser, say=say)
 
 
 # ---- The made-up force ----
@@ -425,6 +433,8 @@ def twin(
     """
     from bluelamp.sources.twin import make_twin, write_twin
 
+    if (folder / "force.toml").exists():
+        raise UsageError(f"There is a force in '{folder}' already. Choose another folder, or delete that one first.")
     first_day = local_date(until) or datetime.now(UTC).date()
     made = make_twin(
         areas=areas, days=days, seed=seed, until=first_day, preset=preset, weekly_incidents=weekly_incidents

@@ -170,13 +170,12 @@ class _Lateness:
             by_sample = late_calls / calls
             mean = late_calls.sum(axis=0) / calls.sum(axis=0)
         usable = known & (calls.sum(axis=0) > 0)
-        other = np.array(
-            [
-                self.work.targets[number % len(self.work.targets)].other_minutes
-                for number in (chosen or range(late.shape[0]))
-            ]
-        )
-        expected = weights.mean(axis=1)
+        spoken_of = [self.work.targets[number % len(self.work.targets)] for number in chosen or range(late.shape[0])]
+        other = np.array([target.other_minutes for target in spoken_of])
+        # A mean over grades would be the delay of none of them: those that may wait a day drown those that may not.
+        most_urgent = self.work.urgency.min()
+        urgency = np.array([self.work.urgency[self.work.grades.index(target.grade_code)] for target in spoken_of])
+        expected = weights.mean(axis=1) * (urgency == most_urgent)[:, None, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             # A kind of call that does not come has no say, even where it would wait for ever.
             spent = np.where(expected > 0, expected * (wait + other[:, None, None]), 0.0).sum(axis=0)

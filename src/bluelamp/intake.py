@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def import_extract(
     column_map = _read_map(folder, chosen)
     target = table if column_map.table == "any" else column_map.table
     extract = sources.read_extract(
-        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of, chunk_rows=250_000
+        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000
     )
     with Store(folder).writing(
         target, source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name=chosen
@@ -133,7 +133,8 @@ def import_extract(
             progress(target, chunk.share_read)
         rules = extract.rules()
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": extract.notes})
-    notes = list(extract.notes)
+    # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
+    notes = [note for note in extract.notes if note not in column_map.notes]
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
@@ -154,6 +155,11 @@ def _derive_areas(folder: Path | str, settings: Settings, extract: sources.Extra
         writer.add(areas)
     drawn = areas.filter(pl.col("level") == "area", pl.col("boundary").is_not_null()).height
     return [f"{count_of(drawn, 'area')} derived from labelled points; their boundaries are approximate."]
+
+
+def _now() -> datetime:
+    # Times after today are impossible; a file's own date would be a closer bound, but copying loses it.
+    return datetime.now(UTC)
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
@@ -215,7 +221,7 @@ def check_extract(
     """Read an extract of incidents as an import would, without importing it, and describe its quality."""
     column_map = _read_map(folder, map_name)
     zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
-    extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of)
+    extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of or _now())
     rows, aside = read_whole(extract, progress)
     outages = incidents.find_outages(
         rows, zone, settings.demand.outage_share if settings else 0.25,

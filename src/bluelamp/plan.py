@@ -79,7 +79,7 @@ def plan(
     *,
     forecast_from: datetime | None = None,
     progress: Progress = lambda stage, share: None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(microsecond=0),
 ) -> str:
     """Run the whole flow for the force in a folder and file the results as a new run; returns its run_id.
 
@@ -147,7 +147,8 @@ def compute(
     cover = given["pools"]
     if cover.filter(pl.col("role_code") == settings.staffing.role).is_empty():
         cover = geography.default_pools(areas, settings.staffing.role)
-        notes.append("No pools were given, so that each district is one pool at all hours.")
+        each = "each district is one pool" if cover["pool_id"].n_unique() > 1 else "one pool covers the whole force"
+        notes.append(f"No pools were given, so that {each} at all hours.")
     standards = given["standards"]
     if standards.is_empty():
         standards = tables.check(pl.DataFrame([ASSUMED_STANDARD]), "standards")
@@ -158,9 +159,8 @@ def compute(
     clock.start("demand")
     last = calls["received_at"].max()
     assert isinstance(last, datetime)
-    data_until = calls.select(
-        periods.hour_starting(pl.col("received_at").max(), zone, last - timedelta(days=1), last)
-    ).item()
+    # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
+    data_until: datetime = periods.hours_between(zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
     starts = forecast_from or periods.next_local_midnight(data_until, zone)
     # A feed that is down is down for every origin, so all of them tell.
     outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
@@ -296,7 +296,8 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
         )
     masked = float((outages["ends_at"] - outages["starts_at"]).dt.total_hours().sum()) if outages.height else 0.0
     if masked:
-        notes.append(f"{masked:,.0f} hours are masked as outages and count neither as demand nor as quiet.")
+        hours = count_of(round(masked), "hour")
+        notes.append(f"{hours} of the history lie in outages, and count neither as demand nor as quiet.")
     return notes
 
 

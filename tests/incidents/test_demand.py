@@ -180,9 +180,9 @@ def test_two_officers_in_a_unit_give_twice_the_hours():
 def test_the_crew_is_that_of_the_hour_on_the_wall():
     night = tuple(2 if hour < 7 else 1 for hour in range(24))
     row = incident(
-        1, "2026-07-06T05:30:00Z", dispatched="2026-07-06T05:30:00Z", cleared="2026-07-06T06:30:00Z", units="1"
+        1, "2026-07-06T06:30:00Z", dispatched="2026-07-06T06:30:00Z", cleared="2026-07-06T07:30:00Z", units="1"
     )
-    assert only(first(row, crew=night), "officer_hours") == (2.0,), "half past six in the morning, summer time"
+    assert only(first(row, crew=night), "officer_hours") == (1.0,), "half past seven in the morning, summer time"
 
 
 def test_where_the_dispatch_is_missing_the_arrival_begins_the_time():

@@ -65,7 +65,7 @@ def make_map_data(
         "run": {
             "run_id": run["run_id"],
             "made_at": _instant(run["made_at"]),
-            "data_until": _instant(run["data_until"] + timedelta(hours=1)),
+            "data_until": _instant(run["data_until"]),
             "method": run["method"],
             "staffing_method": run["staffing_method"],
             "seed": run["seed"],
@@ -248,7 +248,7 @@ def _recent(
         .group_by(pl.col("area_id").alias("place_id"), "hour_starting")
         .agg(pl.col("incidents").sum())
     )
-    known = hours <= run["data_until"]
+    known = hours < run["data_until"]
     for begins, until in outages.select("starts_at", "ends_at").iter_rows():
         known &= ~((hours >= begins) & (hours < until))
     grid = _grid(counts, area_ids, hours, ["incidents"])["incidents"].fill_null(0).to_numpy()

@@ -108,7 +108,8 @@ def _by_method(
         answers.append(
             _Answer(
                 grade_code=grade,
-                load=work.mean_load_by_grade[number],
+                # A rung's load is that of all grades; each has its share, so that the grades add up to 'all'.
+                load=load.mean(axis=0) * work.share_of_load[number],
                 units=mine,
                 officers=mine * crew,
                 grade=np.where((mine > 0) & rung.MEETS_TARGETS, number, -1),

@@ -17,17 +17,21 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8321,
+    names: tuple[str, ...] = (),
     open_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the force's map until it is stopped.
+
+    `names` are host names that others call this machine by, beside localhost and `host`.
 
     Raises InputOutputError where the port is taken, NoInput where there is no force or no run.
     """
     import uvicorn
 
     local = ("localhost", "127.0.0.1", "[::1]")
-    app = make_app(folder, allowed_hosts=local if host in ("127.0.0.1", "localhost", "::1") else (*local, host))
+    is_local = host in ("127.0.0.1", "localhost", "::1")
+    app = make_app(folder, allowed_hosts=(*local, *names, *(() if is_local else (host,))))
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -41,8 +45,11 @@ def serve(
     # The figures are made ready before anyone asks, so that the first view is quick.
     app.state.published.map_data(None)
     say(f"The map is at {address} (Ctrl-C stops it).")
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    if not is_local:
         say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on it.")
+        say(
+            f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
+        )
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
