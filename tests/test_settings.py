@@ -162,7 +162,6 @@ def test_nothing_at_all_is_told_as_what_is_missing():
         ("[[staffing.crewing]]\nfrom_hour = 22\ncrew_size = 2", "to_hour' is missing. It holds: Local hour at which"),
         ("[forecast]\nseed = -1", "greater than or equal to 0"),
         ("[staffing]\nutilisation = 0", "greater than 0"),
-        ('[staffing]\ntarget = "worst"', "'staffing.target' is 'worst'"),
         ("[places]\nx = 1", "'places' is not a setting."),
     ],
 )

@@ -6,9 +6,10 @@ The published JSON Schema is made from these classes (`bluelamp doctor --setting
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import holidays
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -160,7 +161,6 @@ class StaffingPart(_Part):
     utilisation: float = Field(
         0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"
     )
-    target: Literal["average"] = Field("average", description="The target holds on average over the forecast")
 
 
 class Settings(_Part):
@@ -202,11 +202,21 @@ def read(folder: Path | str) -> Settings:
 
 def parse(text: str, where: str = FILE_NAME) -> Settings:
     """Read settings from TOML text. Raises BadSettings with every mistake at once."""
+    return from_values(read_toml(text, where), where)
+
+
+def read_toml(text: str, where: str) -> dict[str, Any]:
+    """Read TOML text. Raises BadSettings, naming the line, where it is none."""
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{where} is not TOML: {error}. Put that line right and try again.") from None
-    return from_values(values, where)
+
+
+def refusal(where: str, problems: Sequence[str]) -> BadSettings:
+    """Give the error that tells everything that is wrong with some settings."""
+    verb = "One thing" if len(problems) == 1 else f"{len(problems)} things"
+    return BadSettings(f"{where} can't be used yet. {verb} to put right:", problems)
 
 
 def from_values(values: dict[str, Any], where: str = "The settings") -> Settings:
@@ -214,9 +224,7 @@ def from_values(values: dict[str, Any], where: str = "The settings") -> Settings
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = [_sentence(dict(each)) for each in error.errors()]
-    verb = "One thing" if len(problems) == 1 else f"{len(problems)} things"
-    raise BadSettings(f"{where} can't be used yet. {verb} to put right:", problems)
+        raise refusal(where, [_sentence(dict(each)) for each in error.errors()]) from None
 
 
 def _sentence(error: dict[str, Any]) -> str:

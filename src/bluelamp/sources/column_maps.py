@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bluelamp import periods, tables
+from bluelamp import periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
 
 Origin = Literal[
@@ -309,15 +309,9 @@ def _shipped_map(name: str) -> ColumnMap:
 def parse_column_map(text: str, where: str = "The column map") -> ColumnMap:
     """Read a column map from TOML text. Raises BadSettings with every mistake at once."""
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{where} is not TOML: {error}. Put that line right and try again.") from None
-    try:
-        return ColumnMap.model_validate(values)
+        return ColumnMap.model_validate(settings.read_toml(text, where))
     except ValidationError as error:
-        problems = [_sentence(dict(each)) for each in error.errors()]
-    verb = "One thing" if len(problems) == 1 else f"{len(problems)} things"
-    raise BadSettings(f"{where} can't be used yet. {verb} to put right:", problems)
+        raise settings.refusal(where, [_sentence(dict(each)) for each in error.errors()]) from None
 
 
 def _sentence(error: dict[str, Any]) -> str:
