@@ -50,7 +50,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         message.print("bluelamp: stopped. Nothing half done is left; the same command starts again.")
         sys.exit(130)
-    except Exception as error:  # a fault of ours, and said to be one
+    except (SystemExit, typer.Exit):
+        raise
+    except BaseException as error:  # a fault of ours, and said to be one; a panic of Rust code is no Exception
         if os.environ.get("BLUELAMP_DEBUG"):
             raise
         message.print(

@@ -89,8 +89,10 @@ def plan(
     settings = settings_.read(folder)
     store = Store(folder)
     progress("reading", 0.0)
-    inputs = {name: store.read(name) for name in INPUTS}
-    batches = store.batches()
+    # One moment for all tables, whatever is imported meanwhile.
+    still = store.snapshot()
+    inputs = {name: still.read(name) for name in INPUTS}
+    batches = still.batches()
     if inputs["incidents"].is_empty():
         raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
     planned = compute(inputs, settings, forecast_from=forecast_from, progress=progress)
