@@ -408,3 +408,23 @@ def test_a_path_may_be_given_as_text(tmp_path: Path):
     path = tmp_path / "areas.geojson"
     path.write_text(json.dumps(TWO), encoding="utf-8-sig")
     assert geography.read_areas(str(path), **FORCE)[0].height == 6
+
+
+def test_points_on_a_regular_grid_make_areas_as_others_do():
+    # Rounded points (a city's layer gives them to about 100 m) made cells with common corners that could not be joined.
+    generator = np.random.default_rng(3)
+    east, north = (np.round(each / 100) * 100 for each in generator.uniform(0, 9_000, (2, 6_000)))
+    label = np.char.add("B", ((east // 3_000) + 3 * (north // 3_000)).astype(int).astype(str))
+    points = pl.DataFrame({"area_id": label, "longitude": -122.2 + east / 88_000, "latitude": 37.8 + north / 111_320})
+    areas = geography.areas_from_points(points, **FORCE)
+    assert areas.filter(pl.col("level") == "area")["boundary"].null_count() == 0
+
+
+def test_oaklands_beats_are_drawn_from_any_part_of_its_history(shared_data):
+    extract = sources.read_extract(
+        shared_data / "oakland" / "calls.csv.gz", sources.read_column_map("oakland"), time_zone="UTC"
+    )
+    calls = pl.concat(chunk.rows for chunk in extract)
+    for share in (0.03, 0.1, 0.3):
+        part = calls.sample(fraction=share, seed=int(share * 100))
+        assert geography.areas_from_points(part, **FORCE).height > 50

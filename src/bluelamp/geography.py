@@ -29,6 +29,7 @@ _BUFFER_METRES = 350.0
 _SMOOTHING_METRES = 260.0
 _SMALLEST_PART = 0.08
 _BORDER_METRES = 120.0
+_MOVED_METRES = 1.0
 
 
 @dataclass
@@ -489,7 +490,12 @@ def _partition(sites: pl.DataFrame) -> dict[str, BaseGeometry]:
     """Split the plane by nearest site, cut it to where anything was recorded, and join the cells of a label."""
     import shapely
 
-    points = shapely.points(sites["x"].to_numpy(), sites["y"].to_numpy())
+    # Places on a regular grid make cells whose corners fall together, and joining such cells can fail. Moved by up to a
+    # metre, always the same way, no four places lie on one circle.
+    moved = np.random.Generator(np.random.Philox(key=len(sites))).uniform(
+        -_MOVED_METRES, _MOVED_METRES, (2, len(sites))
+    )
+    points = shapely.points(sites["x"].to_numpy() + moved[0], sites["y"].to_numpy() + moved[1])
     ground = shapely.union_all(shapely.buffer(points, _BUFFER_METRES, quad_segs=4))
     ground = ground.buffer(2 * _BUFFER_METRES, quad_segs=4).buffer(-2.2 * _BUFFER_METRES, quad_segs=4).simplify(20)
     if len(points) < 3:

@@ -1,11 +1,12 @@
 """The mean of the same hour of the week, shrunk to the parent area and class, with shared day shocks.
 
 A Gamma–Poisson model: the rate of each area, class and grade in each of the 168 hours of the week has a gamma prior
-whose mean is what its parent says (force, then district, then area), and whose weight is found from the data by the
-method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as in Gelman et al., Bayesian Data Analysis,
-section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by six-hour part
-of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for the day of the
-force, another for that of the district, and a third for the level, with variances left over after Poisson noise.
+whose mean is what its parent says (the hour of the day times the weekday, then the force, its district, the area), and
+whose weight is found from the data by the method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as
+in Gelman et al., Bayesian Data Analysis, section 2.6). Public holidays and force-wide events are left out of the means
+and come back as factors by six-hour part of the day; local events as a factor on the areas that they touch. Days share
+shocks: a gamma factor for the day of the force, another for that of the district, and a third for the level, with
+variances left over after Poisson noise.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SLOTS = 168
 # A special day's factor leans on 'no change' as if on so many incidents of its own.
 SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
+# No hour of the week is without incidents for ever.
+LEAST_SHAPE = 0.02
 
 
 class _Counted(NamedTuple):
@@ -85,6 +88,23 @@ def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
     return rate
 
 
+def _shape_of_week(counts: Floats, hours: Floats) -> Floats:
+    """Give each slot's rate over the mean of all; a slot leans on its hour of the day times its weekday.
+
+    A few weeks say much about hours of the day and little about one hour of one weekday. Slots that were never seen
+    are their hour of the day times their weekday, as far as these were seen.
+    """
+    seen = (hours > 0).reshape(7, 24)
+    mean_rate = max(float(counts.sum()), 1e-12) / max(float(hours.sum()), 1e-9)
+    table = (counts / np.maximum(hours, 1e-9) / mean_rate).reshape(7, 24)
+    of_hour = np.where(seen.any(axis=0), (table * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 1.0)
+    table = np.where(seen, table, of_hour)
+    usual = table.mean(axis=1, keepdims=True) * table.mean(axis=0, keepdims=True) / max(float(table.mean()), 1e-12)
+    due = np.maximum(usual, LEAST_SHAPE).reshape(1, SLOTS) * mean_rate
+    shape: Floats = _shrink(counts[None], hours[None], due)[0] / mean_rate
+    return np.maximum(shape, LEAST_SHAPE)
+
+
 def _shrink_down(counted: _Counted, series: Series) -> Floats:
     """Estimate force, then districts, then areas; each leans on the one above. Arrays lead with cells or places."""
     counts, hours = counted
@@ -97,16 +117,7 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = counts * np.where(hours > 0, force_hours / hours, 0.0)[:, None, :]
     by_cell = whole.sum(axis=0)  # cells × slots
-    overall = by_cell.sum(axis=0)
-    seen = hours.max(axis=0) > 0
-    mean_rate = overall.sum() / max(float(hours.max(axis=0).sum()), 1e-9)
-    shape = np.where(seen, overall / force_hours / max(mean_rate, 1e-12), 1.0)
-    # Hours of the week never seen take the mean of the same hour of other days.
-    by_hour = shape.reshape(7, 24)
-    known = seen.reshape(7, 24)
-    typical = np.where(known.any(axis=0), (by_hour * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 1.0)
-    shape = np.where(known, by_hour, typical).reshape(SLOTS)
-    shape = np.maximum(shape, 0.02)
+    shape = _shape_of_week(by_cell.sum(axis=0), hours.max(axis=0))
     total_hours = max(float(hours.max(axis=0).sum()), 1e-9)
     cell_rate = by_cell.sum(axis=1) / total_hours
     force_rates = _shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * shape)
