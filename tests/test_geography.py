@@ -414,7 +414,8 @@ def test_points_on_a_regular_grid_make_areas_as_others_do():
     # Rounded points (a city's layer gives them to about 100 m) made cells with common corners that could not be joined.
     generator = np.random.default_rng(3)
     east, north = (np.round(each / 100) * 100 for each in generator.uniform(0, 9_000, (2, 6_000)))
-    label = np.char.add("B", ((east // 3_000) + 3 * (north // 3_000)).astype(int).astype(str))
+    third = [np.minimum(each // 3_000, 2).astype(int) for each in (east, north)]
+    label = [f"B{across + 3 * up}" for across, up in zip(*third, strict=True)]
     points = pl.DataFrame({"area_id": label, "longitude": -122.2 + east / 88_000, "latitude": 37.8 + north / 111_320})
     areas = geography.areas_from_points(points, **FORCE)
     assert areas.filter(pl.col("level") == "area")["boundary"].null_count() == 0
