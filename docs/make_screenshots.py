@@ -67,7 +67,8 @@ def draw(browser: Browser, address: str, scheme: Any, size: tuple[int, int]) -> 
     page = context.new_page()
     page.clock.set_fixed_time(NOW)
     page.goto(address)
-    page.wait_for_function("document.body.dataset.phase === 'ready'", timeout=60_000)
+    # Not wait_for_function: the page's Content-Security-Policy lets no text be run as script again and again.
+    page.wait_for_selector("body[data-phase='ready']", state="attached", timeout=60_000)
     # The chart is loaded after the map is there.
     page.wait_for_selector("#chart canvas, #chart svg", timeout=60_000)
     page.wait_for_timeout(1_500)

@@ -316,6 +316,12 @@ def _notes_on_cover(
             f"No response target applies to grade {one_of(unjudged)}: those calls keep units busy, but ask for none of "
             "their own and are never called late."
         )
+    hopeless = sorted({target.grade_code for target in work.targets if target.waiting_minutes == 0})
+    if hopeless:
+        notes.append(
+            f"The target of grade {one_of(hopeless)} leaves no time to wait once handling and travel are paid: more "
+            "officers alone can't meet it, and its chance of lateness reads too low."
+        )
     for name in ("duties", "minimums"):
         strange = given[name].join(cover, on=["pool_id", "role_code"], how="anti")
         if strange.height:
