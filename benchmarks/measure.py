@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,9 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 GIGABYTE = 1e9
-# A machine with more load than this before anything begins, or a step during which others took more than that share
-# of the cores, measures its neighbours as well.
-BUSY_LOAD = 0.5
+# Where others take more than this share of the cores, their work is measured as well.
 BUSY_SHARE = 0.10
 
 
@@ -82,11 +79,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1)]
 
 
-def own_gigabytes() -> float:
-    """Give the peak memory of this process: the floor below which `run` can't see."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / GIGABYTE
-
-
 def _busy_seconds() -> float:
     """CPU seconds that all processes of the machine have used since it started; 0 where nobody says."""
     try:
@@ -95,6 +87,16 @@ def _busy_seconds() -> float:
         return 0.0
     user, nice, system, _idle, _waiting, interrupt, soft_interrupt, _stolen = numbers
     return (user + nice + system + interrupt + soft_interrupt) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_share(seconds: float = 1.0) -> float:
+    """Give the share of the machine's cores that is at work while this process rests.
+
+    The load average beside it looks back a minute and more, to work that may be over.
+    """
+    before = _busy_seconds()
+    time.sleep(seconds)
+    return (_busy_seconds() - before) / (seconds * (os.cpu_count() or 1))
 
 
 def keep_to_cores(wanted: int) -> int:

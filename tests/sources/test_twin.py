@@ -111,9 +111,11 @@ def test_every_area_has_one_response_pool_at_every_hour(county):
     pools = county.tables["pools"].filter(role_code="response")
     areas = county.tables["areas"].filter(level="area")["area_id"]
     for hour in range(24):
-        runs = pl.when(pl.col("from_hour") < pl.col("to_hour")).then(
-            (pl.col("from_hour") <= hour) & (pl.col("to_hour") > hour)
-        ).otherwise((pl.col("from_hour") <= hour) | (pl.col("to_hour") > hour))
+        runs = (
+            pl.when(pl.col("from_hour") < pl.col("to_hour"))
+            .then((pl.col("from_hour") <= hour) & (pl.col("to_hour") > hour))
+            .otherwise((pl.col("from_hour") <= hour) | (pl.col("to_hour") > hour))
+        )
         now = pools.filter(runs)
         assert sorted(now["area_id"]) == sorted(areas)
         assert now["pool_id"].n_unique() == (6 if 7 <= hour < 22 else 3)
@@ -271,9 +273,11 @@ def test_truth_reaches_a_year_ahead_and_clock_changes_have_their_hours(county):
     assert by_day[date(2026, 10, 25)] == 25
     assert by_day[date(2027, 3, 28)] == 23
     assert sorted(hours for hours in by_day.values() if hours != 24) == [23, 25, 25]
-    twice = driving(county.tables["incidents"]).filter(
-        local().dt.date() == date(2026, 10, 25), local().dt.hour() == 1
-    )["received_at"].dt.hour()
+    twice = (
+        driving(county.tables["incidents"])
+        .filter(local().dt.date() == date(2026, 10, 25), local().dt.hour() == 1)["received_at"]
+        .dt.hour()
+    )
     assert set(twice) == {0, 1}
 
 
@@ -285,8 +289,10 @@ def test_shocks_have_mean_one_and_the_spread_that_is_promised(small):
 
 
 def test_holidays_and_special_evenings_differ(small):
-    force = small.truth["hourly_rates"].filter(level="force").with_columns(
-        day=local("hour_starting").dt.date(), hour=local("hour_starting").dt.hour()
+    force = (
+        small.truth["hourly_rates"]
+        .filter(level="force")
+        .with_columns(day=local("hour_starting").dt.date(), hour=local("hour_starting").dt.hour())
     )
 
     def rate(day: date, hours: range) -> float:
@@ -302,9 +308,11 @@ def test_holidays_and_special_evenings_differ(small):
 def test_football_fills_the_ground(county):
     ground = county.parameters["stadium"]
     rates = county.truth["hourly_rates"].filter(area_id=ground).with_columns(day=local("hour_starting").dt.date())
-    saturdays = rates.filter(
-        local("hour_starting").dt.weekday() == 6, local("hour_starting").dt.hour().is_between(12, 19)
-    ).group_by("day").agg(pl.col("expected_incidents").sum())
+    saturdays = (
+        rates.filter(local("hour_starting").dt.weekday() == 6, local("hour_starting").dt.hour().is_between(12, 19))
+        .group_by("day")
+        .agg(pl.col("expected_incidents").sum())
+    )
     matches = set(county.tables["events"].filter(kind="sport")["starts_at"].dt.date())
     at_home = saturdays.filter(pl.col("day").is_in(list(matches)))["expected_incidents"]
     away = saturdays.filter(~pl.col("day").is_in(list(matches)))["expected_incidents"]
@@ -314,18 +322,23 @@ def test_football_fills_the_ground(county):
 
 def test_service_times_are_those_of_the_truth(county):
     """Unit-hours that the priors foresee against those that were worked, and each common class by itself."""
-    calls = driving(county.tables["incidents"]).filter(
-        pl.col("received_at") < datetime(2026, 11, 16, tzinfo=UTC)
-    ).join(county.tables["service_times"], on=["class_code", "grade_code"])
+    calls = (
+        driving(county.tables["incidents"])
+        .filter(pl.col("received_at") < datetime(2026, 11, 16, tzinfo=UTC))
+        .join(county.tables["service_times"], on=["class_code", "grade_code"])
+    )
     foreseen = pl.col("share_deployed") * pl.col("units_per_deployment") * pl.col("minutes_per_unit")
     worked = (pl.col("cleared_at") - pl.col("dispatched_at")).dt.total_seconds() / 60 * pl.col("units")
     total = calls.select(foreseen.sum().alias("foreseen"), worked.sum().alias("worked"))
     # Half a per cent of jobs last no time.
     assert total["worked"][0] / total["foreseen"][0] == pytest.approx(0.995, abs=0.02)
     minutes = (pl.col("cleared_at") - pl.col("dispatched_at")).dt.total_seconds() / 60
-    cells = calls.drop_nulls("cleared_at").filter(pl.col("cleared_at") > pl.col("dispatched_at")).group_by(
-        "class_code", "grade_code"
-    ).agg(minutes.mean().alias("mean"), minutes.std().alias("sd"), pl.len(), pl.col("minutes_per_unit").first())
+    cells = (
+        calls.drop_nulls("cleared_at")
+        .filter(pl.col("cleared_at") > pl.col("dispatched_at"))
+        .group_by("class_code", "grade_code")
+        .agg(minutes.mean().alias("mean"), minutes.std().alias("sd"), pl.len(), pl.col("minutes_per_unit").first())
+    )
     common = cells.filter(pl.col("len") > 500)
     error = (common["mean"] - common["minutes_per_unit"]) / (common["sd"] / common["len"].sqrt())
     assert common.height > 25
@@ -352,8 +365,10 @@ def test_pattern_puts_one_team_on_each_duty_every_day():
 
 
 def test_duties_keep_to_the_pattern(county):
-    duties = county.tables["duties"].filter(role_code="response").join(
-        county.tables["people"].select("person_id", "team", home="pool_id"), on="person_id"
+    duties = (
+        county.tables["duties"]
+        .filter(role_code="response")
+        .join(county.tables["people"].select("person_id", "team", home="pool_id"), on="person_id")
     )
     start = local("starts_at").dt.time().cast(pl.String)
     teams = duties.group_by(start.alias("start"), day=local("starts_at").dt.date()).agg(pl.col("team").n_unique())
@@ -464,9 +479,7 @@ def test_every_class_is_one_that_the_product_knows(small):
 
 
 def test_more_incidents_can_be_asked_of_the_same_people():
-    usual, busy = (
-        make_twin(areas=5, days=28, until=UNTIL, weekly_incidents=number) for number in (None, 2000)
-    )
+    usual, busy = (make_twin(areas=5, days=28, until=UNTIL, weekly_incidents=number) for number in (None, 2000))
     assert driving(busy.tables["incidents"]).height / 4 == pytest.approx(2000, rel=0.06)
     assert busy.tables["people"].equals(usual.tables["people"])
 

@@ -36,6 +36,8 @@ def serve(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Listening before the address is said: whoever opens it at once waits a moment and is not refused.
+        listening.listen()
     except OSError as error:
         raise InputOutputError(
             f"Port {port} of {host} can't be used: {error.strerror}. Choose another with --port, or --port 0 for a "

@@ -151,13 +151,33 @@ def _standards(numbers: dict[str, Any]) -> pl.DataFrame:
         # Where one target holds everywhere, the longer way is the one to be ready for.
         travel["all"] = travel["rural"]
         rows += [
-            (grade, each["name"], kind, float(each[kind]), each["share"], "received", "arrived",
-             numbers["handling_minutes"][grade], travel[kind], "Made-up response policy")
+            (
+                grade,
+                each["name"],
+                kind,
+                float(each[kind]),
+                each["share"],
+                "received",
+                "arrived",
+                numbers["handling_minutes"][grade],
+                travel[kind],
+                "Made-up response policy",
+            )
             for kind in ("urban", "rural", "all")
             if kind in each
         ]
-    columns = ["grade_code", "grade_name", "area_kind", "target_minutes", "target_share", "clock_starts",
-               "clock_stops", "handling_minutes", "travel_minutes", "source"]
+    columns = [
+        "grade_code",
+        "grade_name",
+        "area_kind",
+        "target_minutes",
+        "target_share",
+        "clock_starts",
+        "clock_stops",
+        "handling_minutes",
+        "travel_minutes",
+        "source",
+    ]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
@@ -167,8 +187,10 @@ def _hourly_rates(truth: Truth, force_id: str, unknown: float) -> pl.DataFrame:
     hours = calendar.hours_of(calendar.past_days - RECENT_DAYS, calendar.past_days + incidents.FUTURE_DAYS)
     expected = truth.by_area(hours)
     starts = calendar.starts[hours]
-    shares = {**dict(zip(truth.county.area_ids, expected * (1 - unknown), strict=True)),
-              "unknown": expected.sum(axis=0) * unknown}
+    shares = {
+        **dict(zip(truth.county.area_ids, expected * (1 - unknown), strict=True)),
+        "unknown": expected.sum(axis=0) * unknown,
+    }
     areas = [_rate_rows("area", place, starts, rates) for place, rates in shares.items()]
     return pl.concat([*areas, _rate_rows("force", force_id, calendar.starts, truth.of_force())])
 

@@ -109,9 +109,7 @@ class Truth:
         """Expected incidents of every area and hour, without day shocks, events included; shape (areas, hours)."""
         expected: Numbers = self.county.weight[:, None] * self.rates[:, :, hours].sum(axis=1)[self.county.profile]
         inside = (self.extra_hour >= hours.start) & (self.extra_hour < hours.stop)
-        np.add.at(
-            expected, (self.extra_area[inside], self.extra_hour[inside] - hours.start), self.extra_rate[inside]
-        )
+        np.add.at(expected, (self.extra_area[inside], self.extra_hour[inside] - hours.start), self.extra_rate[inside])
         return expected
 
     def of_force(self) -> Numbers:
@@ -320,15 +318,24 @@ class _Spots:
                 found += _match(county, calendar, numbers["football"], day, kick_off)
                 starts_at, ends_at = calendar.instants(day, kick_off, 2)
                 code = f"football-{when:%Y%m%d}"
-                rows.append((code, numbers["football"]["name"], "sport",
-                             county.area_ids[county.stadium_area], starts_at, ends_at))
+                rows.append(
+                    (
+                        code,
+                        numbers["football"]["name"],
+                        "sport",
+                        county.area_ids[county.stadium_area],
+                        starts_at,
+                        ends_at,
+                    )
+                )
             if when == _festival_friday(when.year):
                 found += _festival(county, calendar, numbers["festival"], day)
                 starts_at, ends_at = calendar.instants(day, 16, 54)
                 for area in county.festival_areas:
                     code = f"festival-{when.year}-{county.area_ids[area]}"
-                    rows.append((code, numbers["festival"]["name"], "festival",
-                                 county.area_ids[area], starts_at, ends_at))
+                    rows.append(
+                        (code, numbers["festival"]["name"], "festival", county.area_ids[area], starts_at, ends_at)
+                    )
         table = np.array(found, dtype=np.float64).reshape(-1, 4)
         table = table[(table[:, 1] >= 0) & (table[:, 1] < len(calendar.hour))]
         whole = table[:, :3].astype(np.int64)
@@ -337,9 +344,7 @@ class _Spots:
 
 def _event_frame(rows: Sequence[tuple[str, str, str, str | None, datetime, datetime]]) -> pl.DataFrame:
     text = dict.fromkeys(("event_id", "event_name", "kind", "area_id"), pl.String)
-    return pl.DataFrame(
-        rows, schema={**text, "starts_at": periods.INSTANT, "ends_at": periods.INSTANT}, orient="row"
-    )
+    return pl.DataFrame(rows, schema={**text, "starts_at": periods.INSTANT, "ends_at": periods.INSTANT}, orient="row")
 
 
 def _kick_off(day: date) -> int | None:
@@ -367,9 +372,7 @@ def _festival_friday(year: int) -> date:
     return _monday(date(year, 7, 1)) + timedelta(days=11)
 
 
-def _festival(
-    county: County, calendar: Calendar, what: dict[str, Any], day: int
-) -> list[tuple[int, int, int, float]]:
+def _festival(county: County, calendar: Calendar, what: dict[str, Any], day: int) -> list[tuple[int, int, int, float]]:
     """From Friday 16:00 to Sunday 22:00, by the hour of the day."""
     start = calendar.hours_of(day, day + 1).start + 16
     return [

@@ -34,12 +34,66 @@ _SAMPLED_POINTS = 24_000
 _RELAXATIONS = 14
 
 _STEMS = (
-    "Ember", "Lantern", "Tallow", "Quill", "Thimble", "Marrow", "Sable", "Candle", "Hearth", "Copper", "Gloam",
-    "Fennel", "Plover", "Sorrel", "Tansy", "Teasel", "Yarrow", "Cinder", "Moth", "Kettle", "Pewter", "Juniper",
-    "Larkspur", "Nettle", "Bobbin", "Saffron", "Willet", "Osprey", "Curlew", "Bramble", "Pebble", "Saddler",
-    "Tinder", "Harrow", "Velvet", "Cobalt", "Amber", "Dapple", "Rushlight", "Wisp", "Mallow", "Bittern", "Thistle",
-    "Drover", "Fiddle", "Gantry", "Hazel", "Indigo", "Jasper", "Linnet", "Merle", "Nutmeg", "Pennant", "Russet",
-    "Spindle", "Turnstile", "Umber", "Vesper", "Whistle", "Almond",
+    "Ember",
+    "Lantern",
+    "Tallow",
+    "Quill",
+    "Thimble",
+    "Marrow",
+    "Sable",
+    "Candle",
+    "Hearth",
+    "Copper",
+    "Gloam",
+    "Fennel",
+    "Plover",
+    "Sorrel",
+    "Tansy",
+    "Teasel",
+    "Yarrow",
+    "Cinder",
+    "Moth",
+    "Kettle",
+    "Pewter",
+    "Juniper",
+    "Larkspur",
+    "Nettle",
+    "Bobbin",
+    "Saffron",
+    "Willet",
+    "Osprey",
+    "Curlew",
+    "Bramble",
+    "Pebble",
+    "Saddler",
+    "Tinder",
+    "Harrow",
+    "Velvet",
+    "Cobalt",
+    "Amber",
+    "Dapple",
+    "Rushlight",
+    "Wisp",
+    "Mallow",
+    "Bittern",
+    "Thistle",
+    "Drover",
+    "Fiddle",
+    "Gantry",
+    "Hazel",
+    "Indigo",
+    "Jasper",
+    "Linnet",
+    "Merle",
+    "Nutmeg",
+    "Pennant",
+    "Russet",
+    "Spindle",
+    "Turnstile",
+    "Umber",
+    "Vesper",
+    "Whistle",
+    "Almond",
 )
 _URBAN_ENDINGS = ("gate", " Cross", " Park", "bank", " Row", " Hill", " Green", " Fields", "side", " Common")
 _TOWN_ENDINGS = ("mouth", "bridge", "stow", "port", "bury", "market")
@@ -208,8 +262,9 @@ class _Density:
         while len(centres) <= towns:
             angle, out = random.uniform(0, 2 * np.pi), np.sqrt(random.uniform(0, 1)) * 0.9
             place = np.array([np.cos(angle), np.sin(angle)]) * radius * out
-            away = min(np.hypot(*(place - other)) - (0.9 * apart if not index else 0)
-                       for index, other in enumerate(centres))
+            away = min(
+                np.hypot(*(place - other)) - (0.9 * apart if not index else 0) for index, other in enumerate(centres)
+            )
             if coast.contains(shapely.Point(place * 1.06)) and away > apart * 0.62:
                 centres.append(place)
             apart *= 0.995
@@ -287,8 +342,13 @@ def _bend(cells: list[Polygon], random: np.random.Generator) -> list[Polygon]:
     for size, length in _BENDS:
         for _ in range(2):
             angle = random.uniform(0, 2 * np.pi)
-            waves.append((size / 2, 2 * np.pi / length * np.array([np.cos(angle), np.sin(angle)]),
-                          random.uniform(0, 2 * np.pi, 2)))
+            waves.append(
+                (
+                    size / 2,
+                    2 * np.pi / length * np.array([np.cos(angle), np.sin(angle)]),
+                    random.uniform(0, 2 * np.pi, 2),
+                )
+            )
 
     def bent(points: Numbers) -> Numbers:
         moved = points.copy()
@@ -347,9 +407,7 @@ def _profiles(by_source: Numbers, outlines: list[Polygon]) -> WholeNumbers:
     rank = np.argsort(np.argsort(-np.where(is_city, close, -1), kind="stable"), kind="stable")
     core = max(1, round(areas * 0.04))
     inner = max(1, round(is_city.sum() * 0.5))
-    profile[is_city] = np.where(
-        rank[is_city] < core, 0, np.where(rank[is_city] < core + inner, 1, 2)
-    )
+    profile[is_city] = np.where(rank[is_city] < core, 0, np.where(rank[is_city] < core + inner, 1, 2))
     if not is_city.any():
         profile[int(np.argmax(close))] = 0
     return profile.astype(np.int64)

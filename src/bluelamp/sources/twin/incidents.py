@@ -62,10 +62,28 @@ class Work:
                     scene_spread = self.scene[number, grade] * self.scene_cv[number]
                     spread = float(np.sqrt(scene_spread**2 + squares - travel**2))
                     units, deployed = self.units[number, grade], self.share_deployed[number, grade]
-                rows.append((name, GRADES[grade], round(deployed, 4), round(units, 4), round(minutes, 2),
-                             round(spread, 2), None, "made-up force"))
-        columns = ["class_code", "grade_code", "share_deployed", "units_per_deployment", "minutes_per_unit",
-                   "sd_minutes", "incidents", "source"]
+                rows.append(
+                    (
+                        name,
+                        GRADES[grade],
+                        round(deployed, 4),
+                        round(units, 4),
+                        round(minutes, 2),
+                        round(spread, 2),
+                        None,
+                        "made-up force",
+                    )
+                )
+        columns = [
+            "class_code",
+            "grade_code",
+            "share_deployed",
+            "units_per_deployment",
+            "minutes_per_unit",
+            "sd_minutes",
+            "incidents",
+            "source",
+        ]
         return pl.DataFrame(rows, schema=columns, orient="row")
 
     def unit_hours(self) -> float:
@@ -87,10 +105,12 @@ def ask_for_work(truth: Truth, numbers: dict[str, Any]) -> Work:
     grade_share = np.array([each["grades"] for each in classes])
     grade_share = grade_share / grade_share.sum(axis=1, keepdims=True)
     effects = [numbers["grade_effect"][grade] for grade in GRADES[:3]]
-    units = np.array([
-        [1 + (each["units"] - 1) * effect["further_units"] + effect["more_units"] for effect in effects]
-        for each in classes
-    ])
+    units = np.array(
+        [
+            [1 + (each["units"] - 1) * effect["further_units"] + effect["more_units"] for effect in effects]
+            for each in classes
+        ]
+    )
     log_odds = np.array([_log_odds(numbers["share_deployed"][grade]) for grade in GRADES[:3]])
     log_odds = np.tile(log_odds, (len(classes), 1))
     log_odds[:, 2] += [each.get("attended", 0.0) for each in classes]
@@ -108,8 +128,9 @@ def ask_for_work(truth: Truth, numbers: dict[str, Any]) -> Work:
         units=units,
         scene=np.array([[each["minutes"] * effect["minutes"] for effect in effects] for each in classes]),
         scene_cv=np.array([each["cv"] for each in classes]),
-        travel=np.array([[numbers["travel_minutes"][kind][grade] for grade in GRADES[:3]]
-                         for kind in ("urban", "rural")]),
+        travel=np.array(
+            [[numbers["travel_minutes"][kind][grade] for grade in GRADES[:3]] for kind in ("urban", "rural")]
+        ),
         class_share=class_share,
         rural_share=by_profile[is_rural].sum(axis=0) / by_profile.sum(axis=0),
     )
@@ -233,8 +254,10 @@ class _Drawing:
         of_class = np.searchsorted(self.class_line, line + random.random(len(line)), side="right")
         of_class = np.clip(of_class - line * len(truth.classes), 0, len(truth.classes) - 1)
         inside = (self.extra_hour >= hours.start) & (self.extra_hour < hours.stop)
-        of_event = [np.repeat(values[inside], self.extra[inside])
-                    for values in (self.extra_area, self.extra_hour, self.extra_event)]
+        of_event = [
+            np.repeat(values[inside], self.extra[inside])
+            for values in (self.extra_area, self.extra_hour, self.extra_event)
+        ]
         area, hour = np.concatenate([area, of_event[0]]), np.concatenate([hour, of_event[1]])
         event_class = _choose(truth.event_mix, of_event[2], random)
         of_class = np.concatenate([of_class, event_class])
@@ -252,14 +275,17 @@ class _Drawing:
         attended_grade = np.minimum(grade, 2)
         is_deployed = (grade < 3) & (random.random(size) < work.share_deployed[of_class, attended_grade])
         units = np.minimum(1 + random.poisson(work.units[of_class, attended_grade] - 1), 40)
-        by_grade = {name: np.array([numbers[name][each] for each in GRADES[:3]])
-                    for name in ("handling_minutes", "queue_minutes")}
+        by_grade = {
+            name: np.array([numbers[name][each] for each in GRADES[:3]])
+            for name in ("handling_minutes", "queue_minutes")
+        }
         district = self.truth.county.district[area]
         busy = np.clip(self.busy[district, hour] * 3, 0.3, 4.0) ** 2
         waited = _spread(by_grade["handling_minutes"][attended_grade], 0.6, random)
         waited += random.gamma(0.6, 1 / 0.6, size) * by_grade["queue_minutes"][attended_grade] * busy
-        travelled = _spread(work.travel[self.is_rural[area].astype(int), attended_grade], numbers["travel"]["cv"],
-                            random)
+        travelled = _spread(
+            work.travel[self.is_rural[area].astype(int), attended_grade], numbers["travel"]["cv"], random
+        )
         worked = _spread(work.scene[of_class, attended_grade], work.scene_cv[of_class], random)
         is_zero = random.random(size) < numbers["demand"]["share_zero_minutes"]
         travelled, worked = np.where(is_zero, 0, travelled), np.where(is_zero, 0, worked)
@@ -281,15 +307,32 @@ class _Drawing:
         worked = _spread(np.full(size, max(1.0, what["minutes"])), what["cv"], random)
         nothing = np.zeros(size)
         return self._row(
-            area, self.truth.calendar.epoch[hour] + random.integers(0, 3600, size), code,
-            np.full(size, ORIGINS.index(name)), grade, is_deployed, np.ones(size, dtype=np.int64),
-            nothing, nothing, worked, random,
+            area,
+            self.truth.calendar.epoch[hour] + random.integers(0, 3600, size),
+            code,
+            np.full(size, ORIGINS.index(name)),
+            grade,
+            is_deployed,
+            np.ones(size, dtype=np.int64),
+            nothing,
+            nothing,
+            worked,
+            random,
         )
 
     def _row(
-        self, area: WholeNumbers, received: WholeNumbers, code: WholeNumbers, origin: WholeNumbers,
-        grade: WholeNumbers, is_deployed: NDArray[np.bool_], units: WholeNumbers, waited: Numbers,
-        travelled: Numbers, worked: Numbers, random: np.random.Generator,
+        self,
+        area: WholeNumbers,
+        received: WholeNumbers,
+        code: WholeNumbers,
+        origin: WholeNumbers,
+        grade: WholeNumbers,
+        is_deployed: NDArray[np.bool_],
+        units: WholeNumbers,
+        waited: Numbers,
+        travelled: Numbers,
+        worked: Numbers,
+        random: np.random.Generator,
     ) -> dict[str, NDArray[Any]]:
         """Give the columns of incidents, with what an export lacks; times in seconds, unknown ones -1."""
         demand, closing, size = self.numbers["demand"], self.numbers["closing_minutes"], len(area)
@@ -335,19 +378,21 @@ class _Drawing:
             seconds = pl.Series(f"{name}_at", columns[name], dtype=pl.Int64)
             return seconds.replace(_UNKNOWN, None) if (columns[name] < 0).any() else seconds
 
-        return pl.DataFrame([
-            *(instant(name) for name in ("received", "dispatched", "arrived", "cleared", "closed")),
-            picked(self.codes.code, columns["code"], "opening_code"),
-            picked(self.codes.description, columns["code"], "opening_description"),
-            picked(self.codes.class_code, columns["code"], "class_code"),
-            picked(ORIGINS, columns["origin"], "origin"),
-            picked(GRADES, columns["grade"], "grade_code"),
-            picked(self.truth.county.area_ids, columns["area"], "area_id"),
-            picked(self.places[0], columns["place"], "longitude"),
-            picked(self.places[1], columns["place"], "latitude"),
-            pl.Series("units", columns["units"], dtype=pl.Int64),
-            picked(self.codes.disposition, columns["disposition"], "disposition_code"),
-        ])
+        return pl.DataFrame(
+            [
+                *(instant(name) for name in ("received", "dispatched", "arrived", "cleared", "closed")),
+                picked(self.codes.code, columns["code"], "opening_code"),
+                picked(self.codes.description, columns["code"], "opening_description"),
+                picked(self.codes.class_code, columns["code"], "class_code"),
+                picked(ORIGINS, columns["origin"], "origin"),
+                picked(GRADES, columns["grade"], "grade_code"),
+                picked(self.truth.county.area_ids, columns["area"], "area_id"),
+                picked(self.places[0], columns["place"], "longitude"),
+                picked(self.places[1], columns["place"], "latitude"),
+                pl.Series("units", columns["units"], dtype=pl.Int64),
+                picked(self.codes.disposition, columns["disposition"], "disposition_code"),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -386,9 +431,16 @@ class _Codes:
             endings[row, : len(ends)] = [weight for *_, weight in ends]
         code, description, class_code = (list(column) for column in zip(*rows, strict=True))
         return cls(
-            code, description, class_code, np.array(first), shares / shares.sum(axis=1, keepdims=True),
-            origins / origins.sum(axis=1, keepdims=True), own,
-            [each[0] for each in (*attended, *others)], endings / endings.sum(axis=1, keepdims=True), len(attended),
+            code,
+            description,
+            class_code,
+            np.array(first),
+            shares / shares.sum(axis=1, keepdims=True),
+            origins / origins.sum(axis=1, keepdims=True),
+            own,
+            [each[0] for each in (*attended, *others)],
+            endings / endings.sum(axis=1, keepdims=True),
+            len(attended),
         )
 
 
@@ -413,9 +465,7 @@ def _numbered(drawn: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     return (
         drawn.with_columns(year=instant.dt.year())
         .with_columns(number=pl.int_range(1, pl.len() + 1).over("year"))
-        .with_columns(
-            incident_id=pl.concat_str("year", pl.lit("-"), pl.col("number").cast(pl.String).str.zfill(7))
-        )
+        .with_columns(incident_id=pl.concat_str("year", pl.lit("-"), pl.col("number").cast(pl.String).str.zfill(7)))
         .drop("year", "number")
     )
 
@@ -426,9 +476,10 @@ def _as_exported(drawn: pl.DataFrame, end: int | None) -> pl.DataFrame:
     if end is not None:
         drawn = drawn.with_columns(
             pl.when(pl.col("dispatched_at") >= end).then(None).otherwise(pl.col("units")).alias("units"),
-            pl.when(pl.col("closed_at") >= end).then(None).otherwise(pl.col("disposition_code")).alias(
-                "disposition_code"
-            ),
+            pl.when(pl.col("closed_at") >= end)
+            .then(None)
+            .otherwise(pl.col("disposition_code"))
+            .alias("disposition_code"),
             *(pl.when(pl.col(name) < end).then(pl.col(name)).alias(name) for name in times),
         )
     return drawn.with_columns(
@@ -436,6 +487,19 @@ def _as_exported(drawn: pl.DataFrame, end: int | None) -> pl.DataFrame:
         status=pl.when(pl.col("closed_at").is_null()).then(pl.lit("open")).otherwise(pl.lit("closed")),
         repairs=pl.lit(None, dtype=pl.String),
     ).select(
-        "incident_id", "received_at", *times, "opening_code", "opening_description", "class_code", "origin",
-        "grade_code", "area_id", "longitude", "latitude", "units", "disposition_code", "status", "repairs",
+        "incident_id",
+        "received_at",
+        *times,
+        "opening_code",
+        "opening_description",
+        "class_code",
+        "origin",
+        "grade_code",
+        "area_id",
+        "longitude",
+        "latitude",
+        "units",
+        "disposition_code",
+        "status",
+        "repairs",
     )

@@ -27,7 +27,12 @@ TEAMS = "ABCDE"
 _PATTERN = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3, 3])
 _SHIFTS = ("early", "late", "night")
 _PREFIX = {
-    "response": "R", "neighbourhood": "N", "investigation": "I", "custody": "C", "roads": "T", "firearms": "F",
+    "response": "R",
+    "neighbourhood": "N",
+    "investigation": "I",
+    "custody": "C",
+    "roads": "T",
+    "firearms": "F",
     "control_room": "K",
 }
 _TITLE = {"roads": "Roads policing", "control_room": "Control room"}
@@ -125,12 +130,19 @@ def _pools(county: County, numbers: dict[str, Any]) -> pl.DataFrame:
         by_night = role == "response"
         for home, districts in _homes(what["pools"], county).items():
             name = f"{title}, {_place(districts, county)}"
-            rows += _pool_rows(f"{_PREFIX[role]}-{home}", name, role, districts, county,
-                               (back, turn) if by_night else (0, 24))
+            rows += _pool_rows(
+                f"{_PREFIX[role]}-{home}", name, role, districts, county, (back, turn) if by_night else (0, 24)
+            )
         if by_night:
             for number, districts in enumerate(_night_pairs(county)):
-                rows += _pool_rows(f"{_PREFIX[role]}-N{number + 1}", f"{title} by night, {_place(districts, county)}",
-                                   role, districts, county, (turn, back))
+                rows += _pool_rows(
+                    f"{_PREFIX[role]}-N{number + 1}",
+                    f"{title} by night, {_place(districts, county)}",
+                    role,
+                    districts,
+                    county,
+                    (turn, back),
+                )
     columns = ["pool_id", "pool_name", "role_code", "area_id", "from_hour", "to_hour"]
     return pl.DataFrame(rows, schema=columns, orient="row").with_columns(
         valid_from=pl.lit(None, dtype=pl.Date), valid_to=pl.lit(None, dtype=pl.Date)
@@ -168,16 +180,17 @@ def _duties(
     days = what["days_before"] + what["days_after"]
     team = table["team_number"].to_numpy()
     is_round_the_clock = (table["pattern"] == "2-2-2-4").to_numpy()
-    shift = np.where(
-        is_round_the_clock[:, None], _pattern_shifts(first, days)[team], _office_shifts(first, days)[team]
-    )
+    shift = np.where(is_round_the_clock[:, None], _pattern_shifts(first, days)[team], _office_shifts(first, days)[team])
     away = _absences(table, shift, first, numbers["absence"], len(county.district_ids), random_of("absence"))
     person, day = np.nonzero((shift >= 0) & ~away)
     names = [*_SHIFTS, "office_early", "office_late"]
     drawn = pl.DataFrame({"person": person, "day": day, "shift": shift[person, day]})
     times = _times(names, what, first, days, numbers["force"]["time_zone"])
-    pair = {home: f"R-N{number + 1}" for number, districts in enumerate(_night_pairs(county))
-            for home in (f"R-{county.district_ids[district]}" for district in districts)}
+    pair = {
+        home: f"R-N{number + 1}"
+        for number, districts in enumerate(_night_pairs(county))
+        for home in (f"R-{county.district_ids[district]}" for district in districts)
+    }
     return (
         drawn.join(times, on=["day", "shift"], how="left")
         .join(table.with_row_index("person").with_columns(pl.col("person").cast(pl.Int64)), on="person", how="left")
