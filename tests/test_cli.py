@@ -382,3 +382,27 @@ def test_today_is_only_read_at_the_edge(tmp_path):
     for path in sorted((tmp_path / "a").rglob("*.*")):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+
+
+def test_a_time_zone_that_is_none_is_told_before_anything_is_read(tmp_path):
+    extract = tmp_path / "incidents.csv"
+    extract.write_text(bluelamp("template", "incidents").stdout)
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--yes", "--time-zone", "Europe/Lndon")
+    assert found.returncode == 78
+    assert "Did you mean 'Europe/London'?" in found.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_parquet_file_in_a_place_that_is_no_folder_is_told(small_force):
+    out = Path("/dev/full") / "coverage.parquet"
+    found = bluelamp("table", "coverage", small_force, "--parquet", out)
+    assert found.returncode == 74, found.stderr
+    assert "could not be written" in found.stderr
+
+
+def test_a_parquet_file_is_written_whole_or_not_at_all(small_force, tmp_path):
+    out = tmp_path / "coverage.parquet"
+    with mock.patch.object(pl.DataFrame, "write_parquet", side_effect=OSError(28, "No space left on device")):
+        found = bluelamp("table", "coverage", small_force, "--parquet", out)
+    assert found.returncode == 74, found.stderr
+    assert list(tmp_path.iterdir()) == []

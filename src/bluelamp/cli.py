@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -149,9 +149,11 @@ def init(
     bluelamp init north --from calls.csv                 asks about what it could not tell
     bluelamp init north --from calls.csv --yes           takes its best guesses
     """
-    from bluelamp import intake, sources
+    from bluelamp import intake, periods, sources
 
     intake.refuse_existing_force(folder)
+    if time_zone is not None:
+        periods.zone(time_zone)
     answers = {} if time_zone is None else {"time_zone": time_zone}
     code = force_id or "force"
 
@@ -348,7 +350,7 @@ def table(
         asked[column] = value
     rows = keep(rows, name, asked)
     if parquet is not None:
-        rows.select(tables.table(name).columns).write_parquet(parquet)
+        _write_parquet(rows.select(tables.table(name).columns), parquet)
         message.print(f"Wrote {count_of(rows.height, 'row')} to {parquet}", markup=False)
     elif as_json:
         sys.stdout.buffer.write(rows_as_json(rows, name) + b"\n")
@@ -357,6 +359,30 @@ def table(
     else:
         with pl.Config(tbl_rows=40, tbl_cols=-1, tbl_width_chars=message.width, fmt_str_lengths=40):
             typer.echo(str(rows))
+
+
+def _write_parquet(rows: Any, out: Path) -> None:
+    """Write a Parquet file whole or not at all."""
+    beside = out.with_name(out.name + ".part")
+    try:
+        # Through our own file, so that a full disk is told as one.
+        with beside.open("wb") as file:
+            rows.write_parquet(file)
+        beside.replace(out)
+    except (OSError, _polars_error()) as error:
+        raise InputOutputError(
+            f"'{out}' could not be written: {error}. Make room, or choose another place; no part of it is left."
+        ) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _polars_error() -> type[Exception]:
+    """The kind of error that Polars raises where writing fails."""
+    from polars.exceptions import ComputeError
+
+    return ComputeError
 
 
 @app.command(name="map")
