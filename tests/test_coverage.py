@@ -124,10 +124,23 @@ def counted(on_duty: pl.DataFrame, pools: pl.DataFrame = DAY_AND_NIGHT, days: in
 EDGES = ("E1 | R2 | 04 00:00 | 04 01:00", "E2 | R2 | 09 00:00 | 09 01:00")
 
 
-def test_an_officer_counts_in_whole_hours_only():
+def test_an_officer_who_is_there_for_part_of_an_hour_is_not_a_whole_one():
     found = counted(duties("P1 | R1 | 05 07:15 | 05 15:45", "P2 | R1 | 05 08:00 | 05 09:00", *EDGES))
     assert found["R1"] == [0] * 8 + [2] + [1] * 6 + [0] * 9
     assert counted(duties("P1 | R1 | 05 10:20 | 05 11:40", *EDGES))["R1"] == [0] * 24
+
+
+@pytest.mark.parametrize("change", ["15:30", "06:45", "15:00"])
+def test_officers_who_relieve_each_other_within_an_hour_are_as_many_in_that_hour(change):
+    leaving = [f"P{number} | R1 | 05 00:00 | 05 {change}" for number in range(6)]
+    coming = [f"Q{number} | R1 | 05 {change} | 06 00:00" for number in range(6)]
+    found = counted(duties(*leaving, *coming, *EDGES))
+    assert [found["R1"][hour] + found["R2"][hour] + found["N"][hour] for hour in range(24)] == [6] * 24
+
+
+def test_three_quarters_of_four_officers_are_three():
+    rows = [f"P{number} | R1 | 05 10:15 | 05 12:00" for number in range(4)]
+    assert counted(duties(*rows, *EDGES))["R1"][9:13] == [0, 3, 4, 0]
 
 
 def test_a_night_duty_counts_on_both_sides_of_midnight():

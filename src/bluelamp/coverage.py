@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from bluelamp import periods, queueing, tables
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import Floats, PoolHours
+from bluelamp.pools import Floats, Integers, PoolHours
 
 _QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
 _DEMAND = ["incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean"]
 
 
 def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, ends_at: datetime) -> Floats:
-    """Count officers on duty for the whole of each hour, pools × hours; NaN where no duties are on hand.
+    """Count officers on duty in each hour, pools × hours; NaN where no duties are on hand.
 
+    Officers count by the time that they are there: six who leave at half past and six who come then are six in that
+    hour, not none. Parts that do not make a whole officer are left out.
     An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
     covers most of that pool's areas then. A duty as it was worked takes the place of the one that was planned. Hours
     before the first and after the last duty of the role are unknown, not empty: a roster that has not been written yet
@@ -38,14 +40,10 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
         return np.full((pools, len(hours)), np.nan)
     starts = hours.dt.epoch("s").to_numpy()
     ends = np.append(starts[1:], int(ends_at.timestamp()))
-    first = np.searchsorted(starts, mine["starts_at"].dt.epoch("s").to_numpy(), side="left")
-    last = np.searchsorted(ends, mine["ends_at"].dt.epoch("s").to_numpy(), side="right")
-    whole = last > first
+    begins = np.clip(mine["starts_at"].dt.epoch("s").to_numpy(), starts[0], ends[-1])
+    finishes = np.clip(mine["ends_at"].dt.epoch("s").to_numpy(), starts[0], ends[-1])
     pool = mine["pool_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    change = np.zeros((pools, len(hours) + 1), dtype=np.int64)
-    np.add.at(change, (pool[whole], first[whole]), 1)
-    np.add.at(change, (pool[whole], last[whole]), -1)
-    posted = np.cumsum(change, axis=1)[:, :-1]
+    posted = _seconds_before(finishes, pool, pools, starts, ends) - _seconds_before(begins, pool, pools, starts, ends)
     counted = np.zeros_like(posted)
     areas_of_pool = [np.flatnonzero((pool_hours.patterns == index).any(axis=0)) for index in range(pools)]
     for pattern, pool_of_area in enumerate(pool_hours.patterns):
@@ -58,7 +56,19 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
                 serves = int(np.bincount(candidates).argmax()) if len(candidates) else index
             counted[serves, when] += posted[index, when]
     known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())
-    return np.where(known, counted, np.nan)
+    return np.where(known, counted // (ends - starts), np.nan)
+
+
+def _seconds_before(instants: Integers, pool: Integers, pools: int, starts: Integers, ends: Integers) -> Integers:
+    """Add up, by pool and hour, the seconds of each hour that lie before each instant, pools × hours."""
+    hour = np.searchsorted(starts, instants, side="right") - 1
+    inside = np.zeros((pools, len(starts)), dtype=np.int64)
+    np.add.at(inside, (pool, hour), instants - starts[hour])
+    # Every hour before the instant's own lies before it whole.
+    reached = np.zeros((pools, len(starts)), dtype=np.int64)
+    np.add.at(reached, (pool, hour), 1)
+    later = reached[:, ::-1].cumsum(axis=1)[:, ::-1] - reached
+    return inside + later * (ends - starts)
 
 
 def _as_it_came(duties: pl.DataFrame) -> pl.DataFrame:

@@ -75,6 +75,8 @@ def test_the_areas_are_drawn_and_the_first_view_says_where_it_is_short(page):
 
 
 def test_keys_move_the_hour_and_the_map_follows(page):
+    # From the first hour: a day that begins on the clock-change night in the middle of these weeks has 25.
+    page.press("Home")
     start = page.hour
     page.press("ArrowRight")
     page.press("ArrowRight")
@@ -88,6 +90,14 @@ def test_keys_move_the_hour_and_the_map_follows(page):
     page.press("End")
     assert page.hour == 335
     page.wait("window.bluelamp.drawnHour() === 335")
+
+
+def test_a_day_onwards_is_the_same_hour_by_the_clock_on_the_night_that_has_25(page):
+    # The fortnight begins on Monday 19 October 2026; the clock goes back on Sunday the 25th at 02:00.
+    saturday_noon = 5 * 24 + 12
+    page.page.evaluate(f"window.bluelamp.setHour({saturday_noon})")
+    page.press("Shift+ArrowRight")
+    assert page.hour == saturday_noon + 25
 
 
 def click_an_area(page) -> str:
