@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -406,3 +407,20 @@ def test_a_parquet_file_is_written_whole_or_not_at_all(small_force, tmp_path):
         found = bluelamp("table", "coverage", small_force, "--parquet", out)
     assert found.returncode == 74, found.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_gets_a_sentence_and_leaves_nothing_half_done(small_force, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_force, copy)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+         "from bluelamp.cli import main; main()", "plan", str(copy)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(2.5)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate()[1]
+    assert child.returncode == 130
+    assert "stopped. Nothing half done is left" in said
+    assert bluelamp("doctor", copy).returncode == 0
+    assert pl.read_csv(bluelamp("table", "runs", copy, "--csv").stdout.encode()).height == 1

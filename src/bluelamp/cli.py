@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 message = Console(stderr=True, highlight=False, soft_wrap=True)
 Folder = Annotated[Path, typer.Argument(metavar="FORCE", help="The force's folder")]
+STOPPED = 130
+WORDS_WHEN_STOPPED = "bluelamp: stopped. Nothing half done is left; the same command starts again."
 AsJson = Annotated[bool, typer.Option("--json", help="Give the answer as JSON on standard output")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors")]
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
@@ -48,9 +50,12 @@ def main() -> NoReturn:
         message.print(f"bluelamp: {_sentence_of(error)}", markup=False)
         sys.exit(InputOutputError.exit_code)
     except KeyboardInterrupt:
-        message.print("bluelamp: stopped. Nothing half done is left; the same command starts again.")
-        sys.exit(130)
-    except (SystemExit, typer.Exit):
+        message.print(WORDS_WHEN_STOPPED)
+        sys.exit(STOPPED)
+    except (SystemExit, typer.Exit) as ended:
+        # Typer turns Ctrl-C into this before we see it.
+        if getattr(ended, "code", None) == STOPPED:
+            message.print(WORDS_WHEN_STOPPED)
         raise
     except BaseException as error:  # a fault of ours, and said to be one; a panic of Rust code is no Exception
         if os.environ.get("BLUELAMP_DEBUG"):
