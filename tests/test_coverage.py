@@ -286,6 +286,41 @@ def test_a_pool_has_a_row_in_the_hours_that_it_runs():
     assert coverage.select(tables.table("coverage").key).is_duplicated().sum() == 0
 
 
+# ---- targets that change ----
+
+
+def test_a_target_that_changes_between_two_days_asks_and_judges_on_its_own_days_only():
+    """It gives, day by day, what a force would get that always had that day's targets."""
+    columns = f"{STANDARD} | valid_from | valid_to"
+    before = "1 | all | 15 | 0.9 | received | arrived | 2 | 7"
+    after = "1 | all | 90 | 0.6 | received | arrived | 5 | 20"
+    grade_2 = "2 | all | 60 | 0.8 | received | arrived | 2 | 7"
+    grade_3 = "3 | all | 30 | 0.8 | received | arrived | 2 | 7"
+    changing = drawn(
+        "standards", columns, f"{before} | | 2026-01-05", f"{after} | 2026-01-06 |", f"{grade_2} | |",
+        f"{grade_3} | 2026-01-06 |",
+    )  # fmt: skip
+    rates = {("a", "1"): 3.0, ("a", "2"): 2.0, ("a", "3"): 0.5}
+
+    def planned(standards: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        work = offered(rates, standards=standards, multipliers=(0.8, 1.2), days=2)
+        asked = require_staff(
+            work, tables.empty("minimums"), tables.empty("pools"), time_zone=LONDON, crew_size_by_hour=ALONE,
+            abstraction=0.3, utilisation=0.6,
+        )  # fmt: skip
+        return asked, cover(work, always(8, days=2))
+
+    found = planned(changing)
+    first, second = (
+        planned(drawn("standards", STANDARD, *rows)) for rows in ((before, grade_2), (after, grade_2, grade_3))
+    )
+    for whole, day_1, day_2 in zip(found, first, second, strict=True):
+        is_first = pl.col("hour_starting").dt.day() == 5
+        assert whole.filter(is_first).equals(day_1.filter(is_first))
+        assert whole.filter(~is_first).equals(day_2.filter(~is_first))
+        assert not whole.filter(is_first).drop("hour_starting").equals(whole.filter(~is_first).drop("hour_starting"))
+
+
 # ---- lateness, one grade ----
 
 

@@ -149,7 +149,7 @@ def test_grades_are_ordered_by_the_shortest_wait_that_they_leave():
     )
     rates = {("a", "1"): 1.0, ("b", "2"): 1.0, ("b", "3"): 1.0}
     work = offered(rates, standards=standards, kinds={"a": "urban", "b": "rural"})
-    assert work.urgency.tolist() == [6.0, 51.0, np.inf]
+    assert work.urgency.tolist() == [[6.0] * 24, [51.0] * 24, [np.inf] * 24]
 
 
 # ---- whom a target speaks of ----

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -285,7 +285,7 @@ def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
         pools=given["pools"].filter((pl.col("role_code") != "response") | (pl.col("from_hour") == 7)),
     )
     said = "\n".join(run.notes)
-    assert "No response target applies to grade '2' or '3'" in said
+    assert "No response target applies to grade '2', '3'" in said
     assert "R-X" in said
     assert f"{given['minimums'].height} rows of 'minimums' speak of pools that 'pools' does not have" in said
     assert "In 63 hours no pool covers any area" in said
@@ -296,6 +296,15 @@ def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
 
 def inside(rows: pl.DataFrame, low: str = "p10", high: str = "p90") -> float:
     return rows.select(pl.col("came").is_between(pl.col(f"incidents_{low}"), pl.col(f"incidents_{high}")).mean()).item()
+
+
+def test_targets_that_change_among_the_days_are_told_with_the_day():
+    standards = twin().tables["standards"].with_columns(valid_to=pl.lit(date(2026, 11, 25)))
+    later = standards.with_columns(valid_from=pl.lit(date(2026, 11, 26)), valid_to=None).filter(grade_code="1")
+    changed = compute(standards=pl.concat([standards, later]))
+    said = " ".join(changed.notes)
+    assert "Response targets change on 2026-11-26" in said
+    assert "No response target applies to grade '2' (on some days)" in said
 
 
 def test_intervals_on_a_made_up_future_hold_about_what_they_say():

@@ -116,9 +116,9 @@ class _Lateness:
             on_duty = np.floor(_mean_ahead(units, window) + 0.5)
             here = np.where(np.isnan(on_duty), 0, on_duty).astype(np.int64)
             grade = work.grades.index(target.grade_code)
-            ahead = share[urgency < urgency[grade]].sum(axis=0)
+            ahead = (share * (urgency < urgency[grade])[:, None]).sum(axis=0)
             # Grades that are as urgent stand in one line, first come, first served.
-            alike = share[urgency == urgency[grade]].sum(axis=0)
+            alike = (share * (urgency == urgency[grade])[:, None]).sum(axis=0)
             for seen, out in ((_mean_ahead(load, window), "late"), (_mean_ahead(median, window), "wait")):
                 late, wait = queueing.waits_by_priority(
                     np.broadcast_to(here, seen.shape), seen, seen * ahead, seen * alike,
@@ -160,7 +160,7 @@ class _Lateness:
         factor = self.work.factor_of_district[:, self.work.district_of_area[area], :]
         weights = np.array(
             [self.work.area_arrivals[self.work.grades.index(self.work.targets[number].grade_code), area] * factor
-             for number in chosen]
+             * self.work.holds[number] for number in chosen]
         ).reshape(len(chosen), *factor.shape)[:, :, None, :]  # fmt: skip
         late = self.late[chosen][:, :, pool, hours][:, :, None, :]
         known = (self.known[pool, hours] & (pool >= 0))[None, :]
@@ -183,9 +183,9 @@ class _Lateness:
         spoken_of = [self.work.targets[number % len(self.work.targets)] for number in chosen or range(late.shape[0])]
         other = np.array([target.other_minutes for target in spoken_of])
         # A mean over grades would be the delay of none of them: those that may wait a day drown those that may not.
-        most_urgent = self.work.urgency.min()
-        urgency = np.array([self.work.urgency[self.work.grades.index(target.grade_code)] for target in spoken_of])
-        expected = weights.mean(axis=1) * (urgency == most_urgent)[:, None, None]
+        urgency = self.work.urgency
+        of_target = urgency[[self.work.grades.index(target.grade_code) for target in spoken_of]]
+        expected = weights.mean(axis=1) * (of_target == urgency.min(axis=0))[:, None, :]
         with np.errstate(divide="ignore", invalid="ignore"):
             # A kind of call that does not come has no say, even where it would wait for ever.
             spent = np.where(expected > 0, expected * (wait + other[:, None, None]), 0.0).sum(axis=0)

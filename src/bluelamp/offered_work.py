@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bluelamp import periods, queueing
 from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_pools, valid_on
@@ -37,9 +38,11 @@ class OfferedWork:
     pool_hours: PoolHours
     hours: pl.Series
     grades: list[str]
-    targets: list[Target]
+    targets: list[Target]  # every one that holds on a day or more of these
+    holds: NDArray[np.bool_]  # targets × hours: whether the target holds then
     arrivals: Floats  # samples × grades × pools × hours: incidents an hour that get a unit
-    target_share_of_arrivals: Floats  # targets × pools × hours: share of the grade's arrivals in areas of that kind
+    # targets × pools × hours: share of the grade's arrivals in areas of that kind; 0 while the target does not hold
+    target_share_of_arrivals: Floats
     load: Floats  # samples × pools × hours: units busy on average with what arrives in that hour (SIPP)
     carried: Floats  # samples × pools × hours: the most units busy in the hour, work of earlier hours included (MOL)
     service_minutes: Floats  # pools × hours
@@ -58,10 +61,12 @@ class OfferedWork:
 
     @property
     def urgency(self) -> Floats:
-        """One number a grade, lower first: the shortest wait that any of its targets leaves; infinite without one."""
+        """Grades × hours, lower first: the shortest wait that a target of the grade leaves then; infinite without."""
+        waits = np.array([target.waiting_minutes for target in self.targets])
+        graded = np.array([target.grade_code for target in self.targets])
         return np.array(
             [
-                min((target.waiting_minutes for target in self.targets if target.grade_code == grade), default=np.inf)
+                np.where(self.holds[graded == grade], waits[graded == grade, None], np.inf).min(axis=0, initial=np.inf)
                 for grade in self.grades
             ]
         )
@@ -87,6 +92,27 @@ def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence
                     targets.append(Target(grade, kind, waiting, row["target_share"], handling + travel))
                     break
     return targets
+
+
+def _targets_by_day(
+    standards: pl.DataFrame,
+    grades: Sequence[str],
+    kinds: Sequence[str],
+    hours: pl.Series,
+    day_of_hour: Integers,
+    time_zone: str,
+) -> tuple[list[Target], NDArray[np.bool_]]:
+    """Read the targets of each local day: all of them, and in which hours each holds (targets × hours)."""
+    _, first_hours = np.unique(day_of_hour, return_index=True)
+    days = periods.local_parts(hours[first_hours], time_zone)["day"]
+    by_day = [read_targets(standards, grades, kinds, day) for day in days]
+    # In the order of grades and kinds, so that a target's place does not depend on the day that it begins.
+    found = sorted(
+        {target for targets in by_day for target in targets},
+        key=lambda each: (grades.index(each.grade_code), astuple(each)),
+    )
+    holds = np.array([[target in targets for targets in by_day] for target in found], dtype=np.bool_)
+    return found, holds.reshape(len(found), len(by_day))[:, day_of_hour - day_of_hour[0]]
 
 
 def offer_work(
@@ -141,16 +167,16 @@ def offer_work(
     pool_jobs, pool_load = pooled(jobs.sum(axis=0)), pooled(load.sum(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         pool_service = np.where(pool_jobs > 0, np.maximum(pool_load / pool_jobs * 60, SHORTEST_MINUTES), 60.0)
-    first_day = hours[0].astimezone(periods.zone(time_zone)).date()
-    targets = read_targets(standards, grades, sorted(set(kinds_of_area)), first_day)
+    targets, holds = _targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
     return OfferedWork(
         pool_hours=pool_hours,
         hours=hours,
         grades=grades,
         targets=targets,
+        holds=holds,
         arrivals=np.stack([pooled(deployed[grade] * factor) for grade in range(len(grades))], axis=1),
         target_share_of_arrivals=_shares_of_kinds(
-            targets, grades, rates, share, grade_of_cell, kinds_of_area, blocks, pooled
+            targets, holds, grades, rates, share, grade_of_cell, kinds_of_area, blocks, pooled
         ),
         load=pooled(load.sum(axis=0) * factor),
         carried=pooled(carried),
@@ -180,6 +206,7 @@ def _service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -
 
 def _shares_of_kinds(
     targets: Sequence[Target],
+    holds: NDArray[np.bool_],
     grades: Sequence[str],
     rates: Floats,
     share: Floats,
@@ -188,7 +215,9 @@ def _shares_of_kinds(
     blocks: Blocks,
     pooled: Callable[[Floats], Floats],
 ) -> Floats:
-    """Give, for each target, the share of its grade's arrivals in a pool that come from its kind of area."""
+    """Give, for each target, the share of its grade's arrivals in a pool that come from its kind of area while it
+    holds.
+    """
     kinds = np.array(kinds_of_area)
     found = []
     by_grade: dict[str, Floats] = {}
@@ -196,11 +225,11 @@ def _shares_of_kinds(
         mine = grade_of_cell == grade_number
         by_grade[grade] = (rates[:, mine, :] * share[mine][None, :, None]).sum(axis=1)  # areas × hours
     count = len(blocks.district_of_block)
-    for target in targets:
+    for target, in_force in zip(targets, holds, strict=True):
         every = by_grade[target.grade_code]
         total, inside = np.zeros((count, every.shape[1])), np.zeros((count, every.shape[1]))
         np.add.at(total, blocks.block_of_area, every)
-        np.add.at(inside, blocks.block_of_area, every * (kinds == target.area_kind)[:, None])
+        np.add.at(inside, blocks.block_of_area, every * (kinds == target.area_kind)[:, None] * in_force)
         pool_total, pool_inside = pooled(total), pooled(inside)
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(np.where(pool_total > 0, pool_inside / pool_total, 0.0))

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from bluelamp import (
@@ -216,7 +217,7 @@ def compute(
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
         force_id=force, time_zone=zone, crew_size_by_hour=crew, ends_at=ends_at,
     )  # fmt: skip
-    notes += _notes_on_cover(work, cover, given)
+    notes += _notes_on_cover(work, cover, given, zone)
     if covered["units_on_duty"].is_null().all():
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
@@ -304,18 +305,24 @@ def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.Da
 
 
 def _notes_on_cover(
-    work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame]
+    work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame], time_zone: str
 ) -> list[str]:
     """Name what has no say in requirement and gap, because the tables do not fit together."""
     notes = []
-    judged = {target.grade_code for target in work.targets}
-    coming = work.area_arrivals.sum(axis=(1, 2))
-    unjudged = [grade for grade, calls in zip(work.grades, coming, strict=True) if calls > 0 and grade not in judged]
+    unjudged = []
+    for grade, calls, urgency in zip(work.grades, work.area_arrivals.sum(axis=1), work.urgency, strict=True):
+        has_none = np.isinf(urgency)
+        if calls[has_none].any():
+            unjudged.append(f"'{grade}'" if has_none.all() else f"'{grade}' (on some days)")
     if unjudged:
         notes.append(
-            f"No response target applies to grade {one_of(unjudged)}: those calls keep units busy, but ask for none of "
-            "their own and are never called late."
+            f"No response target applies to grade {', '.join(unjudged)}: those calls keep units busy, but ask for "
+            "none of their own and are never called late."
         )
+    changes = np.flatnonzero((work.holds[:, 1:] != work.holds[:, :-1]).any(axis=0)) + 1
+    if len(changes):
+        days = [f"{day:%Y-%m-%d}" for day in periods.local_parts(work.hours[changes], time_zone)["day"]]
+        notes.append(f"Response targets change on {', '.join(days)}; each day is held to its own.")
     hopeless = sorted({target.grade_code for target in work.targets if target.waiting_minutes == 0})
     if hopeless:
         notes.append(
