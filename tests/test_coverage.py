@@ -120,8 +120,8 @@ def counted(on_duty: pl.DataFrame, pools: pl.DataFrame = DAY_AND_NIGHT, days: in
     return dict(zip(laid_out.pool_ids, found.tolist(), strict=True))
 
 
-# Duties before and after the hours looked at, so that the roster is known to be written for all of them.
-EDGES = ("E1 | R2 | 04 00:00 | 04 01:00", "E2 | R2 | 09 00:00 | 09 01:00")
+# Duties before and after the hours looked at, so that the rosters are known to be written for all of them.
+EDGES = tuple(f"E | {pool} | {day} 00:00 | {day} 01:00" for pool in ("R1", "R2", "N") for day in ("04", "09"))
 
 
 def test_an_officer_who_is_there_for_part_of_an_hour_is_not_a_whole_one():
@@ -173,9 +173,26 @@ def test_every_whole_hour_of_an_officer_is_counted_once_in_some_pool():
 
 def test_hours_outside_the_roster_are_unknown_and_gaps_within_it_are_empty():
     found = counted(duties("P1 | R1 | 05 08:00 | 05 12:00", "P2 | R2 | 05 14:00 | 05 18:00"))
-    assert np.isnan(found["R1"]).tolist() == [hour < 8 or hour >= 18 for hour in range(24)]
-    assert np.isnan(found["R2"]).tolist() == np.isnan(found["R1"]).tolist()
-    assert found["R1"][8:18] == [1] * 4 + [0] * 6
+    assert np.isnan(found["R1"][7:22]).tolist() == [hour < 8 or hour >= 12 for hour in range(7, 22)]
+    assert np.isnan(found["R2"][7:22]).tolist() == [hour < 14 or hour >= 18 for hour in range(7, 22)]
+    assert np.isnan(found["N"][:7]).all()
+    assert found["R1"][:7] == [0] * 7, "a pool that does not run has nobody, and that is known"
+    two_shifts = counted(duties("P1 | R1 | 05 08:00 | 05 12:00", "P1 | R1 | 05 14:00 | 05 18:00"))
+    assert two_shifts["R1"][8:18] == [1] * 4 + [0] * 2 + [1] * 4
+
+
+def test_a_pool_whose_roster_ends_before_that_of_others_is_unknown_and_not_without_officers():
+    found = counted(
+        duties("P1 | R1 | 05 00:00 | 05 18:00", "P2 | R2 | 05 00:00 | 05 22:00", "P3 | N | 05 22:00 | 06 07:00")
+    )
+    assert np.isnan(found["R1"][18:22]).all()
+    assert found["R2"][18:22] == [1] * 4
+
+
+def test_a_pool_that_nobody_is_posted_to_is_known_when_those_are_who_serve_it():
+    found = counted(duties("P1 | R1 | 05 00:00 | 06 00:00", "P2 | R2 | 05 00:00 | 05 23:00"))
+    assert found["N"][:7] == [2] * 7
+    assert found["N"][22:] == [2, 1]
 
 
 def test_no_duties_of_the_role_are_no_knowledge_at_all():
@@ -266,7 +283,7 @@ def test_areas_carry_nothing_of_their_pool():
 
 def test_the_force_is_its_pools_together():
     work = offered({("a", "1"): 3.0, ("b", "1"): 5.0}, pools=DAY_AND_NIGHT)
-    on_duty = pl.concat([always(5, "R1"), always(4, "N").with_columns(pl.format("n{}", "duty_id").alias("duty_id"))])
+    on_duty = pl.concat([always(5, "R1"), always(4, "R2").with_columns(pl.format("n{}", "duty_id").alias("duty_id"))])
     coverage = cover(work, on_duty)
     summed = ["units_required", "units_on_duty", "units_gap", "officers_required", "officers_required_gross",
               "officers_on_duty", "officers_gap"]  # fmt: skip

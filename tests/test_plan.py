@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -271,7 +272,7 @@ def test_a_force_without_places_is_one_area():
 
 
 def test_nothing_is_noted_of_a_force_that_fits_together():
-    assert not [note for note in planned().notes if "No response target applies" in note or "are left out" in note]
+    assert not [note for note in planned().notes if re.search("No response target|are left out|do not reach", note)]
 
 
 def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
@@ -305,6 +306,14 @@ def test_targets_that_change_among_the_days_are_told_with_the_day():
     said = " ".join(changed.notes)
     assert "Response targets change on 2026-11-26" in said
     assert "No response target applies to grade '2' (on some days)" in said
+
+
+def test_a_roster_that_ends_before_that_of_other_pools_is_told_with_how_long():
+    given = twin().tables["duties"]
+    pool = given.filter(role_code="response")["pool_id"].sort()[0]
+    short = given.filter((pl.col("pool_id") != pool) | (pl.col("ends_at") < MIDNIGHT + timedelta(days=2)))
+    (told,) = [note for note in compute(duties=short).notes if "do not reach" in note]
+    assert told.startswith(f"The duties of {pool} do not reach as far as those of other pools: in ")
 
 
 def test_intervals_on_a_made_up_future_hold_about_what_they_say():

@@ -20,9 +20,9 @@ EVERY_TABLE = tables.names()
 DUTY = "duty_id | person_id | role_code | pool_id | starts_at            | ends_at              | kind"
 
 
-def duty(*, duty_id: str = "D1", person_id: str = "P0412", kind: str = "planned") -> pl.DataFrame:
+def duty(*, duty_id: str = "D1", person_id: str = "P0412", kind: str = "planned", **changed: object) -> pl.DataFrame:
     row = f"{duty_id} | {person_id} | response | R1 | 2026-11-23T19:00:00Z | 2026-11-24T04:30:00Z | {kind}"
-    return drawn("duties", DUTY, row)
+    return drawn("duties", DUTY, row).with_columns(**{name: pl.lit(value) for name, value in changed.items()})
 
 
 def told(frame: pl.DataFrame, name: str) -> list[str]:
@@ -247,6 +247,36 @@ def test_not_a_number_is_told_once_and_not_as_too_large():
 def test_a_choice_that_is_not_known_is_told_with_the_choices():
     (problem,) = told(duty(kind="maybe"), "duties")
     assert problem == "Row 1: 'kind' is 'maybe', which is not known; 'planned' or 'worked' was expected."
+
+
+def test_a_duty_ends_after_it_starts_and_within_a_day():
+    starts = datetime(2026, 11, 23, 19, tzinfo=UTC)
+    for hours in (0.25, 9.5, 24):
+        good = duty(starts_at=starts, ends_at=starts + timedelta(hours=hours))
+        assert tables.faults(good.cast(tables.table("duties").polars_schema), "duties").is_empty()
+    (backwards,) = told(duty(starts_at=starts, ends_at=starts - timedelta(hours=1)), "duties")
+    assert "'ends_at' is '2026-11-23T18:00:00Z', not after 'starts_at'" in backwards
+    assert "an instant after 'starts_at' and at most 24 hours after it was expected" in backwards
+    (nothing,) = told(duty(starts_at=starts, ends_at=starts), "duties")
+    assert "not after 'starts_at'" in nothing
+    (endless,) = told(duty(starts_at=starts, ends_at=starts + timedelta(days=11)), "duties")
+    assert "too long after 'starts_at'" in endless
+
+
+def test_a_row_may_hold_for_one_day_and_not_end_before_it_begins():
+    def minimum(first: date | None, last: date | None) -> pl.DataFrame:
+        days = {"valid_from": first, "valid_to": last}
+        row = {"pool_id": "R1", "role_code": "response", "from_hour": 0, "to_hour": 24, "minimum_officers": 2, **days}
+        return pl.DataFrame([row], schema=tables.table("minimums").polars_schema)
+
+    day = date(2026, 11, 23)
+    for first, last in ((day, day), (None, day), (day, None), (None, None)):
+        assert tables.faults(minimum(first, last), "minimums").is_empty()
+    (fault,) = tables.faults(minimum(day, day - timedelta(days=1)), "minimums").iter_rows(named=True)
+    assert fault["field"] == "valid_to"
+    assert fault["reason"] == (
+        "'valid_to' is '2026-11-22', before 'valid_from'; a day that is not before 'valid_from' was expected."
+    )
 
 
 def test_text_that_is_required_may_not_be_empty():

@@ -28,8 +28,8 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
     hour, not none. Parts that do not make a whole officer are left out.
     An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
     covers most of that pool's areas then. A duty as it was worked takes the place of the one that was planned. Hours
-    before the first and after the last duty of the role are unknown, not empty: a roster that has not been written yet
-    is not a night without officers.
+    before the first and after the last duty of a pool are unknown, not empty: a roster that has not been written yet is
+    not a night without officers. (A pool to which nobody is posted, and which others serve, is known when theirs is.)
     """
     pools = len(pool_hours.pool_ids)
     number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
@@ -44,18 +44,25 @@ def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series,
     finishes = np.clip(mine["ends_at"].dt.epoch("s").to_numpy(), starts[0], ends[-1])
     pool = mine["pool_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     posted = _seconds_before(finishes, pool, pools, starts, ends) - _seconds_before(begins, pool, pools, starts, ends)
-    counted = np.zeros_like(posted)
+    first, last = np.full(pools, np.iinfo(np.int64).max), np.zeros(pools, dtype=np.int64)
+    np.minimum.at(first, pool, mine["starts_at"].dt.epoch("s").to_numpy())
+    np.maximum.at(last, pool, mine["ends_at"].dt.epoch("s").to_numpy())
+    is_written = (starts >= first[:, None]) & (ends <= last[:, None])
+    counted, known = np.zeros_like(posted), np.zeros(posted.shape, dtype=np.bool_)
     areas_of_pool = [np.flatnonzero((pool_hours.patterns == index).any(axis=0)) for index in range(pools)]
     for pattern, pool_of_area in enumerate(pool_hours.patterns):
         when = np.flatnonzero(pool_hours.pattern_of_hour == pattern)
         for index in range(pools):
             serves = index
             if not (pool_of_area == index).any():
+                # A pool that does not run has nobody, and that is known.
+                known[index, when] = True
                 candidates = pool_of_area[areas_of_pool[index]]
                 candidates = candidates[candidates >= 0]
                 serves = int(np.bincount(candidates).argmax()) if len(candidates) else index
             counted[serves, when] += posted[index, when]
-    known = (starts >= mine["starts_at"].dt.epoch("s").min()) & (ends <= mine["ends_at"].dt.epoch("s").max())
+            if serves == index or not last[serves]:
+                known[serves, when] |= is_written[index, when]
     return np.where(known, counted // (ends - starts), np.nan)
 
 

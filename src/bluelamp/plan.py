@@ -218,6 +218,7 @@ def compute(
         force_id=force, time_zone=zone, crew_size_by_hour=crew, ends_at=ends_at,
     )  # fmt: skip
     notes += _notes_on_cover(work, cover, given, zone)
+    notes += _notes_on_rosters(covered)
     if covered["units_on_duty"].is_null().all():
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
@@ -342,6 +343,23 @@ def _notes_on_cover(
     if uncovered:
         notes.append(f"In {count_of(uncovered, 'hour')} no pool covers any area, so that nobody is asked for.")
     return notes
+
+
+def _notes_on_rosters(covered: pl.DataFrame) -> list[str]:
+    """Name the pools whose roster is not written for hours in which that of others of their role is."""
+    of_pools = covered.filter(pl.col("level") == "pool")
+    behind = of_pools.filter(
+        pl.col("officers_on_duty").is_null()
+        & pl.col("officers_on_duty").is_not_null().any().over("role_code", "hour_starting")
+    )
+    if behind.is_empty():
+        return []
+    pool_ids = behind["pool_id"].unique().sort().to_list()
+    more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
+    return [
+        f"The duties of {', '.join(pool_ids[:3])}{more} do not reach as far as those of other pools: in "
+        f"{count_of(behind['hour_starting'].n_unique(), 'hour')} their gap, and the force's, is not known."
+    ]
 
 
 class _Clock:

@@ -67,6 +67,9 @@ class Field:
     maximum: float | None = None
     enum: tuple[str, ...] = ()
     pattern: str | None = None
+    after: str | None = None  # an instant that this one comes after
+    most_hours_after: float | None = None
+    not_before: str | None = None  # a day that this one may be, or come after
 
     @property
     def polars(self) -> pl.DataType:
@@ -159,6 +162,9 @@ def _read_field(definition: dict[str, Any]) -> Field:
         maximum=constraints.get("maximum"),
         enum=tuple(constraints.get("enum", ())),
         pattern=constraints.get("pattern"),
+        after=constraints.get("after"),
+        most_hours_after=constraints.get("mostHoursAfter"),
+        not_before=constraints.get("notBefore"),
     )
 
 
@@ -171,8 +177,8 @@ def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     """Find every value that the definition does not allow.
 
     `frame` has the table's columns and types. Returns one row a fault: `row` (0-based), `field`, `reason_code`
-    (missing, too_small, too_large, not_a_choice, not_a_number, repeated_key) and `reason` in words, never with a
-    sensitive value in it.
+    (missing, too_small, too_large, not_a_choice, not_a_number, too_early, too_late, repeated_key) and `reason`
+    in words, never with a sensitive value in it.
     """
     definition = table(name)
     found: list[pl.DataFrame] = []
@@ -180,19 +186,21 @@ def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     for each in definition.fields:
         if each.name not in frame.columns:
             continue
-        for code, is_wrong, because in _rules(each):
+        for code, is_wrong, because, expected in _rules(each, frame.columns):
             wrong = numbered.filter(is_wrong)
             if wrong.is_empty():
                 continue
-            shown = pl.lit("a value") if each.sensitive else pl.format("'{}'", pl.col(each.name).cast(pl.String))
+            value = pl.col(each.name)
+            text = value.dt.strftime("%Y-%m-%dT%H:%M:%SZ") if each.type == "datetime" else value.cast(pl.String)
+            shown = pl.lit("a value") if each.sensitive else pl.format("'{}'", text)
             found.append(
                 wrong.select(
                     pl.col("row").cast(pl.Int64),
                     field=pl.lit(each.name),
                     reason_code=pl.lit(code),
-                    reason=pl.lit(f"'{each.name}' is empty; {each.expected} was expected.")
+                    reason=pl.lit(f"'{each.name}' is empty; {expected} was expected.")
                     if code == "missing"
-                    else pl.format(f"'{each.name}' is {{}}, {because}; {each.expected} was expected.", shown),
+                    else pl.format(f"'{each.name}' is {{}}, {because}; {expected} was expected.", shown),
                 )
             )
     keys = [key for key in definition.key if key in frame.columns]
@@ -213,24 +221,37 @@ def faults(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     return pl.concat(found).sort("row", "field") if found else pl.DataFrame(schema=shape)
 
 
-def _rules(each: Field) -> list[tuple[str, pl.Expr, str]]:
+def _rules(each: Field, columns: Sequence[str]) -> list[tuple[str, pl.Expr, str, str]]:
+    """Give code, test, what is wrong and what was expected, for each rule of a field that the columns let us hold."""
     column = pl.col(each.name)
-    rules: list[tuple[str, pl.Expr, str]] = []
+    rules: list[tuple[str, pl.Expr, str, str]] = []
     if each.required:
         blank = column.is_null() | (column == "") if each.type == "string" else column.is_null()
-        rules.append(("missing", blank, ""))
+        rules.append(("missing", blank, "", each.expected))
     if each.type == "number":
-        rules.append(("not_a_number", column.is_nan() | column.is_infinite(), "which is not a number"))
+        rules.append(("not_a_number", column.is_nan() | column.is_infinite(), "which is not a number", each.expected))
     # Polars puts NaN above every number, and it is told above.
     number = column.fill_nan(None) if each.type == "number" else column
     if each.minimum is not None:
-        rules.append(("too_small", number < each.minimum, "too small"))
+        rules.append(("too_small", number < each.minimum, "too small", each.expected))
     if each.maximum is not None:
-        rules.append(("too_large", number > each.maximum, "too large"))
+        rules.append(("too_large", number > each.maximum, "too large", each.expected))
     if each.enum:
-        rules.append(("not_a_choice", column.is_not_null() & ~column.is_in(list(each.enum)), "which is not known"))
+        strange = column.is_not_null() & ~column.is_in(list(each.enum))
+        rules.append(("not_a_choice", strange, "which is not known", each.expected))
     if each.pattern:
-        rules.append(("wrong_form", ~column.str.contains(each.pattern), "not of the right form"))
+        rules.append(("wrong_form", ~column.str.contains(each.pattern), "not of the right form", each.expected))
+    if each.after is not None and each.after in columns:
+        wanted = f"an instant after '{each.after}'"
+        if each.most_hours_after is not None:
+            wanted += f" and at most {each.most_hours_after:g} hours after it"
+            longest = pl.duration(microseconds=round(each.most_hours_after * 3_600_000_000))
+            too_late = column > pl.col(each.after) + longest
+            rules.append(("too_late", too_late, f"too long after '{each.after}'", wanted))
+        rules.append(("too_early", column <= pl.col(each.after), f"not after '{each.after}'", wanted))
+    if each.not_before is not None and each.not_before in columns:
+        wanted = f"a day that is not before '{each.not_before}'"
+        rules.append(("too_early", column < pl.col(each.not_before), f"before '{each.not_before}'", wanted))
     return rules
 
 
@@ -402,6 +423,11 @@ def reference_page(name: str) -> str:
     for each in definition.fields:
         marks = [mark for mark, holds in (("required", each.required), ("sensitive", each.sensitive)) if holds]
         choices = f" One of {one_of(each.enum)}." if each.enum else ""
+        if each.after is not None:
+            most = "" if each.most_hours_after is None else f", at most {each.most_hours_after:g} hours"
+            choices += f" After `{each.after}`{most}."
+        if each.not_before is not None:
+            choices += f" Not before `{each.not_before}`."
         type_ = f"{each.type}{' (' + ', '.join(marks) + ')' if marks else ''}"
         example = f"`{each.example}`" if each.example else ""
         lines.append(f"| `{each.name}` | {type_} | {each.unit or ''} | {each.description}.{choices} | {example} |")
