@@ -83,6 +83,47 @@ def test_hours_of_the_week_never_seen_are_told_and_lean_on_the_same_hour_of_othe
     np.testing.assert_allclose(rates[5], rates[:5].mean(axis=0), rtol=0.15)
 
 
+def sparse_world(seed: int, weeks: int, areas: int, cells: int) -> tuple[np.ndarray, dict[tuple[str, str], np.ndarray]]:
+    """Counts of many classes, each with hours of its own, some of them far above what is usual on Friday nights."""
+    chance, hours = np.random.default_rng(seed), hours_of(7 * weeks)
+    slot = periods.local_parts(hours, "Europe/London")["slot"].to_numpy()
+    hour, weekday = slot % 24, slot // 24
+    parts = chance.dirichlet(np.full(areas * cells, 0.4)).reshape(areas, cells)
+    counts = {}
+    for cell in range(cells):
+        shape = 1 + 0.9 * np.sin(2 * np.pi * (hour - chance.integers(6, 20)) / 24)
+        shape = shape + 5 * ((weekday == 4) & (hour >= 21)) * (cell % 3 == 0)
+        for area in range(areas):
+            counts[f"a{area:02d}", f"c{cell}"] = chance.poisson(3 * parts[area, cell] * shape)
+    return slot, counts
+
+
+@pytest.mark.parametrize(("seed", "weeks", "areas", "cells"), [(1, 3, 12, 6), (2, 8, 40, 12), (3, 30, 12, 6)])
+def test_many_sparse_series_add_up_to_what_the_force_has_seen(seed, weeks, areas, cells):
+    """It leans cells on their parents one by one, and still expects in all what the force's own hours say.
+
+    That is between what was seen in the hour, what its hour of the day and its weekday would say, and the same with
+    what was seen in it and its two neighbours.
+    """
+    slot, counts = sparse_world(seed, weeks, areas, cells)
+    known = areas_in({area: f"D{int(area[1:]) % 3}" for area, _ in counts})
+    model = forecast_of(demand_of(hours_of(7 * weeks), counts), known, midnight(7 * weeks), paths=10).model
+
+    seen = np.bincount(slot, weights=sum(counts.values())) / weeks
+    table = seen.reshape(7, 24)
+    usual = (table.mean(axis=1, keepdims=True) * table.mean(axis=0) / table.mean()).ravel()
+    together = sum(np.roll(seen, step) for step in (-1, 0, 1)), sum(np.roll(usual, step) for step in (-1, 0, 1))
+    around = usual * together[0] / together[1]
+    expected = model.slot_rates.sum(axis=(0, 1))
+    room = 0.02 * seen.mean()  # no hour of the week is expected to be empty for ever
+    assert (expected >= np.min([seen, usual, around], axis=0) - room).all()
+    assert (expected <= np.max([seen, usual, around], axis=0) + room).all()
+    assert expected.mean() == pytest.approx(seen.mean(), rel=0.01)
+    of_area = dict(zip(model.series.area_ids, model.slot_rates.sum(axis=1).mean(axis=1), strict=True))
+    own = {area: sum(each.mean() for (other, _), each in counts.items() if other == area) for area in of_area}
+    assert of_area == pytest.approx(own, rel=0.1, abs=0.02)
+
+
 def share_inside(rows: pl.DataFrame, low: str, high: str) -> float:
     return rows.select(pl.col("came").is_between(pl.col(f"incidents_{low}"), pl.col(f"incidents_{high}")).mean()).item()
 

@@ -1,12 +1,13 @@
 """The mean of the same hour of the week, shrunk to the parent area and class, with shared day shocks.
 
 A Gamma–Poisson model: the rate of each area, class and grade in each of the 168 hours of the week has a gamma prior
-whose mean is what its parent says (the hour of the day times the weekday, then the force, its district, the area), and
-whose weight is found from the data by the method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as
-in Gelman et al., Bayesian Data Analysis, section 2.6). Public holidays and force-wide events are left out of the means
-and come back as factors by six-hour part of the day; local events as a factor on the areas that they touch. Days share
-shocks: a gamma factor for the day of the force, another for that of the district, and a third for the level, with
-variances left over after Poisson noise.
+whose mean is what its parent says (the hour of the day times the weekday, then that hour with its neighbours, then the
+force, its district, the area; parts are scaled to add up to their whole), and whose weight is found from the data by
+the method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form as in Gelman et al., Bayesian Data
+Analysis, section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by
+six-hour part of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for
+the day of the force, another for that of the district, and a third for the level, with variances left over after
+Poisson noise.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bluelamp.forecast._history import Floats, History, Series
+from bluelamp.forecast._history import Floats, History, Integers, Series
 from bluelamp.forecast._rates import RateModel, Shocks
 
 SLOTS = 168
@@ -89,10 +90,11 @@ def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
 
 
 def _shape_of_week(counts: Floats, hours: Floats) -> Floats:
-    """Give each slot's rate over the mean of all; a slot leans on its hour of the day times its weekday.
+    """Give each slot's rate over the mean of all, leaning from coarse to fine.
 
-    A few weeks say much about hours of the day and little about one hour of one weekday. Slots that were never seen
-    are their hour of the day times their weekday, as far as these were seen.
+    First the hour of the day times the weekday, then the hour with its two neighbours, then the hour itself: a few
+    weeks say much about hours of the day, less about a Friday night, and little about one of its hours. Slots that were
+    never seen are their hour of the day times their weekday, as far as these were seen.
     """
     seen = (hours > 0).reshape(7, 24)
     mean_rate = max(float(counts.sum()), 1e-12) / max(float(hours.sum()), 1e-9)
@@ -100,54 +102,82 @@ def _shape_of_week(counts: Floats, hours: Floats) -> Floats:
     of_hour = np.where(seen.any(axis=0), (table * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 1.0)
     table = np.where(seen, table, of_hour)
     usual = table.mean(axis=1, keepdims=True) * table.mean(axis=0, keepdims=True) / max(float(table.mean()), 1e-12)
-    due = np.maximum(usual, LEAST_SHAPE).reshape(1, SLOTS) * mean_rate
-    shape: Floats = _shrink(counts[None], hours[None], due)[0] / mean_rate
+    due = np.maximum(usual, LEAST_SHAPE).reshape(SLOTS) * mean_rate
+
+    def around(values: Floats) -> Floats:
+        return np.roll(values, -1) + values + np.roll(values, 1)
+
+    # What was due in the three hours is their unit of time, so that their rate is a factor on it, usually 1.
+    factor = _shrink(around(counts)[None], around(due * hours)[None], np.ones((1, SLOTS)))[0]
+    shape: Floats = _shrink(counts[None], hours[None], (due * factor)[None])[0] / mean_rate
     return np.maximum(shape, LEAST_SHAPE)
 
 
 def _shrink_down(counted: _Counted, series: Series) -> Floats:
-    """Estimate force, then districts, then areas; each leans on the one above. Arrays lead with cells or places."""
+    """Estimate totals of the force, districts and areas, then the cells of each; parts always add up to their whole.
+
+    Each leans on the one above. Were cells estimated one by one and added up, every peak of the force would be as flat,
+    or as steep, as the sparse series say that lean on its shape; its own hours know better.
+    """
     counts, hours = counted
-    cells = series.shape[1]
     district = series.district_of_area
-    districts = len(series.district_ids)
+    districts, cells = len(series.district_ids), series.shape[1]
     force_hours = np.maximum(hours.max(axis=0), 1e-9)
     # Hours of a local event are no hours of its areas; parents would read low then, if what areas have in the hours
     # that are left did not stand for all.
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = counts * np.where(hours > 0, force_hours / hours, 0.0)[:, None, :]
-    by_cell = whole.sum(axis=0)  # cells × slots
-    shape = _shape_of_week(by_cell.sum(axis=0), hours.max(axis=0))
-    total_hours = max(float(hours.max(axis=0).sum()), 1e-9)
-    cell_rate = by_cell.sum(axis=1) / total_hours
-    force_rates = _shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * shape)
+    by_cell = whole.sum(axis=0)
+    by_district = np.zeros((districts, cells, SLOTS))
+    np.add.at(by_district, district, whole)
+    mean_rate = by_cell.sum() / force_hours.sum()
 
-    # Districts: weekly rate by cell, then the shape of the week.
-    district_counts = np.zeros((districts, cells, SLOTS))
-    np.add.at(district_counts, district, whole)
-    district_share = district_counts.sum(axis=(1, 2)) / max(float(whole.sum()), 1e-12)
-    force_weekly = force_rates.mean(axis=1)
-    prior = district_share[:, None, None] * force_weekly[None, :, None]
-    district_weekly = _shrink(district_counts.sum(axis=2, keepdims=True), np.full((1, 1, 1), total_hours), prior)
-    week_shape = force_rates / np.maximum(force_weekly, 1e-12)[:, None]
-    district_rates = _shrink(district_counts, hours.max(axis=0), district_weekly * week_shape[None])
+    force = (_shape_of_week(by_cell.sum(axis=0), hours.max(axis=0)) * mean_rate)[None]
+    top = np.zeros(districts, dtype=np.int64)
+    district_totals = _share_out(by_district.sum(axis=1), hours.max(axis=0), force, top, by_district.sum(axis=(1, 2)))
+    area_totals = _share_out(counts.sum(axis=1), hours, district_totals, district, whole.sum(axis=(1, 2)))
 
-    # Areas the same way, below their district.
-    area_hours = hours.sum(axis=1)
-    area_total = counts.sum(axis=(1, 2))
-    district_mean = district_rates.mean(axis=2)  # districts × cells
-    expected_total = district_mean[district].sum(axis=1) * area_hours
-    in_district = np.bincount(district, minlength=districts)[district]
-    # An area with few incidents leans on an equal share of its district.
-    even = expected_total / in_district
-    level = (area_total + 0.5) / np.maximum(expected_total + 0.5 * expected_total / np.maximum(even, 1e-9), 1e-9)
-    area_weekly = _shrink(
-        counts.sum(axis=2, keepdims=True),
-        np.maximum(area_hours, 1e-9)[:, None, None],
-        level[:, None, None] * district_mean[district][:, :, None],
+    cell_rate = by_cell.sum(axis=1) / force_hours.sum()
+    in_force = _adding_up(
+        _shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * force / max(mean_rate, 1e-12)), force
     )
-    district_shape = district_rates / np.maximum(district_mean, 1e-12)[:, :, None]
-    return _shrink(counts, hours[:, None, :], area_weekly * district_shape[district])
+    in_districts = _split(by_district, hours.max(axis=0)[None], district_totals, in_force / np.maximum(force, 1e-12))
+    mix = in_districts / np.maximum(district_totals, 1e-12)[:, None, :]
+    return _split(counts, hours, area_totals, mix[district])
+
+
+def _share_out(counts: Floats, hours: Floats, parents: Floats, parent_of: Integers, whole: Floats) -> Floats:
+    """Give rates of places (places × slots) that lean on their share of their parent's, and add up to it."""
+    among = np.bincount(parent_of, minlength=len(parents))[parent_of]
+    of_parent = np.bincount(parent_of, weights=whole, minlength=len(parents))[parent_of]
+    # A place without an incident leans on an equal share, as if each had had a tenth of one more.
+    share = (whole + 0.1) / (of_parent + 0.1 * among)
+    rates = _shrink(counts, hours, share[:, None] * parents[parent_of])
+    summed = np.zeros_like(parents)
+    np.add.at(summed, parent_of, rates)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return rates * np.where(summed > 0, parents / summed, 0.0)[parent_of]
+
+
+def _split(counts: Floats, hours: Floats, totals: Floats, mix: Floats) -> Floats:
+    """Give rates of cells (places × cells × slots) that lean on a mix of cells, and add up to their place's total.
+
+    First the cell's weekly rate in the place is found, then its hours of the week.
+    """
+    due = totals[:, None, :] * mix
+    week = due.mean(axis=2, keepdims=True)
+    weekly = _shrink(counts.sum(axis=2, keepdims=True), np.maximum(hours.sum(axis=1), 1e-9)[:, None, None], week)
+    rates = _shrink(counts, hours[:, None, :], weekly * due / np.maximum(week, 1e-12))
+    return _adding_up(rates, totals)
+
+
+def _adding_up(rates: Floats, totals: Floats) -> Floats:
+    """Scale rates, … × cells × slots, so that cells add up to totals, … × slots."""
+    summed = rates.sum(axis=-2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(summed > 0, totals.reshape(summed.shape) / summed, 0.0)
+    found: Floats = rates * scale[..., None, :]
+    return found
 
 
 def _expected_by_hour(slot_rates: Floats, history: History) -> Floats:
