@@ -180,6 +180,14 @@ def test_a_forecast_begins_at_a_local_midnight():
         compute(forecast_from=datetime(2026, 7, 6, tzinfo=UTC))
 
 
+def test_a_forecast_from_long_after_the_data_says_so_and_from_years_after_is_refused():
+    (told,) = [note for note in compute(forecast_from=MIDNIGHT + timedelta(days=30)).notes if "incidents end" in note]
+    assert told.startswith("The incidents end on 2026-11-22, 30 days before the first day of the forecast.")
+    assert not [note for note in planned().notes if "incidents end" in note]
+    with pytest.raises(UsageError, match="800 days before 2029-01-31.*Import newer incidents"):
+        compute(forecast_from=MIDNIGHT + timedelta(days=800))
+
+
 def test_without_incidents_there_is_nothing_to_plan_from():
     with pytest.raises(NoInput, match="There are no incidents to plan from"):
         plan.compute({}, small_settings())

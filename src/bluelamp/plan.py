@@ -43,6 +43,9 @@ RESULTS = ("outages", "demand", "forecast", "required_staff", "coverage")
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
 
+# A year without data is longer than any season can be carried over.
+LONGEST_GAP_DAYS = 365
+
 # A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
 ASSUMED_STANDARD = {
     "grade_code": "all",
@@ -130,7 +133,8 @@ def compute(
     """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written.
 
     With `forecast_from`, a local midnight, the run is what it would have been then: incidents received later are left
-    out of everything. Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight.
+    out of everything. Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight
+    or lies more than a year after the last incident.
     """
     given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
     zone, force = settings.force.time_zone, settings.force.id
@@ -165,6 +169,7 @@ def compute(
     # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
     data_until: datetime = periods.hours_between(zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
     starts = forecast_from or periods.next_local_midnight(data_until, zone)
+    notes += _notes_on_age(data_until, starts, zone)
     # A feed that is down is down for every origin, so all of them tell.
     outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
     # The force's own rows come first; what they leave out is a shipped prior, named as one.
@@ -276,6 +281,24 @@ def place_incidents(
         found = geography.assign_areas(calls, areas)
         calls = calls.with_columns(area_id=pl.coalesce("area_id", found))
     return areas, calls
+
+
+def _notes_on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
+    """Say how long before the first day to forecast the data ends; refuse more than a year, of which nobody knows."""
+    days = (starts - data_until).days
+    moments = (data_until - timedelta(microseconds=1), starts)
+    last, first = (at.astimezone(periods.zone(time_zone)).date() for at in moments)
+    if days > LONGEST_GAP_DAYS:
+        raise UsageError(
+            f"The incidents end on {last}, {count_of(days, 'day')} before {first}: nothing can be said of a "
+            "time so far from what is known. Import newer incidents, or choose a day within a year of the last one."
+        )
+    if days < 7:
+        return []
+    return [
+        f"The incidents end on {last}, {count_of(days, 'day')} before the first day of the forecast. Nothing is known "
+        "of the time between, and the ranges are wider for it."
+    ]
 
 
 def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame) -> list[str]:
@@ -407,9 +430,12 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None) -> pl.D
     """Give any table of a force: an imported one as it stands now, a result of a run (the latest by default), or an
     imported one as a run used it, where runs keep it (areas, pools, standards, service_times).
 
-    Raises UsageError where there is no such table, NoInput where there is no force, or no run to read it from.
+    Raises UsageError where there is no such table, or a run is asked for one that belongs to none; NoInput where there
+    is no force, or no run to read it from.
     """
     definition = tables.table(name)
+    if run_id is not None and definition.kind != "result" and name not in USED:
+        raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
     settings_.read(folder)
     store = Store(folder)
     if name == "batches":

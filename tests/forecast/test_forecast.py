@@ -261,10 +261,52 @@ def test_paths_of_a_force_move_together_where_its_days_did():
 
 def test_paths_without_shocks_are_poisson():
     made = forecast_of(demand_of(hours_of(56), {("a",): 3}), THREE, midnight(56), paths=2000)
-    assert made.multipliers.min() == made.multipliers.max() == 1
+    assert made.model.shocks.force_day == made.model.shocks.district_day == 0
+    assert made.multipliers.std() < 0.02, "a level that may drift a little, and nothing else"
     hour = made.table.filter(level="area", area_id="a", span="hour", class_code="all", grade_code="all")
     # Of 72 hours nearly all show the quantiles of a Poisson of 3: 0, 1, 2, 3, 4, 5, 7.
     assert [hour[name].mode().to_list() for name in QUANTILES] == [[0], [1], [2], [3], [4], [5], [7]]
+
+
+def widths(table: pl.DataFrame) -> np.ndarray:
+    """How wide the middle 80 % of force days is, as a share of their mean, day by day."""
+    days = table.filter(level="force", span="day", class_code="all", grade_code="all").sort("hour_starting")
+    return ((days["incidents_p90"] - days["incidents_p10"]) / days["incidents_mean"]).to_numpy()
+
+
+def drifting(sd_of_year: float, seed: int) -> pl.DataFrame:
+    """A year of counts whose level drifts from day to day."""
+    chance = np.random.default_rng(seed)
+    hours = hours_of(364)
+    day = np.arange(len(hours)) // 24
+    level = np.exp(np.cumsum(chance.normal(0, sd_of_year / np.sqrt(365), day[-1] + 1)))
+    return demand_of(hours, {(area,): chance.poisson(12 * level[day]) for area in ("a", "b", "c")})
+
+
+def test_what_is_far_is_less_sure_than_what_is_near():
+    made = forecast_of(drifting(0.2, 1), THREE, midnight(364), paths=1500, path_days=28, days=365)
+    width = widths(made.table)
+    first, month, year = width[:7].mean(), width[21:28].mean(), width[-28:].mean()
+    assert first < month < year
+    beyond = width[28:35].mean()
+    assert beyond == pytest.approx(width[21:28].mean(), rel=0.08), "no step where the paths end"
+    shocks = made.model.shocks
+    chance = np.sqrt(shocks.of_level(np.array([360.0]))[0] + shocks.force_day + 1 / (36 * 24))
+    assert year == pytest.approx(2.563 * chance, rel=0.1)
+
+
+def test_days_between_the_end_of_the_data_and_the_first_day_count_as_time_that_passed():
+    near = forecast_of(drifting(0.2, 1), THREE, midnight(364), paths=1500, data_until=midnight(364))
+    far = forecast_of(drifting(0.2, 1), THREE, midnight(364 + 182), paths=1500, data_until=midnight(364))
+    assert widths(far.table).mean() > 1.1 * widths(near.table).mean()
+
+
+def test_a_level_that_drifts_is_told_from_one_that_comes_and_goes():
+    drift = [forecast_of(drifting(0.25, seed), THREE, midnight(364)).model.shocks.drift for seed in range(12)]
+    still = [forecast_of(drifting(0.0, seed), THREE, midnight(364)).model.shocks.drift for seed in range(3)]
+    assert max(still) < 0.05**2 / 365
+    assert 0.08**2 / 365 < np.mean(drift) < 0.25**2 / 365
+    assert np.mean(drift) > 3 * np.mean(still)
 
 
 # ---- levels ----

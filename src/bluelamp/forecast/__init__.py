@@ -137,13 +137,16 @@ def make_forecast(
     near = calendar(forecast_from, midnight(path_days))
     hours_each = _officer_hours_each(service_times, series)
     crew = np.array(crew_size_by_hour, dtype=np.float64)
-    multipliers = draw_multipliers(model, near, paths, seed, path_days)
+    days_between = (forecast_from - known_until) / timedelta(days=1)
+    multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
     groups = _groups(series, classes=True, areas=True)
     if pool_hours is not None:
         groups.append(_pool_group(series, pool_hours))
     parts = _near_rows(model, near, multipliers, seed, hours_each, crew, groups, progress)
     if days > path_days:
-        parts += _far_rows(model, calendar(midnight(path_days), midnight(days)), hours_each, crew)
+        parts += _far_rows(
+            model, calendar(midnight(path_days), midnight(days)), days_between + path_days, hours_each, crew
+        )
     table = tables.publish(pl.concat(parts).with_columns(method=pl.lit(method)), "forecast")
     return Forecast(table, model, near, multipliers, seed)
 
@@ -291,8 +294,13 @@ def _near_rows(
     return parts
 
 
-def _far_rows(model: RateModel, calendar: Calendar, hours_each: Floats, crew: Floats) -> list[pl.DataFrame]:
-    """Rows beyond the paths: hours of districts and the force by grade, days of every place."""
+def _far_rows(
+    model: RateModel, calendar: Calendar, days_ahead: float, hours_each: Floats, crew: Floats
+) -> list[pl.DataFrame]:
+    """Rows beyond the paths: hours of districts and the force by grade, days of every place.
+
+    `days_ahead` are those between the end of the history and the calendar's first.
+    """
     series = model.series
     hourly_groups = _groups(series, classes=False, areas=False)
     daily_groups = _groups(series, classes=True, areas=True)
@@ -315,28 +323,32 @@ def _far_rows(model: RateModel, calendar: Calendar, hours_each: Floats, crew: Fl
             daily_work[number].append(_add_up(day_work, group))
     midnights = calendar.hours[bounds[:-1]]
     parts = []
-    for groups, span, starts, means, works in (
-        (hourly_groups, "hour", calendar.hours, hourly, hourly_work),
-        (daily_groups, "day", midnights, daily, daily_work),
+    for groups, span, starts, day_of, means, works in (
+        (hourly_groups, "hour", calendar.hours, calendar.day_of_hour, hourly, hourly_work),
+        (daily_groups, "day", midnights, np.arange(total_days), daily, daily_work),
     ):
         for group, mean_parts, work_parts in zip(groups, means, works, strict=True):
             mean = np.concatenate(mean_parts, axis=2)
-            variance = np.broadcast_to(_relative_variance(model, group)[:, None, None], mean.shape)
+            variance = _relative_variance(model, group, days_ahead + 1 + day_of.astype(np.float64))[:, None, :]
+            variance = np.broadcast_to(variance, mean.shape)
             found = _quantiles.of_negative_binomial(mean.ravel(), variance.ravel())
             parts.append(_rows(group, span, starts, mean, np.concatenate(work_parts, axis=2), found))
     return parts
 
 
-def _relative_variance(model: RateModel, group: _Group) -> Floats:
-    """Give each place's relative variance of a day's rate: districts' own shocks count by the square of their share."""
+def _relative_variance(model: RateModel, group: _Group, days_ahead: Floats) -> Floats:
+    """Give the relative variance of a day's rate, places × days ahead.
+
+    Districts' own shocks count by the square of their share.
+    """
     shocks = model.shocks
     weight = model.slot_rates.sum(axis=(1, 2))
     districts = len(model.series.district_ids)
-    found = np.zeros(len(group.place_ids))
+    own = np.zeros(len(group.place_ids))
     for place in range(len(group.place_ids)):
         inside = group.place_of_area == place
         by_district = np.bincount(model.series.district_of_area[inside], weights=weight[inside], minlength=districts)
         share = by_district / by_district.sum() if by_district.sum() > 0 else np.zeros(districts)
-        own = shocks.district_day * float((share**2).sum())
-        found[place] = (1 + shocks.level) * (1 + shocks.force_day) * (1 + own) - 1
-    return found
+        own[place] = shocks.district_day * float((share**2).sum())
+    of_day = (1 + own) * (1 + shocks.force_day)
+    return of_day[:, None] * (1 + shocks.of_level(days_ahead)) - 1

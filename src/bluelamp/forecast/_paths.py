@@ -15,7 +15,7 @@ from bluelamp.forecast._history import Calendar, Floats, Integers
 from bluelamp.forecast._rates import RateModel
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
-_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS = range(4)
+_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT = range(5)
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,27 @@ def _gamma(generator: np.random.Generator, variance: float, shape: tuple[int, ..
     return drawn
 
 
-def draw_multipliers(model: RateModel, calendar: Calendar, paths: int, seed: int, days: int) -> Floats:
-    """Draw what days share, paths × days × districts: level × force-day × district-day."""
-    districts = len(model.series.district_ids)
-    level = _gamma(_generator(seed, _LEVEL), model.shocks.level, (paths, 1, 1))
-    force = np.stack(
-        [_gamma(_generator(seed, _FORCE_DAY, day), model.shocks.force_day, (paths, 1)) for day in range(days)], axis=1
-    )
-    district = np.stack(
-        [
-            _gamma(_generator(seed, _DISTRICT_DAY, day), model.shocks.district_day, (paths, districts))
-            for day in range(days)
-        ],
-        axis=1,
-    )
-    return level * force * district
+def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_between: float = 0.0) -> Floats:
+    """Draw what days share, paths × days × districts: level × drift × force-day × district-day.
+
+    The level drifts from day to day; `days_between` are those between the end of the history and the first day.
+    """
+    districts, shocks = len(model.series.district_ids), model.shocks
+    level = _gamma(_generator(seed, _LEVEL), shocks.level, (paths, 1, 1))
+    of_day = [
+        (
+            _generator(seed, _DRIFT, day).standard_normal(paths),
+            _gamma(_generator(seed, _FORCE_DAY, day), shocks.force_day, (paths, 1)),
+            _gamma(_generator(seed, _DISTRICT_DAY, day), shocks.district_day, (paths, districts)),
+        )
+        for day in range(days)
+    ]
+    steps, force, district = (np.stack(each, axis=1) for each in zip(*of_day, strict=True))
+    variance = np.full(days, shocks.drift)
+    variance[0] += shocks.drift * days_between
+    drift = np.exp((steps * np.sqrt(variance) - variance / 2).cumsum(axis=1))[:, :, None]
+    multipliers: Floats = level * drift * force * district
+    return multipliers
 
 
 def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: int) -> Iterator[DayPaths]:

@@ -13,11 +13,19 @@ from bluelamp.forecast._history import Calendar, Floats, Series
 
 @dataclass(frozen=True)
 class Shocks:
-    """Variances of three gamma factors with mean 1: of the whole force's day, of a district's day, of the level."""
+    """Variances of factors with mean 1: of the whole force's day, of a district's day, of the level at the end of the
+    history, and of the step by which it drifts each day after, so that what is far is less sure than what is near.
+    """
 
     force_day: float
     district_day: float
     level: float
+    drift: float = 0.0
+
+    def of_level(self, days_ahead: Floats) -> Floats:
+        """Give the variance of the level so many days after the history ends."""
+        found: Floats = (1 + self.level) * np.exp(self.drift * days_ahead) - 1
+        return found
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class RateModel:
             slot_rates=self.slot_rates.astype(np.float32),
             area_ids=np.array(self.series.area_ids),
             cells=np.array([f"{class_code}|{grade_code}" for class_code, grade_code in self.series.cells]),
-            shocks=np.array([self.shocks.force_day, self.shocks.district_day, self.shocks.level]),
+            shocks=np.array([self.shocks.force_day, self.shocks.district_day, self.shocks.level, self.shocks.drift]),
             events=np.array([f"{kind}={value!r}" for kind, value in sorted(self.event_factor.items())], dtype=np.str_),
             **named,  # type: ignore[arg-type]
         )

@@ -7,7 +7,7 @@ the method of moments (empirical Bayes: Robbins 1956; the Gamma–Poisson form a
 Analysis, section 2.6). Public holidays and force-wide events are left out of the means and come back as factors by
 six-hour part of the day; local events as a factor on the areas that they touch. Days share shocks: a gamma factor for
 the day of the force, another for that of the district, and a third for the level, with variances left over after
-Poisson noise.
+Poisson noise; and the level drifts from day to day by a variance read off the variogram of its 28-day means.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SLOTS = 168
 # A special day's factor leans on 'no change' as if on so many incidents of its own.
 SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
+# Variance of a day's step of the level: what makes 5 % a year, which is usual, and 30 %, which is the most believed.
+USUAL_DRIFT, MOST_DRIFT = 0.05**2 / 365, 0.30**2 / 365
 # No hour of the week is without incidents for ever.
 LEAST_SHAPE = 0.02
 
@@ -248,7 +250,7 @@ def _find_shocks(history: History, model: RateModel) -> Shocks:
     expected, observed = expected[:, full_days], observed[:, full_days]
     if expected.shape[1] < LEVEL_DAYS // 2 or expected.sum() <= 0:
         # Too little to learn from: the day-to-day spread that police calls usually show, 10 %.
-        return Shocks(force_day=0.01, district_day=0.005, level=0.01)
+        return Shocks(force_day=0.01, district_day=0.005, level=0.01, drift=USUAL_DRIFT)
     due, seen = expected.sum(axis=0), observed.sum(axis=0)
     ratio = seen / due - 1
     total = float(np.mean(ratio**2 - 1 / due))
@@ -257,6 +259,7 @@ def _find_shocks(history: History, model: RateModel) -> Shocks:
     means = np.bincount(blocks, weights=ratio) / sizes
     within = float(np.sum((ratio - means[blocks]) ** 2) / max(len(ratio) - len(sizes), 1))
     level = float(np.average(means**2 - within / sizes, weights=sizes))
+    drift = _find_drift(means, within / sizes)
     used = expected.mean(axis=1) > 1
     between = float("nan")
     if used.sum() > 1:
@@ -269,8 +272,31 @@ def _find_shocks(history: History, model: RateModel) -> Shocks:
     # What districts do by themselves reaches the force too, each by the square of its share.
     shares = expected.sum(axis=1) / expected.sum()
     force_day = total - max(level, 0.0) - district_day * float((shares**2).sum())
+    # The mean of a level that drifted lags behind where it is now: by a third of the drift of that time, of which a
+    # sixth shows in the spread of the 28-day means already.
+    lag = drift * len(ratio) / 6
     return Shocks(
         force_day=float(np.clip(force_day, 0.0, 0.25)),
         district_day=district_day,
-        level=float(np.clip(level, 0.0, 0.25)),
+        level=float(np.clip(max(level, lag) + lag, 0.0, 0.25)),
+        drift=drift,
     )
+
+
+def _find_drift(means: Floats, noise: Floats) -> float:
+    """Find the variance of a day's step of the level from how far 28-day means move apart with time (their variogram).
+
+    What only comes and goes moves two means apart as far in a month as in half a year, and is no drift. Few means say
+    little, so that the usual drift counts as a year of them.
+    """
+    squares, weights, apart = [], [], []
+    for lag in range(1, len(means) // 2 + 1):
+        differences = (means[lag:] - means[:-lag]) ** 2 - noise[lag:] - noise[:-lag]
+        squares.append(float(differences.mean()))
+        weights.append(len(differences))
+        apart.append(lag * LEVEL_DAYS)
+    if len(apart) < 2:
+        return USUAL_DRIFT
+    slope = float(np.polyfit(apart, squares, 1, w=np.sqrt(weights))[0])
+    blended = (13 * USUAL_DRIFT + len(means) * max(slope, 0.0)) / (13 + len(means))
+    return float(min(blended, MOST_DRIFT))
