@@ -393,6 +393,31 @@ def test_areas_add_up_to_the_pools_that_cover_them_hour_by_hour():
     np.testing.assert_allclose(means(made, "pool", "night"), np.where(by_day, 0, sum(areas.values())), atol=0.002)
 
 
+def test_pools_share_out_what_has_no_known_place_so_that_they_make_up_the_force():
+    """It counts them in the mean, in the hours of work and in every path, as requirement does."""
+    demand = pl.concat([noisy(), demand_of(hours_of(56), {(pools.UNKNOWN_AREA, "x", "1"): 2})])
+    cover = drawn(
+        "pools",
+        "pool_id | role_code | area_id | from_hour | to_hour",
+        "west    | response  | a       | 0         | 24",
+        "east    | response  | b       | 0         | 24",
+    )
+    hours = periods.hours_between("Europe/London", midnight(56), midnight(59))
+    laid_out = pools.lay_out_pools(cover, "response", ["a", "b", "c", "unknown"], hours, "Europe/London")
+    table = forecast_of(demand, THREE, midnight(56), pool_hours=laid_out, paths=400).table.filter(span="hour")
+    for grade in ("all", "1", "2"):
+        split = {"class_code": "all", "grade_code": grade}
+        assert_same(total(table, [], level="pool", **split), total(table, [], level="force", **split))
+    of_pool = (
+        table.filter(level="pool", class_code="all", grade_code="all")
+        .group_by("area_id")
+        .agg(pl.col("incidents_mean", "incidents_p10", "incidents_p50", "incidents_p90").mean())
+    )
+    for row in of_pool.iter_rows(named=True):
+        assert row["incidents_p10"] < row["incidents_mean"] < row["incidents_p90"]
+        assert row["incidents_p50"] == pytest.approx(row["incidents_mean"], abs=0.5), "paths have them as the mean has"
+
+
 def test_hours_beyond_the_paths_are_those_of_districts_and_the_force():
     table = forecast_of(noisy(), THREE, midnight(56), path_days=2, days=20).table
     far = table.filter(pl.col("hour_starting") >= midnight(58))

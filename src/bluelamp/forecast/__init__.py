@@ -26,7 +26,7 @@ from bluelamp.forecast._history import (
     name_series,
     whole_days_before,
 )
-from bluelamp.forecast._paths import draw_days, draw_multipliers
+from bluelamp.forecast._paths import draw_days, draw_multipliers, draw_places
 from bluelamp.forecast._rates import RateModel
 from bluelamp.pools import PoolHours
 
@@ -67,9 +67,14 @@ class _Group:
     def size(self) -> int:
         return len(self.place_ids) * len(self.split)
 
+    @property
+    def changes_by_hour(self) -> bool:
+        """Whether the same area lies in other places at other hours, as under pools."""
+        return self.place_of_area.ndim == 2
+
     def places(self, area: Integers, hour: Integers) -> Integers:
         """Place of each area in each hour; -1 where it has none."""
-        return self.place_of_area[area] if self.place_of_area.ndim == 1 else self.place_of_area[area, hour]
+        return self.place_of_area[area, hour] if self.changes_by_hour else self.place_of_area[area]
 
 
 def make_forecast(
@@ -135,7 +140,7 @@ def make_forecast(
 
     path_days = min(path_days, days)
     near = calendar(forecast_from, midnight(path_days))
-    hours_each = _officer_hours_each(service_times, series)
+    hours_each = _unit_hours_each(service_times, series)
     crew = np.array(crew_size_by_hour, dtype=np.float64)
     days_between = (forecast_from - known_until) / timedelta(days=1)
     multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
@@ -151,7 +156,7 @@ def make_forecast(
     return Forecast(table, model, near, multipliers, seed)
 
 
-def _officer_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:
+def _unit_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:
     """Give unit-hours that one incident of each cell asks for."""
     known = {
         (row["class_code"], row["grade_code"]): row["share_deployed"]
@@ -198,19 +203,23 @@ def _pool_group(series: Series, pool_hours: PoolHours) -> _Group:
 def _add_up(values: Floats, group: _Group, first: int = 0) -> Floats:
     """Add areas × cells × hours up to places × splits × hours; a group by grade has 'all' as its first split.
 
-    `first` is the number of the first hour, for groups whose places change with the hour.
+    `first` is the number of the first hour, for groups whose places change with the hour. What has no place there (an
+    unknown area, one that no pool covers) is shared out over the places in proportion to what they have.
     """
     splits, hours = len(group.split), values.shape[2]
     by_split = _sum_by(values, group.split_of_cell, splits, axis=1)
     if group.split[0] == ("all", "all"):
         by_split[:, 0] = by_split[:, 1:].sum(axis=1)
-    if group.place_of_area.ndim == 1:
+    if not group.changes_by_hour:
         return _sum_by(by_split, group.place_of_area, len(group.place_ids), axis=0)
     summed = np.zeros((len(group.place_ids), splits, hours))
     for hour in range(hours):
         place = group.place_of_area[:, first + hour]
         kept = place >= 0
-        summed[:, :, hour] = _sum_by(by_split[kept, :, hour], place[kept], len(group.place_ids), axis=0)
+        here = _sum_by(by_split[kept, :, hour], place[kept], len(group.place_ids), axis=0)
+        if not kept.all() and here[:, 0].any():
+            here += here[:, :1] / here[:, 0].sum() * by_split[~kept, :, hour].sum(axis=0)
+        summed[:, :, hour] = here
     return summed
 
 
@@ -275,6 +284,8 @@ def _near_rows(
         for group in groups:
             mean, load = _add_up(rates, group, drawn.first), _add_up(work, group, drawn.first)
             place = group.places(area, drawn.hour)
+            if group.changes_by_hour:
+                place = draw_places(place, drawn.hour - drawn.first, mean[:, 0], seed, drawn.day)
             placed = place >= 0
             base, split = place[placed] * len(group.split), group.split_of_cell[cell[placed]]
             index, path, hour = base + split, drawn.path[placed], drawn.hour[placed] - drawn.first

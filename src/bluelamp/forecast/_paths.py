@@ -15,7 +15,7 @@ from bluelamp.forecast._history import Calendar, Floats, Integers
 from bluelamp.forecast._rates import RateModel
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
-_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT = range(5)
+_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES = range(6)
 
 
 @dataclass(frozen=True)
@@ -95,3 +95,16 @@ def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: i
         yield DayPaths(
             day, first, last, np.concatenate(drawn_path), np.concatenate(drawn_series), np.concatenate(drawn_hour)
         )
+
+
+def draw_places(place: Integers, hour: Integers, share: Floats, seed: int, day: int) -> Integers:
+    """Give events without a place (-1) one, by each place's share of the hour (places × hours); where no place has a
+    share, they stay without.
+    """
+    loose = np.flatnonzero(place < 0)
+    upto = share.cumsum(axis=0)
+    point = _generator(seed, _PLACES, day).random(len(loose)) * upto[-1, hour[loose]]
+    found = place.copy()
+    drawn = (point >= upto[:, hour[loose]]).sum(axis=0)
+    found[loose] = np.where(drawn < len(share), drawn, -1)
+    return found

@@ -41,7 +41,7 @@ def fit(history: History, series: Series) -> RateModel:
     """
     ordinary = _count_slots(history, series)
     slot_rates = _shrink_down(ordinary, series)
-    special = _special_factors(history, series, slot_rates)
+    special = _special_factors(history, slot_rates)
     event_factor = _event_factors(history, series, slot_rates)
     model = RateModel(series, slot_rates, special, event_factor, Shocks(0.0, 0.0, 0.0))
     return RateModel(series, slot_rates, special, event_factor, _find_shocks(history, model), _notes(history))
@@ -187,7 +187,7 @@ def _expected_by_hour(slot_rates: Floats, history: History) -> Floats:
     return expected
 
 
-def _special_factors(history: History, series: Series, slot_rates: Floats) -> dict[str, Floats]:
+def _special_factors(history: History, slot_rates: Floats) -> dict[str, Floats]:
     """Find each special day's factor by six-hour block, leaning on all special days, which lean on 'no change'."""
     calendar = history.calendar
     expected = _expected_by_hour(slot_rates, history)
