@@ -11,10 +11,13 @@ PRIOR_WEIGHT = 30
 LONGEST_MINUTES = 24 * 60
 SHORTEST_MINUTES = 0.5
 KEY = ["class_code", "grade_code"]
+# What counting needs beside; the rest of an incident (texts, points) would only take memory.
+_KEPT = ["area_id", "received_at", "class_code", "origin", "status"]
 
 
 def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
-    """Say of each incident what its own times tell: `was_deployed` (null where unknown), `units_sent`, `unit_seconds`.
+    """Say of each incident what its own times tell: `was_deployed` (null where unknown), `units_sent`, `unit_seconds`,
+    beside its area, receipt, class, grade, origin and status.
 
     A unit was sent where a dispatch, an arrival or a unit is recorded. Where a source fills none of these for 95 % of
     its rows, an empty field says nothing and `was_deployed` is null; otherwise it says that nobody went, unless the log
@@ -42,7 +45,8 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     ).cast(pl.Int64)
     committed = (pl.col("cleared_at") - pl.coalesce("dispatched_at", "arrived_at")).dt.total_seconds()
     plausible = committed.is_between(SHORTEST_MINUTES * 60, LONGEST_MINUTES * 60)
-    return incidents.with_columns(
+    return incidents.select(
+        *_KEPT,
         was_deployed=was_deployed,
         units_sent=pl.when(pl.col("units") > 0).then(pl.col("units")),
         unit_seconds=pl.when(plausible & sent).then(committed),
