@@ -352,6 +352,189 @@ def test_init_proposes_a_map_for_a_file_it_has_never_seen(tmp_path):
     assert bluelamp("plan", folder, "-q").returncode == 0
 
 
+def feed(folder: Path, dates: list[str], header: str = "ref,call_time,type") -> Path:
+    path = folder / "feed.csv"
+    path.write_text("\n".join([header, *(f"R{number},{on},A" for number, on in enumerate(dates))]) + "\n")
+    return path
+
+
+LONDON = ("--time-zone", "Europe/London")
+EITHER = [f"0{1 + n % 9}/03/2026 {n % 24:02d}:15" for n in range(99)]
+MIXED = [f"{13 + n % 9}/03/2026 10:00" if n % 2 else f"03/{13 + n % 9}/2026 10:00" for n in range(99)]
+ISO = [f"2026-03-0{1 + n % 9} {n % 24:02d}:15" for n in range(99)]
+
+
+@pytest.mark.parametrize(
+    ("dates", "header", "options", "code", "words"),
+    [
+        # An option settles it: the command was incomplete, and says which option.
+        (ISO, "ref,call_time,type", (), 2, "By which clock .* such as Europe/London \\(--time-zone\\)"),
+        (EITHER, "ref,call_time,type", LONDON, 2, "day-first or month-first: .* or --date-order"),
+        (EITHER, "ref,call_time,type", (), 2, "2 things have to be said first:.*--date-order.*--time-zone"),
+        (ISO, "ref,call_time,type", ("--areas-crs", "EPSG:27700"), 2, "Name it with --areas"),
+        # None does: the file can't be used.
+        (["x", "y"], "ref,call_time,type", LONDON, 65, "No column of feed.csv reads as a time.*call_time"),
+        (ISO, "ref,cleared,type", LONDON, 65, "Which column of feed.csv says when an incident was received"),
+        (MIXED, "ref,call_time,type", LONDON, 65, "are mixed: 49 dates can only be day-first"),
+        ([], "ref,call_time,type", LONDON, 65, "has columns and no row"),
+        (None, "", LONDON, 66, "There is no file"),
+        (ISO, "ref,call_time,type", (*LONDON, "--map", "oaklnd"), 66, "Did you mean 'oakland'"),
+        (ISO, "ref,call_time,type", (*LONDON, "--areas", "none.geojson"), 66, "There is no file of areas"),
+        (ISO, "ref,call_time,type", (*LONDON, "--areas", "x", "--areas-crs", "EPSG:2"), 78, "'areas.crs' is 'EPSG:2'"),
+    ],
+)
+def test_init_tells_what_an_option_settles_from_what_is_wrong_with_the_file(
+    tmp_path, dates, header, options, code, words
+):
+    extract = tmp_path / "none.csv" if dates is None else feed(tmp_path, dates, header)
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--yes", *options)
+    assert found.returncode == code, found.stderr
+    assert re.search(words, found.stderr, re.DOTALL), found.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_may_be_told_how_dates_are_written(tmp_path):
+    extract = feed(tmp_path, EITHER)
+    folder = tmp_path / "new"
+    found = bluelamp("init", folder, "--from", extract, "--yes", *LONDON, "--date-order", "month_first")
+    assert found.returncode == 0, found.stderr
+    assert "dates = month-first: you said so (high confidence)" in found.stderr
+    assert bluelamp("import", folder).returncode == 0
+    kept = pl.read_csv(bluelamp("table", "incidents", folder, "--csv").stdout.encode())
+    assert sorted({at[:7] for at in kept["received_at"]}) == [f"2026-0{month}" for month in range(1, 10)]
+
+
+def boundaries(folder: Path, *, metres: bool = False, **names: str) -> Path:
+    """Two areas in two districts, side by side in the sea; the second comes in two pieces."""
+    corners = [(-2.6, 51.4), (-2.5, 51.4), (-2.4, 51.4)]
+    if metres:
+        corners = [(359000, 172000), (366000, 172000), (373000, 172000)]
+    side = 7000 if metres else 0.1
+    features = []
+    for (x, y), code, district in zip(corners, ["W1", "W2", "W2"], ["COAST", "DOWNS", "DOWNS"], strict=True):
+        ring = [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
+        said = {names.get("id", "area_id"): code, names.get("district", "district"): district, "kind": "rural"}
+        features.append({"type": "Feature", "properties": said, "geometry": {"type": "Polygon", "coordinates": [ring]}})
+    path = folder / "wards.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def test_init_looks_at_boundaries_before_it_writes_and_says_what_it_found(tmp_path):
+    extract, folder = feed(tmp_path, ISO), tmp_path / "new"
+    wards = boundaries(tmp_path, metres=True, id="WARD", district="LPA")
+    start = ("init", folder, "--from", extract, "--yes", *LONDON, "--areas", wards)
+
+    found = bluelamp(*start)
+    assert found.returncode == 65
+    assert "Its properties are: LPA, WARD, kind." in found.stderr
+    assert "--areas-property id=…" in found.stderr
+
+    found = bluelamp(*start, "--areas-property", "id=WARD")
+    assert found.returncode == 65
+    assert "are not degrees" in found.stderr
+    assert "--areas-crs" in found.stderr
+    assert not folder.exists()
+
+    found = bluelamp(*start, "--areas-property", "id=WARD", "--areas-crs", "EPSG:27700")
+    assert found.returncode == 0
+    assert "areas = 2 areas (2 rural) without districts" in found.stderr
+    assert "No feature has the property 'district'" in found.stderr
+    assert "The properties are: LPA, WARD, kind." in found.stderr
+
+    shutil.rmtree(folder)
+    more = ("--areas-property", "id=WARD", "--areas-property", "district=LPA", "--areas-crs", "EPSG:27700")
+    found = bluelamp(*start, *more)
+    assert found.returncode == 0, found.stderr
+    assert "areas = 2 areas (2 rural) in 2 districts" in found.stderr
+    assert bluelamp("import", folder).returncode == 0
+    kept = pl.read_csv(bluelamp("table", "areas", folder, "--csv").stdout.encode())
+    assert kept["area_id"].to_list() == ["COAST", "DOWNS", "W1", "W2", "force"]
+    assert kept["centre_latitude"].is_between(51.4, 51.6).all()
+
+
+def test_init_with_boundaries_says_nothing_of_derived_ones(tmp_path):
+    header = "ref,call_time,beat,lon,lat"
+    lines = [f"R{n},{on},B{n % 3},-2.{50 + n % 9},51.4{n % 9}" for n, on in enumerate(ISO)]
+    extract = tmp_path / "feed.csv"
+    extract.write_text("\n".join([header, *lines]) + "\n")
+    assert bluelamp("init", tmp_path / "derived", "--from", extract, "--yes").returncode == 0
+    assert "The force drew no boundaries" in (tmp_path / "derived" / "force.toml").read_text()
+    found = bluelamp("init", tmp_path / "drawn", "--from", extract, "--yes", "--areas", boundaries(tmp_path))
+    assert found.returncode == 0, found.stderr
+    text = (tmp_path / "drawn" / "force.toml").read_text()
+    assert "wards.geojson" in text
+    assert "from_points" not in text
+    assert "drew no boundaries" not in text
+
+
+def test_boundaries_and_what_is_made_of_them_are_accounted_for_apart(force, tmp_path):
+    (force / "force.toml").write_text((force / "force.toml").read_text() + '[areas]\nfile = "wards.geojson"\n')
+    wards = boundaries(force)
+    write(force, rows(5))
+    for again in (False, True):
+        found = bluelamp("import", force, wards, "--table", "areas")
+        assert found.returncode == 0, found.stderr
+        assert "areas: 3 rows read from wards.geojson: " in found.stderr
+        assert "Made by joining them: 2 districts and the force." in found.stderr
+        kept = batches(force).tail(2)
+        assert kept["source_name"].to_list() == ["wards.geojson", "districts and force of wards.geojson"]
+        assert kept["map_name"].to_list() == ["geojson", "derived"]
+        assert kept["rows_read"].to_list() == [3, 3] == [accounted(row) for row in kept.to_dicts()]
+        assert kept["rows_unchanged" if again else "rows_accepted"].to_list() == [2, 3]
+        assert kept["rows_duplicate"].to_list() == [1, 0], "the second piece of W2"
+    assert bluelamp("table", "areas", force, "--csv").stdout.count("\n") == 6
+    assert bluelamp("doctor", force).returncode == 0
+
+
+def test_areas_are_geojson_where_the_settings_say_so_whatever_the_file_is_called(force):
+    boundaries(force).rename(force / "wards.txt")
+    (force / "force.toml").write_text((force / "force.toml").read_text() + '[areas]\nfile = "wards.txt"\n')
+    write(force, rows(5))
+    assert bluelamp("import", force).returncode == 0
+
+
+def test_an_extract_without_a_row_is_bad_data_and_nothing_is_committed(force):
+    write(force, [])
+    for command in ("import", "check"):
+        found = bluelamp(command, force)
+        assert found.returncode == 65
+        assert "calls.csv has columns and no row" in found.stderr
+    assert batches(force).is_empty()
+
+
+def test_a_file_of_which_no_row_can_be_used_is_bad_data_and_its_rows_are_kept_to_be_read(force):
+    header, row = bluelamp("template", "minimums").stdout.splitlines()
+    wrong = header.split(",").index("from_hour")
+    cells = row.split(",")
+    hours = ["25", "26", "noon"]
+    lines = [",".join([*cells[:wrong], hour, *cells[wrong + 1 :]]) for hour in hours]
+    path = force / "minimums.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    found = bluelamp("import", force, path, "--table", "minimums")
+    assert found.returncode == 65
+    assert "Each of the 3 rows of minimums.csv had to be set aside" in found.stderr
+    assert "'bluelamp table quarantine" in found.stderr
+    assert "Row 4: 'from_hour'" in found.stderr
+    (kept,) = batches(force).to_dicts()
+    assert kept["batch_id"] in found.stderr
+    assert (kept["rows_read"], kept["rows_quarantined"], accounted(kept)) == (3, 3, 3)
+    aside = pl.read_csv(bluelamp("table", "quarantine", force, "--csv").stdout.encode())
+    assert aside["row_number"].to_list() == [2, 3, 4]
+
+    path.write_text("\n".join([header, *lines, row]) + "\n")
+    assert bluelamp("import", force, path, "--table", "minimums").returncode == 0, "one row is of use"
+
+
+def test_a_run_is_not_asked_of_a_table_that_belongs_to_none(small_force):
+    for name in ("batches", "runs", "quarantine", "incidents", "duties"):
+        found = bluelamp("table", name, small_force, "--run", "zzz")
+        assert found.returncode == 2, name
+        assert f"'{name}' does not belong to a run" in found.stderr
+    for name in ("coverage", "areas"):
+        assert bluelamp("table", name, small_force, "--run", "zzz").returncode == 66
+
+
 def test_doctor_finds_a_flipped_bit(small_force, tmp_path):
     assert bluelamp("doctor", small_force).returncode == 0
     copy = tmp_path / "copy"
@@ -383,6 +566,19 @@ def test_today_is_only_read_at_the_edge(tmp_path):
     for path in sorted((tmp_path / "a").rglob("*.*")):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+
+
+def test_plan_says_which_days_it_forecasts_in_the_forces_own_time(tmp_path):
+    folder = tmp_path / "summer"
+    made = bluelamp("twin", folder, "--areas", 4, "--days", 30, "--until", date(2026, 6, 1))
+    assert made.returncode == 0, made.stderr
+    settings = (folder / "force.toml").read_text()
+    (folder / "force.toml").write_text(f"{settings}\n[forecast]\npath_days = 15\ndays = 30\npaths = 20\n")
+    assert bluelamp("import", folder).returncode == 0
+    # Midnight in London is 23:00 UTC of Sunday.
+    planned = bluelamp("plan", folder).stderr
+    assert "forecast from Monday 1 June 2026, 15 days by the hour, 30 days by the day;" in planned
+    assert re.search(r"data until Sunday 31 May 2026, 2\d:00 \(Europe/London\)\.$", planned, flags=re.MULTILINE)
 
 
 def test_a_time_zone_that_is_none_is_told_before_anything_is_read(tmp_path):

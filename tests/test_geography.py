@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import shapely
 from bluelamp import geography, sources, tables
 from bluelamp.errors import BadData, BadSettings, NoInput
 
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 FORCE = {"force_id": "F", "force_name": "The force"}
 
 
@@ -31,6 +32,12 @@ def feature(code: Any, ring: list[list[list[float]]] | None, **properties: Any) 
 def collection(*features: dict[str, Any], crs: str | None = None) -> dict[str, Any]:
     named = {"crs": {"type": "name", "properties": {"name": crs}}} if crs else {}
     return {"type": "FeatureCollection", "features": list(features)} | named
+
+
+def read(source: Any, **how: Any) -> tuple[pl.DataFrame, list[str]]:
+    """All areas of a file, read and made, and what was said, but for districts that were not asked about."""
+    found = geography.read_areas(source, **how)
+    return found.rows, [note for note in found.notes if "'district'" not in note]
 
 
 def row(areas: pl.DataFrame, code: str) -> dict[str, Any]:
@@ -52,7 +59,7 @@ TWO = collection(
 
 
 def test_areas_districts_and_the_force_nest_and_unions_are_made():
-    areas, notes = geography.read_areas(TWO, **FORCE)
+    areas, notes = read(TWO, **FORCE)
 
     tables.check(areas, "areas")
     assert notes == []
@@ -74,7 +81,7 @@ def test_areas_districts_and_the_force_nest_and_unions_are_made():
 
 
 def test_a_square_of_a_tenth_of_a_degree_has_its_size_on_the_ellipsoid():
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     # A degree of latitude at 51.45° N is 111.26 km, one of longitude 69.5 km (WGS 84).
     assert row(areas, "A")["area_km2"] == pytest.approx(11.126 * 6.951, rel=0.002)
     assert row(areas, "F")["area_km2"] == pytest.approx(3 * 11.126 * 6.951, rel=0.002)
@@ -82,7 +89,7 @@ def test_a_square_of_a_tenth_of_a_degree_has_its_size_on_the_ellipsoid():
 
 def test_a_centre_lies_inside_its_area_even_where_the_area_is_bent():
     bent = [[[0, 0], [1, 0], [1, 0.1], [0.1, 0.1], [0.1, 1], [0, 1], [0, 0]]]
-    areas, _ = geography.read_areas(collection(feature("L", bent)), **FORCE)
+    areas, _ = read(collection(feature("L", bent)), **FORCE)
     centre = shapely.Point(row(areas, "L")["centre_longitude"], row(areas, "L")["centre_latitude"])
     assert shape_of(areas, "L").contains(centre)
 
@@ -93,18 +100,54 @@ def test_a_district_that_the_file_draws_itself_keeps_its_own_boundary():
         feature("D1", square(-2.7, 51.3, 0.4), level="district", area_name="North"),
         feature("X", square(-2.8, 51.2, 0.6), level="force"),
     )
-    areas, _ = geography.read_areas(drawn, **FORCE)
+    areas, _ = read(drawn, **FORCE)
     assert row(areas, "D1")["area_name"] == "North"
     assert shape_of(areas, "D1").area == pytest.approx(0.16)
     assert shape_of(areas, "F").area == pytest.approx(0.36)
 
 
 def test_districts_that_share_their_codes_with_areas_get_names_of_their_own():
-    areas, _ = geography.read_areas(
-        collection(feature(1, square(0, 0), district=1), feature(2.0, square(0.1, 0), district=1)), **FORCE
-    )
+    areas, _ = read(collection(feature(1, square(0, 0), district=1), feature(2.0, square(0.1, 0), district=1)), **FORCE)
     assert areas["area_id"].to_list() == ["1", "2", "F", "district-1"]
     assert row(areas, "1")["parent_id"] == "district-1"
+
+
+def test_what_the_file_has_is_told_from_what_was_made_of_it():
+    found = geography.read_areas(TWO, **FORCE)
+    assert (found.features, found.read["area_id"].to_list(), found.made["area_id"].to_list()) == (
+        3, ["A", "B", "C"], ["D1", "D2", "F"],
+    )  # fmt: skip
+    assert found.summary == "3 areas (1 urban, 2 rural) in 2 districts"
+
+    drawn = feature("D1", square(-2.6, 51.4), level="district"), feature("X", square(-2.6, 51.4), level="force")
+    pieces = feature("A", square(0, 0), district="D1"), feature("A", square(1, 0)), feature("B", None)
+    found = geography.read_areas(collection(*pieces, *drawn), **FORCE)
+    assert (found.features, found.read["area_id"].to_list(), found.made.height) == (5, ["A", "B", "D1", "F"], 0)
+    assert found.summary == "2 areas (2 neither urban nor rural) in 1 district"
+
+
+def test_districts_that_are_numbered_as_areas_are_still_known_for_made():
+    found = geography.read_areas(
+        collection(feature(1, square(0, 0), district=1), feature(2, None, district=1)), **FORCE
+    )
+    assert found.made["area_id"].to_list() == ["F", "district-1"]
+
+
+def test_a_district_property_that_no_feature_has_is_told_with_those_there_are():
+    found = geography.read_areas(collection(feature("A", square(0, 0), lpa="N"), feature("B", None)), **FORCE)
+    assert any("No feature has the property 'district'" in note and "area_id, lpa" in note for note in found.notes)
+    assert found.summary == "2 areas (2 neither urban nor rural) without districts"
+    named = geography.Properties(district="lpa")
+    found = geography.read_areas(
+        collection(feature("A", square(0, 0), lpa="N"), feature("B", None)), properties=named, **FORCE
+    )
+    assert found.notes == ["1 area without a boundary: kept, but not drawn."]
+
+
+def test_a_file_with_two_forces_is_refused():
+    two = collection(feature("A", square(0, 0)), *(feature(name, None, level="force") for name in ("X", "Y")))
+    with pytest.raises(BadData, match=r"has 2 forces \(X, Y\)"):
+        geography.read_areas(two, **FORCE)
 
 
 def metres(easting: float, northing: float) -> list[list[list[float]]]:
@@ -124,7 +167,7 @@ def test_the_british_grid_becomes_longitude_and_latitude(how):
     where = collection(
         feature("A", metres(359000, 172000)), crs="urn:ogc:def:crs:EPSG::27700" if how == "member" else None
     )
-    areas, notes = geography.read_areas(where, crs="EPSG:27700" if how == "given" else None, **FORCE)
+    areas, notes = read(where, crs="EPSG:27700" if how == "given" else None, **FORCE)
 
     # The Ordnance Survey's own converter gives ST 59500 72500 as 51.4500 N, 2.5844 W.
     assert row(areas, "A")["centre_longitude"] == pytest.approx(-2.5844, abs=2e-4)
@@ -135,45 +178,54 @@ def test_the_british_grid_becomes_longitude_and_latitude(how):
 
 def test_metres_without_a_coordinate_system_are_refused_with_what_to_give():
     with pytest.raises(BadData, match=r"are not degrees .* Give it, such as EPSG:27700"):
-        geography.read_areas(collection(feature("A", metres(359000, 172000))), **FORCE)
+        read(collection(feature("A", metres(359000, 172000))), **FORCE)
 
 
-def test_a_coordinate_system_that_there_is_not_is_a_bad_setting():
-    with pytest.raises(BadSettings, match="'EPSG:99999999' is not a coordinate system"):
-        geography.read_areas(TWO, crs="EPSG:99999999", **FORCE)
+@pytest.mark.parametrize("crs", ["EPSG:99999999", "", "metres", "EPSG:5703", "EPSG:4978"])
+def test_a_coordinate_system_that_there_is_not_is_a_bad_setting_before_anything_is_read(crs, tmp_path):
+    with pytest.raises(BadSettings, match=f"'{crs}' is not a coordinate system"):
+        geography.read_areas(tmp_path / "none.geojson", crs=crs, **FORCE)
+
+
+def test_a_coordinate_system_that_the_file_made_up_is_bad_data_and_can_be_said_instead():
+    where = collection(feature("A", metres(359000, 172000)), crs="OSGB")
+    with pytest.raises(BadData, match=r"says that its coordinate system is 'OSGB', .* as crs under \[areas\]"):
+        geography.read_areas(where, **FORCE)
+    areas, _ = read(where, crs="EPSG:27700", **FORCE)
+    assert row(areas, "A")["centre_latitude"] == pytest.approx(51.4500, abs=2e-4)
 
 
 def test_swapped_axes_are_found_by_the_pole_or_by_where_the_force_lies():
     oakland = collection(feature("A", [[[y, x] for x, y in ring] for ring in square(-122.3, 37.8)]))
-    areas, notes = geography.read_areas(oakland, **FORCE)
+    areas, notes = read(oakland, **FORCE)
     assert row(areas, "A")["centre_longitude"] == pytest.approx(-122.25)
     assert any("swapped back" in note for note in notes)
 
     bristol = collection(feature("A", [[[y, x] for x, y in ring] for ring in square(-2.6, 51.4)]))
-    areas, _ = geography.read_areas(bristol, near=(-2.5, 51.5), **FORCE)
+    areas, _ = read(bristol, near=(-2.5, 51.5), **FORCE)
     assert row(areas, "A")["centre_latitude"] == pytest.approx(51.45)
-    areas, notes = geography.read_areas(TWO, near=(-2.5, 51.5), **FORCE)
+    areas, notes = read(TWO, near=(-2.5, 51.5), **FORCE)
     assert row(areas, "A")["centre_latitude"] == pytest.approx(51.45)
     assert notes == []
 
 
 def test_a_ring_that_crosses_itself_is_repaired_and_told():
     bow_tie = [[[0, 0], [0.1, 0.1], [0.1, 0], [0, 0.1], [0, 0]]]
-    areas, notes = geography.read_areas(collection(feature("A", bow_tie)), **FORCE)
+    areas, notes = read(collection(feature("A", bow_tie)), **FORCE)
     assert shape_of(areas, "A").is_valid
     assert shape_of(areas, "A").area == pytest.approx(0.005)
     assert notes == ["The rings of 1 area crossed themselves and were repaired."]
 
 
 def test_an_area_without_geometry_keeps_its_row_and_is_told():
-    areas, notes = geography.read_areas(collection(feature("A", square(0, 0)), feature("B", None)), **FORCE)
+    areas, notes = read(collection(feature("A", square(0, 0)), feature("B", None)), **FORCE)
     assert row(areas, "B")["boundary"] is None
     assert notes == ["1 area without a boundary: kept, but not drawn."]
 
 
 def test_an_area_in_several_pieces_is_one_row():
     pieces = collection(feature("A", square(0, 0)), feature("A", square(5, 0)))
-    areas, notes = geography.read_areas(pieces, **FORCE)
+    areas, notes = read(pieces, **FORCE)
     assert shape_of(areas, "A").geom_type == "MultiPolygon"
     assert notes == ["1 area came in several pieces, which were joined."]
 
@@ -185,6 +237,18 @@ def test_an_area_in_several_pieces_is_one_row():
         ("{", BadData, "is not GeoJSON"),
         ("[]", BadData, "is not a GeoJSON FeatureCollection"),
         ('{"type": "FeatureCollection", "features": []}', BadData, "has no features"),
+        ('{"type": "FeatureCollection", "features": {"a": 1}}', BadData, "has no features"),
+        ('{"type": "FeatureCollection", "features": [7]}', BadData, "Feature 1 of areas.geojson is not an object"),
+        (
+            '{"type": "FeatureCollection", "features": [{"properties": "x"}]}',
+            BadData,
+            "is not an object with properties and a geometry",
+        ),
+        (
+            json.dumps(collection(feature("A", square(0, 0)))).replace("area_id", "WARD"),
+            BadData,
+            "Its properties are: WARD. Name the right one, as id_property under [areas] in force.toml or as --areas-pr",
+        ),
         (
             json.dumps(collection(feature("A", square(0, 0)))).replace("area_id", "area_di"),
             BadData,
@@ -202,14 +266,14 @@ def test_a_file_of_areas_that_can_not_be_used_is_said_why(tmp_path, text, kind, 
     if text is not None:
         path.write_text(text)
     with pytest.raises(kind) as caught:
-        geography.read_areas(path, **FORCE)
+        read(path, **FORCE)
     assert said in str(caught.value)
 
 
 @pytest.mark.shared_data
 def test_the_wards_of_a_real_force_are_read(shared_data):
     named = geography.Properties(id="WD13CD", name="WD13NM", district="WD13CDO")
-    areas, _ = geography.read_areas(shared_data / "avon_somerset" / "wards.geojson", properties=named, **FORCE)
+    areas, _ = read(shared_data / "avon_somerset" / "wards.geojson", properties=named, **FORCE)
     assert areas.filter(pl.col("level") == "area").height == 281
     wards = areas.filter(pl.col("level") == "area")["area_km2"].sum()
     # Avon and Somerset's ground is about 4,770 km²; the wards are simplified.
@@ -221,7 +285,7 @@ def test_the_wards_of_a_real_force_are_read(shared_data):
 def test_real_forces_without_geometry_are_kept(shared_data):
     path = shared_data / "avon_somerset" / "police_forces.geojson"
     named = geography.Properties(id="force", name="force")
-    areas, notes = geography.read_areas(path, properties=named, **FORCE)
+    areas, notes = read(path, properties=named, **FORCE)
     missing = sum(each["geometry"].get("geometries") == [] for each in json.loads(path.read_text())["features"])
     assert missing == 2
     assert areas.filter(pl.col("level") == "area")["boundary"].null_count() == missing
@@ -230,7 +294,7 @@ def test_real_forces_without_geometry_are_kept(shared_data):
 
 @pytest.mark.shared_data
 def test_the_reporting_areas_of_carrollton_are_read(shared_data):
-    areas, _ = geography.read_areas(
+    areas, _ = read(
         shared_data / "carrollton" / "areas.geojson", properties=geography.Properties(district="beat"), **FORCE
     )
     assert areas.filter(pl.col("level") == "area").height == 325
@@ -313,7 +377,7 @@ def test_labels_without_any_point_still_make_areas():
 @pytest.mark.shared_data
 def test_oaklands_beats_are_drawn_from_its_labelled_points(shared_data):
     extract = sources.read_extract(
-        shared_data / "oakland" / "calls.csv.gz", sources.read_column_map("oakland"), time_zone="UTC"
+        shared_data / "oakland" / "calls.csv.gz", sources.read_column_map("oakland"), time_zone="UTC", as_of=AS_OF
     )
     rows = pl.concat([chunk.rows for chunk in extract])
     areas = geography.areas_from_points(rows, districts=extract.districts(), **FORCE)
@@ -341,18 +405,18 @@ def at(*points: tuple[float | None, float | None]) -> pl.DataFrame:
 
 
 def test_a_point_gets_the_area_that_it_lies_in_and_null_outside_every_one():
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     found = geography.assign_areas(at((-2.55, 51.45), (-2.45, 51.45), (0, 0), (None, 51.4), (-2.35, 51.45)), areas)
     assert found.to_list() == ["A", "B", None, None, "C"]
 
 
 def test_a_point_on_a_border_goes_to_the_first_area_by_code():
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     assert geography.assign_areas(at((-2.5, 51.45)), areas).to_list() == ["A"]
 
 
 def test_a_point_gets_the_area_as_it_was_drawn_on_its_day():
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     old = areas.with_columns(valid_to=pl.lit(date(2026, 5, 31)))
     new = areas.filter(pl.col("level") == "area").with_columns(
         valid_from=pl.lit(date(2026, 6, 1)), area_id="new " + pl.col("area_id")
@@ -366,7 +430,7 @@ def test_a_point_gets_the_area_as_it_was_drawn_on_its_day():
 def test_points_agree_with_a_separate_test_of_each_one():
     rng = np.random.default_rng(5)
     points = at(*zip(rng.uniform(-2.7, -2.2, 500), rng.uniform(51.3, 51.6, 500), strict=True))
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     expected = []
     for x, y in points.iter_rows():
         inside = 51.4 <= y <= 51.5 and -2.6 <= x <= -2.3
@@ -382,7 +446,7 @@ def test_without_a_boundary_no_point_lies_anywhere():
 
 
 def test_by_default_a_district_is_a_pool_at_all_hours():
-    areas, _ = geography.read_areas(TWO, **FORCE)
+    areas, _ = read(TWO, **FORCE)
     pools = geography.default_pools(areas)
     tables.check(pools, "pools")
     assert pools.select("pool_id", "area_id", "from_hour", "to_hour", "role_code").rows() == [
@@ -407,7 +471,7 @@ def test_degrees_and_metres_are_told_apart_by_the_system_alone():
 def test_a_path_may_be_given_as_text(tmp_path: Path):
     path = tmp_path / "areas.geojson"
     path.write_text(json.dumps(TWO), encoding="utf-8-sig")
-    assert geography.read_areas(str(path), **FORCE)[0].height == 6
+    assert geography.read_areas(str(path), **FORCE).rows.height == 6
 
 
 def test_points_on_a_regular_grid_make_areas_as_others_do():
@@ -423,7 +487,7 @@ def test_points_on_a_regular_grid_make_areas_as_others_do():
 
 def test_oaklands_beats_are_drawn_from_any_part_of_its_history(shared_data):
     extract = sources.read_extract(
-        shared_data / "oakland" / "calls.csv.gz", sources.read_column_map("oakland"), time_zone="UTC"
+        shared_data / "oakland" / "calls.csv.gz", sources.read_column_map("oakland"), time_zone="UTC", as_of=AS_OF
     )
     calls = pl.concat(chunk.rows for chunk in extract)
     for share in (0.03, 0.1, 0.3):

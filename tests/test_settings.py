@@ -47,6 +47,7 @@ country = "GB"
 subdivision = "SCT"
 [areas]
 file = "areas.geojson"
+crs = "EPSG:27700"
 district_property = "borough"
 [sources.incidents]
 map = "oakland"
@@ -68,6 +69,7 @@ crew_size = 2
 """
     )
     assert read.force.subdivision == "SCT"
+    assert (read.areas.file, read.areas.crs) == ("areas.geojson", "EPSG:27700")
     assert read.sources["incidents"].map == "oakland"
     assert read.demand.declared_outages == ((date(2026, 1, 1), date(2026, 1, 3)),)
     assert read.staffing.crewing[0].crew_size == 2
@@ -162,6 +164,10 @@ def test_nothing_at_all_is_told_as_what_is_missing():
         ("[[staffing.crewing]]\nfrom_hour = 22\ncrew_size = 2", "to_hour' is missing. It holds: Local hour at which"),
         ("[forecast]\nseed = -1", "greater than or equal to 0"),
         ("[staffing]\nutilisation = 0", "greater than 0"),
+        (
+            '[areas]\ncrs = "EPSG:2770000"',
+            "'areas.crs' is 'EPSG:2770000': .* is not a coordinate system. A code such as",
+        ),
         ("[places]\nx = 1", "'places' is not a setting."),
     ],
 )
@@ -190,6 +196,7 @@ def test_the_published_schema_accepts_what_is_accepted():
 
     validator = jsonschema.Draft202012Validator(settings.json_schema())
     assert validator.is_valid(tomllib.loads(FORCE))
+    assert validator.is_valid(tomllib.loads(FORCE + '[areas]\ncrs = "EPSG:27700"'))
     assert not validator.is_valid(tomllib.loads(FORCE + "colour = 1"))
 
 

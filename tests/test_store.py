@@ -274,6 +274,14 @@ def test_equal_content_gets_equal_numbers_whatever_the_clock_says(tmp_path):
     assert store.batches()["batch_id"][1][8:] != numbers[0][0][8:]
 
 
+def test_rows_that_were_joined_before_they_were_added_are_accounted_for(store):
+    with store.writing("events", source_name="feed.csv") as batch:
+        batch.add(events([1, 2, 3]))
+        batch.count_duplicates(2)
+    assert (batch.batch["rows_read"], batch.batch["rows_accepted"], batch.batch["rows_duplicate"]) == (5, 3, 2)
+    assert store.verify() == []
+
+
 def test_rows_of_another_shape_are_refused_with_every_reason(store):
     wrong = events([1]).rename({"kind": "kinds"}).with_columns(starts_at=pl.lit("noon"))
     with pytest.raises(BadData) as told, store.writing("events", source_name="x") as batch:

@@ -6,18 +6,21 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from bluelamp import __version__
 from bluelamp.errors import BadData, BadSettings, BluelampError, InputOutputError, NoInput, UsageError, count_of
+
+if TYPE_CHECKING:
+    from bluelamp.sources import Question
 
 app = typer.Typer(
     name="bluelamp",
@@ -32,6 +35,8 @@ STOPPED = 130
 WORDS_WHEN_STOPPED = "bluelamp: stopped. Nothing half done is left; the same command starts again."
 AsJson = Annotated[bool, typer.Option("--json", help="Give the answer as JSON on standard output")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors")]
+# Questions of `init` that an option answers, too.
+ANSWERED_BY_OPTION = ("time_zone", "date_order")
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
 
 
@@ -136,6 +141,14 @@ def local_date(text: str | None) -> date | None:
 # ---- From files to a store ----
 
 
+class DateOrder(StrEnum):
+    """How dates are written, in the words of column maps."""
+
+    day_first = "day_first"
+    month_first = "month_first"
+    year_first = "year_first"
+
+
 @app.command()
 def init(
     folder: Folder,
@@ -145,7 +158,17 @@ def init(
     force_id: Annotated[str | None, typer.Option("--id", help="Short code of the force")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The force's name")] = None,
     time_zone: Annotated[str | None, typer.Option("--time-zone", help="IANA time zone, such as Europe/London")] = None,
+    date_order: Annotated[
+        DateOrder | None, typer.Option("--date-order", help="How dates are written, where the file can't tell")
+    ] = None,
     areas: Annotated[Path | None, typer.Option("--areas", help="GeoJSON of the force's areas")] = None,
+    areas_crs: Annotated[
+        str | None, typer.Option("--areas-crs", help="Its coordinate system, such as EPSG:27700")
+    ] = None,
+    areas_property: Annotated[
+        list[str] | None,
+        typer.Option("--areas-property", help="Which of its properties holds id, name, district or kind: id=WARD_CODE"),
+    ] = None,
 ) -> None:
     """Start a force: look at an extract, propose how to read it, and write force.toml.
 
@@ -153,42 +176,68 @@ def init(
     bluelamp init oakland --from calls.csv.gz --map oakland
     bluelamp init north --from calls.csv                 asks about what it could not tell
     bluelamp init north --from calls.csv --yes           takes its best guesses
+    bluelamp init north --from calls.csv --areas wards.geojson --areas-property id=WARD_CODE
     """
-    from bluelamp import intake, periods, sources
+    from bluelamp import intake, periods, settings, sources
 
     intake.refuse_existing_force(folder)
     if time_zone is not None:
         periods.zone(time_zone)
-    answers = {} if time_zone is None else {"time_zone": time_zone}
+    said = {"time_zone": time_zone, "date_order": date_order and str(date_order)}
+    answers = {question: answer for question, answer in said.items() if answer is not None}
     code = force_id or "force"
+    boundaries = _boundaries(areas, areas_crs, areas_property or [])
+    found = []
+    if boundaries:
+        force = {"id": code, "name": name or code, "time_zone": time_zone or "UTC"}
+        found = intake.look_at_areas(settings.from_values({"force": force, "areas": boundaries}))
 
     def propose() -> Any:
         return sources.propose(source, map_name=map_name, answers=answers, force_id=code, force_name=name)
 
     proposal = propose()
     while proposal.questions:
-        for question in proposal.questions:
-            answers[question.name] = _answer(question, may_ask=not yes and sys.stdin.isatty())
+        answers |= _answer(proposal.questions, may_ask=not yes and sys.stdin.isatty())
         proposal = propose()
-    for line in proposal.lines():
+    for line in [*proposal.lines(), *found]:
         message.print(line, markup=False)
     if not proposal.is_shipped and not yes and sys.stdin.isatty():
         typer.confirm("Write this?", default=True, abort=True, err=True)
-    for path in intake.write_force(folder, proposal.files(), areas):
+    for path in intake.write_force(folder, proposal.files(boundaries)):
         message.print(f"Wrote {path}", markup=False)
     message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}", markup=False)
 
 
-def _answer(question: Any, *, may_ask: bool) -> str:
-    """Ask a question on a terminal; elsewhere take what it suggests, or say that it has to be answered."""
+def _boundaries(areas: Path | None, crs: str | None, properties: list[str]) -> dict[str, str]:
+    """Give what was said of the force's boundaries as settings of [areas]."""
+    if areas is None:
+        if crs is not None or properties:
+            raise UsageError("--areas-crs and --areas-property speak of a file of areas. Name it with --areas.")
+        return {}
+    # It lies outside the force's folder as a rule, so that its whole path is kept.
+    said = {"file": str(areas.expanduser().absolute())} | ({} if crs is None else {"crs": crs})
+    for each in properties:
+        what, equals, name = each.partition("=")
+        if not equals or what not in ("id", "name", "district", "kind"):
+            raise UsageError(f"'{each}' does not name a property; id=, name=, district= or kind= and it were expected.")
+        said[f"{what}_property"] = name
+    return said
+
+
+def _answer(questions: Sequence[Question], *, may_ask: bool) -> dict[str, str]:
+    """Ask on a terminal; elsewhere say everything that has to be told."""
     if may_ask:
-        for choice in question.choices:
-            message.print(f"  {choice}", markup=False)
-        return str(typer.prompt(question.words, default=question.suggested, err=True))
-    if question.suggested is None:
-        option = " Say it with --time-zone." if question.name == "time_zone" else ""
-        raise UsageError(f"{question.words}{option}")
-    return str(question.suggested)
+        return {each.name: _ask(each) for each in questions}
+    words = [each.words for each in questions]
+    summary, problems = (words[0], []) if len(words) == 1 else (f"{len(words)} things have to be said first:", words)
+    # Only what an option can settle is the fault of the command; the rest is that of the file.
+    raise (UsageError if all(each.name in ANSWERED_BY_OPTION for each in questions) else BadData)(summary, problems)
+
+
+def _ask(question: Question) -> str:
+    for choice in question.choices:
+        message.print(f"  {choice}", markup=False)
+    return str(typer.prompt(question.words, err=True))
 
 
 @app.command()
@@ -308,10 +357,24 @@ def plan(
         typer.echo(json.dumps(run, default=str, ensure_ascii=False))
         return
     if not quiet:
-        message.print(f"Run {run_id}: forecast from {run['forecast_from']:%Y-%m-%d %H:%M} UTC.", markup=False)
+        message.print(f"Run {run_id}: {_what_was_planned(run, settings.read(folder).force.time_zone)}", markup=False)
         for note in json.loads(run["notes"]):
             message.print(f"  {note}", markup=False)
         message.print(f"Next: bluelamp serve {folder}, or bluelamp map {folder} map.html", markup=False)
+
+
+def _what_was_planned(run: Mapping[str, Any], time_zone: str) -> str:
+    """Say in the force's own days and hours what a run forecasts, and from data until when."""
+    from bluelamp import periods
+
+    starts, until = (run[name].astimezone(periods.zone(time_zone)) for name in ("forecast_from", "data_until"))
+    wanted = json.loads(run["settings"])["forecast"]
+    by_hour = min(wanted["path_days"], wanted["days"])
+    by_day = f", {count_of(wanted['days'], 'day')} by the day" if wanted["days"] > by_hour else ""
+    return (
+        f"forecast from {starts:%A} {starts.day} {starts:%B %Y}, {count_of(by_hour, 'day')} by the hour{by_day}; "
+        f"data until {until:%A} {until.day} {until:%B %Y, %H:%M} ({time_zone})."
+    )
 
 
 class Form(StrEnum):
@@ -368,26 +431,21 @@ def table(
 
 def _write_parquet(rows: Any, out: Path) -> None:
     """Write a Parquet file whole or not at all."""
+    from polars.exceptions import ComputeError
+
     beside = out.with_name(out.name + ".part")
     try:
         # Through our own file, so that a full disk is told as one.
         with beside.open("wb") as file:
             rows.write_parquet(file)
         beside.replace(out)
-    except (OSError, _polars_error()) as error:
+    except (OSError, ComputeError) as error:
         raise InputOutputError(
             f"'{out}' could not be written: {error}. Make room, or choose another place; no part of it is left."
         ) from None
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-
-
-def _polars_error() -> type[Exception]:
-    """The kind of error that Polars raises where writing fails."""
-    from polars.exceptions import ComputeError
-
-    return ComputeError
 
 
 @app.command(name="map")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from bluelamp.errors import BadData, BadSettings, NoInput, NotPermitted, count_o
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pyproj import Transformer
     from shapely.geometry.base import BaseGeometry
 
 _WGS84_NAMES = ("CRS84", "EPSG::4326", "EPSG:4326", "OGC:1.3:CRS84")
@@ -30,6 +32,10 @@ _SMOOTHING_METRES = 260.0
 _SMALLEST_PART = 0.08
 _BORDER_METRES = 120.0
 _MOVED_METRES = 1.0
+_GIVE_CRS = (
+    "Give it, such as EPSG:27700 for the British national grid, as crs under [areas] in force.toml or as --areas-crs "
+    "with 'bluelamp init'."
+)
 
 
 @dataclass
@@ -42,6 +48,38 @@ class Properties:
     kind: str | None = "kind"
     level: str | None = "level"
     population: str | None = "population"
+
+
+@dataclass(frozen=True)
+class ReadAreas:
+    """Areas as a file has them, and what was made of them.
+
+    `read` and `made` are tables `areas`: what the file's features say, and the districts and the force that it has no
+    features of, each made by joining its areas. `features` counts the file's features, of which several may be pieces
+    of one area. `notes` say what was put right, and what a reader should know.
+    """
+
+    read: pl.DataFrame
+    made: pl.DataFrame
+    features: int
+    notes: list[str]
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """All of it: one table `areas`."""
+        return tables.publish(pl.concat([self.read, self.made]), "areas")
+
+    @property
+    def summary(self) -> str:
+        """What the file has, in words: `3 areas (2 urban, 1 rural) in 2 districts`."""
+        areas = self.read.filter(pl.col("level") == "area")
+        districts = self.rows.filter(pl.col("level") == "district").height
+        kinds = dict(areas.group_by("kind").len().iter_rows())
+        said = ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("urban", "rural") if kind in kinds)
+        unsaid = f"{kinds['all']:,} neither urban nor rural" if "all" in kinds else ""
+        told = ", ".join(filter(None, [said, unsaid]))
+        inside = f"in {count_of(districts, 'district')}" if districts else "without districts"
+        return f"{count_of(areas.height, 'area')} ({told}) {inside}"
 
 
 @dataclass
@@ -63,23 +101,23 @@ def read_areas(
     properties: Properties | None = None,
     crs: str | None = None,
     near: tuple[float, float] | None = None,
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read areas from GeoJSON into the table `areas`, with what was put right in sentences.
+) -> ReadAreas:
+    """Read areas from GeoJSON, with the districts and the force that they make up.
 
-    `source` is a path or a parsed FeatureCollection. `crs` names the coordinate system where the file does not
-    (EPSG:27700 for the British grid); `near` is a point (longitude, latitude) that the force lies around, and tells
-    swapped axes. Districts and the force are added as the union of their areas where the file has none of its own.
+    `source` is a path or a parsed FeatureCollection. `crs` names its coordinate system (EPSG:27700 for the British
+    grid) and goes before what the file says; `near` is a point (longitude, latitude) that the force lies around, and
+    tells swapped axes. Districts and the force are the union of their areas where the file has none of its own.
     Broken rings are repaired (buffer by nothing, as GEOS's make_valid does); a feature without geometry keeps its row.
     Raises NoInput, NotPermitted, BadData and BadSettings as sentences.
     """
+    if crs is not None:
+        insist_on_crs(crs)
     named = properties or Properties()
     collection, where = _load(source)
-    features = collection.get("features") or []
-    if not features:
-        raise BadData(f"{where} has no features. A GeoJSON FeatureCollection of areas was expected.")
+    features = _features_of(collection, where)
     parts, notes = _parts_of(features, named, where)
     shapes = [part.shape for part in parts if part.shape is not None]
-    turned, more = _to_wgs84(shapes, crs or _crs_of(collection), near, where)
+    turned, more = _to_wgs84(shapes, crs or _crs_of(collection, where), near, where)
     notes += more
     remaining = iter(turned)
     repaired = 0
@@ -90,7 +128,10 @@ def read_areas(
     if repaired:
         notes.append(f"The rings of {count_of(repaired, 'area')} crossed themselves and were repaired.")
     merged, more = _merge_same_id(parts)
-    return _table(merged, force_id, force_name, is_approximate=False), notes + more
+    _insist_on_one_force(merged, where)
+    areas, made = _table(merged, force_id, force_name, is_approximate=False)
+    is_made = pl.col("area_id").is_in(made)
+    return ReadAreas(areas.filter(~is_made), areas.filter(is_made), len(features), notes + more)
 
 
 def _load(source: Path | str | dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -100,7 +141,7 @@ def _load(source: Path | str | dict[str, Any]) -> tuple[dict[str, Any], str]:
     try:
         collection = json.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NoInput(f"There is no file of areas '{path}'. Name a GeoJSON file, or leave the setting out.") from None
+        raise NoInput(f"There is no file of areas '{path}'. Name a GeoJSON file, or leave it out.") from None
     except PermissionError:
         raise NotPermitted(f"'{path}' may not be read by this account.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -110,10 +151,34 @@ def _load(source: Path | str | dict[str, Any]) -> tuple[dict[str, Any], str]:
     return collection, path.name
 
 
-def _crs_of(collection: dict[str, Any]) -> str | None:
+def _features_of(collection: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    features = collection.get("features")
+    if not isinstance(features, list) or not features:
+        raise BadData(f"{where} has no features. A GeoJSON FeatureCollection of areas was expected.")
+    for number, each in enumerate(features, start=1):
+        parts = [each.get("properties"), each.get("geometry")] if isinstance(each, dict) else [each]
+        if not all(part is None or isinstance(part, dict) for part in parts):
+            raise BadData(
+                f"Feature {number} of {where} is not an object with properties and a geometry. Export the areas as "
+                "GeoJSON (RFC 7946)."
+            )
+    return features
+
+
+def _crs_of(collection: dict[str, Any], where: str) -> str | None:
+    """Give the coordinate system that a file says it has."""
     stated = collection.get("crs")
-    name = stated.get("properties", {}).get("name") if isinstance(stated, dict) else None
-    return str(name) if name else None
+    about = stated.get("properties") if isinstance(stated, dict) else None
+    name = about.get("name") if isinstance(about, dict) else None
+    if not name:
+        return None
+    try:
+        insist_on_crs(str(name))
+    except BadSettings:
+        raise BadData(
+            f"{where} says that its coordinate system is '{name}', and there is no such one. {_GIVE_CRS}"
+        ) from None
+    return str(name)
 
 
 def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[list[_Part], list[str]]:
@@ -124,7 +189,8 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
     if named.id not in keys:
         raise BadData(
             f"No feature of {where} has the property '{named.id}', which should hold the area's code."
-            f"{did_you_mean(named.id, keys)} Its properties are: {', '.join(sorted(keys)[:40])}."
+            f"{did_you_mean(named.id, keys)} Its properties are: {_listed(keys)}. Name the right one, as id_property "
+            "under [areas] in force.toml or as --areas-property id=… with 'bluelamp init'."
         )
     parts, problems, without = [], [], 0
     for number, each in enumerate(features, start=1):
@@ -156,7 +222,18 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             f"{where} can't be used as areas yet. {count_of(len(problems), 'thing')} to put right:", problems[:50]
         )
     notes = [f"{count_of(without, 'area')} without a boundary: kept, but not drawn."] if without else []
+    has_districts = not named.district or named.district in keys or any(part.level == "district" for part in parts)
+    if len(parts) > 1 and not has_districts:
+        notes.append(
+            f"No feature has the property '{named.district}', which would hold its district, so that the areas lie in "
+            f"none. The properties are: {_listed(keys)}. Another is named as district_property under [areas] in "
+            "force.toml, or as --areas-property district=… with 'bluelamp init'."
+        )
     return parts, notes
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys)[:40])
 
 
 def _word(value: Any) -> str | None:
@@ -201,9 +278,9 @@ def _to_wgs84(
         bounds = shapely.total_bounds(shapes)
         notes.append("Longitude and latitude stood the wrong way round in the boundaries and were swapped back.")
     if bounds[0] < -180.001 or bounds[2] > 180.001 or bounds[1] < -90.001 or bounds[3] > 90.001:
+        said = "the file does not say its coordinate system" if crs is None else f"'{crs}' would have them so"
         raise BadData(
-            f"The coordinates of {where} are not degrees (they reach {max(abs(bounds)):,.0f}), and the file does not "
-            f"say its coordinate system. Give it, such as EPSG:27700 for the British national grid."
+            f"The coordinates of {where} are not degrees (they reach {max(abs(bounds)):,.0f}), and {said}. {_GIVE_CRS}"
         )
     return shapes, notes
 
@@ -226,18 +303,33 @@ def to_degrees(
     x is easting or longitude and y northing or latitude, whatever order the system's own definition has. Raises
     BadSettings where there is no such system.
     """
-    from pyproj import CRS, Transformer
-    from pyproj.exceptions import CRSError
-
-    try:
-        turn = Transformer.from_crs(CRS.from_user_input(crs), "OGC:CRS84", always_xy=True)
-    except CRSError:
-        raise BadSettings(
-            f"'{crs}' is not a coordinate system. A code such as EPSG:27700 (British national grid) was expected."
-        ) from None
-    longitudes, latitudes = turn.transform(np.asarray(x, dtype=float), np.asarray(y, dtype=float), errcheck=False)
+    longitudes, latitudes = _into_degrees(crs).transform(
+        np.asarray(x, dtype=float), np.asarray(y, dtype=float), errcheck=False
+    )
     bad = ~(np.isfinite(longitudes) & np.isfinite(latitudes))
     return np.where(bad, np.nan, longitudes), np.where(bad, np.nan, latitudes)
+
+
+def insist_on_crs(crs: str) -> None:
+    """Raise BadSettings unless this names a coordinate system of places on a map, such as EPSG:27700."""
+    _into_degrees(crs)
+
+
+@lru_cache(maxsize=8)
+def _into_degrees(crs: str) -> Transformer:
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        system = CRS.from_user_input(crs)
+        # There are systems of heights and of places in space, too.
+        if system.is_projected or system.is_geographic:
+            return Transformer.from_crs(system, "OGC:CRS84", always_xy=True)
+    except ProjError:
+        pass
+    raise BadSettings(
+        f"'{crs}' is not a coordinate system. A code such as EPSG:27700 (British national grid) was expected."
+    )
 
 
 def _valid(shape: BaseGeometry) -> tuple[BaseGeometry, bool]:
@@ -273,8 +365,22 @@ def _merge_same_id(parts: list[_Part]) -> tuple[list[_Part], list[str]]:
     return list(first.values()), notes
 
 
-def _table(parts: list[_Part], force_id: str, force_name: str, *, is_approximate: bool) -> pl.DataFrame:
-    """Write areas with their districts and their force, each of these the union of its areas where not given."""
+def _insist_on_one_force(parts: list[_Part], where: str) -> None:
+    forces = [part.area_id for part in parts if part.level == "force"]
+    if len(forces) > 1:
+        raise BadData(
+            f"{where} has {len(forces)} forces ({', '.join(forces[:5])}): features of level 'force'. One was expected; "
+            "take the others out."
+        )
+
+
+def _table(
+    parts: list[_Part], force_id: str, force_name: str, *, is_approximate: bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """Write areas with their districts and their force; gives the table `areas` and which of its rows were made.
+
+    Made are districts and force that are not among the parts: each is the union of its areas.
+    """
     areas = [part for part in parts if part.level == "area"]
     districts = {part.area_id: part for part in parts if part.level == "district"}
     force = next((part for part in parts if part.level == "force"), None)
@@ -306,8 +412,9 @@ def _table(parts: list[_Part], force_id: str, force_name: str, *, is_approximate
         force.shape if force and force.shape is not None else _union(areas),
     )
     rows.append(_row(top, None, is_approximate))
+    made = [f"{prefix}{code}" for code in codes if code not in districts] + ([] if force else [force_id])
     frame = pl.DataFrame(rows, schema=tables.table("areas").polars_schema)
-    return tables.publish(tables.check(frame, "areas", "The file of areas"), "areas")
+    return tables.publish(tables.check(frame, "areas", "The file of areas"), "areas"), made
 
 
 def _sum_of(numbers: Iterable[int | None]) -> int | None:
@@ -375,7 +482,8 @@ def _square_kilometres(shape: BaseGeometry) -> float:
 
 def one_area(force_id: str, force_name: str) -> pl.DataFrame:
     """Give the table `areas` of a force that has no areas: one area, `all`, in the force, without a boundary."""
-    return _table([_Part("all", force_name, "area", None, "all", None)], force_id, force_name, is_approximate=False)
+    whole = _Part("all", force_name, "area", None, "all", None)
+    return _table([whole], force_id, force_name, is_approximate=False)[0]
 
 
 def areas_from_points(
@@ -400,7 +508,7 @@ def areas_from_points(
     shapes = _shapes_from_points(incidents, least_incidents)
     parents = _with_orphans(_majority_district(districts), shapes)
     parts = [_Part(label, label, "area", parents.get(label), "all", None, shapes.get(label)) for label in labels]
-    return _table(parts, force_id, force_name, is_approximate=True)
+    return _table(parts, force_id, force_name, is_approximate=True)[0]
 
 
 def _majority_district(districts: pl.DataFrame | None) -> dict[str, str]:

@@ -17,15 +17,15 @@ import polars as pl
 
 from bluelamp import geography, incidents, sources, tables
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError, count_of
+from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
 Progress = Callable[[str, float], None]
 # Areas first, because the check of everything else may speak of them; incidents last, because they take the time.
 ORDER = ("areas", "pools", "people", "duties", "standards", "minimums", "events", "service_times", "incidents")
-
-
+# What stands for a column map where areas come as GeoJSON.
+BOUNDARIES = "geojson"
 RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
 
 
@@ -46,34 +46,30 @@ def refuse_existing_force(folder: Path | str) -> None:
         )
 
 
-def write_force(folder: Path | str, texts: Mapping[str, str], areas: Path | None = None) -> list[Path]:
+def look_at_areas(settings: Settings) -> list[str]:
+    """Say what is in the boundaries that settings name: how many areas, of which kinds, in how many districts.
+
+    Raises as an import of them would.
+    """
+    found = _read_boundaries(settings.areas.file or "", settings)
+    return [f"areas = {found.summary}", *found.notes]
+
+
+def write_force(folder: Path | str, texts: Mapping[str, str]) -> list[Path]:
     """Write the files that start a force (by their path in its folder) and give their paths.
 
-    `areas` is a GeoJSON file of its boundaries. The settings are read back first, so that what is written is valid.
-    Raises UsageError where there is a force already, NoInput where the boundaries are not there.
+    The settings are read back first, so that what is written is valid. Raises UsageError where there is a force.
     """
     refuse_existing_force(folder)
-    written = dict(texts)
-    if areas is not None:
-        if not areas.is_file():
-            raise NoInput(f"There is no file of areas '{areas}'. Name a GeoJSON file, or leave --areas out.")
-        without_points = written[settings_.FILE_NAME].replace("from_points = true", "")
-        section = "" if "[areas]" in without_points else "\n[areas]\n"
-        text = without_points.replace("[areas]", "[areas]" + _areas_line(areas)) if not section else without_points
-        written[settings_.FILE_NAME] = text + (f"{section.rstrip()}{_areas_line(areas)}\n" if section else "")
-    settings_.parse(written[settings_.FILE_NAME])
+    settings_.parse(texts[settings_.FILE_NAME])
     paths = []
     # force.toml comes last: until it is there, there is no force.
-    for name in sorted(written, key=lambda each: each == settings_.FILE_NAME):
+    for name in sorted(texts, key=lambda each: each == settings_.FILE_NAME):
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(written[name], encoding="utf-8")
+        path.write_text(texts[name], encoding="utf-8")
         paths.append(path)
     return paths
-
-
-def _areas_line(areas: Path) -> str:
-    return f"\nfile = {json.dumps(str(areas.expanduser().absolute()), ensure_ascii=False)}"
 
 
 def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
@@ -84,7 +80,7 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
     found = []
     boundaries = settings_.read(folder).areas.file
     if boundaries is not None:
-        found.append(("areas", Path(folder) / boundaries, "geojson"))
+        found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
     for name in sorted(named, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER)):
         source = named[name]
         if source.file is not None:
@@ -110,10 +106,11 @@ def import_extract(
 
     `map_name` is a shipped column map or the path of one; by default what force.toml says for the table, else the
     product's own column names. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a damaged store)
-    or TryAgain (another import is running); the store is then as it was.
+    or TryAgain (another import is running); the store is then as it was. Only where each of a few rows had to be set
+    aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
     """
     settings = settings_.read(folder)
-    if table == "areas" and Path(path).suffix.lower() in (".geojson", ".json"):
+    if table == "areas" and (map_name == BOUNDARIES or Path(path).suffix.lower() in (".geojson", ".json")):
         return _import_boundaries(folder, path, settings)
     if tables.table(table).kind != "imported" and table != "service_times":
         raise UsageError(f"'{table}' is not imported: Bluelamp makes it. Imported are {', '.join(ORDER)}.")
@@ -133,11 +130,24 @@ def import_extract(
             progress(target, chunk.share_read)
         rules = extract.rules()
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": extract.notes})
+    if writer.counts.quarantined == writer.counts.read:
+        raise _nothing_fits(folder, writer.batch)
     # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
     notes = [note for note in extract.notes if note not in column_map.notes]
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
+
+
+def _nothing_fits(folder: Path | str, batch: Mapping[str, Any]) -> BadData:
+    """The error for a file that came in, none of its rows being of use."""
+    none = "The only row" if batch["rows_read"] == 1 else f"Each of the {batch['rows_read']:,} rows"
+    return BadData(
+        f"{none} of {batch['source_name']} had to be set aside, so that nothing was added to '{batch['table_name']}'. "
+        f"What was read is kept as batch {batch['batch_id']}: 'bluelamp table quarantine {folder}' shows it. Put the "
+        "file right and import it again:",
+        sources.reasons(Store(folder).quarantined(batch_id=batch["batch_id"])),
+    )
 
 
 def _derive_areas(folder: Path | str, settings: Settings, extract: sources.Extract) -> list[str]:
@@ -163,22 +173,37 @@ def _now() -> datetime:
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
-    """Import the force's areas from GeoJSON, with the districts and the force that they make up."""
+    """Import the force's areas from GeoJSON and, as a batch of their own, the districts and the force made of them."""
+    found = _read_boundaries(path, settings)
+    store, name = Store(folder), Path(path).name
+    with store.writing(
+        "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
+    ) as writer:
+        writer.add(found.read)
+        writer.count_duplicates(found.features - found.read.height)
+        writer.note({"notes": found.notes})
+    notes = list(found.notes)
+    if found.made.height:
+        # Areas first: they say which district they lie in, and a district without its row lacks no more than its name.
+        with store.writing("areas", source_name=f"districts and force of {name}", map_name="derived") as made:
+            made.add(found.made)
+        levels = dict(found.made.group_by("level").len().iter_rows())
+        parts = [count_of(levels["district"], "district")] if "district" in levels else []
+        notes.append(f"Made by joining them: {' and '.join(parts + ['the force'] * ('force' in levels))}.")
+    return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
+
+
+def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadAreas:
     part = settings.areas
-    areas, notes = geography.read_areas(
+    return geography.read_areas(
         path,
         force_id=settings.force.id,
         force_name=settings.force.name,
         properties=geography.Properties(
             id=part.id_property, name=part.name_property, district=part.district_property, kind=part.kind_property
         ),
+        crs=part.crs,
     )
-    with Store(folder).writing(
-        "areas", source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name="geojson"
-    ) as writer:
-        writer.add(areas)
-        writer.note({"notes": notes})
-    return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
 
 
 def _read_map(folder: Path | str, chosen: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import holidays
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from bluelamp import extensions, periods, tables
+from bluelamp import extensions, geography, periods, tables
 from bluelamp.errors import BadSettings, NoInput, did_you_mean, one_of
 
 FILE_NAME = "force.toml"
@@ -78,11 +78,24 @@ class AreasPart(_Part):
     """Where the areas come from."""
 
     file: str | None = Field(None, description="GeoJSON of the areas, relative to the force's folder")
+    crs: str | None = Field(
+        None, description="Coordinate system of that file where it does not say so itself, such as EPSG:27700"
+    )
     id_property: str = Field("area_id", description="Property that holds the area's code")
     name_property: str = Field("area_name", description="Property that holds its name")
     district_property: str | None = Field("district", description="Property that holds its district's code")
     kind_property: str | None = Field("kind", description="Property that holds urban or rural")
     from_points: bool = Field(False, description="Derive approximate areas from incidents that name their area")
+
+    @field_validator("crs")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                geography.insist_on_crs(value)
+            except BadSettings as error:
+                raise ValueError(error.summary) from None
+        return value
 
 
 class SourcePart(_Part):

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,15 +92,6 @@ def test_times_up_to_a_day_after_the_export_are_believed(tmp_path):
     assert aside.is_empty()
 
 
-def test_without_a_date_of_export_the_files_own_date_bounds_its_times(tmp_path):
-    later = datetime.now(UTC).replace(year=datetime.now(UTC).year + 1, day=1).strftime("%Y-%m-%d")
-    rows, aside, _ = through(
-        opened(tmp_path, "id,received", "1,2020-01-05 10:00:00", f"2,{later} 10:00:00", as_of=None)
-    )
-    assert rows["incident_id"].to_list() == ["1"]
-    assert aside["reason_code"].to_list() == ["impossible_time"]
-
-
 def test_broken_rows_and_wrong_rows_are_set_aside_in_the_order_of_the_file(tmp_path):
     extract = opened(
         tmp_path,
@@ -135,7 +127,7 @@ def test_a_file_of_which_next_to_nothing_can_be_read_is_refused_with_examples(tm
     with pytest.raises(BadData) as caught:
         through(opened(tmp_path, "id,received", *[f"{n},never" for n in range(200)]))
     assert "200 of the first 200 rows of calls.csv can't be used" in str(caught.value)
-    assert "Row 2: 'received_at' can't be read as a time" in str(caught.value)
+    assert "Row 2 and 199 more: 'received_at' can't be read as a time" in str(caught.value)
 
 
 # -- steps out of order ------------------------------------------------------------------------------------------------
@@ -371,6 +363,32 @@ def test_rows_without_an_id_are_numbered_by_content_and_occurrence(tmp_path):
     assert ids[1][3] == "7"
 
 
+def test_an_extract_is_read_as_of_a_day_that_is_said_and_never_that_of_its_file(tmp_path):
+    path = tmp_path / "calls.csv"
+    path.write_text("id,received\n1,2026-01-05 10:00:00\n")
+    os.utime(path, (0, 0))
+    (chunk,) = sources.read_extract(path, sources.parse_column_map(LONDON), time_zone="UTC", as_of=AS_OF)
+    assert chunk.quarantined.is_empty()
+    with pytest.raises(TypeError, match="as_of"):
+        sources.read_extract(path, sources.parse_column_map(LONDON), time_zone="UTC")  # type: ignore[call-arg]
+
+
+def test_a_file_with_columns_and_no_row_is_refused(tmp_path):
+    with pytest.raises(BadData, match=r"calls\.csv has columns and no row"):
+        list(opened(tmp_path, "id,received"))
+
+
+def test_each_reason_is_told_once_with_its_first_row_and_how_many_more(tmp_path):
+    rows = [f"{n},{'soon' if n % 3 else ''}" for n in range(5)]
+    (chunk,) = opened(tmp_path, "id,received", *rows)
+    assert sources.reasons(chunk.quarantined) == [
+        "Row 2 and 1 more: 'received_at' is empty; a time was expected.",
+        "Row 3 and 2 more: 'received_at' can't be read as a time; one such as 2026-11-23 18:00:00 was expected.",
+    ]
+    many = pl.concat(chunk.quarantined.head(1).with_columns(reason=pl.lit(f"Reason {n}.")) for n in range(9))
+    assert sources.reasons(many)[-1] == "And 4 other reasons."
+
+
 def test_reading_twice_gives_the_same(tmp_path):
     extract = opened(tmp_path, "id,received", ",2026-01-05 10:00:00", ",never", "1,2026-01-05 10:00:00")
     first, aside, counts = through(extract)
@@ -421,7 +439,9 @@ def test_an_export_is_read_back_as_it_was(tmp_path):
 def own(folder: Path, table: str, text: str) -> Extract:
     path = folder / f"{table}.csv"
     path.write_text(text)
-    return sources.read_extract(path, sources.read_column_map("bluelamp"), time_zone="Europe/London", table=table)
+    return sources.read_extract(
+        path, sources.read_column_map("bluelamp"), time_zone="Europe/London", table=table, as_of=AS_OF
+    )
 
 
 def test_in_the_products_own_form_a_time_must_say_its_offset(tmp_path):
@@ -473,7 +493,7 @@ def test_a_map_for_incidents_does_not_fill_another_table():
 
 def test_a_missing_file_is_said_before_anything_is_read(tmp_path):
     with pytest.raises(NoInput):
-        sources.read_extract(tmp_path / "none.csv", sources.read_column_map("oakland"), time_zone="UTC")
+        sources.read_extract(tmp_path / "none.csv", sources.read_column_map("oakland"), time_zone="UTC", as_of=AS_OF)
 
 
 def test_what_is_not_read_is_told(tmp_path):

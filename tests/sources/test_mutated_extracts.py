@@ -79,7 +79,10 @@ def survive(folder: Path, seeds: range) -> int:
             problem = error
         assert problem is None or (problem.exit_code in (65, 66) and len(str(problem)) > 20), problem
         try:
-            proposal = sources.propose(path, answers={"time_zone": "UTC", "date_order": "day_first"})
+            answers = {"time_zone": "UTC"}
+            proposal = sources.propose(path, answers=answers)
+            if [each.name for each in proposal.questions] == ["date_order"]:
+                proposal = sources.propose(path, answers=answers | {"date_order": "day_first"})
             if proposal.is_complete:
                 proposal.files()
         except BluelampError:

@@ -4,15 +4,17 @@ import csv
 import gzip
 import io
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bluelamp import settings, sources
-from bluelamp.errors import BadData, UsageError
+from bluelamp.errors import BadData, BadSettings, UsageError
 from bluelamp.sources.proposals import guess_class
 from bluelamp.sources.time_zones import degrees_between, place_of, zones_near
+
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def a_feed(folder: Path, header: str, rows: list[list[str]], name: str = "export.csv", encoding: str = "utf-8") -> Path:
@@ -128,7 +130,9 @@ def test_the_proposed_map_reads_the_file_that_it_was_made_for(tmp_path):
     path = british(tmp_path)
     proposal = sources.propose(path)
     assert proposal.map_text is not None
-    extract = sources.read_extract(path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London")
+    extract = sources.read_extract(
+        path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London", as_of=AS_OF
+    )
     (chunk,) = extract
 
     assert chunk.quarantined.is_empty()
@@ -152,6 +156,34 @@ def test_dates_that_could_be_either_are_asked_about(tmp_path):
     answered = sources.propose(path, answers={"time_zone": "Europe/London", "date_order": "month_first"})
     assert answered.is_complete
     assert settings_of(answered)["date_order"] == "month_first"
+    with pytest.raises(UsageError, match=r"Not one date of export\.csv can be read year-first"):
+        sources.propose(path, answers={"date_order": "year_first"})
+    with pytest.raises(UsageError, match=r"'first_day' is not an order of dates. 'day_first', 'month_first' or"):
+        sources.propose(path, answers={"date_order": "first_day"})
+
+
+def test_dates_in_two_orders_are_bad_data_until_one_is_said(tmp_path):
+    rows = [[str(n), f"{13 + n % 9}/03/2026 10:00" if n % 5 else f"03/{13 + n % 9}/2026 10:00"] for n in range(100)]
+    path = a_feed(tmp_path, "id,received", rows)
+    with pytest.raises(
+        BadData, match=r"are mixed: 80 dates can only be day-first .* --date-order with 'bluelamp init'"
+    ):
+        sources.propose(path)
+    proposal = sources.propose(path, answers={"time_zone": "Europe/London", "date_order": "day_first"})
+    (told,) = [guess.because for guess in proposal.guesses if guess.what == "dates"]
+    assert told == "you said so; 20 dates can't be read so, and will be set aside"
+
+
+def test_an_order_of_dates_is_not_taken_where_a_column_map_says_it(tmp_path):
+    header = "incident_id,received_at,class_code,origin"
+    path = a_feed(tmp_path, header, [["1", "2026-01-05T10:00:00Z", "alarm", "public"]])
+    with pytest.raises(UsageError, match=r"is read by the column map 'bluelamp' .* Leave --date-order out"):
+        sources.propose(path, answers={"date_order": "day_first"})
+
+
+def test_a_time_zone_that_is_none_is_refused(tmp_path):
+    with pytest.raises(BadSettings, match="'Europe/Lndon' is not a time zone"):
+        sources.propose(british(tmp_path), answers={"time_zone": "Europe/Lndon"})
 
 
 def test_without_a_point_the_clock_is_asked_with_what_the_days_shape_says(tmp_path):
@@ -188,7 +220,9 @@ def test_date_and_time_in_two_columns_are_joined(tmp_path):
     path = a_feed(tmp_path, "id,date_received,time_received,type", rows)
     proposal = sources.propose(path, answers={"time_zone": "Europe/London"})
     assert proposal.map_text is not None
-    (chunk,) = sources.read_extract(path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London")
+    (chunk,) = sources.read_extract(
+        path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London", as_of=AS_OF
+    )
     assert chunk.rows.height == 800
 
 
@@ -199,10 +233,37 @@ def test_windows_text_is_read_and_its_encoding_written_into_the_map(tmp_path):
     assert settings_of(proposal)["encoding"] == "windows-1252"
 
 
-def test_a_file_without_any_time_asks_which_column_it_is(tmp_path):
-    proposal = sources.propose(a_feed(tmp_path, "id,type", [["1", "A"], ["2", "B"]]))
-    assert [question.name for question in proposal.questions] == ["received_at"]
+def test_a_file_without_any_time_is_bad_data(tmp_path):
+    with pytest.raises(BadData, match=r"No column of export\.csv reads as a time.* It has: id, type\..*--map"):
+        sources.propose(a_feed(tmp_path, "id,type", [["1", "A"], ["2", "B"]]))
+
+
+def test_a_time_that_only_says_something_else_is_asked_about(tmp_path):
+    path = a_feed(tmp_path, "id,cleared", [[str(n), at.isoformat(" ")] for n, at in enumerate(moments(400))])
+    proposal = sources.propose(path, answers={"time_zone": "Europe/London"})
+    assert [(each.name, each.choices) for each in proposal.questions] == [("received_at", ("cleared",))]
     assert proposal.map_text is None
+    answered = sources.propose(path, answers={"time_zone": "Europe/London", "received_at": "cleared"})
+    assert settings_of(answered)["columns"]["received_at"] == "cleared"
+    with pytest.raises(UsageError, match=r"'id' does not read as a time. Those that do are 'cleared'"):
+        sources.propose(path, answers={"received_at": "id"})
+
+
+def test_a_file_with_columns_and_no_row_is_bad_data_whatever_its_map(tmp_path):
+    path = a_feed(tmp_path, "incident_id,received_at,class_code,origin", [])
+    for map_name in (None, "bluelamp"):
+        with pytest.raises(BadData, match="has columns and no row"):
+            sources.propose(path, map_name=map_name)
+
+
+def test_drawn_boundaries_are_written_in_place_of_derived_ones(tmp_path):
+    proposal = sources.propose(british(tmp_path))
+    derived, drawn = proposal.files(), proposal.files({"file": "w.geojson", "crs": "EPSG:27700"})
+    assert settings.parse(derived["force.toml"]).areas.from_points
+    read = settings.parse(drawn["force.toml"]).areas
+    assert (read.file, read.crs, read.from_points) == ("w.geojson", "EPSG:27700", False)
+    assert "drew no boundaries" in derived["force.toml"]
+    assert "drew no boundaries" not in drawn["force.toml"]
 
 
 def test_a_column_name_with_quotes_and_marks_makes_a_map_that_can_be_read(tmp_path):
@@ -214,7 +275,9 @@ def test_a_column_name_with_quotes_and_marks_makes_a_map_that_can_be_read(tmp_pa
     proposal = sources.propose(path, answers={"time_zone": "Europe/London"})
     assert proposal.map_name == "odd-name-1.toml"
     assert proposal.map_text is not None
-    (chunk,) = sources.read_extract(path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London")
+    (chunk,) = sources.read_extract(
+        path, sources.parse_column_map(proposal.map_text), time_zone="Europe/London", as_of=AS_OF
+    )
     assert chunk.rows.height == 400
 
 

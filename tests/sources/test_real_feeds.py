@@ -16,6 +16,7 @@ from bluelamp import sources, tables
 from bluelamp.sources.extracts import Extract
 
 pytestmark = pytest.mark.shared_data
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 PACIFIC = ZoneInfo("America/Los_Angeles")
 FEEDS = {
     "oakland": ("oakland/calls.csv.gz", 232_049),
@@ -32,7 +33,7 @@ def raw(path: Path) -> list[dict[str, str]]:
 
 @lru_cache(maxsize=3)
 def read(path: Path, name: str) -> tuple[pl.DataFrame, pl.DataFrame, Extract]:
-    extract = sources.read_extract(path, sources.read_column_map(name), time_zone="UTC", chunk_rows=50_000)
+    extract = sources.read_extract(path, sources.read_column_map(name), time_zone="UTC", as_of=AS_OF, chunk_rows=50_000)
     chunks = list(extract)
     return pl.concat([c.rows for c in chunks]), pl.concat([c.quarantined for c in chunks]), extract
 

@@ -143,12 +143,17 @@ def test_day_first_and_month_first_mixed_is_refused_with_counts_and_the_setting(
     said = str(caught.value)
     assert "The dates in calls.csv are mixed: 2 dates can only be day-first" in said
     assert "1 date only month-first, and 1 could be either" in said
-    assert 'date_order = "day_first" or date_order = "month_first"' in said
+    assert 'date_order = "day_first" or "month_first" in its column map, or --date-order with' in said
 
 
 def test_dates_that_could_be_either_are_not_guessed():
     with pytest.raises(BadData, match="can be read day-first or month-first: no day in its 2 dates is above 12"):
         evidence_of("03/04/2026 10:00", "05/06/2026 10:00").decide("calls.csv")
+
+
+def test_the_dates_that_speak_against_an_order_are_counted():
+    evidence = evidence_of("13/04/2026 1:00", "14/04/2026 1:00", "04/15/2026 1:00", "03/04/2026 1:00")
+    assert [evidence.against(order) for order in ("day_first", "month_first", "year_first")] == [1, 2, 4]
 
 
 def test_only_dates_that_begin_with_a_day_or_month_need_an_order():

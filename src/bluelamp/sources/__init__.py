@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         shipped_maps,
     )
     from bluelamp.sources.delimited import file_sha256
-    from bluelamp.sources.extracts import Chunk, Extract, read_extract
+    from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons
     from bluelamp.sources.proposals import Proposal, Question, propose
     from bluelamp.sources.rules import RULES
 
@@ -34,6 +34,7 @@ _HOMES = {
     "Chunk": "extracts",
     "Extract": "extracts",
     "read_extract": "extracts",
+    "reasons": "extracts",
     "Proposal": "proposals",
     "Question": "proposals",
     "propose": "proposals",
@@ -53,6 +54,7 @@ __all__ = [
     "propose",
     "read_column_map",
     "read_extract",
+    "reasons",
     "shipped_maps",
 ]
 

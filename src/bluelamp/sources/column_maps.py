@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bluelamp import periods, settings, tables
+from bluelamp import geography, periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
 
 Origin = Literal[
@@ -146,6 +146,16 @@ class ColumnMap(_Part):
             periods.zone(value)
         except BadSettings as error:
             raise ValueError(error.summary) from None
+        return value
+
+    @field_validator("crs")
+    @classmethod
+    def _is_known_crs(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                geography.insist_on_crs(value)
+            except BadSettings as error:
+                raise ValueError(error.summary) from None
         return value
 
     @field_validator("encoding")

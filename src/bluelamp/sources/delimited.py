@@ -261,8 +261,12 @@ class DelimitedFile:
         )
 
     def chunks(self, chunk_rows: int) -> Iterator[RowChunk]:
-        """Give the rows after the header, in stretches of about `chunk_rows` lines (and at most some 60 MB)."""
+        """Give the rows after the header, in stretches of about `chunk_rows` lines (and at most some 60 MB).
+
+        Raises BadData at the end where no row came: columns alone are an export that went wrong, not a quiet month.
+        """
         self.blank_rows = 0
+        rows_read = 0
         with open_file(self.path) as source:
             row_number = 0
             waiting = ""
@@ -280,7 +284,13 @@ class DelimitedFile:
                     text, row_number = _after_header(text)
                 chunk, waiting, row_number = self._parse(text, row_number, at_end=at_end)
                 chunk.share_read = 1.0 if at_end else min(source.tell() / max(self.bytes_in_all, 1), 1.0)
+                rows_read += chunk.rows_read
                 yield chunk
+        if not rows_read:
+            raise BadData(
+                f"{self.name} has columns and no row, so that there is nothing to import. Look which period was asked "
+                "for, and export it again."
+            )
 
     def _parse(self, text: str, row_number: int, *, at_end: bool) -> tuple[RowChunk, str, int]:
         """Parse text into rows; gives the chunk, the text left for the next one, and the last row's number."""

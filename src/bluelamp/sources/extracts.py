@@ -27,6 +27,7 @@ from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_tim
 
 _ENOUGH_TO_JUDGE = 100
 _NOTHING_FITS = 0.98
+_REASONS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Extract:
         raise BadData(
             f"{aside.height:,} of the first {chunk.rows_read:,} rows of {self.file.name} can't be used, so that its "
             f"column map ('{self.column_map.title}') can't be the right one. Nothing was imported.",
-            [f"Row {number}: {reason}" for number, reason in aside.head(3).select("row_number", "reason").iter_rows()],
+            reasons(aside),
         )
 
     def _read(self, stretch: RowChunk) -> Chunk:
@@ -284,22 +285,31 @@ class Extract:
         )
 
 
+def reasons(quarantined: pl.DataFrame) -> list[str]:
+    """Say why rows of a table `quarantine` were set aside: each reason once, with its first row and how many more."""
+    by_reason = quarantined.group_by("reason").agg(pl.col("row_number").min(), rows=pl.len()).sort("row_number")
+    said = []
+    for reason, first, rows in by_reason.head(_REASONS_TOLD).iter_rows():
+        said.append(f"Row {first}{f' and {rows - 1:,} more' if rows > 1 else ''}: {reason}")
+    left = by_reason.height - len(said)
+    return said + ([f"And {count_of(left, 'other reason')}."] if left else [])
+
+
 def read_extract(
     path: Path | str,
     column_map: ColumnMap,
     *,
     time_zone: str,
+    as_of: datetime,
     table: str = "incidents",
     chunk_rows: int = 100_000,
-    as_of: datetime | None = None,
 ) -> Extract:
     """Open an extract for reading through its column map; go through the result for its chunks.
 
     `time_zone` is the force's own, used where the map says 'force'; `table` is asked only by maps for any table.
-    `as_of` bounds recorded times: what lies more than a day after it is impossible; by default it is the file's own
-    date. Raises NoInput, NotPermitted, InputOutputError, UsageError and BadData (a missing column, a wrong delimiter or
-    encoding, a file that is empty or cut off, dates of two orders), some of them while reading: then nothing that was
-    read so far may be used.
+    `as_of` bounds recorded times: what lies more than a day after it is impossible. Raises NoInput, NotPermitted,
+    InputOutputError, UsageError and BadData (a missing column, a wrong delimiter or encoding, a file that is empty, cut
+    off or has no row, dates of two orders), some of them while reading: then nothing that was read so far may be used.
     """
     filled = column_map.filling(table) if column_map.table == "any" else column_map
     definition = tables.table(filled.table)
@@ -315,10 +325,9 @@ def read_extract(
     clock = time_zone if filled.time_zone == "force" else filled.time_zone
     if clock != "stated":
         periods.zone(clock)
-    exported = as_of or datetime.fromtimestamp(Path(path).stat().st_mtime, tz=UTC)
     home = time_zone if filled.time_zone in ("force", "stated", "UTC") else filled.time_zone
     rules = IncidentRules(filled, PointRules(filled.crs, home))
-    return Extract(file, filled, clock, definition, exported, chunk_rows, rules)
+    return Extract(file, filled, clock, definition, as_of, chunk_rows, rules)
 
 
 def _telling_column(column_map: ColumnMap, definition: tables.Table) -> str | None:

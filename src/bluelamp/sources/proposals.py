@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bluelamp import tables
-from bluelamp.errors import BadData, UsageError, count_of, did_you_mean
+from bluelamp import periods, tables
+from bluelamp.errors import BadData, UsageError, count_of, did_you_mean, one_of
 from bluelamp.sources.column_maps import ColumnMap, classes, parse_column_map, read_column_map, shipped_maps
 from bluelamp.sources.delimited import DelimitedFile
 from bluelamp.sources.time_zones import zones_near
@@ -30,6 +30,7 @@ _SAMPLE_ROWS = 60_000
 _CODES_LISTED = 1_000
 # Calls are fewest then everywhere.
 _SMALL_HOURS = range(1, 6)
+_ORDERS = ("day_first", "month_first", "year_first")
 _STEPS = ("received_at", "dispatched_at", "arrived_at", "cleared_at", "closed_at")
 # Words of a column's name that tell its field; the first field that fits takes the column.
 _NAMES: dict[str, str] = {
@@ -69,12 +70,11 @@ class Guess:
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that only the user can say. `name` is the key of the answer; `suggested` is the likeliest, if any."""
+    """One thing that only the user can say. `name` is the key of the answer."""
 
     name: str
     words: str
     choices: tuple[str, ...] = ()
-    suggested: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,15 @@ class Proposal:
         """Whether nothing is left to ask."""
         return not self.questions
 
-    def files(self) -> dict[str, str]:
-        """Give the files to write, by their path in the force's folder. Raises UsageError while questions are open."""
+    def files(self, areas: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give the files to write, by their path in the force's folder.
+
+        `areas` are the settings of boundaries that the force has drawn (`file`, `crs`, `id_property`, …). Raises
+        UsageError while questions are open.
+        """
         if self.questions:
             raise UsageError("Some things have to be said first:", [question.words for question in self.questions])
-        written = {"force.toml": self._force_toml()}
+        written = {"force.toml": self._force_toml(areas or {})}
         if self.map_text is not None:
             written[self.map_name] = self.map_text
         return written
@@ -110,11 +114,13 @@ class Proposal:
         lines = [str(guess) for guess in self.guesses]
         return lines + [f"? {question.words}" for question in self.questions]
 
-    def _force_toml(self) -> str:
+    def _force_toml(self, areas: Mapping[str, str]) -> str:
         known = {name: value for name, value in self.force.items() if value is not None}
         lines = ["[force]", *(f"{name} = {_quoted(value)}" for name, value in known.items())]
         lines.append(f"time_zone = {_quoted(self.time_zone or '')}")
-        if self.from_points:
+        if areas:
+            lines += ["", "[areas]", *(f"{name} = {_quoted(value)}" for name, value in areas.items())]
+        elif self.from_points:
             lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
             lines.append("from_points = true")
         # The file lies outside the folder as a rule, so that its whole path is kept.
@@ -134,10 +140,15 @@ def propose(
     """Look at a file of incidents and propose how to read it.
 
     A shipped map whose columns the file has is taken as it is. `map_name` names the map instead; `answers` holds what
-    was asked before (`time_zone`, `date_order`, `received_at`). Raises what reading the file raises, and UsageError for
-    an answer that makes no sense.
+    was asked before (`time_zone`, `date_order`, `received_at`). Raises what reading the file raises, BadData where no
+    column reads as a time or dates are written in two orders, and UsageError for an answer that makes no sense
+    (BadSettings for a time zone that there is not).
     """
     given = dict(answers or {})
+    if "time_zone" in given:
+        periods.zone(given["time_zone"])
+    if given.get("date_order", _ORDERS[0]) not in _ORDERS:
+        raise UsageError(f"'{given['date_order']}' is not an order of dates. {one_of(_ORDERS)} was expected.")
     file, encoding = _open(path)
     recognised = map_name or _recognise(file)
     if recognised is not None:
@@ -188,6 +199,11 @@ def _with_map(
             [f"Column '{column}' is missing.{did_you_mean(column, file.columns)}" for column in missing],
         )
     because = "you named it" if was_named else "the file has all the columns that it reads"
+    if "date_order" in given:
+        raise UsageError(
+            f"{file.name} is read by the column map '{name}' ({because}), which says itself how dates are written "
+            f'(date_order = "{filled.date_order}"). Leave --date-order out; in a map of your own, write it there.'
+        )
     guesses = [Guess("column map", name, f"{because} ({column_map.title})", "high")]
     hint = column_map.force
     questions = []
@@ -212,7 +228,7 @@ def _with_map(
 
 
 def _ask_zone(hint: str = "") -> Question:
-    words = "By which clock does the force live? Give its IANA time zone, such as Europe/London (time_zone)."
+    words = "By which clock does the force live? Give its IANA time zone, such as Europe/London (--time-zone)."
     return Question("time_zone", words + hint)
 
 
@@ -294,25 +310,48 @@ class _Draft:
             found[f"{date_name} + {hour_name}"] = self.sample.select(
                 pl.concat_str([date_name, hour_name], separator=" ")
             ).to_series()
+        if not found:
+            raise BadData(
+                f"No column of {self.file.name} reads as a time, so that nobody can tell when an incident was "
+                f"received. It has: {', '.join(self.sample.columns[:40])}. Times such as 2026-11-23 18:05 were "
+                "expected, or the date and the time of day in two columns. For another form write a column map, and "
+                "name it with --map."
+            )
         self._settle_date_order(found)
         return {name: self._instants(text) for name, text in found.items()}
 
     def _settle_date_order(self, found: dict[str, pl.Series]) -> None:
-        if self.order != "detect" or not any(needs_date_order(text) for text in found.values()):
+        if self.order.startswith("epoch") or not any(needs_date_order(text) for text in found.values()):
             return
         evidence = DateOrderEvidence()
         for chunk in self.file.chunks(_SAMPLE_ROWS):
             for name in found:
                 for part in name.split(" + ")[:1]:
                     evidence.add(chunk.values[str(self.file.columns.index(part))].replace("", None))
+        if self.order != "detect":
+            self._hold_to_order(evidence)
+            return
         try:
             self.order = evidence.decide(self.file.name)
             number = evidence.day_first or evidence.month_first
             why = f"{count_of(number, 'date')} can be read no other way, and none contradicts"
             self._guess("dates", self.order.replace("_", "-"), why, "high")
         except BadData as error:
+            if evidence.is_mixed:
+                raise
             self.questions.append(Question("date_order", error.summary, ("day_first", "month_first")))
             self.order = "day_first"
+
+    def _hold_to_order(self, evidence: DateOrderEvidence) -> None:
+        """Take the order of dates that was said, and tell how far the file agrees."""
+        against = evidence.against(self.order)
+        said = self.order.replace("_", "-")
+        if against == evidence.day_first + evidence.month_first + evidence.either:
+            raise UsageError(
+                f"Not one date of {self.file.name} can be read {said}. Give another --date-order, or leave it out."
+            )
+        otherwise = f"; {count_of(against, 'date')} can't be read so, and will be set aside" if against else ""
+        self._guess("dates", said, f"you said so{otherwise}", "high")
 
     def _instants(self, text: pl.Series) -> pl.Series:
         return read_times(text, order=self.order, time_zone="UTC")["at"]
@@ -337,17 +376,23 @@ class _Draft:
             for name, step in zip(silent, free if len(silent) > 1 else free[-1:], strict=False):
                 roles[step] = (name, "its place in the order of the times", "low")
         if "received_at" not in roles:
-            self.questions.append(
-                Question(
-                    "received_at",
-                    f"Which column says when an incident was received? None of {', '.join(self.sample.columns[:30])} "
-                    "reads as a time (received_at).",
-                    tuple(self.sample.columns),
-                )
-            )
+            self._ask_received(list(times))
         for step in _STEPS:
             if step in roles:
                 self._take_time(step, *roles[step])
+
+    def _ask_received(self, times: list[str]) -> None:
+        said = self.given.get("received_at")
+        if said is not None:
+            raise UsageError(f"'{said}' does not read as a time. Those that do are {one_of(times)}.")
+        self.questions.append(
+            Question(
+                "received_at",
+                f"Which column of {self.file.name} says when an incident was received? By its name, "
+                f"{' and '.join(times)} says something else. A column map of your own, named with --map, can say it.",
+                tuple(times),
+            )
+        )
 
     def _take_time(self, step: str, name: str, because: str, confidence: str) -> None:
         if " + " in name:

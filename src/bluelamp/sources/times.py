@@ -47,20 +47,31 @@ class DateOrderEvidence:
 
     def decide(self, file_name: str) -> str:
         """Say which order it is. Raises BadData, with the counts and the setting to write, where it can't be known."""
-        settings = 'date_order = "day_first" or date_order = "month_first"'
-        if self.day_first and self.month_first:
+        how = 'date_order = "day_first" or "month_first" in its column map, or --date-order with \'bluelamp init\''
+        if self.is_mixed:
             raise BadData(
                 f"The dates in {file_name} are mixed: {count_of(self.day_first, 'date')} can only be day-first (such "
                 f"as 14/11/2026), {count_of(self.month_first, 'date')} only month-first, and {self.either:,} could be "
-                f"either. Nothing was imported. Export the file in one form, or write {settings} in its column map: "
-                f"the rows that don't fit are then set aside."
+                f"either. Nothing was imported. Export the file in one form, or say which it is ({how}): the rows that "
+                f"don't fit are then set aside."
             )
         if self.day_first or self.month_first:
             return "day_first" if self.day_first else "month_first"
         raise BadData(
             f"The dates in {file_name} can be read day-first or month-first: no day in its "
-            f"{count_of(self.either, 'date')} is above 12. Write {settings} in its column map."
+            f"{count_of(self.either, 'date')} is above 12. Say which it is: {how}."
         )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some dates can only be day-first and others only month-first."""
+        return bool(self.day_first and self.month_first)
+
+    def against(self, order: str) -> int:
+        """Count the dates that can't be read in this order."""
+        if order == "year_first":
+            return self.day_first + self.month_first + self.either
+        return self.month_first if order == "day_first" else self.day_first
 
 
 def needs_date_order(text: pl.Series) -> bool:

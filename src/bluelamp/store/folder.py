@@ -353,6 +353,10 @@ class BatchWriter:
                 self._write_set_aside()
         self.counts += Counts(quarantined=frame.height)
 
+    def count_duplicates(self, rows: int) -> None:
+        """Account for rows of the source that were joined to others before these were added."""
+        self.counts += Counts(duplicate=rows)
+
     def note(self, notes: Mapping[str, Any]) -> None:
         """Add what the report of the import says to the batch's notes. Values must be JSON."""
         self._notes |= notes
