@@ -487,6 +487,19 @@ def test_boundaries_and_what_is_made_of_them_are_accounted_for_apart(force, tmp_
     assert bluelamp("doctor", force).returncode == 0
 
 
+def test_areas_that_the_force_does_not_have_are_told_before_and_after_an_import(force):
+    (force / "force.toml").write_text((force / "force.toml").read_text() + '[areas]\nfile = "wards.geojson"\n')
+    boundaries(force)
+    beats = ["W1", "w1", "W2", "OLD7", "OLD7", ""]
+    write(force, [row.rsplit(",", 1)[0] + f",{beat}" for row, beat in zip(rows(6), beats, strict=True)])
+    words = "3 rows name an area that the force does not have: 'OLD7' (2), 'w1' (1). They count as of unknown place"
+    checked = bluelamp("check", force, "--json")
+    assert any(words in note for note in json.loads(checked.stdout)["notes"])
+    assert json.loads(checked.stdout)["unknown_areas"]["rows"] == 4
+    assert words in bluelamp("import", force).stderr
+    assert words in batches(force).filter(table_name="incidents")["notes"].item()
+
+
 def test_areas_are_geojson_where_the_settings_say_so_whatever_the_file_is_called(force):
     boundaries(force).rename(force / "wards.txt")
     (force / "force.toml").write_text((force / "force.toml").read_text() + '[areas]\nfile = "wards.txt"\n')

@@ -7,7 +7,8 @@ and tells what it would find. Both are what the commands `import` and `check` do
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,17 +124,21 @@ def import_extract(
     with Store(folder).writing(
         target, source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name=chosen
     ) as writer:
+        named: Counter[str] = Counter()
         for chunk in extract:
             writer.add(chunk.rows)
             if chunk.quarantined.height:
                 writer.quarantine(chunk.quarantined)
+            if target == "incidents":
+                named.update(_areas_named_in(chunk.rows))
             progress(target, chunk.share_read)
         rules = extract.rules()
-        writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": extract.notes})
+        strange = _strange_areas(named, _known_areas(folder, settings))
+        writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
     if writer.counts.quarantined == writer.counts.read:
         raise _nothing_fits(folder, writer.batch)
     # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
-    notes = [note for note in extract.notes if note not in column_map.notes]
+    notes = [note for note in extract.notes if note not in column_map.notes] + strange
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
@@ -165,6 +170,38 @@ def _derive_areas(folder: Path | str, settings: Settings, extract: sources.Extra
         writer.add(areas)
     drawn = areas.filter(pl.col("level") == "area", pl.col("boundary").is_not_null()).height
     return [f"{count_of(drawn, 'area')} derived from labelled points; their boundaries are approximate."]
+
+
+def _areas_named_in(rows: pl.DataFrame) -> dict[str, int]:
+    return dict(rows["area_id"].drop_nulls().value_counts().iter_rows())
+
+
+def _known_areas(folder: Path | str, settings: Settings) -> set[str]:
+    """Give the areas that the force has, or will have from the boundaries that its settings name; none where areas are
+    taken from the incidents themselves.
+    """
+    if settings.areas.from_points and settings.areas.file is None:
+        return set()
+    known = Store(folder).read("areas", columns=["area_id"])["area_id"]
+    boundaries = settings.areas.file
+    if known.is_empty() and boundaries is not None and (Path(folder) / boundaries).is_file():
+        known = _read_boundaries(Path(folder) / boundaries, settings).read["area_id"]
+    return set(known)
+
+
+def _strange_areas(named: Mapping[str, int], known: Collection[str]) -> list[str]:
+    """Name the areas that incidents lie in and the force does not have, most incidents first."""
+    strange = sorted((-rows, area) for area, rows in named.items() if area not in known)
+    if not known or not strange:
+        return []
+    rows = -sum(each for each, _ in strange)
+    shown = ", ".join(f"'{area}' ({-each:,})" for each, area in strange[:5])
+    more = f" and {len(strange) - 5:,} more" if len(strange) > 5 else ""
+    verb = "names" if rows == 1 else "name"
+    return [
+        f"{count_of(rows, 'row')} {verb} an area that the force does not have: {shown}{more}. They count as of unknown "
+        "place until the names or the boundaries are put right."
+    ]
 
 
 def _now() -> datetime:
@@ -248,12 +285,21 @@ def check_extract(
     zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
     extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of or _now())
     rows, aside = read_whole(extract, progress)
+    known = _known_areas(folder, settings) if settings else set()
+    strange = _strange_areas(_areas_named_in(rows), known)
     outages = incidents.find_outages(
         rows, zone, settings.demand.outage_share if settings else 0.25,
         settings.demand.declared_outages if settings else (),
     )  # fmt: skip
     return incidents.describe_quality(
-        rows, aside, extract.rules(), outages, zone, notes=extract.notes, rows_read=extract.rows_read
+        rows,
+        aside,
+        extract.rules(),
+        outages,
+        zone,
+        notes=[*extract.notes, *strange],
+        rows_read=extract.rows_read,
+        known_areas=sorted(known) or None,
     )
 
 
