@@ -1,7 +1,7 @@
 """Tables are our language: one definition each in `schemas/`, and all that is made from it.
 
 A definition uses the Frictionless Table Schema vocabulary (fields, types, constraints, primaryKey) with a few words of
-ours: `row` (what a row is), `kind` (imported, result or record), `regime` (the law that the rows fall under), and for
+ours: `row` (what a row is), `version` (which of two rows with a key is the later), `kind` (imported, result or record), `regime` (the law that the rows fall under), and for
 a field `unit`, `decimals` and `sensitive`. From it come the Polars types, the check, the reference page, the blank
 template and the JSON Schema of the web API, so that a meaning is written once.
 """
@@ -102,6 +102,7 @@ class Table:
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     notes: str = ""
+    version: str | None = None  # instant by which the later of two rows with a key is told, in whatever order they came
     by_name: dict[str, Field] = field(default_factory=dict, compare=False)
 
     @property
@@ -143,6 +144,7 @@ def table(name: str) -> Table:
         key=tuple(definition["primaryKey"]),
         fields=fields,
         notes=definition.get("notes", ""),
+        version=definition.get("version"),
         by_name={each.name: each for each in fields},
     )
 

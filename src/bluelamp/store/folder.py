@@ -63,20 +63,28 @@ class Store:
         still._is_still = True
         return still
 
-    def read(self, name: str, columns: Sequence[str] | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
+    def read(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: pl.Expr | None = None,
+        as_of: datetime | None = None,
+    ) -> pl.DataFrame:
         """Give the current rows of an imported table, in the order in which they came in.
 
-        The current row of a key is the one of the latest batch, and in that the last. `columns` and `where` keep
-        what is read lean. A table that nothing was imported into is empty.
+        The current row of a key is the one with the latest version (where the table has one: an incident's
+        `updated_at`), and of equal ones the one that came last. `as_of` asks for the view of an earlier moment: rows of
+        that version or before; where rows carry none, those of imports begun by then. `columns` and `where` keep what
+        is read lean. A table that nothing was imported into is empty.
         """
         with self._reading():
-            scanned = self.scan(name)
+            scanned = self.scan(name, as_of)
             if where is not None:
                 scanned = scanned.filter(where)
             return scanned.select(list(columns) if columns is not None else tables.table(name).columns).collect()
 
-    def scan(self, name: str) -> pl.LazyFrame:
-        """Give the current rows of an imported table, to be read when they are collected.
+    def scan(self, name: str, as_of: datetime | None = None) -> pl.LazyFrame:
+        """Give the current rows of an imported table (or those of an earlier moment), to be read when collected.
 
         The files are checked now. They are never changed or removed, so what is collected later is what is there now.
         """
@@ -84,11 +92,13 @@ class Store:
         ledger = self._fresh()
         files = ledger.files_of(name)
         versions = self._scan_files(name, files)
-        if not files["updates"].sum():
-            # Without an update each key stands once.
-            return versions.select(tables.table(name).columns)
-        with self._reading():
-            return self._without_replaced(name, files, versions).select(tables.table(name).columns)
+        if as_of is not None:
+            versions = _known_by(versions, name, files, ledger.batches, as_of)
+        if files["updates"].sum():
+            with self._reading():
+                versions = self._without_replaced(name, files, versions)
+        # Without an update each key stands once.
+        return versions.select(tables.table(name).columns)
 
     def history(self, name: str) -> pl.DataFrame:
         """Give every version of every row of an imported table, with `batch_id`, in the order in which they came in.
@@ -274,13 +284,17 @@ class Store:
             .select(keys)
             .unique()
         )
+        version = tables.table(name).version
         numbered = versions.with_row_index("_position")
+        order = [version, "_position"] if version else ["_position"]
         replaced = (
-            numbered.select("_position", *keys)
+            numbered.select(*order, *keys)
             .join(updated, on=keys, how="semi", nulls_equal=True)
-            .filter(pl.col("_position") < pl.col("_position").max().over(keys))
-            .select("_position")
             .collect()
+            # A row without a version is older than any that has one.
+            .sort(order, nulls_last=False)
+            .filter(~pl.struct(keys).is_last_distinct())
+            .select("_position")
         )
         return numbered.join(replaced.lazy(), on="_position", how="anti", maintain_order="left")
 
@@ -425,6 +439,25 @@ class BatchWriter:
             return _read_file(store / file.path, columns)
 
         return Shelf(files["rows"], files["first_key"], files["last_key"], read)
+
+
+def _known_by(
+    versions: pl.LazyFrame, name: str, files: pl.DataFrame, batches: pl.DataFrame, as_of: datetime
+) -> pl.LazyFrame:
+    """Keep what was known at a moment: by the row's own version, else by when its import began."""
+    begun = dict(batches.select("batch_id", "started_at").iter_rows())
+    rows = files["rows"].to_list()
+    owners = files["owner_id"].to_list()
+    came = pl.concat(
+        [pl.Series([begun[owner] <= as_of], dtype=pl.Boolean).new_from_index(0, count)
+         for owner, count in zip(owners, rows, strict=True)]
+        or [pl.Series([], dtype=pl.Boolean)]
+    )  # fmt: skip
+    known = pl.lit(came).alias("_known") if len(came) else pl.lit(True).alias("_known")
+    version = tables.table(name).version
+    if version is not None:
+        known = pl.when(pl.col(version).is_not_null()).then(pl.col(version) <= as_of).otherwise(known).alias("_known")
+    return versions.with_columns(known).filter("_known").drop("_known")
 
 
 def _height(frames: Sequence[pl.DataFrame]) -> int:
