@@ -1,9 +1,10 @@
 """Tables are our language: one definition each in `schemas/`, and all that is made from it.
 
 A definition uses the Frictionless Table Schema vocabulary (fields, types, constraints, primaryKey) with a few words of
-ours: `row` (what a row is), `version` (which of two rows with a key is the later), `kind` (imported, result or record), `regime` (the law that the rows fall under), and for
-a field `unit`, `decimals` and `sensitive`. From it come the Polars types, the check, the reference page, the blank
-template and the JSON Schema of the web API, so that a meaning is written once.
+ours: `row` (what a row is), `kind` (imported, result or record), `regime` (the law that the rows fall under), `version`
+(the instant that tells which of two rows with a key is the later), `readsBackTo` (the oldest schema version whose rows
+can be read), and for a field `unit`, `decimals` and `sensitive`. From it come the Polars types, the check, the
+reference page, the blank template and the JSON Schema of the web API, so that a meaning is written once.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Table:
     kind: str
     regime: str
     schema_version: int
+    reads_back_to: int  # oldest version whose stored rows can be read: later ones only added columns that may be empty
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     notes: str = ""
@@ -141,6 +143,7 @@ def table(name: str) -> Table:
         kind=definition["kind"],
         regime=definition["regime"],
         schema_version=definition["schema_version"],
+        reads_back_to=definition.get("readsBackTo", definition["schema_version"]),
         key=tuple(definition["primaryKey"]),
         fields=fields,
         notes=definition.get("notes", ""),

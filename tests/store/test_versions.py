@@ -1,8 +1,7 @@
-"""Versions that tell their own order: late, repeated and shuffled extracts end in the same present and the same past."""
+"""Versions that tell their own order: late, repeated and shuffled extracts end in one present and one past."""
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

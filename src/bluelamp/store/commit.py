@@ -224,6 +224,32 @@ class Commit:
         }
         return delta.append(self.store, name, adds, self._log(name), at)
 
+    # -- upgrading -------------------------------------------------------------------------------------------------
+
+    def insist_on_upgraded(self, name: str) -> None:
+        """Raise BadData where the table was made by an older Bluelamp and not brought forward yet."""
+        log = self._log(name)
+        if log.version >= 0:
+            delta.check_version(delta.open_sealed(self.store, name, log), name)
+
+    def upgrade(self) -> list[str]:
+        """Bring every table forward, all of it counting at one instant; gives their names."""
+        logs: list[disk.Sealed] = []
+        upgraded = []
+        for name in tables.names():
+            log = self._log(name)
+            if log.version < 0:
+                continue
+            found = delta.schema_version(delta.open_sealed(self.store, name, log))
+            if found == tables.table(name).schema_version:
+                continue
+            delta.check_schema_version(name, found, reading=True)
+            logs += delta.upgrade(self.store, name, log)
+            upgraded.append(name)
+        if logs:
+            self.ledger = self.ledger.append(Entry(None, logs=tuple(logs)))
+        return upgraded
+
     # -- sweeping --------------------------------------------------------------------------------------------------
 
     def _is_something_left(self) -> bool:

@@ -156,7 +156,7 @@ def append(
         written.append(store / log_path(name, 0))
     else:
         delta_table = open_sealed(store, name, log)
-        _check_version(delta_table, name)
+        check_version(delta_table, name)
         written += _checkpoint_if_due(delta_table, folder, log)
     owner = owner_column(name)
     actions = [
@@ -214,14 +214,42 @@ def open_at(store: Path, name: str, version: int) -> DeltaTable:
     return DeltaTable(str(store / name), version=version)
 
 
-def _check_version(delta_table: DeltaTable, name: str) -> None:
+def schema_version(delta_table: DeltaTable) -> int:
+    """The version of the definition that a table was made or upgraded with; 0 where it does not say."""
     found = delta_table.metadata().configuration.get(VERSION_KEY)
-    check_schema_version(name, int(found) if found is not None and found.isdigit() else 0)
+    return int(found) if found is not None and found.isdigit() else 0
 
 
-def check_schema_version(name: str, found: int) -> None:
-    """Raise BadData, saying what to do, unless stored rows have the version of the table that we know."""
+def check_version(delta_table: DeltaTable, name: str) -> None:
+    """Raise BadData unless a table is of the version that we write."""
+    check_schema_version(name, schema_version(delta_table))
+
+
+def upgrade(store: Path, name: str, log: Log) -> list[disk.Sealed]:
+    """Give a Delta table the columns and the schema version that we know; gives the files of the log to seal.
+
+    Killed in the middle, the next call does the rest: what was done of it harms nobody.
+    """
+    delta_table = open_sealed(store, name, log)
+    there = {each.name for each in delta_table.schema().fields}
+    missing = [each for each in _schema(name).fields if each.name not in there]
+    wanted = str(tables.table(name).schema_version)
+    if missing:
+        delta_table.alter.add_columns(missing, post_commithook_properties=_NO_HOOKS)
+    if delta_table.metadata().configuration.get(VERSION_KEY) != wanted:
+        delta_table.alter.set_table_properties({VERSION_KEY: wanted}, raise_if_not_exists=False)
+    versions = range(log.version + 1, DeltaTable(str(store / name)).version() + 1)
+    return _seal(store, [store / log_path(name, version) for version in versions])
+
+
+def check_schema_version(name: str, found: int, *, reading: bool = False) -> None:
+    """Raise BadData, saying what to do, unless stored rows have the version of the table that we know.
+
+    For reading, an older version will do from which ours differs by added columns alone.
+    """
     known = tables.table(name).schema_version
+    if reading and tables.table(name).reads_back_to <= found <= known:
+        return
     if found > known:
         raise BadData(
             f"The stored table '{name}' has schema version {found}, and this Bluelamp knows {known}. "

@@ -218,6 +218,17 @@ class Store:
         with self._writer(thorough=True) as writer:
             return writer.swept
 
+    def upgrade(self) -> list[str]:
+        """Bring the tables of an older Bluelamp forward, and list them; rows stay as they are.
+
+        Raises TryAgain while another process writes, BadData where a table is newer than this Bluelamp.
+        """
+        self._insist_on_folder()
+        if not self._path.is_dir():
+            return []
+        with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
+            return writer.upgrade()
+
     def verify(self) -> list[str]:
         """Read every stored byte again and give a sentence for each fault; none means that all is well."""
         self._insist_on_folder()
@@ -262,12 +273,13 @@ class Store:
         """Scan data files in the order of the list, once they are found to be what was stored."""
         shape = delta.stored_schema(name)
         for found in files["schema_version"].unique().to_list():
-            delta.check_schema_version(name, found)
+            delta.check_schema_version(name, found, reading=True)
         if files.is_empty():
             return pl.LazyFrame(schema=shape)
         disk.insist(self._path, ledgers.sealed(files))
         paths = [self._path / path for path in files["path"]]
-        return pl.scan_parquet(paths, schema=shape, hive_partitioning=False, glob=False)
+        # Columns that a later version of the table added are empty in older rows.
+        return pl.scan_parquet(paths, schema=shape, hive_partitioning=False, glob=False, missing_columns="insert")
 
     def _with_batches(self, name: str, files: pl.DataFrame) -> pl.DataFrame:
         """Read data files whole, each row with the batch that it came with."""
@@ -331,7 +343,8 @@ class BatchWriter:
         try:
             files = self._writer.ledger.files_of(self._table)
             for found in files["schema_version"].unique().to_list():
-                delta.check_schema_version(self._table, found)
+                delta.check_schema_version(self._table, found, reading=True)
+            self._writer.insist_on_upgraded(self._table)
             self._door = Door(self._table, self._shelf(files))
         except BaseException:
             self._stack.close()
@@ -422,7 +435,9 @@ class BatchWriter:
             return
         rows = pl.concat(self._pending).select(list(delta.stored_schema(self._table)))
         staged = self._writer.stage(self._table, rows)
-        self._door.written(len(self._pending), lambda: _read_file(staged, tables.table(self._table).columns))
+        self._door.written(
+            len(self._pending), lambda: _read_file(staged, tables.table(self._table).columns, self._table)
+        )
         self._pending = []
 
     def _write_set_aside(self) -> None:
@@ -436,7 +451,7 @@ class BatchWriter:
         def read(number: int, columns: Sequence[str]) -> pl.DataFrame:
             (file,) = ledgers.sealed(files[number])
             disk.insist(store, [file])
-            return _read_file(store / file.path, columns)
+            return _read_file(store / file.path, columns, self._table)
 
         return Shelf(files["rows"], files["first_key"], files["last_key"], read)
 
@@ -464,8 +479,10 @@ def _height(frames: Sequence[pl.DataFrame]) -> int:
     return sum(each.height for each in frames)
 
 
-def _read_file(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    return pl.read_parquet(path, columns=list(columns), hive_partitioning=False, glob=False)
+def _read_file(path: Path, columns: Sequence[str], name: str) -> pl.DataFrame:
+    shape = delta.stored_schema(name)
+    scanned = pl.scan_parquet(path, schema=shape, hive_partitioning=False, glob=False, missing_columns="insert")
+    return scanned.select(list(columns)).collect()
 
 
 def _insist_on_kind(name: str, kind: str) -> None:
