@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
@@ -278,8 +279,14 @@ def check(
 @app.command(name="import")
 def import_(
     folder: Folder,
-    files: Annotated[list[Path] | None, typer.Argument(help="Extracts; by default those that force.toml names")] = None,
-    table: Annotated[str, typer.Option("--table", help="The table that they fill")] = "incidents",
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Extracts, or folders of them; by default those that force.toml names"),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", help="The table that they fill; by default told from their names in force.toml"),
+    ] = None,
     map_name: Annotated[str | None, typer.Option("--map", help="A column map; by default the force's")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -290,10 +297,19 @@ def import_(
     bluelamp import oakland                              everything that force.toml names
     bluelamp import oakland january.csv                  incidents, by the force's column map
     bluelamp import oakland duties.csv --table duties    a filled-in template
+    bluelamp import county feeds/2026-11-23              a folder of related extracts
     """
     from bluelamp import intake
 
-    work = [(table, file, map_name) for file in files] if files else list(intake.extracts_of(folder))
+    work: list[tuple[str, Path, str | None]]
+    if not files:
+        work = list(intake.extracts_of(folder))
+    elif table is not None:
+        work = [(table, file, map_name) for file in files]
+    else:
+        work, strange = intake.tell_tables(folder, files, map_name)
+        for path in strange:
+            message.print(f"{path}: no name in force.toml fits it; it was left out.", markup=False)
     with progressing(quiet) as progress:
         for name, path, chosen in work:
             done = intake.import_extract(folder, path, table=name, map_name=chosen, progress=progress)
@@ -301,6 +317,57 @@ def import_(
                 typer.echo(intake.as_json(done))
             elif not quiet:
                 _say_what_was_imported(done)
+    if not quiet:
+        for orphans in intake.find_orphans(folder):
+            message.print(orphans.words, markup=False)
+
+
+@app.command()
+def watch(
+    folder: Folder,
+    places: Annotated[list[Path], typer.Argument(help="Folders that extracts arrive in")],
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks")] = 30,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end, for a scheduler")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Keep importing extracts as they arrive, safely beside readers; Ctrl-C ends it.
+
+    \b
+    bluelamp watch county arriving
+    bluelamp watch county arriving --once
+    """
+    from bluelamp import intake
+
+    def say(text: str) -> None:
+        if not quiet:
+            message.print(text, markup=False)
+
+    watched = intake.Watch(folder, places)
+    if once:
+        watched.look(say, settled=True)
+        return
+    say(f"Watching {', '.join(map(str, places))} every {every:g} seconds. Ctrl-C ends it.")
+    while True:
+        watched.look(say)
+        time.sleep(every)
+
+
+@app.command()
+def upgrade(folder: Folder) -> None:
+    """Bring the store of an older Bluelamp forward; rows stay as they are.
+
+    \b
+    bluelamp upgrade oakland
+    """
+    from bluelamp import settings
+    from bluelamp.store import Store
+
+    settings.read(folder)
+    upgraded = Store(folder).upgrade()
+    if upgraded:
+        message.print(f"Brought forward: {', '.join(upgraded)}.", markup=False)
+    else:
+        message.print("The store is of this version already; nothing was changed.", markup=False)
 
 
 def _say_what_was_imported(done: Any) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ import polars as pl
 
 from bluelamp import geography, incidents, sources, tables
 from bluelamp import settings as settings_
-from bluelamp.errors import BadData, NoInput, UsageError, count_of
+from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
 Progress = Callable[[str, float], None]
-# Areas first, because the check of everything else may speak of them; incidents last, because they take the time.
-ORDER = ("areas", "pools", "people", "duties", "standards", "minimums", "events", "service_times", "incidents")
+# What others speak of comes before them.
+ORDER = (
+    "areas", "pools", "people", "vehicles", "standards", "minimums", "events", "service_times", "commitments",
+    "absences", "duties", "incidents", "grade_history", "unit_crews", "unit_status", "contacts", "offences",
+)  # fmt: skip
 # What stands for a column map where areas come as GeoJSON.
 BOUNDARIES = "geojson"
 RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
@@ -74,23 +78,163 @@ def write_force(folder: Path | str, texts: Mapping[str, str]) -> list[Path]:
 
 
 def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
-    """List the extracts that force.toml names: table, file and column map, in the order to import them."""
-    named = settings_.read(folder).sources
-    for name in named:
-        tables.table(name)
+    """List the extracts that force.toml names: table, file and column map, in the order to import them.
+
+    A name with * stands for every file that is there, those of earlier names first. Raises NoInput where none is named.
+    """
+    settings = settings_.read(folder)
     found = []
-    boundaries = settings_.read(folder).areas.file
+    boundaries = settings.areas.file
     if boundaries is not None:
         found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
-    for name in sorted(named, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER)):
-        source = named[name]
-        if source.file is not None:
+    for name, source in _in_order(settings):
+        if source.file is None:
+            continue
+        if is_pattern(source.file):
+            found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
+        else:
             found.append((name, Path(folder) / source.file, source.map))
     if not found:
         raise NoInput(
             f"force.toml in '{folder}' names no file to import. Name one: 'bluelamp import {folder} FILE', or write "
             'file = "…" under [sources.incidents].'
         )
+    return found
+
+
+def tell_tables(
+    folder: Path | str, files: Iterable[Path], map_name: str | None = None
+) -> tuple[list[tuple[str, Path, str | None]], list[Path]]:
+    """Tell which tables extracts fill, by the last part of the names in force.toml: table, file and column map, in the
+    order to import them. A folder stands for the files in it. Files that no name fits are incidents where they were
+    named one by one; of a folder's they are given apart.
+    """
+    names = [
+        (name, Path(source.file).name, source.map)
+        for name, source in _in_order(settings_.read(folder))
+        if source.file is not None
+    ]
+    found: list[tuple[str, Path, str | None]] = []
+    strange = []
+    for given in files:
+        for path in sorted(_files_in(given)) if given.is_dir() else [given]:
+            fits = [
+                (name, path, map_name or chosen) for name, pattern, chosen in names if fnmatchcase(path.name, pattern)
+            ]
+            if fits:
+                found.append(fits[0])
+            elif given.is_dir():
+                strange.append(path)
+            else:
+                found.append(("incidents", path, map_name))
+    place = {name: number for number, name in enumerate(ORDER)}
+    return sorted(found, key=lambda each: place.get(each[0], len(ORDER))), strange
+
+
+def _files_in(place: Path) -> list[Path]:
+    return [each for each in place.iterdir() if each.is_file() and not each.name.startswith(".")]
+
+
+class Watch:
+    """Extracts that arrive in folders, imported once each.
+
+    A file is taken when its size and its time have stayed the same between two looks, so that one still being copied is
+    let be. Its bytes decide whether it came before, so that a restart imports nothing twice. What can't be imported is
+    said once and tried again when the file changes.
+    """
+
+    def __init__(self, folder: Path | str, places: Sequence[Path]) -> None:
+        self.folder = folder
+        self.places = places
+        self._seen: dict[Path, tuple[int, int]] = {}
+        self._done: dict[Path, tuple[int, int]] = {}
+        for place in places:
+            if not place.is_dir():
+                raise NoInput(f"There is no folder '{place}' to watch. Make it, or name another.")
+
+    def look(self, say: Callable[[str], None], *, settled: bool = False) -> list[Imported]:
+        """Import what has arrived, related extracts in their order; `settled` takes files at first sight."""
+        ready = []
+        for path in (each for place in self.places for each in _files_in(place)):
+            status = path.stat()
+            stamp = (status.st_size, status.st_mtime_ns)
+            if self._done.get(path) != stamp and (settled or self._seen.get(path) == stamp):
+                ready.append(path)
+            self._seen[path] = stamp
+        by_place = [path for place in self.places for path in ready if path.parent == place]
+        work, _ = tell_tables(self.folder, by_place)
+        imported = []
+        for name, path, chosen in work:
+            known = is_known(self.folder, path)
+            if known is not None:
+                say(f"{path.name} came before, as batch {known}.")
+            else:
+                try:
+                    imported.append(import_extract(self.folder, path, table=name, map_name=chosen))
+                    batch = imported[-1].batch
+                    say(f"{path.name}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
+                except TryAgain as error:
+                    say(f"{path.name}: {error} It is tried again at the next look.")
+                    continue
+                except BluelampError as error:
+                    say(f"{path.name} could not be imported: {error}")
+            self._done[path] = self._seen[path]
+        return imported
+
+
+def is_pattern(name: str) -> bool:
+    """Say whether a file's name stands for several."""
+    return any(sign in name for sign in "*?[")
+
+
+def _in_order(settings: Settings) -> list[tuple[str, settings_.SourcePart]]:
+    place = {name: number for number, name in enumerate(ORDER)}
+    return sorted(settings.sources.items(), key=lambda each: (place.get(each[0], len(ORDER)), each[0]))
+
+
+def is_known(folder: Path | str, path: Path) -> str | None:
+    """Give the batch that a file's very bytes came in with, if any: importing it again would change nothing."""
+    batches = Store(folder).batches().filter(pl.col("source_sha256") == sources.file_sha256(path))
+    return None if batches.is_empty() else str(batches["batch_id"][-1])
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """Rows of a table that name a row of another one which is not there."""
+
+    table: str
+    field: str
+    others: str
+    rows: int
+    naming: int  # rows that name one at all
+
+    @property
+    def words(self) -> str:
+        """The sentence for an import's report."""
+        return (
+            f"{count_of(self.rows, 'row')} of '{self.table}' ({self.rows / self.naming:.1%} of those with "
+            f"'{self.field}') speak of '{self.others}' that have not come; they are kept, and join when those come."
+        )
+
+
+def find_orphans(folder: Path | str) -> list[Orphans]:
+    """Count the rows that name a row of another table which is not there, for every key that joins two tables.
+
+    Tables that nothing was imported into are left out: a force without them has nothing to join.
+    """
+    store = Store(folder).snapshot()
+    filled = set(store.batches()["table_name"])
+    found = []
+    for name in sorted(filled & set(tables.names("imported"))):
+        for each in tables.table(name).references:
+            if each.table not in filled:
+                continue
+            naming = store.scan(name).select(each.field).drop_nulls()
+            known = store.scan(each.table).select(each.key).unique()
+            orphans = naming.join(known, left_on=each.field, right_on=each.key, how="anti").select(pl.len())
+            rows, total = (frame.item() for frame in pl.collect_all([orphans, naming.select(pl.len())]))
+            if rows:
+                found.append(Orphans(name, each.field, each.table, rows, total))
     return found
 
 

@@ -104,7 +104,11 @@ class SourcePart(_Part):
     map: str = Field(
         "bluelamp", description="A shipped column map, or the path of a map file relative to the force's folder"
     )
-    file: str | None = Field(None, description="The extract, relative to the force's folder")
+    file: str | None = Field(
+        None,
+        description="The extract, relative to the force's folder; with * for one that is issued again and again, such "
+        "as feeds/*/incidents.csv",
+    )
 
 
 class DemandPart(_Part):

@@ -91,6 +91,15 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A field that names a row of another table."""
+
+    field: str
+    table: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Table:
     """The definition of one table."""
 
@@ -104,6 +113,7 @@ class Table:
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     notes: str = ""
+    references: tuple[Reference, ...] = ()
     version: str | None = None  # instant by which the later of two rows with a key is told, in whatever order they came
     by_name: dict[str, Field] = field(default_factory=dict, compare=False)
 
@@ -147,6 +157,10 @@ def table(name: str) -> Table:
         key=tuple(definition["primaryKey"]),
         fields=fields,
         notes=definition.get("notes", ""),
+        references=tuple(
+            Reference(each["fields"], each["reference"]["resource"], each["reference"]["fields"])
+            for each in definition.get("foreignKeys", ())
+        ),
         version=definition.get("version"),
         by_name={each.name: each for each in fields},
     )
@@ -433,6 +447,9 @@ def reference_page(name: str) -> str:
             choices += f" After `{each.after}`{most}."
         if each.not_before is not None:
             choices += f" Not before `{each.not_before}`."
+        choices += "".join(
+            f" Names a row of `{other.table}`." for other in definition.references if other.field == each.name
+        )
         type_ = f"{each.type}{' (' + ', '.join(marks) + ')' if marks else ''}"
         example = f"`{each.example}`" if each.example else ""
         lines.append(f"| `{each.name}` | {type_} | {each.unit or ''} | {each.description}.{choices} | {example} |")
