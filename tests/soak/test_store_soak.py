@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bluelamp.store import Store, delta, folder
-from tests.soak.store_children import events, import_next, write_next_run
-from tests.test_store import crash_everywhere, crowd, flip_bits, kill_writers, small_disk, take
+from tests.store.children import events, import_next, write_next_run
+from tests.store.harm import crash_everywhere, crowd, flip_bits, kill_writers, small_disk
+from tests.store.telling import take
 
 pytestmark = pytest.mark.soak
 

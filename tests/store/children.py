@@ -1,4 +1,4 @@
-"""Processes that the store's tests start: `python store_children.py WHAT FOLDER …`.
+"""Processes that the store's tests start: `python children.py WHAT FOLDER …`.
 
 `write` imports and writes runs until it is killed, `look` reads all the while and tells of anything half done, `hold`
 keeps the writer's lock, `cramped` imports with too little of something. What each imports is given by its number alone,
@@ -6,7 +6,9 @@ so that whoever looks knows what must be there.
 """
 
 import json
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -123,6 +125,17 @@ def half_done(store: Store) -> list[str]:
         if store.artefact("paths.bin", run_id).read_bytes() != bytes([seed % 256]) * 5_000:
             faults.append(f"{run_id} has another artefact")
     return faults
+
+
+def child(*arguments: str | Path) -> subprocess.Popen:
+    """A process of this file, started with these arguments."""
+    return subprocess.Popen(
+        [sys.executable, __file__, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "POLARS_MAX_THREADS": "1"},
+    )
 
 
 def write(place: str) -> None:
