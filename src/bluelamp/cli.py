@@ -38,6 +38,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Give the answer as JSON on
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors")]
 # Questions of `init` that an option answers, too.
 ANSWERED_BY_OPTION = ("time_zone", "date_order")
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="The view of an earlier moment, such as 2026-11-23T18:00: as the source had it then"),
+]
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
 
 
@@ -137,6 +141,23 @@ def local_date(text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"'{text}' is not a date; one such as 2026-11-23 was expected.") from None
+
+
+def moment(text: str | None, folder: Path) -> datetime | None:
+    """Read an instant given on the command line: with an offset, or by the force's clock; a day alone is its start."""
+    if text is None:
+        return None
+    from bluelamp import periods, settings
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"'{text}' is not a moment; one such as 2026-11-23, 2026-11-23T18:00 or 2026-11-23T18:00Z was expected."
+        ) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=periods.zone(settings.read(folder).force.time_zone))
+    return at.astimezone(UTC)
 
 
 # ---- From files to a store ----
@@ -399,6 +420,7 @@ def plan(
     forecast_from: Annotated[
         str | None, typer.Option("--from", help="First local day to forecast; by default the first after the data ends")
     ] = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -416,7 +438,7 @@ def plan(
     if first is not None:
         starts = periods.local_days(settings.read(folder).force.time_zone, first, first)["starts_at"][0]
     with progressing(quiet) as progress:
-        run_id = flow.plan(folder, forecast_from=starts, progress=progress)
+        run_id = flow.plan(folder, forecast_from=starts, as_of=moment(as_of, folder), progress=progress)
     from bluelamp.store import Store
 
     run = Store(folder).runs().filter(run_id=run_id).row(0, named=True)
@@ -459,6 +481,7 @@ def table(
     as_json: AsJson = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it to this Parquet file")] = None,
     run: RunId = None,
+    as_of: AsOf = None,
     where: Annotated[
         list[str] | None, typer.Option("--where", help="Keep rows with a value: --where level=pool; may be repeated")
     ] = None,
@@ -469,6 +492,7 @@ def table(
     bluelamp table coverage oakland --csv --where level=pool
     bluelamp table batches oakland
     bluelamp table forecast oakland --parquet forecast.parquet
+    bluelamp table incidents oakland --as-of 2024-04-01T07:00
     """
     import polars as pl
 
@@ -476,7 +500,7 @@ def table(
     from bluelamp import tables
     from bluelamp.web.app import keep, rows_as_json
 
-    rows = flow.read_table(folder, name, run)
+    rows = flow.read_table(folder, name, run, moment(as_of, folder))
     asked = {}
     for condition in where or []:
         column, equals, value = condition.partition("=")

@@ -82,12 +82,14 @@ def plan(
     folder: Path | str,
     *,
     forecast_from: datetime | None = None,
+    as_of: datetime | None = None,
     progress: Progress = lambda stage, share: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(microsecond=0),
 ) -> str:
     """Run the whole flow for the force in a folder and file the results as a new run; returns its run_id.
 
-    `forecast_from` is the first hour to forecast (a local midnight; by default the first one after the data ends).
+    `forecast_from` is the first hour to forecast (a local midnight; by default the first one after the data ends);
+    `as_of` reads every table as it was known at an earlier moment.
     Raises NoInput where there is nothing to plan from, BadSettings where force.toml is wrong.
     """
     settings = settings_.read(folder)
@@ -95,7 +97,7 @@ def plan(
     progress("reading", 0.0)
     # One moment for all tables, whatever is imported meanwhile.
     still = store.snapshot()
-    inputs = {name: still.read(name) for name in INPUTS}
+    inputs = {name: still.read(name, as_of=as_of) for name in INPUTS}
     batches = still.batches()
     if inputs["incidents"].is_empty():
         raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
@@ -426,18 +428,23 @@ def staffing_methods() -> list[str]:
     return list(extensions.members("staffing"))
 
 
-def read_table(folder: Path | str, name: str, run_id: str | None = None) -> pl.DataFrame:
+def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: datetime | None = None) -> pl.DataFrame:
     """Give any table of a force: an imported one as it stands now, a result of a run (the latest by default), or an
-    imported one as a run used it, where runs keep it (areas, pools, standards, service_times).
+    imported one as a run used it, where runs keep it (areas, pools, standards, service_times). `as_of` gives an
+    imported table as it was known at an earlier moment.
 
-    Raises UsageError where there is no such table, or a run is asked for one that belongs to none; NoInput where there
-    is no force, or no run to read it from.
+    Raises UsageError where there is no such table, or a run or a moment is asked for one that has none; NoInput
+    where there is no force, or no run to read it from.
     """
     definition = tables.table(name)
     if run_id is not None and definition.kind != "result" and name not in USED:
         raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
+    if as_of is not None and (definition.kind != "imported" or run_id is not None):
+        raise UsageError(f"'{name}' is not told as of a moment: only imported tables are, without a run.")
     settings_.read(folder)
     store = Store(folder)
+    if as_of is not None:
+        return store.read(name, as_of=as_of)
     if name == "batches":
         return store.batches()
     if name == "runs":

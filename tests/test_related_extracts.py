@@ -1,0 +1,157 @@
+"""Several extracts that belong together: told apart by name, joined by keys, reissued every day, watched for."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bluelamp import intake
+from bluelamp.errors import NoInput
+from bluelamp.store import Store
+
+INCIDENTS = "incident_id,received_at,class_code,origin,grade_code,updated_at"
+STATUS = "unit_id,status_at,status,incident_id"
+
+
+@pytest.fixture
+def force(tmp_path: Path) -> Path:
+    folder = tmp_path / "north"
+    folder.mkdir()
+    (folder / "force.toml").write_text(
+        '[force]\nid = "north"\nname = "North"\ntime_zone = "Europe/London"\n'
+        '[sources.unit_status]\nfile = "feeds/*/status*.csv"\n'
+        '[sources.incidents]\nfile = "feeds/*/incidents*.csv"\n'
+    )
+    return folder
+
+
+def write(place: Path, name: str, header: str, *rows: str) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / name
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def log(number: int, grade: str, changed: str) -> str:
+    return f"I{number},2026-03-0{number}T08:00:00Z,theft,public,{grade},2026-03-{changed}T09:00:00Z"
+
+
+def press(at: str, status: str, incident: str = "") -> str:
+    return f"RD21,2026-03-{at}:00Z,{status},{incident}"
+
+
+def issue(force: Path, day: str, incidents: list[str], presses: list[str]) -> Path:
+    place = force / "feeds" / day
+    write(place, "incidents.csv", INCIDENTS, *incidents)
+    write(place, "status.csv", STATUS, *presses)
+    write(place, "readme.txt", "not an extract")
+    return place
+
+
+def days(force: Path) -> list[Path]:
+    """Three days, each reissuing the one before: a log regraded and changed back, and a press that comes late."""
+    return [
+        issue(force, "03-01", [log(1, "2", "01")], [press("01T08:10", "en_route", "I1")]),
+        issue(force, "03-02", [log(1, "1", "02"), log(2, "3", "02")], [press("01T08:20", "at_scene", "I1")]),
+        issue(
+            force, "03-03", [log(1, "2", "03"), log(2, "3", "02")],
+            [press("01T08:10", "en_route", "I1"), press("02T10:00", "custody", "I9")],
+        ),
+    ]  # fmt: skip
+
+
+def what_is_there(force: Path) -> dict[str, list[tuple[object, ...]]]:
+    store = Store(force)
+    return {
+        "incidents": store.read("incidents").sort("incident_id").rows(),
+        "unit_status": store.read("unit_status").sort("unit_id", "status_at").rows(),
+        "history": store.history("incidents").drop("batch_id", "row_in_batch", "is_update").sort(pl.all()).rows(),
+    }
+
+
+def test_a_folder_of_extracts_is_told_apart_by_the_names_in_force_toml(force: Path):
+    work, strange = intake.tell_tables(force, [days(force)[0]])
+    assert [(name, path.name) for name, path, _ in work] == [
+        ("incidents", "incidents.csv"),
+        ("unit_status", "status.csv"),
+    ]
+    assert [path.name for path in strange] == ["readme.txt"]
+    alone, _ = intake.tell_tables(force, [force / "feeds/03-01/status.csv", force / "calls.csv"])
+    assert [name for name, _, _ in alone] == ["incidents", "unit_status"], "a file of another name is of incidents"
+
+
+def test_the_order_in_which_days_come_and_come_again_does_not_show(force: Path, tmp_path: Path):
+    days(force)
+    for name, path, chosen in intake.extracts_of(force):
+        intake.import_extract(force, path, table=name, map_name=chosen)
+    expected = what_is_there(force)
+    grades = dict(Store(force).read("incidents", columns=["incident_id", "grade_code"]).rows())
+    assert grades == {"I1": "2", "I2": "3"}
+    for seed in range(4):
+        other = tmp_path / f"other{seed}"
+        other.mkdir()
+        (other / "force.toml").write_text((force / "force.toml").read_text())
+        work = intake.extracts_of(force) * 2
+        random.Random(seed).shuffle(work)
+        for name, path, chosen in work:
+            done = intake.import_extract(other, path, table=name, map_name=chosen)
+            counts = [done.batch[f"rows_{each}"] for each in ("accepted", "updated", "unchanged", "duplicate")]
+            assert done.batch["rows_read"] == sum(counts)
+        assert what_is_there(other) == expected
+
+
+def test_rows_that_speak_of_what_has_not_come_are_kept_and_counted(force: Path):
+    days(force)
+    for name, path, chosen in intake.extracts_of(force):
+        if name == "unit_status":
+            intake.import_extract(force, path, table=name, map_name=chosen)
+    assert intake.find_orphans(force) == [], "without any incident there is nothing to join"
+    for name, path, chosen in intake.extracts_of(force):
+        intake.import_extract(force, path, table=name, map_name=chosen)
+    (orphans,) = intake.find_orphans(force)
+    assert (orphans.table, orphans.field, orphans.others, orphans.rows, orphans.naming) == (
+        "unit_status", "incident_id", "incidents", 1, 3,
+    )  # fmt: skip
+    assert "1 row of 'unit_status' (33.3% of those with 'incident_id')" in orphans.words
+    assert Store(force).read("unit_status").height == 3
+
+
+def later(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
+
+
+def test_a_watched_folder_is_imported_once_each_when_its_files_have_settled(force: Path):
+    place = days(force)[0]
+    said: list[str] = []
+    watch = intake.Watch(force, [place])
+    assert watch.look(said.append) == [], "a file seen for the first time may still be growing"
+    later(place / "status.csv", press("01T08:30", "available") + "\n")
+    assert [each.batch["table_name"] for each in watch.look(said.append)] == ["incidents"]
+    assert [each.batch["table_name"] for each in watch.look(said.append)] == ["unit_status"]
+    assert watch.look(said.append) == []
+    assert Store(force).read("unit_status").height == 2
+    again = intake.Watch(force, [place])
+    assert again.look(said.append, settled=True) == [], "a restart imports nothing twice"
+    assert said[-1].startswith("status.csv came before, as batch b")
+
+
+def test_a_file_that_can_not_be_imported_is_told_once_and_tried_again_when_it_changes(force: Path):
+    place = force / "arriving"
+    path = write(place, "incidents_today.csv", INCIDENTS.replace("received_at", "recieved_at"), log(1, "2", "01"))
+    said: list[str] = []
+    watch = intake.Watch(force, [place])
+    watch.look(said.append, settled=True)
+    watch.look(said.append, settled=True)
+    (told,) = said
+    assert "incidents_today.csv could not be imported" in told
+    assert "'received_at' is missing" in told
+    write(place, path.name, INCIDENTS, log(1, "2", "01"))
+    assert len(watch.look(said.append, settled=True)) == 1
+    with pytest.raises(NoInput, match="no folder"):
+        intake.Watch(force, [force / "elsewhere"])
