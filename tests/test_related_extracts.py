@@ -155,3 +155,21 @@ def test_a_file_that_can_not_be_imported_is_told_once_and_tried_again_when_it_ch
     assert len(watch.look(said.append, settled=True)) == 1
     with pytest.raises(NoInput, match="no folder"):
         intake.Watch(force, [force / "elsewhere"])
+
+
+def test_an_incident_that_was_erased_stays_away_when_its_extract_comes_again(force: Path):
+    place = days(force)[1]
+    for name, path, chosen in intake.extracts_of(force):
+        intake.import_extract(force, path, table=name, map_name=chosen)
+    Store(force).erase("incident", "I1", "SAR-1")
+    later(place / "incidents.csv", log(7, "2", "04").replace("2026-03-07", "2026-03-04") + "\n")
+    done = intake.import_extract(force, place / "incidents.csv")
+    assert done.batch["rows_read"] == 3
+    assert (done.batch["rows_accepted"], done.batch["rows_unchanged"], done.batch["rows_quarantined"]) == (1, 1, 1)
+    assert Store(force).read("incidents")["incident_id"].to_list() == ["I2", "I7"]
+    assert Store(force).quarantined()["reason_code"].to_list() == ["erased"]
+    presses = Store(force).read("unit_status").sort("status_at")
+    assert presses["incident_id"].to_list() == [None, None, "I9"]
+    intake.import_extract(force, place / "status.csv", table="unit_status")
+    assert Store(force).read("unit_status").sort("status_at").equals(presses)
+    assert Store(force).verify() == []

@@ -374,6 +374,44 @@ def watch(
 
 
 @app.command()
+def erase(
+    folder: Folder,
+    incident: Annotated[str | None, typer.Option("--incident", help="Number of the incident")] = None,
+    person: Annotated[str | None, typer.Option("--person", help="Number or pseudonym of the person")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The request or decision that it follows, as you number them")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+) -> None:
+    """Remove a person's or an incident's rows for good, and say which runs can no longer be reproduced.
+
+    \b
+    bluelamp erase north --incident 2025-114207 --reference SAR-114
+    bluelamp erase north --person P0412
+    """
+    from bluelamp import settings
+    from bluelamp.store import Store
+
+    settings.read(folder)
+    if (incident is None) == (person is None):
+        raise UsageError("Either --incident or --person was expected, and one of them alone.")
+    kind, key = ("incident", incident) if incident is not None else ("person", person or "")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("Erasing can't be undone. Say --yes to do it without being asked.")
+        typer.confirm(f"Erase that {kind}'s rows for good?", abort=True, err=True)
+    done = Store(folder).erase(kind, key, reference)
+    message.print(
+        f"{count_of(done['rows_removed'], 'row')} removed, {count_of(done['rows_emptied'], 'row')} no longer naming "
+        "it. Backups and the source still hold what they held.",
+        markup=False,
+    )
+    runs = json.loads(done["runs"])
+    if runs:
+        message.print(f"No longer to be reproduced: {', '.join(runs)}. What they published stays.", markup=False)
+
+
+@app.command()
 def upgrade(folder: Folder) -> None:
     """Bring the store of an older Bluelamp forward; rows stay as they are.
 

@@ -265,16 +265,19 @@ def import_extract(
     extract = sources.read_extract(
         path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000
     )
-    with Store(folder).writing(
+    store = Store(folder)
+    with store.writing(
         target, source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name=chosen
     ) as writer:
         named: Counter[str] = Counter()
         for chunk in extract:
-            writer.add(chunk.rows)
-            if chunk.quarantined.height:
-                writer.quarantine(chunk.quarantined)
+            rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
+            writer.add(rows)
+            for aside in (chunk.quarantined, erased):
+                if aside.height:
+                    writer.quarantine(aside)
             if target == "incidents":
-                named.update(_areas_named_in(chunk.rows))
+                named.update(_areas_named_in(rows))
             progress(target, chunk.share_read)
         rules = extract.rules()
         strange = _strange_areas(named, _known_areas(folder, settings))

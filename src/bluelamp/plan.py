@@ -451,6 +451,8 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
         return store.runs()
     if name == "quarantine":
         return store.quarantined()
+    if name == "erasures":
+        return store.erasures()
     if name in USED and (run_id is not None or not store.runs().is_empty()):
         return read_used(store, name, run_id)
     return store.read(name) if definition.kind == "imported" else store.result(name, run_id)

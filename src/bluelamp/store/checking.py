@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -53,9 +55,13 @@ def _miscounted(ledger: Ledger) -> list[str]:
         stored=pl.col("rows").filter(~pl.col("table").is_in(["batches", "quarantine"])).sum(),
         set_aside=pl.col("rows").filter(pl.col("table") == "quarantine").sum(),
     )
+    lacking: Counter[str] = Counter()
+    for rows_by_batch in ledger.erasures["rows_by_batch"]:
+        lacking.update(json.loads(rows_by_batch))
+    erased = pl.col("batch_id").replace_strict(dict(lacking), default=0, return_dtype=pl.Int64)
     wrong = ledger.batches.join(stored, left_on="batch_id", right_on="owner_id", how="left").filter(
         (pl.col("rows_read") != pl.sum_horizontal(f"rows_{part}" for part in parts))
-        | (pl.col("rows_accepted") + pl.col("rows_updated") != pl.col("stored").fill_null(0))
+        | (pl.col("rows_accepted") + pl.col("rows_updated") != pl.col("stored").fill_null(0) + erased)
         | (pl.col("rows_quarantined") != pl.col("set_aside").fill_null(0))
     )
     return [

@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 
 from bluelamp import tables
-from bluelamp.store import delta, disk
+from bluelamp.store import delta, disk, erasing
 from bluelamp.store import ledger as ledgers
 from bluelamp.store.accounting import key_range
 from bluelamp.store.ledger import DataFile, Entry, Ledger
@@ -224,6 +224,20 @@ class Commit:
         }
         return delta.append(self.store, name, adds, self._log(name), at)
 
+    # -- erasing ---------------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The time to write down."""
+        return self._clock()
+
+    def staged_file(self, path: Path) -> DataFile:
+        """Give what is known of a staged file."""
+        return next(each.file for each in self._staged if each.path == path)
+
+    def erase(self, kind: str, key: str, reference: str | None) -> dict[str, Any]:
+        """Take a person's or an incident's rows out of the store, and give the row of table `erasures`."""
+        return erasing.erase(self, kind, key, reference)
+
     # -- upgrading -------------------------------------------------------------------------------------------------
 
     def insist_on_upgraded(self, name: str) -> None:
@@ -273,12 +287,19 @@ class Commit:
         if logs:
             self.ledger = self.ledger.append(Entry(None, logs=tuple(logs)))
             self.swept += [each.path for each in logs]
+        if any((self.store / path).exists() for path in self.ledger.replaced):
+            erasing.finish(self)
         owners = {*self.ledger.batches["batch_id"], *self.ledger.runs["run_id"]}
         for folder in (self.store / name for name in (*tables.names(), ARTEFACTS)):
             for left in folder.iterdir() if folder.is_dir() else ():
                 is_listed = left.name.rpartition("=")[2] in owners or f"{folder.name}/{left.name}" in listed
                 if left.name != delta.LOG and not is_listed:
                     self._remove(left)
+                elif left.is_dir() and folder.name not in (ARTEFACTS, delta.LOG):
+                    # What an erasure that was killed put beside the files of a batch.
+                    for path in left.iterdir():
+                        if left.name != delta.LOG and f"{folder.name}/{left.name}/{path.name}" not in listed:
+                            self._remove(path)
         for left in (self.store / f"{ledgers.HEAD}.new", self._staging):
             if left.exists():
                 self._remove(left)

@@ -158,18 +158,8 @@ def append(
         delta_table = open_sealed(store, name, log)
         check_version(delta_table, name)
         written += _checkpoint_if_due(delta_table, folder, log)
-    owner = owner_column(name)
-    actions = [
-        AddAction(
-            path=path,
-            size=size,
-            partition_values={owner: owner_id} if owner else {},
-            modification_time=int(at.timestamp() * 1000),
-            data_change=True,
-            stats=stats,
-        )
-        for path, (size, owner_id, stats) in adds.items()
-    ]
+    moment = int(at.timestamp() * 1000)
+    actions = [_add(name, path, file, moment) for path, file in adds.items()]
     _commit(delta_table, name, actions)
     written.append(store / log_path(name, max(log.version, 0) + 1))
     return _seal(store, written)
@@ -240,6 +230,37 @@ def upgrade(store: Path, name: str, log: Log) -> list[disk.Sealed]:
         delta_table.alter.set_table_properties({VERSION_KEY: wanted}, raise_if_not_exists=False)
     versions = range(log.version + 1, DeltaTable(str(store / name)).version() + 1)
     return _seal(store, [store / log_path(name, version) for version in versions])
+
+
+def put_in_place(
+    store: Path, name: str, log: Log, files: Mapping[str, tuple[int, str | None, str]], at: datetime
+) -> list[disk.Sealed]:
+    """Make a Delta table hold just these files, by one commit; gives the files of the log to seal.
+
+    `files` is as in `append`. What is there already is let be.
+    """
+    delta_table = open_sealed(store, name, log)
+    active = active_files(delta_table)
+    moment = int(at.timestamp() * 1000)
+    actions: list[Any] = [RemoveAction(path, True, moment) for path in sorted(active - set(files))]
+    actions += [_add(name, path, files[path], moment) for path in sorted(set(files) - active)]
+    if not actions:
+        return []
+    _commit(delta_table, name, actions)
+    return _seal(store, [store / log_path(name, log.version + 1)])
+
+
+def _add(name: str, path: str, file: tuple[int, str | None, str], moment: int) -> AddAction:
+    owner = owner_column(name)
+    size, owner_id, statistics_ = file
+    return AddAction(
+        path=path,
+        size=size,
+        partition_values={owner: owner_id} if owner else {},
+        modification_time=moment,
+        data_change=True,
+        stats=statistics_,
+    )
 
 
 def check_schema_version(name: str, found: int, *, reading: bool = False) -> None:

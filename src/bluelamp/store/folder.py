@@ -16,8 +16,8 @@ from typing import Any
 import polars as pl
 
 from bluelamp import tables
-from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean
-from bluelamp.store import checking, delta, disk
+from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
+from bluelamp.store import checking, delta, disk, erasing
 from bluelamp.store import ledger as ledgers
 from bluelamp.store.accounting import Counts, Door, Shelf
 from bluelamp.store.commit import ARTEFACTS, Commit
@@ -217,6 +217,40 @@ class Store:
             return []
         with self._writer(thorough=True) as writer:
             return writer.swept
+
+    def erase(self, kind: str, key: str, reference: str | None = None) -> dict[str, Any]:
+        """Take every row of a person or an incident out of the store, for good, and give the row of `erasures`.
+
+        `kind` is 'person' or 'incident', `key` the number. Every version goes; rows that only name it stay, without the
+        name. Runs keep what they published and say that they can no longer be reproduced. Raises NoInput where the
+        store holds nothing of it, TryAgain while another process writes.
+        """
+        self._insist_on_folder()
+        if kind not in erasing.FIELDS:
+            raise UsageError(f"'{kind}' can't be erased. {one_of(erasing.FIELDS)} can.")
+        if not self._holds(kind, key):
+            raise NoInput(f"The store holds no row of that {kind}. Check its number; nothing was changed.")
+        with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
+            return writer.erase(kind, key, reference)
+
+    def _holds(self, kind: str, key: str) -> bool:
+        field = erasing.FIELDS[kind]
+        filled = [name for name in tables.names("imported") if field in tables.table(name).columns]
+        found = [
+            self._scan_files(name, self._fresh().files_of(name)).filter(pl.col(field) == key).select(pl.len())
+            for name in filled
+        ]
+        return any(rows.item() for rows in pl.collect_all(found))
+
+    def erasures(self) -> pl.DataFrame:
+        """Give what was erased, in order: how much and since when, never what."""
+        return self._fresh().erasures
+
+    def leave_out_erased(
+        self, name: str, rows: pl.DataFrame, row_numbers: pl.Series, file_name: str
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Part rows that come in from those that were erased before; see `erasing.leave_out`."""
+        return erasing.leave_out(self._fresh(), name, rows, row_numbers, file_name)
 
     def upgrade(self) -> list[str]:
         """Bring the tables of an older Bluelamp forward, and list them; rows stay as they are.

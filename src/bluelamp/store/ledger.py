@@ -68,6 +68,7 @@ class DataFile:
     schema_version: int
     first_key: str | None = None
     last_key: str | None = None
+    of_owner: str | None = None  # batch of the rows, where it is not that of the line
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,21 @@ class Entry:
     run: dict[str, Any] | None = None
     files: tuple[DataFile, ...] = ()
     logs: tuple[disk.Sealed, ...] = ()
+    erasure: dict[str, Any] | None = None
+    replaced: tuple[str, ...] = ()  # paths of the files that `files` stand for from now on
+    mark: dict[str, str] | None = None  # by which what was erased is known when it comes again: kind, salt, sha256
 
     def line(self) -> bytes:
         """The line that is written, newline and all."""
-        content = {
+        content: dict[str, Any] = {
             "owner_id": self.owner_id,
             "batch": self.batch,
             "run": self.run,
             "files": [vars(each) for each in self.files],
             "logs": [each._asdict() for each in self.logs],
         }
+        if self.erasure is not None:
+            content |= {"erasure": self.erasure, "replaced": list(self.replaced), "mark": self.mark}
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
@@ -101,6 +107,9 @@ class Ledger:
     runs: pl.DataFrame = field(default_factory=lambda: tables.empty("runs"))
     files: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILES_SHAPE))
     logs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOGS_SHAPE))
+    erasures: pl.DataFrame = field(default_factory=lambda: tables.empty("erasures"))
+    replaced: tuple[str, ...] = ()
+    marks: tuple[dict[str, str], ...] = ()
     size: int = 0
     _digest: _Hash = field(default_factory=hashlib.sha256)
 
@@ -161,24 +170,35 @@ class Ledger:
                 "Restore both from a backup of the same moment."
             )
         added = [_read(block) for block in _blocks(lines)]
+        replaced = tuple(path for each in added for path in each.replaced)
+        files = _joined([self.files, *(each.files for each in added)])
+        if replaced:
+            # Rows keep the order in which they came: what stands for a file stands in its place.
+            files = _in_place(files, replaced)
         return replace(
             self,
             batches=_joined([self.batches, *(each.batches for each in added)]),
             runs=_joined([self.runs, *(each.runs for each in added)]),
-            files=_joined([self.files, *(each.files for each in added)]),
+            files=files,
             logs=_joined([self.logs, *(each.logs for each in added)]),
+            erasures=_joined([self.erasures, *(each.erasures for each in added)]),
+            replaced=self.replaced + replaced,
+            marks=self.marks + tuple(mark for each in added for mark in each.marks),
             size=self.size + len(lines),
             _digest=digest,
         )
 
 
 class _Block(NamedTuple):
-    """The four lists that some lines give."""
+    """The lists that some lines give."""
 
     batches: pl.DataFrame
     runs: pl.DataFrame
     files: pl.DataFrame
     logs: pl.DataFrame
+    erasures: pl.DataFrame
+    replaced: list[str]
+    marks: list[dict[str, str]]
 
 
 def _blocks(lines: bytes) -> Iterator[bytes]:
@@ -196,8 +216,33 @@ def _read(lines: bytes) -> _Block:
     return _Block(
         _records([each["batch"] for each in entries if each["batch"]], "batches"),
         _records([each["run"] for each in entries if each["run"]], "runs"),
-        _frame([{"owner_id": each["owner_id"], **file} for each in entries for file in each["files"]], FILES_SHAPE),
+        _frame(
+            [
+                {"owner_id": file.get("of_owner") or each["owner_id"], **file}
+                for each in entries
+                for file in each["files"]
+            ],
+            FILES_SHAPE,
+        ),
         _logs([file for each in entries for file in each["logs"]]),
+        _records([each["erasure"] for each in entries if each.get("erasure")], "erasures"),
+        [path for each in entries for path in each.get("replaced", ())],
+        [each["mark"] for each in entries if each.get("mark")],
+    )
+
+
+def _in_place(files: pl.DataFrame, replaced: Sequence[str]) -> pl.DataFrame:
+    """Leave out files that others stand for, and put those where they stood.
+
+    A path ends in '-SHA256.parquet'; what stands before it is the file's place, which the new one shares.
+    """
+    place = pl.col("path").str.replace(r"-[0-9a-f]{64}\.parquet$", "")
+    first = files.with_row_index("_at").with_columns(place.alias("_place"))
+    return (
+        first.with_columns(pl.col("_at").min().over("_place"))
+        .filter(~pl.col("path").is_in(list(replaced)))
+        .sort("_at", maintain_order=True)
+        .drop("_at", "_place")
     )
 
 
