@@ -184,7 +184,7 @@ def test_a_forecast_from_long_after_the_data_says_so_and_from_years_after_is_ref
     (told,) = [note for note in compute(forecast_from=MIDNIGHT + timedelta(days=30)).notes if "incidents end" in note]
     assert told.startswith("The incidents end on 2026-11-22, 30 days before the first day of the forecast.")
     assert not [note for note in planned().notes if "incidents end" in note]
-    with pytest.raises(UsageError, match="800 days before 2029-01-31.*Import newer incidents"):
+    with pytest.raises(UsageError, match=r"800 days before 2029-01-31.*Import newer incidents"):
         compute(forecast_from=MIDNIGHT + timedelta(days=800))
 
 
