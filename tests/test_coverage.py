@@ -18,26 +18,9 @@ from bluelamp.offered_work import OfferedWork
 from bluelamp.staffing import load_seen_by, require_staff
 from tests.drawn import drawn
 from tests.offered import LONDON, STANDARD, offered
+from tests.rostered import DAY_AND_NIGHT, duties
 
 ALONE = (1,) * 24
-DAY_AND_NIGHT = drawn(
-    "pools",
-    "pool_id | role_code | area_id | from_hour | to_hour",
-    "R1      | response  | a       | 7         | 22",
-    "R2      | response  | b       | 7         | 22",
-    "N       | response  | a       | 22        | 7",
-    "N       | response  | b       | 22        | 7",
-)
-
-
-def duties(*rows: str, role: str = "response", kind: str = "planned") -> pl.DataFrame:
-    """Draw 'person | pool | starts | ends' on 5 and 6 January 2026: '05 22:00'."""
-    made = []
-    for number, row in enumerate(rows):
-        person, pool, starts, ends = (cell.strip() for cell in row.split("|"))
-        at = (f"2026-01-{moment.replace(' ', 'T')}:00Z" for moment in (starts, ends))
-        made.append(f"{kind}-{role}-{number} | {person} | {role} | {pool} | {' | '.join(at)} | {kind}")
-    return drawn("duties", "duty_id | person_id | role_code | pool_id | starts_at | ends_at | kind", *made)
 
 
 def always(officers: int, pool: str = "R1", days: int = 1) -> pl.DataFrame:
@@ -172,7 +155,8 @@ def test_areas_carry_nothing_of_their_pool():
 
 def test_the_force_is_its_pools_together():
     work = offered({("a", "1"): 3.0, ("b", "1"): 5.0}, pools=DAY_AND_NIGHT)
-    on_duty = pl.concat([always(5, "R1"), always(4, "R2").with_columns(pl.col("duty_id", "person_id").str.pad_start(9, "n"))])
+    others = always(4, "R2").with_columns(pl.col("duty_id", "person_id").str.pad_start(9, "n"))
+    on_duty = pl.concat([always(5, "R1"), others])
     coverage = cover(work, on_duty)
     summed = ["units_required", "units_on_duty", "units_gap", "officers_required", "officers_required_gross",
               "officers_on_duty", "officers_gap"]  # fmt: skip

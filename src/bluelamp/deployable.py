@@ -15,8 +15,8 @@ The rules, in one place:
   refreshments, deployable. Capability is that of the duty day; who is not in `people` has no restriction.
 - Duties of one person that touch or overlap are one turn. Briefing is at its start. Refreshments lie in its middle
   half: those in a pool whose turns are the same go one after another, evenly spread over it.
-- A planned operation takes those first who could go out, and no more than there are; of these it takes those in
-  briefing, at refreshments and not to go out alone alike.
+- A planned operation takes so many officers of its role and pool, whatever skill it asks for, and no more than there
+  are. It takes those first who could go out, and of these alike who is in briefing, at refreshments or not to go alone.
 - Where units are single-crewed, two who may not go out alone make one unit, and one of them left over rides with
   another: units = officers who may go alone + half of those who may not. Larger crews are officers ÷ crew size.
 - No more units can go out than the pool has vehicles.
@@ -131,7 +131,10 @@ def find_deployable(
     notes: list[str] = []
     if not table.is_empty():
         meant = able.filter(pl.col("ends_at") > first, pl.col("starts_at") < last)
-        notes = [*sheet.notes, *_notes_on_capability(meant, people), *_notes_on_loans(meant)]
+        beyond = int((shown & (served[-1] // 100 > served[1:-1].sum(axis=0))).sum())
+        notes = [
+            *sheet.notes, *_notes_on_capability(meant, people), *_notes_on_loans(meant), *_notes_on_operations(beyond),
+        ]  # fmt: skip
     return Deployable(tables.publish(table, "deployable"), notes)
 
 
@@ -380,9 +383,8 @@ def _read_sheet(
         return base + clock.clip(found["begins"].to_numpy()), base + clock.clip(found["finishes"].to_numpy())
 
     layers = [on_line(each) for each in (duties, absent, briefing, refreshments)]
-    cuts = np.unique(np.concatenate([edge for layer in layers for edge in layer]))
-    if len(cuts) < 2:
-        cuts = np.array([0, 0], dtype=np.int64)
+    # The line begins at 0, so that there is a cut even where there is no duty.
+    cuts = np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *(edge for layer in layers for edge in layer)]))
 
     def depth(layer: tuple[Integers, Integers]) -> Integers:
         change = np.zeros(len(cuts), dtype=np.int64)
@@ -497,4 +499,13 @@ def _notes_on_loans(duties: pl.DataFrame) -> list[str]:
         f"{count_of(round(loans['officer_hours'].sum()), 'officer-hour')} of duty lie in another role or pool than the "
         f"posted one, and count where they are performed; most of them from {most['posted_pool_id']} "
         f"({most['posted_role_code']}) to {most['pool_id']} ({most['role_code']})."
+    ]
+
+
+def _notes_on_operations(hours: int) -> list[str]:
+    if not hours:
+        return []
+    return [
+        f"In {count_of(hours, 'hour')} of single pools planned operations ask for more officers than are there, and "
+        "are given those that are."
     ]

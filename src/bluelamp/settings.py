@@ -200,6 +200,15 @@ class DutiesPart(_Part):
         (), description="Roles that are not sent out, such as custody: who may not go out, or not alone, counts there"
     )
 
+    @field_validator("refreshments")
+    @classmethod
+    def _differ(cls, value: tuple[RefreshmentPart, ...]) -> tuple[RefreshmentPart, ...]:
+        lengths = [row.at_least_hours for row in value]
+        twice = sorted({length for length in lengths if lengths.count(length) > 1})
+        if twice:
+            raise ValueError(f"two rows hold for turns of at least {twice[0]:g} hours. One row a length was expected")
+        return value
+
 
 class Settings(_Part):
     """All of force.toml."""
