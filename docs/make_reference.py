@@ -48,11 +48,14 @@ HOMES = {
 # What a part of the settings is called where another speaks of it.
 PARTS = {
     "CrewingPart": "crewing rows",
+    "RefreshmentPart": "refreshments rows",
     "Column": "column table",
     "Codes": "codes",
     "Swap": "swapped columns",
     "ForceHint": "force",
 }
+# Settings that are lists of parts: section, name, part.
+ROWS = {"staffing": {"crewing": "CrewingPart"}, "duties": {"refreshments": "RefreshmentPart"}}
 FAMILIES = {
     "forecast": ("Forecasting methods", "`method` under `[forecast]` in force.toml chooses one."),
     "staffing": (
@@ -166,9 +169,9 @@ def _settings_page() -> str:
             part, title = _resolve(given, schema), f"[{name}]"
             words = part["description"]
         parts += [f"## `{title}`", words, _properties(part, schema)]
-        if name == "staffing":
-            crewing = schema["$defs"]["CrewingPart"]
-            parts += ["## `[[staffing.crewing]]`", crewing["description"], _properties(crewing, schema)]
+        for rows, defined in ROWS.get(name, {}).items():
+            row = schema["$defs"][defined]
+            parts += [f"## `[[{name}.{rows}]]`", row["description"], _properties(row, schema)]
     return _page("Settings: force.toml", "src/bluelamp/settings.py", *parts)
 
 

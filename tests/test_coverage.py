@@ -1,9 +1,9 @@
-"""Coverage: who is on duty, what is short, and how likely a call is late."""
+"""Coverage: what is short, and how likely a call is late."""
 
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -12,32 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp import tables
-from bluelamp.coverage import count_on_duty, find_coverage
+from bluelamp.coverage import find_coverage
+from bluelamp.deployable import find_deployable
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import lay_out_pools
 from bluelamp.staffing import load_seen_by, require_staff
 from tests.drawn import drawn
-from tests.offered import LONDON, STANDARD, WINTER, hours_from, offered
+from tests.offered import LONDON, STANDARD, offered
+from tests.rostered import DAY_AND_NIGHT, duties
 
 ALONE = (1,) * 24
-DAY_AND_NIGHT = drawn(
-    "pools",
-    "pool_id | role_code | area_id | from_hour | to_hour",
-    "R1      | response  | a       | 7         | 22",
-    "R2      | response  | b       | 7         | 22",
-    "N       | response  | a       | 22        | 7",
-    "N       | response  | b       | 22        | 7",
-)
-
-
-def duties(*rows: str, role: str = "response", kind: str = "planned") -> pl.DataFrame:
-    """Draw 'person | pool | starts | ends' on 5 and 6 January 2026: '05 22:00'."""
-    made = []
-    for number, row in enumerate(rows):
-        person, pool, starts, ends = (cell.strip() for cell in row.split("|"))
-        at = (f"2026-01-{moment.replace(' ', 'T')}:00Z" for moment in (starts, ends))
-        made.append(f"{kind}-{role}-{number} | {person} | {role} | {pool} | {' | '.join(at)} | {kind}")
-    return drawn("duties", "duty_id | person_id | role_code | pool_id | starts_at | ends_at | kind", *made)
 
 
 def always(officers: int, pool: str = "R1", days: int = 1) -> pl.DataFrame:
@@ -76,19 +59,20 @@ def cover(
         ],
         schema=tables.table("areas").polars_schema,
     )
+    no_more = (tables.empty(name) for name in ("people", "absences", "commitments", "vehicles"))
+    deployable = find_deployable(
+        on_duty, *no_more, others, pool_hours=work.pool_hours, hours=work.hours, ends_at=ends_at, time_zone=LONDON,
+        crew_size_by_hour=crew,
+    )  # fmt: skip
     return find_coverage(
         tables.empty("forecast") if forecast is None else forecast,
         required,
-        on_duty,
+        deployable.table,
         areas,
-        others,
         work=work,
         load=load_seen_by(method, work),
         method=method,
         force_id="F",
-        time_zone=LONDON,
-        crew_size_by_hour=crew,
-        ends_at=ends_at,
     )
 
 
@@ -108,118 +92,6 @@ def late_by_hand(
         waits = top / (sum(load**n / math.factorial(n) for n in range(units)) + top)
     room = units - (load if ahead_and_own is None else ahead_and_own)
     return waits * math.exp(-room * minutes / service) if room > 0 else 1.0
-
-
-# ---- who is on duty ----
-
-
-def counted(on_duty: pl.DataFrame, pools: pl.DataFrame = DAY_AND_NIGHT, days: int = 1, first: date = WINTER) -> dict:
-    hours = hours_from(first, days)
-    laid_out = lay_out_pools(pools, "response", ["a", "b", "unknown"], hours, LONDON)
-    found = count_on_duty(on_duty, laid_out, hours, hours[-1] + timedelta(hours=1))
-    return dict(zip(laid_out.pool_ids, found.tolist(), strict=True))
-
-
-# Duties before and after the hours looked at, so that the rosters are known to be written for all of them.
-EDGES = tuple(f"E | {pool} | {day} 00:00 | {day} 01:00" for pool in ("R1", "R2", "N") for day in ("04", "09"))
-
-
-def test_an_officer_who_is_there_for_part_of_an_hour_is_not_a_whole_one():
-    found = counted(duties("P1 | R1 | 05 07:15 | 05 15:45", "P2 | R1 | 05 08:00 | 05 09:00", *EDGES))
-    assert found["R1"] == [0] * 8 + [2] + [1] * 6 + [0] * 9
-    assert counted(duties("P1 | R1 | 05 10:20 | 05 11:40", *EDGES))["R1"] == [0] * 24
-
-
-@pytest.mark.parametrize("change", ["15:30", "06:45", "15:00"])
-def test_officers_who_relieve_each_other_within_an_hour_are_as_many_in_that_hour(change):
-    leaving = [f"P{number} | R1 | 05 00:00 | 05 {change}" for number in range(6)]
-    coming = [f"Q{number} | R1 | 05 {change} | 06 00:00" for number in range(6)]
-    found = counted(duties(*leaving, *coming, *EDGES))
-    assert [found["R1"][hour] + found["R2"][hour] + found["N"][hour] for hour in range(24)] == [6] * 24
-
-
-def test_three_quarters_of_four_officers_are_three():
-    rows = [f"P{number} | R1 | 05 10:15 | 05 12:00" for number in range(4)]
-    assert counted(duties(*rows, *EDGES))["R1"][9:13] == [0, 3, 4, 0]
-
-
-def test_a_night_duty_counts_on_both_sides_of_midnight():
-    found = counted(duties("P1 | N | 05 22:00 | 06 07:00", "P2 | N | 04 22:00 | 06 23:00"), days=2)
-    assert found["N"][:7] == [1] * 7
-    assert found["N"][22:31] == [2] * 9
-
-
-def test_a_late_duty_that_outlasts_its_pool_counts_for_the_night_pool_of_its_areas():
-    found = counted(duties("P1 | R1 | 05 15:00 | 06 01:00", "P2 | N | 05 22:00 | 06 09:00", *EDGES), days=2)
-    assert found["R1"][15:22] == [1] * 7
-    assert found["R1"][22:31] == [0] * 9
-    assert found["N"][22:26] == [2, 2, 2, 1]
-    # And a night officer who stays on after seven counts for one of the day's pools, not for nobody.
-    assert [found["R1"][hour] + found["R2"][hour] for hour in (31, 32, 33)] == [1, 1, 0]
-
-
-def test_every_whole_hour_of_an_officer_is_counted_once_in_some_pool():
-    chance = np.random.default_rng(2)
-    rows, hours = list(EDGES), 0
-    for number in range(60):
-        start, length = int(chance.integers(0, 38)), int(chance.integers(1, 11))
-        pool = str(chance.choice(["R1", "R2", "N"]))
-        at = (datetime(2026, 1, 5) + timedelta(hours=each) for each in (start, start + length))
-        rows.append(f"P{number + 1} | {pool} | {' | '.join(f'{moment:%d %H:%M}' for moment in at)}")
-        hours += min(length, 48 - start)
-    found = counted(duties(*rows), days=2)
-    assert sum(map(sum, found.values())) == hours
-
-
-def test_hours_outside_the_roster_are_unknown_and_gaps_within_it_are_empty():
-    found = counted(duties("P1 | R1 | 05 08:00 | 05 12:00", "P2 | R2 | 05 14:00 | 05 18:00"))
-    assert np.isnan(found["R1"][7:22]).tolist() == [hour < 8 or hour >= 12 for hour in range(7, 22)]
-    assert np.isnan(found["R2"][7:22]).tolist() == [hour < 14 or hour >= 18 for hour in range(7, 22)]
-    assert np.isnan(found["N"][:7]).all()
-    assert found["R1"][:7] == [0] * 7, "a pool that does not run has nobody, and that is known"
-    two_shifts = counted(duties("P1 | R1 | 05 08:00 | 05 12:00", "P1 | R1 | 05 14:00 | 05 18:00"))
-    assert two_shifts["R1"][8:18] == [1] * 4 + [0] * 2 + [1] * 4
-
-
-def test_a_pool_whose_roster_ends_before_that_of_others_is_unknown_and_not_without_officers():
-    found = counted(
-        duties("P1 | R1 | 05 00:00 | 05 18:00", "P2 | R2 | 05 00:00 | 05 22:00", "P3 | N | 05 22:00 | 06 07:00")
-    )
-    assert np.isnan(found["R1"][18:22]).all()
-    assert found["R2"][18:22] == [1] * 4
-
-
-def test_a_pool_that_nobody_is_posted_to_is_known_when_those_are_who_serve_it():
-    found = counted(duties("P1 | R1 | 05 00:00 | 06 00:00", "P2 | R2 | 05 00:00 | 05 23:00"))
-    assert found["N"][:7] == [2] * 7
-    assert found["N"][22:] == [2, 1]
-
-
-def test_no_duties_of_the_role_are_no_knowledge_at_all():
-    for on_duty in (
-        tables.empty("duties"),
-        duties("P1 | R1 | 05 00:00 | 06 00:00", role="custody"),
-        duties("P1 | elsewhere | 05 00:00 | 06 00:00"),
-    ):
-        assert all(np.isnan(each).all() for each in counted(on_duty).values())
-
-
-def test_a_duty_as_it_was_worked_takes_the_place_of_the_plan():
-    planned = duties("P1 | R1 | 05 07:00 | 05 17:00", "P2 | R1 | 05 07:00 | 05 17:00", *EDGES)
-    worked = duties("P1 | R1 | 05 08:00 | 05 18:00", "P2 | R1 | 06 07:00 | 06 17:00", kind="worked")
-    found = counted(pl.concat([planned, worked]), days=2)
-    assert found["R1"][7:18] == [1] + [2] * 9 + [1]
-    assert found["R1"][24 + 7 : 24 + 17] == [1] * 10
-    lent = duties("P1 | R1 | 05 07:00 | 05 17:00", role="custody", kind="worked")
-    assert counted(pl.concat([planned, lent]))["R1"][7:17] == [1] * 10
-
-
-def test_on_a_clock_change_night_every_hour_is_an_hour():
-    rows = ["D1 | P1 | response | N | 2026-10-24T21:00:00Z | 2026-10-25T07:00:00Z | planned"]
-    on_duty = drawn("duties", "duty_id | person_id | role_code | pool_id | starts_at | ends_at | kind", *rows)
-    found = counted(on_duty, first=date(2026, 10, 25))
-    assert len(found["N"]) == 25
-    assert found["N"][:8] == [1] * 8
 
 
 # ---- the gap ----
@@ -283,7 +155,8 @@ def test_areas_carry_nothing_of_their_pool():
 
 def test_the_force_is_its_pools_together():
     work = offered({("a", "1"): 3.0, ("b", "1"): 5.0}, pools=DAY_AND_NIGHT)
-    on_duty = pl.concat([always(5, "R1"), always(4, "R2").with_columns(pl.format("n{}", "duty_id").alias("duty_id"))])
+    others = always(4, "R2").with_columns(pl.col("duty_id", "person_id").str.pad_start(9, "n"))
+    on_duty = pl.concat([always(5, "R1"), others])
     coverage = cover(work, on_duty)
     summed = ["units_required", "units_on_duty", "units_gap", "officers_required", "officers_required_gross",
               "officers_on_duty", "officers_gap"]  # fmt: skip
@@ -509,7 +382,7 @@ def test_other_roles_have_their_minimum_against_their_officers():
         "minimums", "pool_id | role_code | from_hour | to_hour | minimum_officers", "C1 | custody | 8 | 20 | 3"
     )
     on_duty = pl.concat(
-        [always(4), duties("P1 | C1 | 05 06:00 | 05 14:00", "P2 | C1 | 05 10:00 | 05 18:00", role="custody")]
+        [always(4), duties("C1 | C1 | 05 06:00 | 05 14:00", "C2 | C1 | 05 10:00 | 05 18:00", role="custody")]
     )
     coverage = cover(offered({("a", "1"): 1.0}), on_duty, minimums=least, other_pools=custody)
     rows = coverage.filter(role_code="custody").sort("hour_starting")

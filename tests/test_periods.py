@@ -111,3 +111,21 @@ def test_slots_count_local_hours_from_monday_midnight():
 def test_an_unknown_zone_is_named_with_the_nearest_known_one():
     with pytest.raises(BadSettings, match=r"'Europe/Lodnon' is not a time zone.*Did you mean 'Europe/London'"):
         periods.zone("Europe/Lodnon")
+
+
+@pytest.mark.parametrize(("instant", "starts_at", "day"), [
+    ("2026-01-05T22:00", 7, 5), ("2026-01-06T02:00", 7, 5), ("2026-01-06T06:59", 7, 5), ("2026-01-06T07:00", 7, 6),
+    ("2026-01-06T00:00", 0, 6), ("2026-01-06T22:00", 23, 5),
+])  # fmt: skip
+def test_a_night_belongs_to_the_duty_day_that_it_starts_on(instant, starts_at, day):
+    frame = pl.DataFrame({"at": [at(instant)]}, schema={"at": periods.INSTANT})
+    found = frame.select(periods.duty_day(pl.col("at"), "Europe/London", starts_at))
+    assert found.item() == date(2026, 1, day)
+
+
+def test_the_duty_day_begins_by_the_clock_on_days_that_change_it():
+    # 07:00 is 06:00 in UTC from the last Sunday of March, and 07:00 again from that of October.
+    for instant, day in (("2026-03-29T05:59", 28), ("2026-03-29T06:00", 29), ("2026-10-25T06:59", 24),
+                         ("2026-10-25T07:00", 25)):  # fmt: skip
+        frame = pl.DataFrame({"at": [at(instant)]}, schema={"at": periods.INSTANT})
+        assert frame.select(periods.duty_day(pl.col("at"), "Europe/London", 7)).item().day == day

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -70,6 +71,84 @@ def test_a_short_forecast_needs_no_fewer_days_of_paths_to_be_asked_for():
     run = compute(small_settings(forecast={"days": 2, "path_days": 56}))
     assert run.results["coverage"]["hour_starting"].n_unique() == 48
     assert run.results["forecast"].filter(span="day", level="force")["hour_starting"].n_unique() == 2
+
+
+# ---- who can go out ----
+
+
+def test_a_force_that_gives_no_more_than_duties_has_its_sheet_in_coverage():
+    run = planned()
+    hours = run.results["coverage"]["hour_starting"].unique().sort()
+    starts, hour = hours.dt.epoch("s").to_numpy(), 3600
+    duties = twin().tables["duties"].filter(role_code="response")
+    there = np.zeros(len(hours))
+    for begins, ends in duties.select(pl.col("starts_at", "ends_at").dt.epoch("s")).iter_rows():
+        there += np.clip(np.minimum(ends, starts + hour) - np.maximum(begins, starts), 0, None)
+    deployable = run.results["deployable"]
+    of_force = (
+        deployable.filter(role_code="response").group_by("hour_starting").agg(pl.col("officers_deployable").sum())
+    )
+    assert of_force.sort("hour_starting")["officers_deployable"].to_list() == pytest.approx(there / hour)
+    for role in ("response", "custody"):
+        rows = run.results["coverage"].filter(level="pool", role_code=role)
+        both = rows.join(deployable, on=["pool_id", "role_code", "hour_starting"], validate="1:1")
+        assert both.height == rows.height > 0
+        assert (both["officers_on_duty"] == both["officers_deployable"].floor()).all()
+        assert (both["units_on_duty"] == both["units_deployable"].floor()).all()
+    nobody = compute(people=tables.empty("people"))
+    assert prints(nobody) == prints(run), "people without flags say no more than no people"
+    assert run.notes[-1] == (
+        "No 'absences', 'commitments' or 'vehicles' are given. It is taken that everybody with a duty is there, that "
+        "no planned operation takes anybody away and that there is a vehicle for every unit."
+    )
+
+
+def test_what_keeps_officers_from_calls_is_in_the_gap():
+    people = twin().tables["people"]
+    away = tables.check(
+        people.select(
+            "person_id", absence_id="person_id", kind=pl.lit("sickness"), starts_at=pl.lit(MIDNIGHT),
+            ends_at=pl.lit(MIDNIGHT + timedelta(days=1)),
+        ),
+        "absences",
+    )  # fmt: skip
+    pools = twin().tables["pools"].filter(role_code="response")["pool_id"].unique().sort()
+    day_two = MIDNIGHT + timedelta(days=1)
+    draw = tables.check(
+        pl.DataFrame(
+            [{"commitment_id": "OP", "kind": "football", "pool_id": pools[0], "role_code": "response", "officers": 1.0,
+              "starts_at": day_two + timedelta(hours=10), "ends_at": day_two + timedelta(hours=12)},
+             {"commitment_id": "OP", "kind": "football", "pool_id": "R-X", "role_code": "response", "officers": 1.0,
+              "starts_at": day_two + timedelta(hours=10), "ends_at": day_two + timedelta(hours=12)}]
+        ),
+        "commitments",
+    )  # fmt: skip
+    cars = tables.check(
+        pl.DataFrame([{"pool_id": pools[0], "from_hour": 14, "to_hour": 16, "vehicles": 0}]), "vehicles"
+    )
+    run = compute(
+        small_settings(duties={"briefing_minutes": 30, "refreshments": [{"at_least_hours": 0, "minutes": 60}]}),
+        absences=away, commitments=draw, vehicles=cars,
+    )  # fmt: skip
+    before, after = (
+        each.results["coverage"].filter(level="pool", role_code="response").sort("place_id", "hour_starting")
+        for each in (planned(), run)
+    )
+    first_day = pl.col("hour_starting") < day_two
+    assert after.filter(first_day)["officers_on_duty"].max() == 0
+    assert (after["units_gap"] <= before["units_gap"]).all()
+    assert after.filter(~first_day)["officers_on_duty"].sum() < before.filter(~first_day)["officers_on_duty"].sum()
+    steps = run.results["deployable"].filter(pool_id=pools[0]).sort("hour_starting")
+    assert steps.filter(pl.col("officers_on_operations") > 0)["hour_starting"].to_list() == [
+        day_two + timedelta(hours=10), day_two + timedelta(hours=11),
+    ]  # fmt: skip
+    without_cars = after.filter(pl.col("hour_starting") == day_two + timedelta(hours=14), place_id=pools[0])
+    assert without_cars["units_on_duty"].to_list() == [0]
+    assert steps["officers_briefing"].sum() > 0
+    assert steps["officers_refreshments"].sum() > 0
+    said = "\n".join(run.notes)
+    assert "1 row of 'commitments' speak of pools that 'pools' does not have for that role (R-X)" in said
+    assert "are given. It is taken" not in said
 
 
 # ---- the same every time ----

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluelamp import periods, pools, tables
-from bluelamp.pools import find_blocks, holds_at, lay_out_pools, minimum_officers, to_pools, valid_on
+from bluelamp.pools import find_blocks, holds_at, lay_out_pools, minimum_officers, to_pools, valid_on, vehicles_of
 from tests.drawn import drawn
 
 LONDON = "Europe/London"
@@ -229,3 +229,30 @@ def test_hours_are_local_not_those_of_greenwich():
     seven = starts.to_list().index(datetime(2026, 7, 6, 6, tzinfo=UTC))
     assert laid_out.pool_ids[laid_out.pool_of(0, seven)] == "R1"
     assert laid_out.pool_ids[laid_out.pool_of(0, seven - 1)] == "N"
+
+
+def test_a_minimum_for_a_skill_asks_for_officers_too_and_is_not_added_to_the_others():
+    header = "pool_id | role_code | from_hour | to_hour | minimum_officers | skill_code"
+    minimums = drawn(
+        "minimums", header, "R1 | response | 0 | 24 | 2 |", "R1 | response | 8 | 20 | 3 | response_driver",
+        "R1 | response | 8 | 20 | 1 | sergeant", "R2 | response | 0 | 24 | 2 | taser",
+    )  # fmt: skip
+    found = minimum_officers(minimums, ["R1", "R2"], "response", hours(date(2026, 1, 5)), LONDON)
+    assert found[0].tolist() == [2] * 8 + [3] * 12 + [2] * 4
+    assert found[1].tolist() == [2] * 24
+
+
+def test_the_vehicles_of_a_shorter_part_of_the_day_win_and_then_the_later_row():
+    rows = drawn(
+        "vehicles", "pool_id | from_hour | to_hour | vehicles | valid_from | valid_to",
+        "R1 | 7 | 22 | 9 | |", "R1 | 7 | 22 | 6 | 2026-01-06 |", "R1 | 12 | 14 | 2 | |", "R1 | 22 | 2 | 5 | |",
+        "other | 0 | 24 | 1 | |",
+    )  # fmt: skip
+    found = vehicles_of(rows, ["R1", "R2"], hours(date(2026, 1, 5), 2), LONDON)
+    day, next_day = found[0][:24].tolist(), found[0][24:].tolist()
+    assert day[7:12] + day[14:22] == [9] * 13
+    assert next_day[7:12] + next_day[14:22] == [6] * 13
+    assert day[12:14] == next_day[12:14] == [2, 2]
+    assert day[:2] + day[22:] == [5] * 4
+    assert np.isnan(found[0][2:7]).all()
+    assert np.isnan(found[1]).all()

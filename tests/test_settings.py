@@ -37,6 +37,7 @@ def test_a_force_needs_an_id_a_name_and_a_clock_and_the_rest_has_defaults():
     assert "officer_initiated" not in read.demand.origins
     assert read.areas.from_points is False
     assert read.sources == {}
+    assert (read.duties.day_starts_at, read.duties.briefing_minutes, read.duties.refreshments) == (7, 0, ())
 
 
 def test_everything_can_be_said():
@@ -66,6 +67,16 @@ abstraction = 0.25
 from_hour = 22
 to_hour = 7
 crew_size = 2
+[duties]
+day_starts_at = 6
+briefing_minutes = 15
+desk_roles = ["custody"]
+[[duties.refreshments]]
+at_least_hours = 0
+minutes = 30
+[[duties.refreshments]]
+at_least_hours = 8.5
+minutes = 45
 """
     )
     assert read.force.subdivision == "SCT"
@@ -73,6 +84,8 @@ crew_size = 2
     assert read.sources["incidents"].map == "oakland"
     assert read.demand.declared_outages == ((date(2026, 1, 1), date(2026, 1, 3)),)
     assert read.staffing.crewing[0].crew_size == 2
+    assert (read.duties.day_starts_at, read.duties.desk_roles) == (6, ("custody",))
+    assert [(row.at_least_hours, row.minutes) for row in read.duties.refreshments] == [(0, 30), (8.5, 45)]
     assert settings.from_values(read.model_dump(mode="json")) == read, "what a run record keeps reads back"
 
 
@@ -206,3 +219,15 @@ def test_every_origin_of_incidents_may_be_chosen():
         {"force": {"id": "x", "name": "x", "time_zone": "UTC"}, "demand": {"origins": list(every)}}
     )
     assert read.demand.origins == every
+
+
+def test_mistakes_about_duties_are_told():
+    (hour, twice) = problems(
+        "[duties]\nday_starts_at = 24\n"
+        "[[duties.refreshments]]\nat_least_hours = 6\nminutes = 35\n"
+        "[[duties.refreshments]]\nat_least_hours = 6\nminutes = 45\n"
+    )
+    assert hour.startswith(
+        "'duties.day_starts_at' is 24: input should be less than or equal to 23. It holds: Local hour"
+    )
+    assert "two rows hold for turns of at least 6 hours. One row a length was expected" in twice

@@ -1,104 +1,23 @@
-"""Required staff and duties to coverage: the gap, and the chance that a call is late.
+"""Required staff and net deployable to coverage: the gap, and the chance that a call is late.
 
-Cover belongs to pools, so requirement, officers on duty and the gap stand on the rows of pools and of the force.
+Cover belongs to pools, so requirement, officers who can go out and the gap stand on the rows of pools and of the force.
 Demand and lateness belong to areas too, and stand on their rows; nothing of a pool is repeated on its areas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp import periods, queueing, tables
+from bluelamp import queueing, tables
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import Floats, Integers, PoolHours
+from bluelamp.pools import Floats, PoolHours
 
 _QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
 _DEMAND = ["incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean"]
-
-
-def count_on_duty(duties: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, ends_at: datetime) -> Floats:
-    """Count officers on duty in each hour, pools × hours; NaN where no duties are on hand.
-
-    Officers count by the time that they are there: six who leave at half past and six who come then are six in that
-    hour, not none. Parts that do not make a whole officer are left out.
-    An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
-    covers most of that pool's areas then. A duty as it was worked takes the place of the one that was planned. Hours
-    before the first and after the last duty of a pool are unknown, not empty: a roster that has not been written yet is
-    not a night without officers. (A pool to which nobody is posted, and which others serve, is known when theirs is.)
-    """
-    pools = len(pool_hours.pool_ids)
-    number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
-    mine = _as_it_came(duties).filter(
-        pl.col("role_code") == pool_hours.role_code, pl.col("pool_id").is_in(pool_hours.pool_ids)
-    )
-    if mine.is_empty():
-        return np.full((pools, len(hours)), np.nan)
-    starts = hours.dt.epoch("s").to_numpy()
-    ends = np.append(starts[1:], int(ends_at.timestamp()))
-    begins = np.clip(mine["starts_at"].dt.epoch("s").to_numpy(), starts[0], ends[-1])
-    finishes = np.clip(mine["ends_at"].dt.epoch("s").to_numpy(), starts[0], ends[-1])
-    pool = mine["pool_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    posted = _seconds_before(finishes, pool, pools, starts, ends) - _seconds_before(begins, pool, pools, starts, ends)
-    first, last = np.full(pools, np.iinfo(np.int64).max), np.zeros(pools, dtype=np.int64)
-    np.minimum.at(first, pool, mine["starts_at"].dt.epoch("s").to_numpy())
-    np.maximum.at(last, pool, mine["ends_at"].dt.epoch("s").to_numpy())
-    is_written = (starts >= first[:, None]) & (ends <= last[:, None])
-    counted, known = np.zeros_like(posted), np.zeros(posted.shape, dtype=np.bool_)
-    areas_of_pool = [np.flatnonzero((pool_hours.patterns == index).any(axis=0)) for index in range(pools)]
-    for pattern, pool_of_area in enumerate(pool_hours.patterns):
-        when = np.flatnonzero(pool_hours.pattern_of_hour == pattern)
-        for index in range(pools):
-            serves = index
-            if not (pool_of_area == index).any():
-                # A pool that does not run has nobody, and that is known.
-                known[index, when] = True
-                candidates = pool_of_area[areas_of_pool[index]]
-                candidates = candidates[candidates >= 0]
-                serves = int(np.bincount(candidates).argmax()) if len(candidates) else index
-            counted[serves, when] += posted[index, when]
-            if serves == index or not last[serves]:
-                known[serves, when] |= is_written[index, when]
-    return np.where(known, counted // (ends - starts), np.nan)
-
-
-def _seconds_before(instants: Integers, pool: Integers, pools: int, starts: Integers, ends: Integers) -> Integers:
-    """Add up, by pool and hour, the seconds of each hour that lie before each instant, pools × hours."""
-    hour = np.searchsorted(starts, instants, side="right") - 1
-    inside = np.zeros((pools, len(starts)), dtype=np.int64)
-    np.add.at(inside, (pool, hour), instants - starts[hour])
-    # Every hour before the instant's own lies before it whole.
-    reached = np.zeros((pools, len(starts)), dtype=np.int64)
-    np.add.at(reached, (pool, hour), 1)
-    later = reached[:, ::-1].cumsum(axis=1)[:, ::-1] - reached
-    return inside + later * (ends - starts)
-
-
-def _as_it_came(duties: pl.DataFrame) -> pl.DataFrame:
-    """Leave out planned duties during which the same person has one that was worked: nobody is on duty twice."""
-    planned, worked = (duties.filter(pl.col("kind") == kind) for kind in ("planned", "worked"))
-    if planned.is_empty() or worked.is_empty():
-        return duties
-    next_worked = worked.select("person_id", worked_from="starts_at", worked_until="ends_at").sort("worked_until")
-    kept = (
-        planned.sort("starts_at")
-        .join_asof(
-            next_worked,
-            left_on="starts_at",
-            right_on="worked_until",
-            by="person_id",
-            strategy="forward",
-            allow_exact_matches=False,
-            check_sortedness=False,
-        )
-        .filter(pl.col("worked_from").is_null() | (pl.col("worked_from") >= pl.col("ends_at")))
-        .select(duties.columns)
-    )
-    return pl.concat([kept, worked])
 
 
 class _Lateness:
@@ -219,29 +138,24 @@ class _Lateness:
 def find_coverage(
     forecast: pl.DataFrame,
     required_staff: pl.DataFrame,
-    duties: pl.DataFrame,
+    deployable: pl.DataFrame,
     areas: pl.DataFrame,
-    pools: pl.DataFrame,
     *,
     work: OfferedWork,
     load: Floats,
     method: str,
     force_id: str,
-    time_zone: str,
-    crew_size_by_hour: Sequence[int],
-    ends_at: datetime,
 ) -> pl.DataFrame:
-    """Compare what is required with what is on duty, place by place and hour by hour, as the table `coverage`.
+    """Compare what is required with who can go out, place by place and hour by hour, as the table `coverage`.
 
     A negative `units_gap` means too few. Hours with nobody required are kept, because spare capacity is a finding
     too. `load` (samples × pools × hours) is the load that `method` sees; chances are averages over its samples, and
-    the _p10 and _p90 columns their 10 % and 90 % points. Where no duties are on hand, requirement stands alone.
+    the _p10 and _p90 columns their 10 % and 90 % points. Parts that do not make a whole officer or unit are left out.
+    Where `deployable` has no row, nobody knows who is there, and requirement stands alone.
     """
     pool_hours, hours = work.pool_hours, work.hours
-    parts = periods.local_parts(hours, time_zone)
-    crew = np.array(crew_size_by_hour)[parts["hour"].to_numpy()]
-    officers = count_on_duty(duties, pool_hours, hours, ends_at)
-    units = np.floor(officers / crew)
+    officers = _whole(deployable, "officers_deployable", pool_hours, hours)
+    units = _whole(deployable, "units_deployable", pool_hours, hours)
     lateness = _Lateness(work, load, units)
     required = required_staff.filter(pl.col("method") == method, pl.col("grade_code") == "all")
     answering = _pool_rows(required, pool_hours, hours, units, officers, lateness.of_pools())
@@ -251,8 +165,22 @@ def find_coverage(
         _with_demand(_area_rows(areas, work, hours, lateness), forecast, "area"),
     ]
     others = sorted(set(required["role_code"]) - {pool_hours.role_code})
-    rows += [_other_role_rows(required, duties, pools, role, hours, ends_at) for role in others]
+    rows += [_other_role_rows(required, deployable, role) for role in others]
     return tables.publish(pl.concat(rows, how="diagonal"), "coverage")
+
+
+def _whole(deployable: pl.DataFrame, column: str, pool_hours: PoolHours, hours: pl.Series) -> Floats:
+    """Give whole officers or units of the role that answers incidents, pools × hours; NaN where it is not known."""
+    number = {pool_id: position for position, pool_id in enumerate(pool_hours.pool_ids)}
+    mine = deployable.filter(pl.col("role_code") == pool_hours.role_code)
+    if mine.is_empty():
+        return np.full(pool_hours.runs.shape, np.nan)
+    # A pool that does not run has nobody, and that is known.
+    found = np.where(pool_hours.runs, np.nan, 0.0)
+    pool = mine["pool_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    hour = np.searchsorted(hours.dt.epoch("s").to_numpy(), mine["hour_starting"].dt.epoch("s").to_numpy())
+    found[pool, hour] = np.floor(mine[column].to_numpy())
+    return found
 
 
 def _mean_ahead(values: Floats, window: int) -> Floats:
@@ -360,24 +288,14 @@ def _with_demand(rows: pl.DataFrame, forecast: pl.DataFrame, level: str) -> pl.D
     return rows.join(expected, on=["place_id", "hour_starting"], how="left")
 
 
-def _other_role_rows(
-    required: pl.DataFrame, duties: pl.DataFrame, pools: pl.DataFrame, role: str, hours: pl.Series, ends_at: datetime
-) -> pl.DataFrame:
-    """Rows of a role that answers no incidents: its minimum against its officers on duty."""
+def _other_role_rows(required: pl.DataFrame, deployable: pl.DataFrame, role: str) -> pl.DataFrame:
+    """Rows of a role that answers no incidents: its minimum against its officers who can go out."""
     asked = _asked(required.filter(pl.col("role_code") == role))
-    pool_ids = asked["pool_id"].unique().sort().to_list()
-    always = PoolHours(
-        pool_ids, role, pool_ids, np.arange(len(pool_ids))[None, :], np.zeros(len(hours), dtype=np.int64)
+    there = deployable.filter(pl.col("role_code") == role).select(
+        "pool_id",
+        "hour_starting",
+        units_on_duty=pl.col("units_deployable").floor(),
+        officers_on_duty=pl.col("officers_deployable").floor(),
     )
-    officers = count_on_duty(duties, always, hours, ends_at)
-    pool, hour = np.nonzero(np.ones_like(officers))
-    on_duty = pl.DataFrame(
-        {
-            "pool_id": pl.Series(pool_ids, dtype=pl.String)[pool],
-            "hour_starting": hours[hour],
-            "units_on_duty": _column(officers[pool, hour]),
-            "officers_on_duty": _column(officers[pool, hour]),
-        }
-    )
-    rows = asked.join(on_duty, on=["pool_id", "hour_starting"], how="left")
+    rows = asked.join(there, on=["pool_id", "hour_starting"], how="left")
     return _find_gaps(rows).with_columns(level=pl.lit("pool"), place_id=pl.col("pool_id"))

@@ -157,6 +157,15 @@ def local_parts(hours: pl.Series, time_zone: str) -> pl.DataFrame:
     ).with_columns(slot=(pl.col("weekday") - 1) * 24 + pl.col("hour"))
 
 
+def duty_day(at: pl.Expr, time_zone: str, day_starts_at: int) -> pl.Expr:
+    """Give the duty day of instants: the local day on which the duty day began that they lie in.
+
+    With a day that starts at 7, what begins at 22:00 and what begins at 02:00 after it belong to one day.
+    """
+    local = at.dt.convert_time_zone(time_zone)
+    return local.dt.date() - pl.duration(days=(local.dt.hour() < day_starts_at).cast(pl.Int64))
+
+
 def next_local_midnight(at: datetime, time_zone: str) -> datetime:
     """Give the first local midnight at or after an instant, in UTC."""
     local = at.astimezone(zone(time_zone))

@@ -1,4 +1,4 @@
-"""The whole flow on one page: incidents → demand → forecast → required staff → coverage.
+"""The whole flow on one page: incidents → demand → forecast → required staff → coverage ← deployable ← duties.
 
 `plan` reads a force's tables, calls the stages in order and files what they give as one run, with everything that it
 was made from: settings, seed, batches and versions. `compute` is the same without a store: tables in, tables out.
@@ -22,6 +22,7 @@ import polars as pl
 
 from bluelamp import (
     coverage,
+    deployable,
     extensions,
     forecast,
     geography,
@@ -37,8 +38,11 @@ from bluelamp.errors import NoInput, UsageError, count_of, one_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
-INPUTS = ("areas", "pools", "incidents", "people", "duties", "standards", "minimums", "events", "service_times")
-RESULTS = ("outages", "demand", "forecast", "required_staff", "coverage")
+INPUTS = (
+    "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
+    "events", "service_times",
+)  # fmt: skip
+RESULTS = ("outages", "demand", "forecast", "required_staff", "deployable", "coverage")
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
@@ -218,20 +222,32 @@ def compute(
         utilisation=settings.staffing.utilisation,
     )  # fmt: skip
 
+    clock.start("deployable")
+    on_duty = deployable.find_deployable(
+        given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
+        pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=zone, crew_size_by_hour=crew,
+        day_starts_at=settings.duties.day_starts_at, briefing_minutes=settings.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        desk_roles=settings.duties.desk_roles,
+    )  # fmt: skip
+
     clock.start("coverage")
     covered = coverage.find_coverage(
-        predicted.table, required, given["duties"], areas, cover,
+        predicted.table, required, on_duty.table, areas,
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
-        force_id=force, time_zone=zone, crew_size_by_hour=crew, ends_at=ends_at,
+        force_id=force,
     )  # fmt: skip
     notes += _notes_on_cover(work, cover, given, zone)
     notes += _notes_on_rosters(covered)
+    notes += on_duty.notes
+    if not on_duty.table.is_empty():
+        notes += _notes_on_the_sheet(given)
     if covered["units_on_duty"].is_null().all():
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
         "outages": outages, "demand": demand, "forecast": predicted.table, "required_staff": required,
-        "coverage": covered,
+        "deployable": on_duty.table, "coverage": covered,
     }  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -355,14 +371,17 @@ def _notes_on_cover(
             f"The target of grade {one_of(hopeless)} leaves no time to wait once handling and travel are paid: more "
             "officers alone can't meet it, and its chance of lateness reads too low."
         )
-    for name in ("duties", "minimums"):
-        strange = given[name].join(cover, on=["pool_id", "role_code"], how="anti")
+    for name in ("duties", "minimums", "commitments", "vehicles"):
+        # Vehicles belong to a pool, whatever its role.
+        place = [column for column in ("pool_id", "role_code") if column in given[name].columns]
+        strange = given[name].join(cover, on=place, how="anti")
         if strange.height:
             pool_ids = strange["pool_id"].unique().sort()
             more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
+            of_role = " for that role" if "role_code" in place else ""
             notes.append(
-                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have for that "
-                f"role ({', '.join(pool_ids[:3])}{more}), and are left out."
+                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have{of_role} "
+                f"({', '.join(pool_ids[:3])}{more}), and are left out."
             )
     uncovered = int((~work.pool_hours.runs.any(axis=0)).sum())
     if uncovered:
@@ -385,6 +404,21 @@ def _notes_on_rosters(covered: pl.DataFrame) -> list[str]:
         f"The duties of {', '.join(pool_ids[:3])}{more} do not reach as far as those of other pools: in "
         f"{count_of(behind['hour_starting'].n_unique(), 'hour')} their gap, and the force's, is not known."
     ]
+
+
+def _notes_on_the_sheet(given: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Say what is taken of the officers on the sheet because the table that would tell is not given."""
+    taken = {
+        "absences": "that everybody with a duty is there",
+        "people": "that nobody is a student or restricted",
+        "commitments": "that no planned operation takes anybody away",
+        "vehicles": "that there is a vehicle for every unit",
+    }
+    missing = [name for name in taken if given[name].is_empty()]
+    if not missing:
+        return []
+    *others, last = (taken[name] for name in missing)
+    return [f"No {one_of(missing)} are given. It is taken {', '.join(others)}{' and ' if others else ''}{last}."]
 
 
 class _Clock:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -168,20 +169,41 @@ def _add_covered(by_block: Floats, pool_of_block: Integers, pools: int) -> Float
 def minimum_officers(
     minimums: pl.DataFrame, pool_ids: Sequence[str], role_code: str, hours: pl.Series, time_zone: str
 ) -> Integers:
-    """Give the minimum strength, pools × hours: the highest row that holds, 0 where none does."""
+    """Give the minimum strength, pools × hours: the highest row that holds, 0 where none does.
+
+    A row for a skill counts like one for any officer, because whoever has the skill is an officer. Rows are not added
+    up: one person may have several skills.
+    """
     parts = periods.local_parts(hours, time_zone)
-    days, local_hours = parts["day"].to_list(), parts["hour"].to_list()
     number = {pool_id: position for position, pool_id in enumerate(pool_ids)}
     found = np.zeros((len(pool_ids), len(hours)), dtype=np.int64)
     for row in minimums.filter(pl.col("role_code") == role_code).iter_rows(named=True):
         if row["pool_id"] not in number:
             continue
         place = found[number[row["pool_id"]]]
-        holds = np.array(
-            [
-                holds_at(row["from_hour"], row["to_hour"], hour) and valid_on(row, day)
-                for day, hour in zip(days, local_hours, strict=True)
-            ]
-        )
+        holds = _holds(row, parts)
         place[holds] = np.maximum(place[holds], row["minimum_officers"])
     return found
+
+
+def vehicles_of(vehicles: pl.DataFrame, pool_ids: Sequence[str], hours: pl.Series, time_zone: str) -> Floats:
+    """Give the vehicles that each pool has, pools × hours; NaN where none are stated.
+
+    As with pools, rows for a shorter part of the day win over longer ones, and then those that begin on a later day.
+    """
+    parts = periods.local_parts(hours, time_zone)
+    number = {pool_id: position for position, pool_id in enumerate(pool_ids)}
+    found = np.full((len(pool_ids), len(hours)), np.nan)
+    rows = [row for row in vehicles.iter_rows(named=True) if row["pool_id"] in number]
+    for row in sorted(rows, key=lambda row: (-_length(row), row["valid_from"] or date.min)):
+        found[number[row["pool_id"]], _holds(row, parts)] = row["vehicles"]
+    return found
+
+
+def _holds(row: dict[str, Any], parts: pl.DataFrame) -> NDArray[np.bool_]:
+    """Say in which hours, given by their local parts, a row with hours of the day and dates holds."""
+    by_hour = np.array([holds_at(row["from_hour"], row["to_hour"], hour) for hour in range(24)])
+    days = parts["day"].unique().to_list()
+    valid = parts["day"].is_in([day for day in days if valid_on(row, day)])
+    holds: NDArray[np.bool_] = by_hour[parts["hour"].to_numpy()] & valid.to_numpy()
+    return holds

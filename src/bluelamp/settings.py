@@ -180,6 +180,40 @@ class StaffingPart(_Part):
     )
 
 
+class RefreshmentPart(_Part):
+    """Refreshments in a turn of duty of at least a certain length."""
+
+    at_least_hours: float = Field(ge=0, le=24, description="Shortest turn of duty that it holds for, in hours")
+    minutes: int = Field(ge=0, le=180, description="Minutes at refreshments in such a turn")
+
+
+class DutiesPart(_Part):
+    """What is taken off the sheet before an officer counts as deployable.
+
+    A force that says nothing has no briefing and no refreshments taken off.
+    """
+
+    day_starts_at: int = Field(
+        7, ge=0, le=23, description="Local hour at which the duty day begins: a night belongs to the day it starts on"
+    )
+    briefing_minutes: int = Field(0, ge=0, le=120, description="Minutes of briefing at the start of each turn of duty")
+    refreshments: tuple[RefreshmentPart, ...] = Field(
+        (), description="Refreshments by length of turn; the row for the longest turn that is reached holds"
+    )
+    desk_roles: tuple[str, ...] = Field(
+        (), description="Roles that are not sent out, such as custody: who may not go out, or not alone, counts there"
+    )
+
+    @field_validator("refreshments")
+    @classmethod
+    def _differ(cls, value: tuple[RefreshmentPart, ...]) -> tuple[RefreshmentPart, ...]:
+        lengths = [row.at_least_hours for row in value]
+        twice = sorted({length for length in lengths if lengths.count(length) > 1})
+        if twice:
+            raise ValueError(f"two rows hold for turns of at least {twice[0]:g} hours. One row a length was expected")
+        return value
+
+
 class Settings(_Part):
     """All of force.toml."""
 
@@ -189,6 +223,7 @@ class Settings(_Part):
     demand: DemandPart = DemandPart.model_validate({})
     forecast: ForecastPart = ForecastPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
+    duties: DutiesPart = DutiesPart.model_validate({})
 
     @field_validator("sources")
     @classmethod
