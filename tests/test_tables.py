@@ -353,9 +353,9 @@ def test_csv_has_one_form_to_the_byte():
         "R1      | response  | 0         | 24      | 4                |            |",
     )
     assert tables.to_csv(frame, "minimums") == (
-        "pool_id,role_code,from_hour,to_hour,minimum_officers,valid_from,valid_to,source\n"
-        "R1,response,0,24,4,,,\n"
-        'R2,response,7,19,6,2026-01-01,,"Policy, 4.2"\n'
+        "pool_id,role_code,from_hour,to_hour,minimum_officers,skill_code,valid_from,valid_to,source\n"
+        "R1,response,0,24,4,,,,\n"
+        'R2,response,7,19,6,,2026-01-01,,"Policy, 4.2"\n'
     )
 
 
