@@ -100,7 +100,6 @@ export function makeSample({ areas: areaCount = 121, start = '2026-11-23T18:00Z'
   if (oneArea) areaCount = 1;
   const drawn = oneArea ? [{ district: 0, fromTown: 0 }] : drawAreas(areaCount, seed);
   const first = Math.floor(Date.parse(start.replace(/Z?$/, 'Z').replace(/T(\d\d:\d\d)Z/, 'T$1:00Z')) / 1000 / HOUR) * HOUR;
-  const starting = Array.from({ length: 336 }, (_, i) => first + i * HOUR);
   const wall = new Intl.DateTimeFormat('en-GB', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZoneName: 'longOffset' });
   const short = new Intl.DateTimeFormat('en-GB', { timeZone, timeZoneName: 'short' });
   const localOf = (unix) => {
@@ -109,6 +108,9 @@ export function makeSample({ areas: areaCount = 121, start = '2026-11-23T18:00Z'
     return { text: `${part.year}-${part.month}-${part.day}T${part.hour}:${part.minute}:${part.second}${offset}`, hour: Number(part.hour), weekday: new Date(`${part.year}-${part.month}-${part.day}T12:00Z`).getUTCDay() };
   };
   const zoneOf = (unix) => short.formatToParts(unix * 1000).find(({ type }) => type === 'timeZoneName').value;
+  // Fourteen local days: an hour more or fewer where the clock is changed in them.
+  const length = 336 + localOf(first).hour - localOf(first + 336 * HOUR).hour;
+  const starting = Array.from({ length }, (_, i) => first + i * HOUR);
   const locals = starting.map(localOf);
 
   const districts = oneArea ? ['Whole force'] : DISTRICTS;

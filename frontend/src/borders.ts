@@ -15,17 +15,22 @@ export interface BorderSegment {
   sides: [number, number | null];
 }
 
-interface Rings {
+export interface Rings {
   area: number;
   polygons: Position[][][];
   box: [number, number, number, number];
 }
 
-export function findBorders(shapes: AreaShapes): BorderSegment[] {
-  const areas = shapes.features.map(({ geometry }, area): Rings => {
+/** The rings of each area with the box round them. */
+export function ringsOf(shapes: AreaShapes): Rings[] {
+  return shapes.features.map(({ geometry }, area) => {
     const polygons = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates;
     return { area, polygons, box: boxOf(polygons) };
   });
+}
+
+export function findBorders(shapes: AreaShapes): BorderSegment[] {
+  const areas = ringsOf(shapes);
   const segments = new Map<string, BorderSegment>();
   for (const { area, polygons } of areas) {
     for (const ring of polygons.flat()) {

@@ -52,10 +52,9 @@ export function chartSeries(map: ForceMap, calendar: Calendar, place: Place): Se
     p975: number('incidents_p975', index),
   }));
   const observed = seenAt(map, place);
-  const first = map.hours.starting[0] ?? 0;
   const wall = wallClockOf(map.force.time_zone);
   const onDutyAt = hoursOnDuty(map, calendar, place);
-  const seen = map.recent.starting.map((starting, index) => ({ hour: Math.round((starting - first) / 3600), incidents: onDutyAt.has(wall(starting).hour) ? (observed[index] ?? null) : null }));
+  const seen = map.recent.starting.map((starting, index) => ({ hour: index - map.recent.starting.length, incidents: onDutyAt.has(wall(starting).hour) ? (observed[index] ?? null) : null }));
   const cover = calendar.hours.map(({ index }) => coverAt(map, place, index));
   // A step needs an end as well as a beginning.
   const closed = <Row extends { hour: number }>(rows: Row[]): Row[] => (rows.length > 0 ? [...rows, { ...(rows.at(-1) as Row), hour: (rows.at(-1) as Row).hour + 1 }] : rows);
@@ -143,9 +142,8 @@ export function spanOf(map: ForceMap, calendar: Calendar, hour: number, span: Sp
   const dayTo = (day?.hours.at(-1)?.index ?? 0) + 1;
   const [from, to] =
     span === 'all' ? [seenFrom, end] : span === 'week' ? [Math.max(seenFrom, (week?.first ?? 0) - 48), (week?.last ?? end - 1) + 1] : [Math.max(seenFrom, dayFrom - 24), Math.min(end, dayTo + 24)];
-  const wall = wallClockOf(map.force.time_zone);
   const starts = [
-    ...map.recent.starting.map((starting, index) => ({ index: index + seenFrom, date: wall(starting).date })),
+    ...datesSeen(map).map((date, index) => ({ index: index + seenFrom, date })),
     ...calendar.hours.map(({ index, date }) => ({ index, date })),
   ];
   const ticks: { hour: number; text: string }[] = [];
@@ -158,6 +156,18 @@ export function spanOf(map: ForceMap, calendar: Calendar, hour: number, span: Sp
     ticks.push({ hour: index, text: span === 'week' ? shortDate(date).split(' ').slice(0, 2).join(' ') : shortDate(date) });
   }
   return { from, to, ticks };
+}
+
+const datesKept = new WeakMap<ForceMap, string[]>();
+
+/** The local dates of the hours before the run: worked out once, because browsers take long over time zones. */
+function datesSeen(map: ForceMap): string[] {
+  const known = datesKept.get(map);
+  if (known) return known;
+  const wall = wallClockOf(map.force.time_zone);
+  const dates = map.recent.starting.map((starting) => wall(starting).date);
+  datesKept.set(map, dates);
+  return dates;
 }
 
 /** Where Vega has put the two plots, which depends on the room that titles and labels take. */

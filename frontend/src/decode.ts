@@ -41,7 +41,7 @@ interface Payload {
     staffing_method: string;
     seed: number;
     has_duties: boolean;
-    geography: 'boundaries' | 'approximate' | 'none';
+    geography: 'boundaries' | 'approximate' | 'names' | 'none';
     notes: string[];
   };
   hours: { starting: number[]; local: string[]; zone: string[] };

@@ -38,15 +38,25 @@ export function afterQuiet(milliseconds: number, action: () => void): () => void
   };
 }
 
-/** Calls at most once a frame. */
-export function oncePerFrame(action: () => void): () => void {
+/**
+ * Calls at once, and then no more than once a frame: what is asked for in between waits for the next one.
+ *
+ * A key held down asks oftener than a screen can follow, and frames that nobody sees would hold up those that are seen.
+ */
+export function atOnceThenPerFrame(action: () => void): () => void {
+  let inFrame = false;
   let asked = false;
-  return () => {
-    if (asked) return;
-    asked = true;
+  const run = () => {
+    inFrame = true;
+    asked = false;
+    action();
     requestAnimationFrame(() => {
-      asked = false;
-      action();
+      inFrame = false;
+      if (asked) run();
     });
+  };
+  return () => {
+    asked = true;
+    if (!inFrame) run();
   };
 }

@@ -23,6 +23,8 @@ export class WeekGrid {
   constructor(
     private readonly map: ForceMap,
     private readonly calendar: Calendar,
+    /** The hour that was chosen last: its cell may not be marked yet. */
+    private readonly hourNow: () => number,
     private readonly chooseHour: (hour: number) => void,
   ) {
     const { weeks } = calendar;
@@ -33,7 +35,7 @@ export class WeekGrid {
         const button = make('button', { type: 'button', 'aria-pressed': 'false', title: `${shortDate(first?.date ?? '')} – ${shortDate(last?.date ?? '')}` }, name);
         button.addEventListener('click', () => {
           if (this.week === index) return;
-          const shifted = calendar.sameHourAnotherDay(this.chosen, (index - this.week) * 7);
+          const shifted = calendar.sameHourAnotherDay(hourNow(), (index - this.week) * 7);
           this.chooseHour(Math.min(Math.max(shifted, week.first), week.last));
         });
         byId('weeks').append(button);
@@ -51,6 +53,7 @@ export class WeekGrid {
     this.showWeek(hour);
     const name = place.scope === 'force' ? 'whole force' : this.map.nameOf(place);
     setText(byId('week-figure'), `${viewOfPlace(view, place.scope)}, ${name}`);
+    byId('week-figure').title = name;
     const colours = scale.colours(theme);
     for (const [index, cell] of this.cells) {
       const value = valueOf(this.map, view, place, index);
@@ -60,7 +63,9 @@ export class WeekGrid {
       cell.style.color = inkOn(background);
       const isShort = scale.short !== undefined && kind >= 0 && kind < scale.short.below;
       cell.classList.toggle('is-short', isShort);
-      setText(cell, value === null ? '' : scale.short ? (isShort ? view.brief(value) : '') : view.brief(value));
+      const text = value === null || (scale.short && !isShort) ? '' : view.brief(value);
+      setText(cell, text);
+      cell.classList.toggle('is-long', text.length > 2);
       const written = value === null ? 'no figure' : view.write(value);
       cell.setAttribute('aria-label', `${this.calendar.hourLabel(index)}: ${written}`);
       cell.title = `${this.calendar.hourLabel(index)}: ${written}`;
@@ -126,9 +131,9 @@ export class WeekGrid {
   private key(event: KeyboardEvent): void {
     if (event.altKey || event.metaKey) return;
     const { calendar } = this;
-    const hour = this.chosen;
+    const hour = this.hourNow();
     const day = calendar.days[calendar.dayIndex(hour)];
-    const week = calendar.weeks[this.week];
+    const week = calendar.weeks[calendar.weekIndex(hour)];
     const byHour = (step: number) => hour + step;
     const byDay = (step: number) => calendar.sameHourAnotherDay(hour, step);
     // Shift+Left and Shift+Right move a day everywhere on the page, here too.

@@ -2,8 +2,9 @@
 
 import type { ForceMap } from './decode';
 import { byId, make } from './dom';
+import { momentLabel } from './periods';
 import { setSingleKeys, singleKeysOn } from './keys';
-import { methodName, percent } from './wording';
+import { methodName, percent, timeSpan } from './wording';
 
 const KEYS: [string[], string][] = [
   [['←', '→'], 'an hour back or on'],
@@ -19,7 +20,7 @@ const KEYS: [string[], string][] = [
 ];
 
 export function buildHelpDialog(map: ForceMap): void {
-  const { run } = map;
+  const { run, force } = map;
   const keys = make('dl', { class: 'keys' }, ...KEYS.map(([names, meaning]) => make('div', {}, make('dt', {}, ...names.flatMap((name, index) => [index > 0 ? ' ' : '', make('kbd', {}, name)])), make('dd', {}, meaning))));
   const single = make('input', { type: 'checkbox', id: 'single-keys', checked: singleKeysOn() });
   single.addEventListener('change', () => setSingleKeys(single.checked));
@@ -36,7 +37,7 @@ export function buildHelpDialog(map: ForceMap): void {
     { class: 'standards' },
     make('caption', {}, 'Response standards used'),
     make('thead', {}, make('tr', {}, ...['Grade', 'Area', 'Within', 'Share of calls'].map((name) => make('th', { scope: 'col' }, name)))),
-    make('tbody', {}, ...map.standards.map(({ grade, grade_name, area_kind, target_minutes, target_share }) => make('tr', {}, make('th', { scope: 'row' }, grade_name ? `${grade} ${grade_name}` : grade), make('td', {}, area_kind), make('td', {}, `${target_minutes} min`), make('td', {}, percent(target_share))))),
+    make('tbody', {}, ...map.standards.map(({ grade, grade_name, area_kind, target_minutes, target_share }) => make('tr', {}, make('th', { scope: 'row' }, grade_name ? `${grade} ${grade_name}` : grade), make('td', {}, area_kind), make('td', {}, timeSpan(target_minutes)), make('td', {}, percent(target_share))))),
   );
   byId('help').replaceChildren(
     make(
@@ -45,7 +46,7 @@ export function buildHelpDialog(map: ForceMap): void {
       make('div', { class: 'dialog-head' }, make('h2', { id: 'help-title' }, 'Help'), make('button', { type: 'submit' }, 'Close')),
       make('div', { class: 'help-columns' }, make('section', {}, make('h3', {}, 'Keys'), keys, make('label', { class: 'check' }, single, ' Single-letter keys act')), make('section', {}, make('h3', {}, 'What the figures mean'), make('dl', { class: 'meanings' }, ...meaning.map(([name, text]) => make('div', {}, make('dt', {}, name), make('dd', {}, text)))))),
       make('h3', {}, 'How they were made'),
-      make('p', {}, `Run ${run.run_id}, made ${run.made_at.replace('T', ' ').replace('Z', ' UTC')} from data up to ${run.data_until.replace('T', ' ').replace('Z', ' UTC')}. Forecast: ${methodName(run.method)}; staffing: ${methodName(run.staffing_method)}; seed ${run.seed}. The same input, settings and seed give the same figures.`),
+      make('p', {}, `Run ${run.run_id}, made ${momentLabel(run.made_at, force.time_zone)} from data up to ${momentLabel(run.data_until, force.time_zone)}. Forecast: ${methodName(run.method)}; staffing: ${methodName(run.staffing_method)}; seed ${run.seed}. The same input, settings and seed give the same figures.`),
       ...(map.standards.length > 0 ? [standards] : []),
     ),
   );

@@ -3,7 +3,7 @@
 import './style.css';
 import { ALL_ROLES, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
-import { afterQuiet, byId, make, setText } from './dom';
+import { afterQuiet, atOnceThenPerFrame, byId, make, setText } from './dom';
 import { buildExportDialog } from './export';
 import { buildFind } from './find';
 import { drawPicture } from './picture';
@@ -12,7 +12,8 @@ import { buildHelpDialog } from './help';
 import { listenForKeys } from './keys';
 import { drawLegend } from './legend';
 import { AreaMap } from './map';
-import { ageText, Calendar } from './periods';
+import { ageOf, isStale, notesOf, wordsForNoMap, type Note } from './notes';
+import { ageText, Calendar, momentLabel } from './periods';
 import { Panel } from './panel';
 import { scaleFor, type Scale } from './scales';
 import { ShortageList } from './shortage-list';
@@ -20,9 +21,8 @@ import { readAddress, Store, writeAddress, type State } from './state';
 import { TwinTable } from './table';
 import { THEMES, type Theme } from './theme';
 import { Timebar } from './timebar';
+import { MapTip } from './tip';
 import { count, methodName, valueOf, viewOfPlace, viewsOf, VIEWS } from './wording';
-
-const STALE_AFTER_SECONDS = 24 * 3600;
 
 declare global {
   interface Window {
@@ -109,8 +109,9 @@ async function start(): Promise<void> {
 
   const say = (text: string) => setText(byId('announcer'), text);
   const chooseHour = (hour: number) => store.set({ hour: Math.min(Math.max(hour, 0), map.hourCount - 1) });
-  const timebar = new Timebar(map, calendar, chooseHour, say);
-  const grid = new WeekGrid(map, calendar, (hour) => {
+  const hourNow = () => store.state.hour;
+  const timebar = new Timebar(map, calendar, hourNow, chooseHour, say);
+  const grid = new WeekGrid(map, calendar, hourNow, (hour) => {
     timebar.stop();
     chooseHour(hour);
   });
@@ -126,10 +127,11 @@ async function start(): Promise<void> {
   buildHelpDialog(map);
 
   document.documentElement.dataset['theme'] = theme().name;
-  const areaMap = startMap(map, theme(), store);
+  const tip = new MapTip(map, () => store.state);
+  const areaMap = startMap(map, theme(), store, tip);
   if (!areaMap && map.hasShapes && store.state.view === 'map') store.set({ view: 'table' });
 
-  buildExportDialog(map, calendar, () => store.state.hour, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state), view(), scale('area'), theme())));
+  buildExportDialog(map, calendar, hourNow, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state), view(), scale('area'), theme())));
   buildFigureChoice(views.map(({ key }) => key), store);
   const drawWhole = () => {
     const { hour, place } = store.state;
@@ -152,19 +154,28 @@ async function start(): Promise<void> {
   });
   const writeAddressSoon = afterQuiet(250, () => history.replaceState(null, '', writeAddress(map, store.state)));
 
+  const drawHour = () => {
+    const { hour, place } = store.state;
+    // The map first: it is what the eye waits for, and the graphics work then runs beside the writing of the rest.
+    areaMap?.setHour(hour);
+    if (grid.setHour(hour)) grid.draw(view(), scale(place.scope), place, theme(), hour);
+    drawHourText();
+    tip.draw();
+    if (chart.setHour(place, hour)) drawChartSoon();
+  };
+  const drawHourSoon = atOnceThenPerFrame(drawHour);
+
   store.subscribe((state, changed) => {
-    // The map first: it is what the eye waits for, and it draws in the frame that follows.
     if (changed.has('theme')) applyTheme(theme());
     if (changed.has('theme')) areaMap?.setTheme(theme());
     if (changed.has('figure')) areaMap?.setView(view(), scale('area'));
     if (changed.has('place')) areaMap?.setPlace(state.place, true);
-    if (changed.has('hour')) areaMap?.setHour(state.hour);
     if (changed.has('view')) showView(state, areaMap);
     if (changed.has('figure')) checkFigure(state.figure);
     if (changed.has('figure') || changed.has('place') || changed.has('theme')) drawWhole();
-    else if (changed.has('hour') && grid.setHour(state.hour)) grid.draw(view(), scale(state.place.scope), state.place, theme(), state.hour);
-    drawHourText();
-    if (chart.setHour(state.place, state.hour) || changed.has('theme')) drawChartSoon();
+    if (changed.size === 1 && changed.has('hour')) drawHourSoon();
+    else drawHour();
+    if (changed.has('theme')) drawChartSoon();
     writeAddressSoon();
     if (changed.has('hour') || changed.has('place')) saySoon();
   });
@@ -254,26 +265,15 @@ function sayNoMap(): void {
   byId('notes').prepend(make('p', { class: 'note is-warning' }, 'This browser cannot draw the map (WebGL 2 is off or missing). The table shows the same figures.'));
 }
 
-function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
+function startMap(map: ForceMap, theme: Theme, store: Store, tip: MapTip): AreaMap | null {
   byId('map-frame').hidden = !map.hasShapes;
   byId('summary-frame').hidden = map.hasShapes;
-  if (!map.hasShapes) return null;
-  const tip = byId('map-tip');
+  if (!map.hasShapes) {
+    setText(byId('skip-to-stage'), 'Skip to the whole force at this hour');
+    return null;
+  }
   try {
-    return new AreaMap(map, byId('map'), theme, {
-      choose: (place) => store.set({ place }),
-      hover: (area, x, y) => {
-        tip.hidden = area === null;
-        if (area === null) return;
-        const { hour, figure } = store.state;
-        const view = VIEWS[figure];
-        const value = valueOf(map, view, { scope: 'area', index: area }, hour);
-        const pool = map.poolCovering(area, hour);
-        tip.replaceChildren(make('b', {}, map.areas.name[area] ?? ''), make('span', {}, `${viewOfPlace(view, 'area')}: ${value === null ? 'no figure' : view.write(value)}`), make('span', {}, pool === null ? 'no pool at this hour' : (map.pools.name[pool] ?? '')));
-        const frame = byId('map-view');
-        tip.style.transform = `translate(${Math.round(Math.min(x + 14, frame.clientWidth - tip.offsetWidth - 6))}px, ${Math.round(y + 18 + tip.offsetHeight > frame.clientHeight ? y - tip.offsetHeight - 10 : y + 18)}px)`;
-      },
-    });
+    return new AreaMap(map, byId('map'), theme, { choose: (place) => store.set({ place }), hover: (area, x, y) => tip.show(area, x, y) });
   } catch (error) {
     console.warn(error);
     byId('map-frame').hidden = true;
@@ -282,47 +282,33 @@ function startMap(map: ForceMap, theme: Theme, store: Store): AreaMap | null {
   }
 }
 
-function ageOf(map: ForceMap): number {
-  return Math.max(0, Date.now() / 1000 - Date.parse(map.run.data_until) / 1000);
-}
-
 function describeAge(map: ForceMap): void {
-  const age = ageOf(map);
-  setText(byId('about-age'), `data ${ageText(age)}`);
-  byId('about-age').classList.toggle('is-stale', age > STALE_AFTER_SECONDS);
+  const now = Date.now() / 1000;
+  setText(byId('about-age'), `data ${ageText(ageOf(map, now))}`);
+  byId('about-age').classList.toggle('is-stale', isStale(map, now));
 }
 
 function describeRun(map: ForceMap, calendar: Calendar): void {
   const { run, force } = map;
   setText(byId('force-name'), force.name);
-  const age = ageOf(map);
-  const stale = age > STALE_AFTER_SECONDS;
-  const over = Date.now() / 1000 > (map.hours.starting.at(-1) ?? 0) + 3600;
-  const period = calendar.periodLabel(0, map.hourCount);
   byId('about-run').replaceChildren(
-    make('span', { class: 'about-period' }, period),
+    make('span', { class: 'about-period' }, calendar.periodLabel(0, map.hourCount)),
     make('span', { title: `Forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}, seed ${run.seed}, run ${run.run_id}` }, `forecast ${methodName(run.method)}, staffing ${methodName(run.staffing_method)}`),
     make('span', { id: 'about-age' }),
   );
   describeAge(map);
-  const notes = byId('notes');
-  const add = (text: string, kind = '') => notes.append(make('p', { class: `note ${kind}`.trim() }, text));
-  if (over) add(`The period shown is over: it ended ${calendar.periodLabel(0, map.hourCount).split(' – ')[1]}. Run “bluelamp plan” for the coming fourteen days.`, 'is-warning');
-  else if (stale) add(`The newest calls are ${ageText(age)}: what has happened since is not in these figures. Import newer calls and run “bluelamp plan” again.`, 'is-warning');
-  if (!run.has_duties && !run.notes.some((note) => /dut/i.test(note))) add('No duties were given, so the map shows what is required and not what is missing.');
-  if (run.geography === 'approximate' && !run.notes.some((note) => /approximate/i.test(note))) add('Boundaries are approximate: drawn from labelled points.');
-  addNotes(notes, run.notes, add);
-  notes.hidden = notes.childElementCount === 0;
+  showNotes(byId('notes'), notesOf(map, calendar, Date.now() / 1000));
 }
 
 /** Notes that change how the map is read stay in sight; where there are many, the rest wait behind a line. */
-function addNotes(notes: HTMLElement, given: string[], add: (text: string) => void): void {
-  const first = given.length <= 2 ? given : given.filter((note) => /approximate|no duties|made up/i.test(note));
-  const rest = given.filter((note) => !first.includes(note));
-  for (const note of first) add(note);
-  if (rest.length === 0) return;
-  const details = make('details', {}, make('summary', {}, `${count(rest.length, first.length > 0 ? 'more note' : 'note')} on these figures`), ...rest.map((note) => make('p', { class: 'note' }, note)));
-  notes.append(details);
+function showNotes(notes: HTMLElement, given: Note[]): void {
+  const written = ({ text, isWarning }: Note) => make('p', { class: isWarning ? 'note is-warning' : 'note' }, text);
+  const quiet = given.filter(({ isWarning }) => !isWarning);
+  const rest = quiet.length <= 2 ? [] : quiet.filter(({ text }) => !/approximate|no duties|made up/i.test(text));
+  const first = given.filter((note) => !rest.includes(note));
+  notes.append(...first.map(written));
+  if (rest.length > 0) notes.append(make('details', {}, make('summary', {}, `${count(rest.length, first.length > 0 ? 'more note' : 'note')} on these figures`), ...rest.map(written)));
+  notes.hidden = given.length === 0;
 }
 
 function buildFigureChoice(keys: State['figure'][], store: Store): void {
@@ -355,7 +341,7 @@ function applyTheme(theme: Theme): void {
 
 function drawTitle(map: ForceMap, state: State): void {
   const view = VIEWS[state.figure];
-  setText(byId('stage-title'), state.view === 'table' ? (state.rows === 'areas' ? 'Every area at this hour' : 'Every pool on duty at this hour') : 'Map');
+  setText(byId('stage-title'), state.view === 'table' ? (state.rows === 'areas' ? 'Every area at this hour' : 'Every pool at this hour') : map.hasShapes ? 'Map' : 'The whole force at this hour');
   const chosen = byId('map-chosen');
   chosen.hidden = state.place.scope === 'force' || state.view === 'table';
   if (state.place.scope === 'force') return;
@@ -364,7 +350,7 @@ function drawTitle(map: ForceMap, state: State): void {
   chosen.replaceChildren(make('b', {}, map.nameOf(state.place)), ` ${viewOfPlace(view, state.place.scope)} ${value === null ? '–' : view.write(value)} `, make('a', { href: '#panel' }, 'Figures'));
 }
 
-/** A force with one area has no map; its summary stands in the same place. */
+/** A force whose areas can't be drawn has no map; its summary stands in the same place. */
 function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
   const frame = byId('summary-frame');
   if (frame.hidden) return;
@@ -378,12 +364,12 @@ function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
   frame.replaceChildren(
     make('p', { class: 'summary-value' }, make('b', { class: view.key === 'gap' && value !== null && value < 0 ? 'is-short' : null }, value === null ? '–' : view.write(value)), make('span', {}, `${viewOfPlace(view, 'force')}, ${calendar.hourLabel(hour)}`)),
     make('ul', { class: 'summary-pools' }, ...pools),
-    make('p', { class: 'summary-note' }, 'This force has no areas drawn on a map: calls are counted as one. The grid below shows every hour.'),
+    make('p', { class: 'summary-note' }, wordsForNoMap(map)),
   );
 }
 
 function pictureWords(map: ForceMap, calendar: Calendar, state: State): [string, string, string] {
-  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}`, `Bluelamp run ${map.run.run_id}, from data until ${map.run.data_until.replace('T', ' ').replace('Z', ' UTC')}`];
+  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}`, `Bluelamp run ${map.run.run_id}, from data until ${momentLabel(map.run.data_until, map.force.time_zone)}`];
 }
 
 function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {

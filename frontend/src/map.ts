@@ -7,13 +7,13 @@
 import 'maplibre-gl/dist/maplibre-gl.css';
 import { Map as MapLibreMap, Marker, setWorkerUrl, type GeoJSONSource, type GeoJSONSourceSpecification, type StyleSpecification } from 'maplibre-gl';
 import { workerUrl } from 'virtual:map-worker';
-import { spreadApart } from './spread';
-import { bordersOfPattern, boxOf, findBorders, labelPoint } from './borders';
+import { overlap, placeLabels, withoutCollisions, type Box } from './spread';
+import { bordersOfPattern, boxOf, contains, findBorders, labelPoint, ringsOf, type Rings } from './borders';
 import { type AreaShapes, type ForceMap, type Place } from './decode';
 import { make, setText } from './dom';
 import { classesOf, type Scale } from './scales';
 import { mixed, type Theme } from './theme';
-import { shortNames, valueOf, viewOfPlace, type View } from './wording';
+import { linesOf, shortNames, valueOf, viewOfPlace, type View } from './wording';
 
 export interface MapEvents {
   choose: (place: Place) => void;
@@ -22,7 +22,10 @@ export interface MapEvents {
 }
 
 const HATCH_SIZE = 12;
-const LABEL_HEIGHT = 26;
+/** Names of areas: size, width and line height in pixels, as the style writes them. */
+const NAME = { size: 11, lineWidth: 77, lineHeight: 13.2, padding: 3 };
+/** With more areas than this, names wait until the map is closer. */
+const MOST_NAMES = 45;
 const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
 
 export class AreaMap {
@@ -30,7 +33,13 @@ export class AreaMap {
   private readonly map: MapLibreMap;
   private readonly centres: [number, number][];
   private readonly markers = new Map<number, { marker: Marker; chip: HTMLButtonElement; name: HTMLElement; value: HTMLElement; shown: boolean; pattern: number }>();
-  private readonly widths = new Map<string, number>();
+  private readonly sizes = new Map<string, { width: number; height: number }>();
+  private readonly rings: Rings[];
+  private readonly nameSizes: { width: number; height: number }[];
+  private namesFrom = 0;
+  /** What the labels were last laid out for, and the names that they cover. */
+  private laidOutFor = '';
+  private covered = new Set<number>();
   private classes: Int8Array = new Int8Array();
   private colours: readonly string[] = [];
   private scale: Scale | null = null;
@@ -55,6 +64,8 @@ export class AreaMap {
     const shapes = data.areas.geojson;
     this.centres = shapes.features.map(labelPoint);
     this.lastHatch = new Int8Array(shapes.features.length);
+    this.rings = ringsOf(shapes);
+    this.nameSizes = data.areas.name.map(measureName());
     setWorkerUrl(workerUrl());
     const box = boxOf(shapes.features.flatMap(({ geometry }) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates)));
     this.map = new MapLibreMap({
@@ -94,9 +105,11 @@ export class AreaMap {
     });
     this.map.on('mouseout', () => this.hover(null, 0, 0));
     this.map.on('movestart', (event) => {
+      // Another area may lie under the pointer afterwards.
+      this.hover(null, 0, 0);
       if ('originalEvent' in event && event.originalEvent) this.moved = true;
     });
-    this.map.on('moveend', () => this.loaded && this.spreadPoolLabels());
+    this.map.on('moveend', () => this.loaded && this.layOutPoolLabels());
     this.map.on('resize', () => {
       if (this.loaded && !this.moved) this.fit(false);
     });
@@ -110,7 +123,10 @@ export class AreaMap {
         this.map.setMinZoom(zoom - 1.5);
         this.map.setMaxZoom(zoom + 4.5);
         // Names of areas compete with the pools' labels until there is room for them.
-        if (this.data.count('area') > 45) this.map.setLayerZoomRange('area-names', zoom + 0.75, 24);
+        if (this.data.count('area') > MOST_NAMES) {
+          this.namesFrom = zoom + 0.75;
+          this.map.setLayerZoomRange('area-names', this.namesFrom, 24);
+        }
         this.drawHour();
         this.map.once('idle', () => resolve());
       });
@@ -222,22 +238,29 @@ export class AreaMap {
     const ratio = picture.width / drawn.clientWidth;
     context.scale(ratio, ratio);
     context.textBaseline = 'middle';
-    context.font = '600 13px system-ui, sans-serif';
+    const [small, large] = ['12px system-ui, sans-serif', '700 15px system-ui, sans-serif'];
     for (const { marker, chip, name, value, shown } of this.markers.values()) {
       if (!shown) continue;
       const at = this.map.project(marker.getLngLat());
       const [x, y] = [at.x + marker.getOffset().x, at.y + marker.getOffset().y];
-      const text = `${name.textContent}  ${value.textContent}`;
-      const width = context.measureText(text).width + 16;
+      const lines = name.classList.contains('visually-hidden') ? [''] : (name.textContent ?? '').split('\n');
+      const figure = value.textContent ?? '';
+      context.font = large;
+      const figureWidth = context.measureText(figure).width;
+      context.font = small;
+      const linesWidth = Math.max(...lines.map((line) => context.measureText(line).width));
+      const [width, height] = [linesWidth + figureWidth + 20, 8 + 16 * lines.length];
       const isShort = chip.classList.contains('is-short');
       context.beginPath();
-      context.roundRect(x - width / 2, y - 12, width, 24, 12);
+      context.roundRect(x - width / 2, y - height / 2, width, height, 12);
       context.fillStyle = isShort ? this.theme.short : this.theme.card;
       context.fill();
-      context.strokeStyle = this.theme.muted;
+      context.strokeStyle = isShort ? this.theme.card : this.theme.muted;
       context.stroke();
       context.fillStyle = isShort ? this.theme.onShort : this.theme.ink;
-      context.fillText(text, x - width / 2 + 8, y + 1);
+      lines.forEach((line, index) => context.fillText(line, x - width / 2 + 7, y + 1 + 16 * (index - (lines.length - 1) / 2)));
+      context.font = large;
+      context.fillText(figure, x + width / 2 - 7 - figureWidth, y + 1);
     }
     return picture;
   }
@@ -324,7 +347,7 @@ export class AreaMap {
       const value = valueOf(this.data, view, { scope: 'pool', index: pool }, this.asked);
       const written = value === null ? '–' : value === Infinity ? '∞' : view.write(value);
       setText(label.value, written);
-      setText(label.name, names[at] ?? '');
+      setText(label.name, linesOf(names[at] ?? '').join('\n'));
       label.name.classList.toggle('visually-hidden', crowded);
       const isShort = view.key === 'gap' && value !== null && value < 0;
       const severe = isShort && scale.short !== undefined && scale.classOf(value) < scale.short.severe;
@@ -340,28 +363,60 @@ export class AreaMap {
         label.shown = false;
       }
     }
-    this.spreadPoolLabels();
+    // Values are of about one width, so that labels stay where they are while the hours go by.
+    const layout = `${this.pattern}/${view.key}/${crowded}`;
+    if (layout !== this.laidOutFor) this.layOutPoolLabels();
+    this.laidOutFor = layout;
   }
 
-  /** Moves labels that would cover each other apart, so that each can be read and pressed. */
-  private spreadPoolLabels(): void {
-    const shown = [...this.markers.values()].filter((label) => label.shown);
-    const boxes = shown.map((label) => {
-      const { x, y } = this.map.project(label.marker.getLngLat());
-      return { x, y, width: this.widthOf(label.chip), height: LABEL_HEIGHT };
+  /** Finds each pool's label a place where it covers few names; the names that it covers still give way. */
+  private layOutPoolLabels(): void {
+    const shown = [...this.markers].filter(([, label]) => label.shown);
+    const { clientWidth: width, clientHeight: height } = this.container;
+    const names = this.nameBoxes();
+    const pixels = ([longitude, latitude]: [number, number]): [number, number] => {
+      const { x, y } = this.map.project([longitude, latitude]);
+      return [x, y];
+    };
+    const labels = shown.map(([pool, { marker, chip }]) => {
+      const { lng, lat } = marker.getLngLat();
+      return { ...this.sizeOf(chip), middle: pixels([lng, lat]), anchors: this.centresOf(pool).map(pixels), isOwn: (x: number, y: number) => this.poolAt(x, y) === pool };
     });
-    spreadApart(boxes).forEach(([x, y], at) => {
-      const label = shown[at] as (typeof shown)[number];
-      const offset = label.marker.getOffset();
-      if (Math.abs(offset.x - x) > 0.5 || Math.abs(offset.y - y) > 0.5) label.marker.setOffset([x, y]);
+    const placed = placeLabels(labels, withoutCollisions(names), { width, height });
+    shown.forEach(([, { marker }], at) => {
+      const [[x, y], { middle }] = [placed[at] as [number, number], labels[at] as (typeof labels)[number]];
+      marker.setOffset([x - middle[0], y - middle[1]]);
+    });
+    const chips: Box[] = labels.map((label, at) => ({ ...label, x: (placed[at] as [number, number])[0], y: (placed[at] as [number, number])[1] }));
+    const covered = new Set(names.filter((name) => chips.some((chip) => overlap(name, chip))).map(({ area }) => area));
+    for (const area of new Set([...covered, ...this.covered])) {
+      if (covered.has(area) !== this.covered.has(area)) this.map.setFeatureState({ source: 'centres', id: area }, { covered: covered.has(area) });
+    }
+    this.covered = covered;
+  }
+
+  /** The pool that covers the area under a point of the map. */
+  private poolAt(x: number, y: number): number | null {
+    const { lng, lat } = this.map.unproject([x, y]);
+    const area = this.rings.findIndex(({ polygons, box }) => lng >= box[0] && lng <= box[2] && lat >= box[1] && lat <= box[3] && contains(polygons, lng, lat));
+    return area < 0 ? null : this.data.poolCovering(area, this.asked);
+  }
+
+  /** Where the names of areas stand, as far as they are written at this zoom. */
+  private nameBoxes(): (Box & { area: number })[] {
+    if (this.map.getZoom() < this.namesFrom) return [];
+    return this.centres.flatMap((centre, area) => {
+      if (!this.data.hasShape(area)) return [];
+      const { x, y } = this.map.project(centre);
+      return [{ ...(this.nameSizes[area] as { width: number; height: number }), x, y, area }];
     });
   }
 
-  /** Measured once for each text: asking the browser every hour would make it lay out the page every hour. */
-  private widthOf(chip: HTMLElement): number {
+  /** Measured once for each text: asking the browser every time would make it lay out the page every time. */
+  private sizeOf(chip: HTMLElement): { width: number; height: number } {
     const text = `${chip.textContent}${chip.firstElementChild?.className}`;
-    const known = this.widths.get(text) ?? chip.offsetWidth;
-    if (known > 0) this.widths.set(text, known);
+    const known = this.sizes.get(text) ?? { width: chip.offsetWidth, height: chip.offsetHeight };
+    if (known.width > 0) this.sizes.set(text, known);
     return known;
   }
 
@@ -380,10 +435,13 @@ export class AreaMap {
     return made;
   }
 
+  private centresOf(pool: number): [number, number][] {
+    return this.data.areasOfPool(pool, this.asked).flatMap((area) => (this.data.hasShape(area) ? [this.centres[area] as [number, number]] : []));
+  }
+
   /** The middle of the area that lies nearest to the middle of the pool: always inside it. */
   private poolCentre(pool: number): [number, number] {
-    const areas = this.data.areasOfPool(pool, this.asked).filter((area) => this.data.hasShape(area));
-    const centres = areas.map((area) => this.centres[area] as [number, number]);
+    const centres = this.centresOf(pool);
     const middle = [0, 1].map((axis) => centres.reduce((sum, centre) => sum + (centre[axis] as number), 0) / centres.length) as [number, number];
     const away = ([x, y]: [number, number]) => (x - middle[0]) ** 2 + (y - middle[1]) ** 2;
     return centres.reduce((best, centre) => (away(centre) < away(best) ? centre : best), centres[0] ?? middle);
@@ -438,8 +496,8 @@ export class AreaMap {
           type: 'symbol',
           source: 'centres',
           // No glyph server: without one MapLibre draws letters with the fonts of this machine.
-          layout: { 'text-field': ['get', 'name'], 'text-font': ['system-ui', 'sans-serif'], 'text-size': 11, 'text-max-width': 7, 'text-padding': 3 },
-          paint: { 'text-color': theme.ink, 'text-halo-color': theme.paper, 'text-halo-width': 1.4 },
+          layout: { 'text-field': ['get', 'name'], 'text-font': ['system-ui', 'sans-serif'], 'text-size': NAME.size, 'text-max-width': NAME.lineWidth / NAME.size, 'text-padding': NAME.padding },
+          paint: { 'text-color': theme.ink, 'text-halo-color': theme.paper, 'text-halo-width': 1.4, 'text-opacity': ['case', ['boolean', ['feature-state', 'covered'], false], 0, 1] },
         },
       ],
       transition: { duration: 0, delay: 0 },
@@ -461,6 +519,22 @@ export class AreaMap {
       ['cross-hatch', drawHatch(this.theme.shortInk, true)],
     ];
   }
+}
+
+/** How large a name is on the map, broken into lines as the map breaks it. */
+function measureName(): (name: string) => { width: number; height: number } {
+  const context = document.createElement('canvas').getContext('2d');
+  if (context) context.font = `${NAME.size}px system-ui, sans-serif`;
+  const widthOf = (text: string) => context?.measureText(text).width ?? text.length * NAME.size * 0.55;
+  return (name) => {
+    const lines = [''];
+    for (const word of name.split(' ')) {
+      const longer = `${lines.at(-1)} ${word}`.trim();
+      if (lines.at(-1) === '' || widthOf(longer) <= NAME.lineWidth) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return { width: Math.max(...lines.map(widthOf)) + 2 * NAME.padding, height: lines.length * NAME.lineHeight + 2 * NAME.padding };
+  };
 }
 
 /** Diagonal lines, both ways where the shortage is severe, as raw pixels so that they tile without a seam. */

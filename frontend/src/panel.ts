@@ -108,7 +108,8 @@ export class Panel {
     const nameOf = new Map(pools.map((pool, at) => [pool, names[at] ?? '']));
     const head = make('tr', {}, make('th', { scope: 'col' }, shared === '' ? 'Pool' : shared.replace(/^./, (letter) => letter.toUpperCase())), make('th', { scope: 'col', class: 'number' }, 'Required'));
     if (duties) head.append(make('th', { scope: 'col', class: 'number' }, 'On duty'), make('th', { scope: 'col', class: 'number' }, 'Gap'));
-    head.append(make('th', { scope: 'col', class: 'number' }, 'Late'));
+    const hasLateness = this.map.figure('pool', 'chance_late') !== null;
+    if (hasLateness) head.append(make('th', { scope: 'col', class: 'number' }, 'Late'));
     const rows = [...pools]
       .sort((a, b) => (this.map.number('pool', 'units_gap', a, hour) ?? 0) - (this.map.number('pool', 'units_gap', b, hour) ?? 0))
       .map((pool) => {
@@ -123,7 +124,7 @@ export class Panel {
             make('td', { class: gap !== null && gap < 0 ? 'number is-short' : 'number' }, this.value(place, 'units_gap', hour, signed)),
           );
         }
-        row.append(make('td', { class: 'number' }, this.value(place, 'chance_late', hour, percent)));
+        if (hasLateness) row.append(make('td', { class: 'number' }, this.value(place, 'chance_late', hour, percent)));
         return row;
       });
     return make('table', { class: 'pool-table' }, make('caption', { class: 'visually-hidden' }, 'Pools at this hour, the shortest of staff first'), make('thead', {}, head), make('tbody', {}, ...rows));
@@ -161,17 +162,19 @@ export class Panel {
       this.row(list, 'Officers on duty', [this.value(place, 'officers_on_duty', hour)]);
       this.row(list, 'Officers: on duty minus required', [this.value(place, 'officers_gap', hour, (value) => signed(value, Number.isInteger(value) ? 0 : 1))]);
     }
-    if (withLateness) this.row(list, 'Chance that a call is late, in the pool', [this.value(place, 'chance_late', hour, percent)], this.lateRange(place, hour));
+    if (withLateness && this.map.figure('pool', 'chance_late')) this.row(list, 'Chance that a call is late, in the pool', [this.value(place, 'chance_late', hour, percent)], this.lateRange(place, hour));
     return list;
   }
 
   private demandTiles(place: Place, hour: number): HTMLElement {
+    // Without duties a run has no lateness, and nothing is said of it.
+    const has = (figure: string) => this.map.figure(place.scope, figure) !== null;
     return make(
       'dl',
       { class: 'tiles' },
       this.tile('Incidents', this.value(place, 'incidents_mean', hour), ['80%: ', this.span(place, 'incidents_p10', 'incidents_p90', hour)]),
-      this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
-      this.delayTile(place, hour),
+      has('chance_late') && this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
+      has('expected_delay_minutes') ? this.delayTile(place, hour) : this.tile('Officer-hours', this.value(place, 'officer_hours_mean', hour)),
     );
   }
 
@@ -181,7 +184,7 @@ export class Panel {
     this.row(list, 'Incidents, one time in two', [this.span(place, 'incidents_p25', 'incidents_p75', hour)]);
     this.row(list, 'Incidents, 19 times in 20', [this.span(place, 'incidents_p025', 'incidents_p975', hour)]);
     this.row(list, 'Officer-hours', [this.value(place, 'officer_hours_mean', hour)]);
-    this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
+    if (this.map.figure(place.scope, 'chance_any_late')) this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
     return list;
   }
 

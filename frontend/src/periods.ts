@@ -127,14 +127,28 @@ export class Calendar {
   /** "Fri 27 Nov 20:00–02:00", "Fri 27 Nov 20:00 – Sun 29 Nov 02:00" where it lasts longer than a night. */
   runLabel(from: number, to: number): string {
     if (to - from <= 18) return `${this.dayLabel(from)} ${this.spanOf(from, to, false)}`;
-    return `${this.dayLabel(from)} ${this.startClock(from)} – ${this.endDayLabel(to)} ${this.endClock(to)}`;
+    return `${this.dayLabel(from)} ${this.startClock(from)} – ${shortDate(this.endDate(to))} ${this.endClock(to)}`;
   }
 
   /** "Mon 23 Nov 18:00 GMT – Mon 7 Dec 18:00 GMT", the zone once where it stays the same. */
   periodLabel(from: number, to: number): string {
     const [zoneFrom, zoneTo] = [this.at(from).zone, this.at(to - 1).zone];
     const start = `${this.dayLabel(from)} ${this.startClock(from)}${zoneFrom === zoneTo ? '' : ` ${zoneFrom}`}`;
-    return `${start} – ${this.endDayLabel(to)} ${this.endClock(to)} ${zoneTo}`;
+    return `${start} – ${shortDate(this.endDate(to))} ${this.endClock(to)} ${zoneTo}`;
+  }
+
+  /** When the hour before this one ends, with its year: "Mon 7 Dec 2026 18:00 GMT". */
+  endLabel(to: number): string {
+    const date = this.endDate(to);
+    return `${shortDate(date)} ${date.slice(0, 4)} ${this.endClock(to)} ${this.at(to - 1).zone}`;
+  }
+
+  /** Where so many local days after an hour end: an index, or null where the run ends before. */
+  daysAfter(hour: number, days: number): number | null {
+    const then = this.dayIndex(hour) + days;
+    if (then < this.days.length) return this.sameHourAnotherDay(hour, days);
+    const begins = this.days[this.dayIndex(hour)]?.hours[0]?.index === hour;
+    return then === this.days.length && begins ? this.hours.length : null;
   }
 
   startClock(index: number): string {
@@ -146,10 +160,10 @@ export class Calendar {
     return to < this.hours.length ? this.startClock(to) : this.lastEnd;
   }
 
-  private endDayLabel(to: number): string {
-    if (to < this.hours.length) return this.dayLabel(to);
+  private endDate(to: number): string {
+    if (to < this.hours.length) return this.at(to).date;
     const final = this.at(to - 1);
-    return shortDate(final.hour === 23 ? nextDate(final.date) : final.date);
+    return final.hour === 23 ? shiftDate(final.date, 1) : final.date;
   }
 
   private spanOf(from: number, to: number, withZone = true): string {
@@ -185,10 +199,6 @@ function splitWeeks(days: Day[]): Week[] {
 
 function atNoon(date: string): Date {
   return new Date(`${date}T12:00:00Z`);
-}
-
-function nextDate(date: string): string {
-  return new Date(atNoon(date).getTime() + 86_400_000).toISOString().slice(0, 10);
 }
 
 export function shiftDate(date: string, days: number): string {
@@ -230,10 +240,18 @@ export function wallClockOf(timeZone: string): (unixSeconds: number) => { date: 
   };
 }
 
-/** "under 1 hour old", "3 hours old", "2 days old". */
+/** "22 November 2026, 23:00 (Europe/London)". */
+export function momentLabel(instant: string, timeZone: string): string {
+  const { date, hour, minute } = wallClockOf(timeZone)(Date.parse(instant) / 1000);
+  return `${longDate(date).replace(/^\S+ /, '')}, ${clock(hour, minute)} (${timeZone})`;
+}
+
+/** "under 1 hour old", "3 hours old", "2 days old", "4 months old", "5 years old". */
 export function ageText(seconds: number): string {
   const hours = Math.floor(seconds / 3600);
   if (hours < 1) return 'under 1 hour old';
   if (hours < 48) return hours === 1 ? '1 hour old' : `${hours} hours old`;
-  return `${Math.floor(hours / 24)} days old`;
+  const days = Math.floor(hours / 24);
+  if (days < 61) return `${days} days old`;
+  return days < 731 ? `${Math.floor(days / 30.44)} months old` : `${Math.floor(days / 365.25)} years old`;
 }

@@ -41,8 +41,9 @@ export class ShortageList {
     this.draw();
   }
 
+  /** Seven local days on: 167 or 169 hours over a clock change. */
   private get to(): number {
-    return Math.min(this.map.hourCount, this.from + 168);
+    return this.calendar.daysAfter(this.from, 7) ?? this.map.hourCount;
   }
 
   private get runs(): Run[] {
@@ -99,7 +100,8 @@ export class ShortageList {
     const title = byId('shortages-title');
     const summary = byId('shortages-summary');
     const hours = this.to - this.from;
-    const window = `${this.isAhead ? 'the coming' : 'the first'} ${hours === 168 ? '7 days' : count(hours, 'hour')}${this.isAhead ? '' : ' shown'}`;
+    const isWeek = this.calendar.daysAfter(this.from, 7) !== null;
+    const window = `${this.isAhead ? 'the coming' : 'the first'} ${isWeek ? '7 days' : count(hours, 'hour')}${this.isAhead ? '' : ' shown'}`;
     if (!this.map.run.has_duties) {
       setText(title, 'Where most is required');
       setText(summary, `No duties were given, so nothing can be called short. These are the highest requirements of ${window}.`);

@@ -1,6 +1,6 @@
 /** The table twin of the map: the same figures of every area, or pool, at the chosen hour. */
 
-import { type ForceMap, type Place } from './decode';
+import { type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { byId, make, setText } from './dom';
 import { addressOf } from './panel';
 import type { State } from './state';
@@ -23,6 +23,7 @@ export class TwinTable {
   private shown: State['rows'] | null = null;
   private body: HTMLTableSectionElement = make('tbody');
   private hour = 0;
+  private place: Place = WHOLE_FORCE;
 
   constructor(
     private readonly map: ForceMap,
@@ -43,11 +44,12 @@ export class TwinTable {
 
   draw(rows: State['rows'], hour: number, place: Place): void {
     this.hour = hour;
+    this.place = place;
     if (this.shown !== rows) this.build(rows);
     for (const button of byId('table-head').querySelectorAll<HTMLElement>('[data-rows]')) button.setAttribute('aria-pressed', String(button.dataset['rows'] === rows));
     setText(
       byId('table-note'),
-      rows === 'areas' ? 'Required, on duty and gap are those of the pool that covers the area at this hour.' : 'Pools on duty at this hour.',
+      rows === 'areas' ? `${this.map.run.has_duties ? 'Required, on duty and gap are those' : 'Required is that'} of the pool that covers the area at this hour.` : 'Pools at this hour.',
     );
     const columns = this.columns(rows);
     const sorted = this.sorted(rows, columns);
@@ -100,7 +102,7 @@ export class TwinTable {
         const rising = now.key === column.key ? !now.rising : !column.figure || column.key.startsWith('units_gap');
         this.order[rows] = { key: column.key, rising };
         this.markOrder(head, rows);
-        this.draw(rows, this.hour, { scope: 'force', index: 0 });
+        this.draw(rows, this.hour, this.place);
       });
       head.append(cell);
     }

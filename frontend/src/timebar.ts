@@ -20,6 +20,8 @@ export class Timebar {
   constructor(
     private readonly map: ForceMap,
     private readonly calendar: Calendar,
+    /** The hour that was chosen last: the slider may not show it yet. */
+    private readonly hourNow: () => number,
     private readonly chooseHour: (hour: number) => void,
     private readonly announce: (text: string) => void,
   ) {
@@ -29,12 +31,11 @@ export class Timebar {
       chooseHour(Number(this.slider.value));
     });
     this.slider.addEventListener('keydown', (event) => {
-      const here = Number(this.slider.value);
       // The browser's own page step would be a tenth of the period, which is no unit of time.
       const days = event.key === 'PageUp' ? 1 : event.key === 'PageDown' ? -1 : 0;
       if (days !== 0) {
         event.preventDefault();
-        chooseHour(calendar.sameHourAnotherDay(here, days));
+        chooseHour(calendar.sameHourAnotherDay(hourNow(), days));
       }
     });
     byId('play-button').addEventListener('click', () => this.toggle());
@@ -59,9 +60,9 @@ export class Timebar {
       setText(byId('play-label'), 'Play is off');
       return;
     }
-    if (Number(this.slider.value) >= this.map.hourCount - 1) this.chooseHour(0);
+    if (this.hourNow() >= this.map.hourCount - 1) this.chooseHour(0);
     this.timer = setInterval(() => {
-      const next = Number(this.slider.value) + 1;
+      const next = this.hourNow() + 1;
       if (next >= this.map.hourCount) this.stop();
       else this.chooseHour(next);
     }, MILLISECONDS_AN_HOUR);
@@ -128,7 +129,7 @@ export class Timebar {
 
   private step(by: number): void {
     this.stop();
-    this.chooseHour(Math.min(Math.max(Number(this.slider.value) + by, 0), this.map.hourCount - 1));
+    this.chooseHour(this.hourNow() + by);
   }
 
   private showPlaying(): void {

@@ -33,7 +33,11 @@ export function asWritten(decimals: number): (value: number) => string {
   return decimals === 0 ? (value) => (value < 0 ? `${MINUS}${Math.abs(value)}` : String(value)) : plain;
 }
 
-/** Words that all names share do not need to be said each time: "City", not "City response" nor "Response, City". */
+/**
+ * Words that all names share do not need to be said each time: "City", not "City response" nor "Response, City".
+ *
+ * "District 2" stays: beside a figure a bare "2" would be read as one.
+ */
 export function shortNames(names: string[]): { names: string[]; shared: string } {
   const parts = names.map((name) => name.split(' '));
   const least = Math.min(...parts.map((words) => words.length));
@@ -42,9 +46,24 @@ export function shortNames(names: string[]): { names: string[]; shared: string }
   let ahead = 0;
   while (ahead < least - 1 && parts.every((words) => words[ahead] === first[ahead])) ahead++;
   let behind = 0;
+  if (parts.some((words) => words.slice(ahead).join(' ').length < 3 || /^\d+$/.test(words[ahead] ?? ''))) ahead = 0;
   while (behind < least - 1 - ahead && parts.every((words) => words.at(-1 - behind) === first.at(-1 - behind))) behind++;
   const shared = [...first.slice(0, ahead), ...first.slice(first.length - behind)].join(' ').replace(/,$/, '');
   return { names: parts.map((words) => words.slice(ahead, words.length - behind).join(' ')), shared };
+}
+
+/** "15 min", "24 h". */
+export function timeSpan(minutes: number): string {
+  return minutes >= 120 && minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`;
+}
+
+/** The lines of a label: a long name is broken where its two lines come out most alike. */
+export function linesOf(name: string, longest = 16): string[] {
+  if (name.length <= longest) return [name];
+  const words = name.split(' ');
+  const breaks = words.slice(1).map((_, at) => [words.slice(0, at + 1).join(' '), words.slice(at + 1).join(' ')]);
+  const length = (lines: string[]) => Math.max(...lines.map((line) => line.length));
+  return breaks.reduce((best, lines) => (length(lines) < length(best) ? lines : best), [name]);
 }
 
 /** "control room" from "control_room". */

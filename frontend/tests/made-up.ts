@@ -7,13 +7,16 @@ interface Wish {
   hours?: number;
   timeZone?: string;
   gaps?: (number | null)[][];
+  dataUntil?: string;
+  geography?: 'boundaries' | 'approximate' | 'names' | 'none';
+  notes?: string[];
 }
 
-export function makeUp({ start = '2026-11-27T18:00Z', hours = 48, timeZone = 'Europe/London', gaps }: Wish = {}): ForceMap {
-  return decodeForceMap(makeUpPayload({ start, hours, timeZone, ...(gaps ? { gaps } : {}) }));
+export function makeUp(wish: Wish = {}): ForceMap {
+  return decodeForceMap(makeUpPayload(wish));
 }
 
-export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZone = 'Europe/London', gaps }: Wish = {}): Record<string, unknown> {
+export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZone = 'Europe/London', gaps, dataUntil = start, geography = 'boundaries', notes = [] }: Wish = {}): Record<string, unknown> {
   const starting = Array.from({ length: hours }, (_, hour) => Date.parse(start) / 1000 + hour * 3600);
   const format = new Intl.DateTimeFormat('en-GB', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZoneName: 'short' });
   const parts = starting.map((unix) => Object.fromEntries(format.formatToParts(unix * 1000).map(({ type, value }) => [type, value])));
@@ -28,9 +31,9 @@ export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZon
   return {
     format: 'bluelamp-map/1',
     force: { id: 'made-up', name: 'A made-up force', time_zone: timeZone },
-    run: { run_id: 'r1', made_at: start, data_until: start, method: 'slot_mean', staffing_method: 'mol', seed: 1, has_duties: true, geography: 'boundaries', notes: [] },
+    run: { run_id: 'r1', made_at: start, data_until: dataUntil, method: 'slot_mean', staffing_method: 'mol', seed: 1, has_duties: true, geography, notes },
     hours: { starting, local, zone },
-    areas: { id: ['a', 'b'], name: ['Ashley', 'Bramholt'], district: ['West', 'East'], kind: ['urban', 'rural'], geojson: { type: 'FeatureCollection', features: [0, 1].map((id) => ({ type: 'Feature', id, properties: {}, geometry: square(id) })) } },
+    areas: { id: ['a', 'b'], name: ['Ashley', 'Bramholt'], district: ['West', 'East'], kind: ['urban', 'rural'], geojson: { type: 'FeatureCollection', features: (geography === 'names' || geography === 'none' ? [] : [0, 1]).map((id) => ({ type: 'Feature', id, properties: {}, geometry: square(id) })) } },
     pools: { id: ['w', 'e', 'n'], name: ['West response', 'East response', 'Nights'], role: ['response', 'response', 'response'] },
     pool_of_area: { patterns: [[0, 1], [2, 2]], pattern_of_hour: night },
     figures: {

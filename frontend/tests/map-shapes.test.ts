@@ -3,7 +3,7 @@ import { bordersOfPattern, findBorders, labelPoint, contains } from '../src/bord
 import { chartSeries, spanOf } from '../src/chart';
 import type { AreaShapes } from '../src/decode';
 import { Calendar } from '../src/periods';
-import { spreadApart } from '../src/spread';
+import { overlap, placeLabels, spreadApart, withoutCollisions, type Label } from '../src/spread';
 import { makeUp } from './made-up';
 
 const shape = (...rings: [number, number][][]): AreaShapes['features'][number] => ({ type: 'Feature', properties: {}, geometry: { type: 'Polygon', coordinates: rings } });
@@ -46,6 +46,43 @@ test('labels that would cover each other are moved apart, others stay', () => {
   const moved = spreadApart(boxes).map(([x, y], index) => ({ x: (boxes[index]?.x ?? 0) + x, y: (boxes[index]?.y ?? 0) + y }));
   expect(Math.abs((moved[0]?.y ?? 0) - (moved[1]?.y ?? 0))).toBeGreaterThanOrEqual(24);
   expect(moved[2]).toEqual({ x: 500, y: 0 });
+});
+
+const FRAME = { width: 600, height: 400 };
+const label = (anchors: [number, number][], parts: Partial<Label> = {}): Label => ({ width: 100, height: 24, middle: anchors[0] as [number, number], anchors, isOwn: () => true, ...parts });
+const name = (x: number, y: number) => ({ x, y, width: 60, height: 14 });
+
+test('a label stands beside the name of its area and not on it', () => {
+  const names = [name(300, 200)];
+  const [[x, y]] = placeLabels([label([[300, 200]])], names, FRAME) as [[number, number]];
+  expect(x).toBe(300);
+  expect(overlap({ x, y, width: 100, height: 24 }, names[0] as (typeof names)[number])).toBe(false);
+});
+
+test('a label goes to where it covers fewest names, but not far for the sake of one', () => {
+  const crowd = [175, 190, 200, 210, 225].map((y) => name(300, y));
+  expect(placeLabels([label([[300, 200], [420, 200]])], crowd, FRAME)).toEqual([[420, 200]]);
+  expect(placeLabels([label([[300, 200], [550, 200]])], [name(300, 200), name(300, 221), name(300, 179)], FRAME)[0]?.[0]).toBe(300);
+});
+
+test('a label keeps to what it names', () => {
+  const west = label([[240, 200], [270, 200]], { middle: [270, 200], isOwn: (x) => x < 300 });
+  expect(placeLabels([west], [], FRAME)).toEqual([[240, 200]]);
+});
+
+test('two labels never stand on each other, and the one with less choice goes first', () => {
+  const placed = placeLabels([label([[300, 200], [300, 260]]), label([[300, 200]])], [], FRAME);
+  expect(placed).toEqual([[300, 260], [300, 200]].map(([x], at) => [x, placed[at]?.[1]]));
+  expect(placed[1]).toEqual([300, 200]);
+  expect(Math.abs((placed[0]?.[1] ?? 0) - 200)).toBeGreaterThanOrEqual(24);
+});
+
+test('a label stays inside the frame', () => {
+  expect(placeLabels([label([[20, 200], [200, 200]], { middle: [20, 200] })], [], FRAME)).toEqual([[200, 200]]);
+});
+
+test('of names that collide the first is written', () => {
+  expect(withoutCollisions([name(0, 0), name(10, 4), name(100, 0)]).map(({ x }) => x)).toEqual([0, 100]);
 });
 
 test('the chart of an area steps with the pool that covers it at each hour', () => {

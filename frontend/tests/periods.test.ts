@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ageText, Calendar, wallClockOf } from '../src/periods';
+import { ageText, Calendar, momentLabel, wallClockOf } from '../src/periods';
 import { makeUp } from './made-up';
 
 const calendarOf = (start: string, hours: number, timeZone = 'Europe/London') => new Calendar(makeUp({ start, hours, timeZone }).hours);
@@ -95,9 +95,35 @@ test('the wall clock of a zone is its own, half hours too', () => {
   expect(wallClockOf('No/Such_Zone')(Date.parse('2026-11-27T18:45:00Z') / 1000)).toEqual({ date: '2026-11-27', hour: 18, minute: 45 });
 });
 
-test('an age is said in hours, then in days', () => {
+test('fourteen local days are two weeks of seven, whatever the clock does in them', () => {
+  for (const [start, hours, end] of [
+    ['2026-03-23T00:00Z', 335, 'Mon 6 Apr 2026 00:00 BST'],
+    ['2026-10-18T23:00Z', 337, 'Mon 2 Nov 2026 00:00 GMT'],
+    ['2026-11-23T00:00Z', 336, 'Mon 7 Dec 2026 00:00 GMT'],
+  ] as const) {
+    const calendar = calendarOf(start, hours);
+    expect(calendar.weeks.map(({ days }) => days.length)).toEqual([7, 7]);
+    expect(calendar.endLabel(hours)).toBe(end);
+    expect(calendar.daysAfter(0, 14)).toBe(hours);
+  }
+});
+
+test('seven days on is the same hour by the clock, or nowhere where the run ends before', () => {
+  const autumn = calendarOf('2026-10-18T23:00Z', 337);
+  expect(autumn.daysAfter(0, 7)).toBe(169);
+  expect(autumn.daysAfter(30, 7)).toBe(199);
+  expect(autumn.daysAfter(169, 7)).toBe(337);
+  expect(autumn.daysAfter(170, 7)).toBeNull();
+});
+
+test('a moment is told in the force’s own time, with its zone', () => {
+  expect(momentLabel('2026-07-01T23:30:00Z', 'Europe/London')).toBe('2 July 2026, 00:30 (Europe/London)');
+});
+
+test('an age is said in hours, then in days, months and years', () => {
   expect(ageText(1800)).toBe('under 1 hour old');
   expect(ageText(3600)).toBe('1 hour old');
   expect(ageText(47 * 3600)).toBe('47 hours old');
   expect(ageText(49 * 3600)).toBe('2 days old');
+  expect([60, 61, 730, 731, 1803].map((days) => ageText(days * 86_400))).toEqual(['60 days old', '2 months old', '23 months old', '2 years old', '4 years old']);
 });

@@ -3,7 +3,7 @@ import { words, writeCsv } from '../src/export';
 import { findEntries } from '../src/find';
 import { keysTaken } from '../src/keys';
 import { Calendar } from '../src/periods';
-import { percent, percentRange, plain, range, shortNames, signed, valueOf, VIEWS } from '../src/wording';
+import { linesOf, percent, percentRange, plain, range, shortNames, signed, timeSpan, valueOf, VIEWS } from '../src/wording';
 import { ALL_ROLES, WHOLE_FORCE } from '../src/decode';
 import { makeUp } from './made-up';
 
@@ -30,7 +30,19 @@ test('words that all names share are said once', () => {
   expect(shortNames(['Response by night, City', 'Response by night, Vale and Fen'])).toEqual({ names: ['City', 'Vale and Fen'], shared: 'Response by night' });
   expect(shortNames(['City', 'Vale'])).toEqual({ names: ['City', 'Vale'], shared: '' });
   expect(shortNames(['City response'])).toEqual({ names: ['City response'], shared: '' });
+  expect(shortNames(['District 1 response', 'District 12 response'])).toEqual({ names: ['District 1', 'District 12'], shared: 'response' });
+  expect(shortNames(['Section A', 'Section B'])).toEqual({ names: ['Section A', 'Section B'], shared: '' });
   expect(shortNames(['City', 'City'])).toEqual({ names: ['City', 'City'], shared: '' });
+});
+
+test('a target of many hours is told in hours', () => {
+  expect([15, 60, 90, 120, 1440].map(timeSpan)).toEqual(['15 min', '60 min', '90 min', '2 h', '24 h']);
+});
+
+test('a long name takes two lines of about one length', () => {
+  expect(linesOf('Whistlebridge')).toEqual(['Whistlebridge']);
+  expect(linesOf('Lantern City and Whistlebridge')).toEqual(['Lantern City and', 'Whistlebridge']);
+  expect(linesOf('Llanfairpwllgwyngyll')).toEqual(['Llanfairpwllgwyngyll']);
 });
 
 test('the force’s gap is its worst pool’s, never a sum in which surplus hides shortage', () => {

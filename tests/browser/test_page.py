@@ -17,7 +17,7 @@ AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "ax
 class Page:
     """A page that is ready, with what it asked the network for and what it complained of."""
 
-    def __init__(self, browser, address, **context):
+    def __init__(self, browser, address, *, drawn=True, now=None, **context):
         self.address = address
         self.requests: list[str] = []
         self.complaints: list[str] = []
@@ -26,9 +26,12 @@ class Page:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
+        if now is not None:
+            self.page.clock.set_fixed_time(now)
         self.page.goto(address)
         self.page.evaluate("window.bluelamp.ready")
-        self.wait("window.bluelamp.renderedAreas() > 0")
+        if drawn:
+            self.wait("window.bluelamp.renderedAreas() > 0")
 
     def _hear(self, message):
         if message.type == "error" or "Content Security Policy" in message.text:
@@ -87,9 +90,10 @@ def test_keys_move_the_hour_and_the_map_follows(page):
     page.wait(f"window.bluelamp.drawnHour() === {start + 25}")
     page.press("Home")
     assert page.hour == 0
+    # Fourteen local days, one of 25 hours.
     page.press("End")
-    assert page.hour == 335
-    page.wait("window.bluelamp.drawnHour() === 335")
+    assert page.hour == 336
+    page.wait("window.bluelamp.drawnHour() === 336")
 
 
 def test_a_day_onwards_is_the_same_hour_by_the_clock_on_the_night_that_has_25(page):
@@ -98,6 +102,48 @@ def test_a_day_onwards_is_the_same_hour_by_the_clock_on_the_night_that_has_25(pa
     page.page.evaluate(f"window.bluelamp.setHour({saturday_noon})")
     page.press("Shift+ArrowRight")
     assert page.hour == saturday_noon + 25
+
+
+def test_slider_grid_and_csv_hold_fourteen_local_days_over_the_clock_change(page):
+    assert "Mon 19 Oct 00:00 BST – Mon 2 Nov 00:00 GMT" in page.page.inner_text("#about-run")
+    assert page.page.get_attribute("#slider", "max") == "336"
+    cells = []
+    for week in ("This week", "Next week"):
+        page.page.click(f"#weeks button:text-is('{week}')")
+        page.wait(f"document.querySelector('#weeks [aria-pressed=true]').textContent === '{week}'")
+        assert page.page.locator("#week-grid .week-day").count() == 7
+        cells += page.page.eval_on_selector_all("#week-grid [data-hour]", "all => all.map(each => each.dataset.hour)")
+    assert sorted(map(int, cells)) == list(range(337))
+    last = page.page.get_attribute("#week-grid [data-hour='336']", "aria-label")
+    assert last.startswith("Sun 1 Nov 23:00–00:00 GMT")
+    page.press("e")
+    page.page.check("[name=export-scope][value=force]")
+    page.page.check("[name=export-hours][value=all]")
+    with page.page.expect_download() as download:
+        page.page.click("text=Save CSV")
+    rows = pl.read_csv(download.value.path())
+    assert (rows.height, rows["hour_starting_local"][-1]) == (337, "2026-11-01 23:00")
+
+
+def test_a_key_held_down_loses_no_hour(page):
+    page.press("Home")
+    for _ in range(40):
+        page.page.keyboard.down("ArrowRight")
+    page.page.keyboard.up("ArrowRight")
+    assert page.hour == 40
+    page.wait("window.bluelamp.drawnHour() === 40")
+    page.page.wait_for_timeout(200)
+    assert {figure["hour"] for figure in page.figures()} == {"2026-10-20T15:00:00Z"}
+
+
+def test_a_key_held_down_in_the_grid_loses_no_hour(page):
+    page.press("Home")
+    page.page.locator("#week-grid [aria-selected=true]").focus()
+    for _ in range(20):
+        page.page.keyboard.down("ArrowRight")
+    page.page.keyboard.up("ArrowRight")
+    assert page.hour == 20
+    page.wait("document.activeElement.dataset.hour === '20'")
 
 
 def click_an_area(page) -> str:
@@ -169,6 +215,35 @@ def test_the_table_twin_has_every_area(page):
     assert len(names) >= 8
 
 
+def test_sorting_the_table_keeps_the_chosen_row_marked(page):
+    click_an_area(page)
+    page.press("t")
+    page.page.wait_for_timeout(300)
+    for header in ("Incidents", "Area"):
+        page.page.click(f"table.twin thead button:has-text('{header}') >> nth=0")
+        assert page.page.locator("table.twin tr.is-chosen").count() == 1
+
+
+def test_tab_leads_from_the_search_box_to_the_button_after_it(page):
+    page.press("/")
+    page.press("Tab")
+    assert page.page.evaluate("document.activeElement.id") == "table-button"
+
+
+def test_the_tip_follows_the_hour_while_the_pointer_rests(page):
+    page.page.check("#figures [value=demand]", force=True)
+    page.page.evaluate("window.bluelamp.setHour(3)")
+    x, y = page.page.evaluate("window.bluelamp.areaPoint(0)").values()
+    page.page.mouse.move(x, y)
+    page.wait("!document.getElementById('map-tip').hidden")
+    by_night = page.page.inner_text("#map-tip")
+    page.page.evaluate("window.bluelamp.setHour(17)")
+    page.wait("window.bluelamp.drawnHour() === 17")
+    by_day = page.page.inner_text("#map-tip")
+    assert by_night.splitlines()[0] == by_day.splitlines()[0]
+    assert by_night.splitlines()[1] != by_day.splitlines()[1]
+
+
 def test_the_address_keeps_the_whole_state(page, browser):
     click_an_area(page)
     page.press("Shift+ArrowRight")
@@ -233,6 +308,96 @@ def test_without_duties_the_map_shows_requirement_alone_and_says_so(browser, sma
     opened = Page(browser, out.as_uri())
     assert "what is required, not what is short" in opened.page.inner_text("body")
     assert not opened.page.query_selector_all("[data-figure='units_gap']")
+    opened.context.close()
+
+
+def page_of(browser, small_force, out: Path, *, areas=None, pools=None, **context) -> Page:
+    """The small force's map as a file, its areas or pools changed."""
+    from bluelamp.reports.map import make_map_data, render_page
+    from bluelamp.web.app import Published
+
+    published = Published(small_force)
+    run = published.run(None)
+    results = published.results_for_map(run["run_id"])
+    results |= {name: change(results[name]) for name, change in {"areas": areas, "pools": pools}.items() if change}
+    data = make_map_data(results, run, published.force())
+    out.write_text(render_page("Changed", data=data))
+    return Page(browser, out.as_uri(), drawn=areas is None, **context)
+
+
+def without_boundaries(areas: pl.DataFrame) -> pl.DataFrame:
+    return areas.with_columns(boundary=pl.lit(None, dtype=pl.String))
+
+
+def test_areas_known_by_name_alone_are_in_table_and_search_though_they_are_not_drawn(browser, small_force, tmp_path):
+    opened = page_of(browser, small_force, tmp_path / "names.html", areas=without_boundaries)
+    text = opened.page.inner_text("#summary-frame")
+    assert "known by name alone, so they can’t be drawn" in text
+    assert "counted as one" not in opened.page.inner_text("body")
+    named = read_table(small_force, "areas").filter(level="area")["area_name"].to_list()
+    opened.press("t")
+    opened.page.wait_for_timeout(300)
+    rows = opened.page.eval_on_selector_all("table.twin tbody th", "all => all.map(each => each.innerText)")
+    assert set(named) <= set(rows)
+    opened.press("/")
+    opened.page.keyboard.type(named[0])
+    opened.press("Enter")
+    assert opened.page.evaluate("window.bluelamp.state().place.scope") == "area"
+    assert opened.page.inner_text("#place-name") == named[0]
+    assert opened.complaints == []
+    opened.context.close()
+
+
+def test_a_force_of_one_area_says_that_there_is_no_map_to_draw(browser, small_force, tmp_path):
+    def one(areas: pl.DataFrame) -> pl.DataFrame:
+        return without_boundaries(areas.filter(level="area").head(1))
+
+    opened = page_of(browser, small_force, tmp_path / "one.html", areas=one)
+    assert "counted as one area, so there is no map to draw" in opened.page.inner_text("#summary-frame")
+    opened.context.close()
+
+
+def test_choosing_a_pool_with_a_long_name_leaves_the_map_where_it_is(browser, small_force, tmp_path):
+    def renamed(pools: pl.DataFrame) -> pl.DataFrame:
+        return pools.with_columns(
+            pool_name=pl.lit("Response of the county of ") + pl.col("pool_id") + " and its parishes"
+        )
+
+    opened = page_of(browser, small_force, tmp_path / "long.html", pools=renamed)
+    before = opened.page.evaluate("document.getElementById('map').clientHeight")
+    opened.page.click(".pool-chip >> nth=0")
+    assert opened.page.inner_text("#place-name").endswith("and its parishes")
+    assert opened.page.evaluate("document.getElementById('map').clientHeight") == before
+    opened.context.close()
+
+
+def test_a_plan_that_is_over_asks_for_newer_incidents_before_another_plan(browser, single_file):
+    opened = Page(browser, single_file, now="2027-01-10T12:00:00Z")
+    warning = opened.page.inner_text("#notes .is-warning")
+    assert "it ended Mon 2 Nov 2026 00:00 GMT, because the data ends on Sunday 18 October 2026." in warning
+    assert "Import newer incidents, then plan again." in warning
+    opened.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_pool_labels_keep_apart_and_inside_the_map(browser, served, width):
+    opened = Page(browser, served, viewport={"width": width, "height": 900})
+    for hour in (2, 14):
+        opened.page.evaluate(f"window.bluelamp.setHour({hour})")
+        opened.wait(f"window.bluelamp.drawnHour() === {hour}")
+        opened.page.wait_for_timeout(300)
+        frame, *chips = opened.page.evaluate(
+            "[document.getElementById('map'), ...document.querySelectorAll('.pool-chip')].map(each => {"
+            "const {left, right, top, bottom} = each.getBoundingClientRect(); return [left, right, top, bottom]; })"
+        )
+        assert chips
+        for at, (left, right, top, bottom) in enumerate(chips):
+            assert left >= frame[0]
+            assert right <= frame[1]
+            assert top >= frame[2]
+            assert bottom <= frame[3]
+            for other in chips[:at]:
+                assert left >= other[1] or right <= other[0] or top >= other[3] or bottom <= other[2]
     opened.context.close()
 
 

@@ -2,6 +2,9 @@
 
 The figures go out as columns of whole numbers (a value times ten to its decimals), because 121 areas × 336 hours × a
 dozen figures are quick to send, read and draw that way, and because a whole number is exactly what the table says.
+
+Days are local days, so that the fortnight ends at a local midnight: it has 335 hours where the clock goes forward in it
+and 337 where it goes back.
 """
 
 from __future__ import annotations
@@ -21,8 +24,7 @@ from bluelamp import periods, tables
 from bluelamp.errors import NoInput
 
 FORMAT = "bluelamp-map/1"
-HOURS = 336
-RECENT_DAYS = 14
+DAYS = 14
 # A place that can't be drawn keeps its number among the shapes, so that figures and shapes stay side by side.
 NOWHERE = {"type": "MultiPolygon", "coordinates": []}
 _INCIDENTS = [f"incidents_{name}" for name in ("mean", "p025", "p10", "p25", "p50", "p75", "p90", "p975")]
@@ -44,7 +46,7 @@ def make_map_data(
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
-    hours = coverage["hour_starting"].unique().sort().head(HOURS)
+    hours = hours_shown(coverage["hour_starting"].unique().sort(), zone)
     shown = coverage.filter(pl.col("hour_starting") <= hours[-1])
     role = json.loads(run["settings"])["staffing"]["role"]
     areas = _areas_of(results["areas"], shown)
@@ -106,14 +108,22 @@ def make_map_data(
     return orjson.dumps(data)
 
 
+def hours_shown(hours: pl.Series, zone: str) -> pl.Series:
+    """Keep the hours of the first 14 local days, of hours in order."""
+    first = periods.local_parts(hours.head(1), zone)["day"][0]
+    ends_at = periods.local_days(zone, first, first + timedelta(days=DAYS - 1))["ends_at"][-1]
+    return hours.filter(hours < ends_at)
+
+
 def _instant(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _geography(areas: pl.DataFrame) -> str:
+    """Say what the areas have to be drawn from: boundaries, approximate ones, names alone, or none, being one area."""
     lowest = areas.filter(pl.col("level") == "area")
     if lowest["boundary"].is_null().all():
-        return "none"
+        return "names" if lowest["area_id"].n_unique() > 1 else "none"
     return "approximate" if lowest["is_approximate"].any() else "boundaries"
 
 
@@ -239,9 +249,11 @@ def _pools_of_areas(shown: pl.DataFrame, area_ids: list[str], pool_ids: list[str
 def _recent(
     demand: pl.DataFrame, outages: pl.DataFrame, run: Mapping[str, Any], area_ids: list[str], zone: str
 ) -> dict[str, Any]:
-    """Give what was observed in the days before: counts by area, null inside an outage or after the data."""
+    """Give what was observed in the 14 local days before: counts by area, null inside an outage or after the data."""
     ends: datetime = run["forecast_from"]
-    hours = periods.hours_between(zone, ends - timedelta(days=RECENT_DAYS), ends)
+    last = ends.astimezone(periods.zone(zone)).date() - timedelta(days=1)
+    begins: datetime = periods.local_days(zone, last - timedelta(days=DAYS - 1), last)["starts_at"][0]
+    hours = periods.hours_between(zone, begins, ends)
     origins = json.loads(run["settings"])["demand"]["origins"]
     counts = (
         demand.filter(pl.col("hour_starting").is_in(hours.implode()), pl.col("origin").is_in(origins))
@@ -249,8 +261,8 @@ def _recent(
         .agg(pl.col("incidents").sum())
     )
     known = hours < run["data_until"]
-    for begins, until in outages.select("starts_at", "ends_at").iter_rows():
-        known &= ~((hours >= begins) & (hours < until))
+    for since, until in outages.select("starts_at", "ends_at").iter_rows():
+        known &= ~((hours >= since) & (hours < until))
     grid = _grid(counts, area_ids, hours, ["incidents"])["incidents"].fill_null(0).to_numpy()
     by_area = grid.reshape(len(area_ids), len(hours))
     total = counts.group_by("hour_starting").agg(pl.col("incidents").sum())
