@@ -297,3 +297,16 @@ def test_a_break_in_level_is_told_and_an_outage_makes_none():
     outages = find_outages(holed, LONDON)
     report = describe_quality(holed, tables.empty("quarantine"), NO_RULES, outages, LONDON)
     assert [round(each.incidents_a_day) for each in report.levels] == [144, 144]
+
+
+def test_a_feed_that_stuttered_between_two_silences_is_not_said_to_have_had_no_incidents():
+    rows = incidents(received_at=[datetime(2026, 1, 5, 12, tzinfo=UTC), datetime(2026, 1, 9, 12, tzinfo=UTC)])
+    at = {"starts_at": datetime(2026, 1, 6, tzinfo=UTC), "ends_at": datetime(2026, 1, 8, tzinfo=UTC)}
+    said = []
+    for came in (0, 17):
+        stretch = at | {"rule": "no_incidents", "incidents": came, "incidents_expected": 400.0}
+        outages = pl.DataFrame([stretch], schema=tables.table("outages").polars_schema)
+        report = describe_quality(rows, tables.empty("quarantine"), NO_RULES, outages, LONDON)
+        said.append("\n".join(report.lines()))
+    assert "no incidents, 0 came where about 400 are usual" in said[0]
+    assert "silences with little between them, 17 came where about 400 are usual" in said[1]

@@ -208,8 +208,12 @@ class QualityReport:
         shown = sorted(self.outages, key=lambda each: each["starts_at"] - each["ends_at"])[:12]
         for each in sorted(shown, key=lambda each: each["starts_at"]):
             begin, end = each["starts_at"].astimezone(zone), each["ends_at"].astimezone(zone)
+            rule = each["rule"].replace("_", " ")
+            # What stutters between two silences is masked with them.
+            if each["rule"] == "no_incidents" and each["incidents"]:
+                rule = "silences with little between them"
             lines.append(
-                f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {each['rule'].replace('_', ' ')}, "
+                f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: {rule}, "
                 f"{each['incidents']:,} came where about {each['incidents_expected']:,.0f} are usual"
             )
         if len(self.outages) > len(shown):
