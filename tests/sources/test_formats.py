@@ -301,7 +301,7 @@ def test_a_name_that_climbs_out_of_an_archive_writes_nothing(tmp_path):
     [
         ({}, "holds no file"),
         ({"a.csv": ""}, "calls.zip/a.csv is empty"),
-        ({"a.parquet": b"PAR1xxxx"}, "a.parquet is no text, but an archive, a workbook or a Parquet file"),
+        ({"a.parquet": b"PAR1xxxx"}, "a.parquet is no text, but an archive, a workbook or Parquet"),
         ({"a.csv": "id,at,code\n"}, "calls.zip/a.csv has columns and no row"),
     ],
 )

@@ -56,10 +56,9 @@ class Text:
             with self.source.open() as opened:
                 yield from self._decoded(opened)
         except (EOFError, zlib.error) as error:
-            is_cut = isinstance(error, EOFError)
-            said = (
-                f"is cut off: its {self._packed} data ends too early" if is_cut else f"has broken {self._packed} data"
-            )
+            said = f"has broken {self._packed} data"
+            if isinstance(error, EOFError):
+                said = f"is cut off: its {self._packed} data ends too early"
             raise BadData(
                 f"{name} {said}, after {count_of(max(self.lines_read - 1, 0), 'row')}. None of it was imported; "
                 f"copy it again."
@@ -84,9 +83,7 @@ class Text:
         blocks = _inflated(opened, name) if is_gzip else iter(lambda: opened.read(_BLOCK_BYTES), b"")
         for block in chain(blocks, [b""]):
             if position == 0 and block.startswith((b"PK\3\4", b"PAR1", b"\x1f\x8b")):
-                raise BadData(
-                    f"{name} is packed twice: there is an archive, a workbook or a Parquet file in it. Unpack it."
-                )
+                raise BadData(f"{name} is no text, but an archive, a workbook or Parquet. Unpack what it lies in.")
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:

@@ -161,8 +161,10 @@ class DatabaseRows:
             engine.dispose()
 
     def _without_secrets(self, words: str) -> str:
-        secret = self._url.password
-        return words.replace(str(secret), "***") if secret else words
+        given = [self._url.password, *self._url.query.values()]
+        for secret in (str(each) for each in given if each):
+            words = words.replace(secret, "***")
+        return words
 
 
 def _url_of(written: str) -> URL:
@@ -205,7 +207,9 @@ def _value_of(variable: re.Match[str]) -> str:
 
 def _shown(url: URL) -> str:
     """Name a database without who reads it, and by which password."""
-    return url.set(username=None, password=None).difference_update_query(list(url.query)).render_as_string()
+    from sqlalchemy.engine import URL
+
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def _written(value: Any, column: str) -> dict[str, str]:
