@@ -296,8 +296,11 @@ def test_a_row_whose_transaction_began_earlier_and_ended_later_is_not_lost(serve
     folder = a_force(tmp_path, server.url())
     imported(folder)
     # Stamped when its transaction began, half an hour before the latest row that was read; seen only now.
-    server.run("INSERT INTO calls (id, received, code, updated_at) SELECT 'late', received, 'X', max - interval '30 minutes' "
-               "FROM (SELECT max(received) AS received, max(updated_at) FROM calls) AS latest")  # fmt: skip
+    server.run(
+        """INSERT INTO calls (id, received, code, updated_at)
+            SELECT 'late', received, 'X', latest - interval '30 minutes'
+            FROM (SELECT max(received) AS received, max(updated_at) AS latest FROM calls) AS found"""
+    )
 
     assert imported(folder)[1]["accepted"] == 1
 

@@ -168,6 +168,7 @@ def test_a_cell_that_is_merged_into_another_sets_its_row_aside_where_it_is_wante
     assert (rows, numbers) == ([("a", "north", "1"), ("d", "south", "4")], [2, 5])
     assert [each.row_number for each in broken] == [3, 4]
     assert "Cell B3 ('beat') is merged into another one" in broken[0].reason
+    assert {"merged_cells", "formula_without_value"} <= set(sources.RULES)
     assert json.loads(broken[0].raw_row) == {"id": "b", "beat": "", "n": "2"}
     assert read(tmp_path / "calls.xlsx", wanted=["id"])[2] == []
 

@@ -358,6 +358,7 @@ def test_lines_that_are_no_object_are_set_aside_with_their_number(tmp_path):
         *((number, "broken_json") for number in (3, 4, 5, 6)), (7, "nested_value"), (8, "cut_off"),
     ]  # fmt: skip
     assert "'id' holds a list or an object; one value was expected." in broken[4].reason
+    assert {each.reason_code for each in broken} <= set(sources.RULES)
 
 
 def test_a_nested_value_that_nobody_reads_is_no_fault(tmp_path):
@@ -471,6 +472,7 @@ def survive(folder: Path, seeds: range) -> int:
             extract = sources.read_extract(path, MAP, time_zone="UTC", as_of=AS_OF, chunk_rows=rng.choice([7, 1000]))
             for chunk in extract:
                 assert chunk.rows.height + chunk.quarantined.height == chunk.rows_read
+                assert set(chunk.quarantined["reason_code"]) <= set(sources.RULES)
             ended_well += 1
         except BluelampError as error:
             problem = error
