@@ -163,15 +163,13 @@ class JsonLinesFile:
         found = _object_in(line)
         if found is None:
             return self._broken(line, number, ends=ends)
-        values = {name: _text(value) for name, value in found.items()}
-        wanted = self._reading.wanted
-        nested = [name for name, value in found.items() if name in wanted and isinstance(value, (list, dict))]
-        if nested:
-            said = f"'{nested[0]}' holds a list or an object; one value was expected. Export it as columns of its own."
-            return BrokenRow(number, "nested_value", said, json.dumps({"row": line}, ensure_ascii=False))
-        row = [values.pop(name, "") for name in self.columns]
-        self._unknown.update(values.keys())
-        return row
+        for name in self._reading.wanted:
+            if isinstance(found.get(name), (list, dict)):
+                said = f"'{name}' holds a list or an object; one value was expected. Export it as columns of its own."
+                return BrokenRow(number, "nested_value", said, json.dumps({"row": line}, ensure_ascii=False))
+        values = [found.pop(name, "") for name in self.columns]
+        self._unknown.update(found.keys())
+        return [value if isinstance(value, str) else _text(value) for value in values]
 
     def _broken(self, line: str, number: int, *, ends: bool) -> BrokenRow:
         raw = json.dumps({"row": line.rstrip("\r")}, ensure_ascii=False)
@@ -185,7 +183,7 @@ class JsonLinesFile:
 def _object_in(line: str) -> dict[str, Any] | None:
     """Read a line as an object; nothing where it is none, or where a name stands in it twice."""
     try:
-        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_once)
+        found = _DECODER.decode(line)
         # Half of a pair of surrogates is no text.
         if "\\u" in line or "\\U" in line:
             json.dumps(found, ensure_ascii=False).encode()
@@ -201,10 +199,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+# Numbers come as they are written, so that no figure is lost.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_once)
+
+
 def _text(value: Any) -> str:
-    # Numbers come as they are written, so that no figure is lost.
-    if isinstance(value, str):
-        return value
+    """Write a value that is no text and no number as text."""
     if value is None:
         return ""
     if isinstance(value, bool):
