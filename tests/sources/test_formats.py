@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -159,6 +160,21 @@ def test_every_cell_comes_out_of_a_format_as_it_went_in(tmp_path_factory, rows, 
     read, _, broken = read_all(in_format(tmp_path_factory.mktemp("cells"), kind, rows), chunk_rows)
 
     assert (read, broken) == (rows, [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_the_extras_everything_but_a_workbook_is_read(tmp_path, monkeypatch, kind):
+    path = in_format(tmp_path, kind)
+    for name in [each for each in sys.modules if each.partition(".")[0] in ("openpyxl", "sqlalchemy", "psycopg")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("openpyxl", "sqlalchemy", "psycopg"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    if kind == "excel":
+        with pytest.raises(UsageError, match=r"Reading calls.dat, an Excel workbook, needs .*bluelamp\[excel\]"):
+            read_all(path)
+    else:
+        assert read_all(path)[0] == ROWS
 
 
 def test_what_a_member_of_the_family_is_missing_is_said_with_what_to_install(monkeypatch):
