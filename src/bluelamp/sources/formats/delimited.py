@@ -75,14 +75,13 @@ class DelimitedFile:
         self._text = Text(content, reading.encoding)
         lines = self._first_lines(reading.header_row or 1)
         self.first_rows = [(number, self._loosely_split(line, reading.delimiter)) for number, line in lines]
-        filled = [each for each in lines if each[1].strip("\r\n")]
-        if not filled:
+        if not lines:
             raise BadData(f"{self.name} holds nothing but blank lines. Export it again.")
         likely = likely_header_row(self.first_rows) if reading.guess_header else None
         header_row = reading.header_row or likely or 1
         self._reading = reading
-        self._header_row, self._header = next((each for each in filled if each[0] >= header_row), filled[-1])
-        above = self._header_row != filled[0][0]
+        self._header_row, self._header = next((each for each in lines if each[0] >= header_row), lines[-1])
+        above = self._header_row != lines[0][0]
         self.map_settings: dict[str, Any] = {"header_row": self._header_row} if above else {}
         self.delimiter = reading.delimiter or self._find_delimiter(self._header, reading.needed)
         self.columns = self._split(self._header, self.delimiter)
@@ -101,19 +100,22 @@ class DelimitedFile:
         return blank_rows_told(self.blank_rows) + cut
 
     def _first_lines(self, header_row: int) -> list[tuple[int, str]]:
-        """Give the first lines with their row numbers, as far as the header and some more."""
+        """Give the first lines that are not blank with their row numbers, as far as the header and some more."""
         lines: list[tuple[int, str]] = []
+        number = 0
         for text in self._text.pieces():
             for line in _lines_of(text):
-                lines.append((len(lines) + 1, line))
-                if len(lines) >= header_row + _FIRST_ROWS and any(each.strip("\r\n") for _, each in lines):
+                number += 1
+                if line.strip("\r\n"):
+                    lines.append((number, line))
+                if number >= header_row + _FIRST_ROWS and lines:
                     return lines
         return lines
 
     def _loosely_split(self, line: str, delimiter: str | None) -> list[str]:
         """Split a line that need not be the header by what splits it best; a broken one has no values."""
         try:
-            return self._split(line, delimiter or self._find_delimiter(line, ())) if line.strip("\r\n") else []
+            return self._split(line, delimiter or self._find_delimiter(line, ()))
         except BadData:
             return []
 
