@@ -11,7 +11,7 @@ demo: $(STAMPS)/run $(PAGE)
 	$(BIN)/bluelamp demo
 
 ## test: set up what the tests need and run every one of them
-test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser
+test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql
 	cd frontend && npm run --silent check && npm test --silent
 	$(BIN)/python -m pytest --durations=15
 
@@ -28,7 +28,7 @@ bench: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser
 	$(BIN)/python benchmarks/main_job.py
 
 ## soak: what takes minutes: hundreds of kills, thousands of flipped bits and mutated files
-soak: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser
+soak: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql
 	$(BIN)/python -m pytest -m soak -s
 
 frontend: $(PAGE)
@@ -46,7 +46,7 @@ lock: $(STAMPS)/dev
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-header -o requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --no-header -o requirements/dev.txt pyproject.toml requirements/dev.in
+	  --no-emit-trusted-host --no-header --extra all -o requirements/dev.txt pyproject.toml requirements/dev.in
 
 clean:
 	rm -rf .venv dist build frontend/node_modules src/bluelamp/web/static
@@ -74,4 +74,9 @@ $(PAGE): frontend/package-lock.json frontend/build.mjs frontend/tsconfig.json $(
 # Chromium comes from Debian and needs root; without either, the tests that want it are skipped and counted.
 $(STAMPS)/browser: $(STAMPS)/venv
 	sh tests/browser/install_chromium.sh
+	touch $@
+
+# So does PostgreSQL, which the tests start for themselves.
+$(STAMPS)/postgresql: $(STAMPS)/venv
+	sh tests/sources/install_postgresql.sh
 	touch $@

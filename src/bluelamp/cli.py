@@ -174,7 +174,10 @@ class DateOrder(StrEnum):
 @app.command()
 def init(
     folder: Folder,
-    source: Annotated[Path, typer.Option("--from", help="An extract of incidents (CSV, plain or gzip)")],
+    source: Annotated[
+        Path,
+        typer.Option("--from", help="An extract of incidents (CSV, Excel, Parquet, JSON lines, plain, gzip or zip)"),
+    ],
     map_name: Annotated[str | None, typer.Option("--map", help="A shipped column map, such as oakland")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every proposal without asking")] = False,
     force_id: Annotated[str | None, typer.Option("--id", help="Short code of the force")] = None,
@@ -285,11 +288,14 @@ def check(
             raise NoInput(
                 f"force.toml in '{folder}' names no extract of incidents. Name one: bluelamp check {folder} FILE"
             )
-        file, named = found[0]
+        source, named = found[0]
     else:
+        source = file
         named = read.sources["incidents"].map if "incidents" in read.sources else "bluelamp"
     with progressing(quiet) as progress:
-        report = intake.check_extract(file, map_name=map_name or named, settings=read, folder=folder, progress=progress)
+        report = intake.check_extract(
+            source, map_name=map_name or named, settings=read, folder=folder, progress=progress
+        )
     if as_json:
         typer.echo(json.dumps(report.to_dict(), default=str, ensure_ascii=False, indent=1))
     else:
@@ -322,7 +328,7 @@ def import_(
     """
     from bluelamp import intake
 
-    work: list[tuple[str, Path, str | None]]
+    work: list[tuple[str, Any, str | None]]
     if not files:
         work = list(intake.extracts_of(folder))
     elif table is not None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from bluelamp.errors import UsageError, did_you_mean, one_of
 
@@ -22,10 +23,10 @@ _PACKAGE = Path(__file__).parent
 def members(family: str) -> dict[str, str]:
     """List a family's members with the first line of each docstring, in name order.
 
-    `family` is the folder below the package, such as `forecast` or `staffing`.
+    `family` is the folder below the package, such as `forecast`, `staffing` or `sources.formats`.
     """
     found = {}
-    for path in sorted((_PACKAGE / family).glob("[a-z]*.py")):
+    for path in sorted(_folder(family).glob("[a-z]*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         found[path.stem] = docstring.partition("\n")[0]
     for point in entry_points(group=f"bluelamp.{family}"):
@@ -41,8 +42,27 @@ def member(family: str, name: str) -> ModuleType:
     if name not in members(family):
         known = members(family)
         raise UsageError(f"There is no {family} method '{name}'. Known are {one_of(known)}.{did_you_mean(name, known)}")
-    if (_PACKAGE / family / f"{name}.py").exists():
+    if (_folder(family) / f"{name}.py").exists():
         return import_module(f"bluelamp.{family}.{name}")
     (point,) = [each for each in entry_points(group=f"bluelamp.{family}") if each.name == name][:1]
     module: ModuleType = point.load()
     return module
+
+
+def optional(name: str, extra: str, purpose: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Raises UsageError, saying what to install, where it is not there.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != name.partition(".")[0]:
+            raise
+        raise UsageError(
+            f"{purpose} needs what is not installed here. Install it: pip install 'bluelamp[{extra}]'"
+        ) from None
+
+
+def _folder(family: str) -> Path:
+    return _PACKAGE.joinpath(*family.split("."))

@@ -77,23 +77,23 @@ def write_force(folder: Path | str, texts: Mapping[str, str]) -> list[Path]:
     return paths
 
 
-def extracts_of(folder: Path | str) -> list[tuple[str, Path, str]]:
-    """List the extracts that force.toml names: table, file and column map, in the order to import them.
+def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str]]:
+    """List the extracts that force.toml names: table, file or query, and column map, in the order to import them.
 
     A name with * stands for every file that is there, those of earlier names first. Raises NoInput where none is named.
     """
     settings = settings_.read(folder)
-    found = []
+    found: list[tuple[str, Path | sources.Query, str]] = []
     boundaries = settings.areas.file
     if boundaries is not None:
         found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
     for name, source in _in_order(settings):
-        if source.file is None:
-            continue
-        if is_pattern(source.file):
+        if source.file is not None and is_pattern(source.file):
             found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
-        else:
+        elif source.file is not None:
             found.append((name, Path(folder) / source.file, source.map))
+        elif source.url is not None and source.query is not None:
+            found.append((name, sources.Query(source.url, source.query, source.watermark), source.map))
     if not found:
         raise NoInput(
             f"force.toml in '{folder}' names no file to import. Name one: 'bluelamp import {folder} FILE', or write "
@@ -136,7 +136,7 @@ def _files_in(place: Path) -> list[Path]:
 
 
 class Watch:
-    """Extracts that arrive in folders, imported once each.
+    """Extracts that arrive in folders, imported once each, and queries that force.toml names, asked at every look.
 
     A file is taken when its size and its time have stayed the same between two looks, so that one still being copied is
     let be. Its bytes decide whether it came before, so that a restart imports nothing twice. What can't be imported is
@@ -163,23 +163,40 @@ class Watch:
             self._seen[path] = stamp
         by_place = [path for place in self.places for path in ready if path.parent == place]
         work, _ = tell_tables(self.folder, by_place)
-        imported = []
+        imported: list[Imported] = []
         for name, path, chosen in work:
             known = is_known(self.folder, path)
             if known is not None:
                 say(f"{path.name} came before, as batch {known}.")
-            else:
-                try:
-                    imported.append(import_extract(self.folder, path, table=name, map_name=chosen))
-                    batch = imported[-1].batch
-                    say(f"{path.name}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
-                except TryAgain as error:
-                    say(f"{path.name}: {error} It is tried again at the next look.")
-                    continue
-                except BluelampError as error:
-                    say(f"{path.name} could not be imported: {error}")
+            elif not self._import(name, path, chosen, path.name, say, imported):
+                continue
             self._done[path] = self._seen[path]
+        for name, source in _in_order(settings_.read(self.folder)):
+            if source.url is not None and source.query is not None:
+                query = sources.Query(source.url, source.query, source.watermark)
+                self._import(name, query, source.map, f"the query of '{name}'", say, imported)
         return imported
+
+    def _import(
+        self,
+        name: str,
+        source: Path | sources.Query,
+        map_name: str | None,
+        called: str,
+        say: Callable[[str], None],
+        imported: list[Imported],
+    ) -> bool:
+        """Import one extract and say how it went; gives False where it is to be tried again as it is."""
+        try:
+            imported.append(import_extract(self.folder, source, table=name, map_name=map_name))
+            batch = imported[-1].batch
+            say(f"{called}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
+        except TryAgain as error:
+            say(f"{called}: {error} It is tried again at the next look.")
+            return False
+        except BluelampError as error:
+            say(f"{called} could not be imported: {error}")
+        return True
 
 
 def is_pattern(name: str) -> bool:
@@ -240,14 +257,14 @@ def find_orphans(folder: Path | str) -> list[Orphans]:
 
 def import_extract(
     folder: Path | str,
-    path: Path | str,
+    path: Path | str | sources.Query,
     *,
     table: str = "incidents",
     map_name: str | None = None,
     as_of: datetime | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> Imported:
-    """Import one file into a table of the force, as one batch that is seen whole or not at all.
+    """Import one file, or what a query gives, into a table of the force, as one batch seen whole or not at all.
 
     `map_name` is a shipped column map or the path of one; by default what force.toml says for the table, else the
     product's own column names. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a damaged store)
@@ -255,20 +272,21 @@ def import_extract(
     aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
     """
     settings = settings_.read(folder)
-    if table == "areas" and (map_name == BOUNDARIES or Path(path).suffix.lower() in (".geojson", ".json")):
+    if table == "areas" and not isinstance(path, sources.Query) and _are_boundaries(path, map_name):
         return _import_boundaries(folder, path, settings)
     if tables.table(table).kind != "imported" and table != "service_times":
         raise UsageError(f"'{table}' is not imported: Bluelamp makes it. Imported are {', '.join(ORDER)}.")
     chosen = map_name or (settings.sources[table].map if table in settings.sources else "bluelamp")
     column_map = _read_map(folder, chosen)
     target = table if column_map.table == "any" else column_map.table
+    if isinstance(path, sources.Query):
+        path = sources.resumed(path, column_map.filling(target), _states(folder, target))
     extract = sources.read_extract(
         path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000
     )
+    sha256 = None if isinstance(path, sources.Query) else sources.file_sha256(path)
     store = Store(folder)
-    with store.writing(
-        target, source_name=Path(path).name, source_sha256=sources.file_sha256(path), map_name=chosen
-    ) as writer:
+    with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
         named: Counter[str] = Counter()
         for chunk in extract:
             rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
@@ -282,13 +300,26 @@ def import_extract(
         rules = extract.rules()
         strange = _strange_areas(named, _known_areas(folder, settings))
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
-    if writer.counts.quarantined == writer.counts.read:
+        if writer.counts.quarantined < writer.counts.read:
+            writer.note({"source": extract.state})
+    if 0 < writer.counts.read == writer.counts.quarantined:
         raise _nothing_fits(folder, writer.batch)
     # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
     notes = [note for note in extract.notes if note not in column_map.notes] + strange
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
+
+
+def _are_boundaries(path: Path | str, map_name: str | None) -> bool:
+    return map_name == BOUNDARIES or Path(path).suffix.lower() in (".geojson", ".json")
+
+
+def _states(folder: Path | str, table: str) -> list[Mapping[str, str]]:
+    """Give what the imports into a table left for the next one to begin from, the latest first."""
+    batches = Store(folder).batches().filter(pl.col("table_name") == table)
+    found = (json.loads(notes or "{}").get("source") for notes in reversed(batches["notes"].to_list()))
+    return [state for state in found if state]
 
 
 def _nothing_fits(folder: Path | str, batch: Mapping[str, Any]) -> BadData:
@@ -418,7 +449,7 @@ def _reporting(extract: sources.Extract, progress: Progress) -> Iterator[sources
 
 
 def check_extract(
-    path: Path | str,
+    path: Path | str | sources.Query,
     *,
     map_name: str,
     settings: Settings | None = None,

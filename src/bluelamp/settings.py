@@ -5,6 +5,7 @@ The published JSON Schema is made from these classes (`bluelamp doctor --setting
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from datetime import date
@@ -12,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import holidays
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bluelamp import extensions, geography, periods, tables
 from bluelamp.errors import BadSettings, NoInput, did_you_mean, one_of
@@ -109,6 +119,36 @@ class SourcePart(_Part):
         description="The extract, relative to the force's folder; with * for one that is issued again and again, such "
         "as feeds/*/incidents.csv",
     )
+    # Kept out of what a run records of its settings, because it may hold a password.
+    url: str | None = Field(
+        None,
+        exclude=True,
+        description="In place of a file, a database, as SQLAlchemy writes its address; ${NAME} stands for an "
+        "environment variable, such as postgresql+psycopg://reader:${CAD_PASSWORD}@cad.example/cad",
+    )
+    query: str | None = Field(None, description="SELECT whose rows are read from that database")
+    watermark: str | None = Field(
+        None,
+        description="Column of the query that grows whenever a row changes, such as updated_at: an import reads from "
+        "where the last one stopped",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value and not re.fullmatch(r"\s*\$\{\w+\}\s*", value):
+            raise ValueError("an address such as postgresql+psycopg://host/name was expected, or ${NAME}")
+        return value
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> SourcePart:
+        if self.file is not None and self.url is not None:
+            raise ValueError("'file' and 'url' are both given; a table comes from one of them")
+        if (self.url is None) != (self.query is None):
+            raise ValueError("'url' and 'query' go together; one of them is missing")
+        if self.watermark is not None and self.query is None:
+            raise ValueError("'watermark' is a column of a 'query'; there is none")
+        return self
 
 
 class DemandPart(_Part):
@@ -289,7 +329,9 @@ def _sentence(error: dict[str, Any]) -> str:
     given = error.get("input")
     said = error["msg"].removeprefix("Value error, ").rstrip(".")
     stop = "" if said.endswith("?") else "."
-    return f"'{name}' is {given!r}: {said[0].lower()}{said[1:]}{stop} It holds: {_description(place)}."
+    # An address may hold a password, so that neither it nor a table that it stands in is shown.
+    shown = "" if place[-1] == "url" or isinstance(given, dict) else f" is {given!r}"
+    return f"'{name}'{shown}: {said[0].lower()}{said[1:]}{stop} It holds: {_description(place)}."
 
 
 def _is_model(annotation: Any) -> bool:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp.errors import BadData, BluelampError, InputOutputError, NoInput, NotPermitted
-from bluelamp.sources import delimited
-from bluelamp.sources.delimited import DelimitedFile, RowChunk, file_sha256
+from bluelamp.sources import texts
+from bluelamp.sources.files import Reading, RowChunk, file_sha256
+from bluelamp.sources.formats.delimited import DelimitedFile
 
 
 def written(folder: Path, text: str | bytes, name: str = "calls.csv") -> Path:
@@ -119,7 +120,7 @@ def test_a_stray_quote_costs_its_own_row_and_none_after_it(tmp_path):
     path = written(tmp_path, "id,at,what\n" + "\n".join(lines) + "\n")
 
     for chunk_rows in (150, 5000):
-        rows, _, rest = all_of(DelimitedFile(path, telling="at"), chunk_rows)
+        rows, _, rest = all_of(DelimitedFile(path, Reading(telling="at")), chunk_rows)
         assert len(rows) == 999
         assert [(each.row_number, each.reason_code) for each in rest.broken] == [(402, "broken_quotes")]
 
@@ -130,7 +131,7 @@ def test_two_stray_quotes_do_not_swallow_the_rows_between(tmp_path):
     lines[14] = 'i14",2026-01-05 10:00:00,word'
     path = written(tmp_path, "id,at,what\n" + "\n".join(lines) + "\n")
 
-    rows, _, rest = all_of(DelimitedFile(path, telling="at"))
+    rows, _, rest = all_of(DelimitedFile(path, Reading(telling="at")))
 
     assert {row[0] for row in rows} | {json.loads(each.raw_row)["row"][:3] for each in rest.broken} == {
         f"i{n}" if n != 14 else 'i14"' for n in range(50)
@@ -142,7 +143,7 @@ def test_two_stray_quotes_do_not_swallow_the_rows_between(tmp_path):
 def test_the_delimiter_is_found(tmp_path, delimiter):
     path = written(tmp_path, as_csv([["id", "at", "what"], ["1", "2,5", "a;b"]], delimiter=delimiter))
 
-    file = DelimitedFile(path, needed=["id", "at"])
+    file = DelimitedFile(path, Reading(needed=["id", "at"]))
 
     assert file.delimiter == delimiter
     assert all_of(file)[0] == [("1", "2,5", "a;b")]
@@ -230,7 +231,7 @@ def hold_to_account(folder: Path, seeds: range, *, quoted: bool) -> None:
         mutated, touched = mutate(random.Random(seed), text)
         path.write_bytes(mutated.encode())
         try:
-            rows, numbers, rest = all_of(DelimitedFile(path, telling="received"), 17)
+            rows, numbers, rest = all_of(DelimitedFile(path, Reading(telling="received")), 17)
         except BluelampError:
             continue
         whole = set(rows)
@@ -267,7 +268,7 @@ def test_ten_thousand_mutated_files_lose_no_row_in_silence(tmp_path):
 
 def refused(kind: type[BluelampError], path: Path, **how: object) -> str:
     with pytest.raises(kind) as caught:
-        list(DelimitedFile(path, **how).chunks(1000))  # type: ignore[arg-type]
+        list(DelimitedFile(path, Reading(**how)).chunks(1000))  # type: ignore[arg-type]
     assert type(caught.value) is kind
     return str(caught.value)
 
@@ -304,7 +305,7 @@ def test_a_disk_that_fails_while_reading_is_an_input_output_error(tmp_path, monk
         raise OSError(5, "Input/output error")
         yield
 
-    monkeypatch.setattr(DelimitedFile, "_decoded", fail)
+    monkeypatch.setattr(texts.Text, "_decoded", fail)
     with pytest.raises(InputOutputError, match="can't be read on"):
         list(file.chunks(10))
 
@@ -348,7 +349,7 @@ def test_a_plain_file_cut_in_the_middle_of_a_row_says_so(tmp_path):
 
     assert rows == [("1", "2", "3")]
     assert [each.reason_code for each in rest.broken] == ["cut_off"]
-    assert file.ends_mid_line
+    assert file.notes == ["The last line has no line end: the file may have been cut off."]
 
 
 def test_latin_1_text_is_refused_with_the_place_and_the_setting(tmp_path):
@@ -358,18 +359,18 @@ def test_latin_1_text_is_refused_with_the_place_and_the_setting(tmp_path):
 
     assert "byte 0xE9 at position 23 (line 3)" in said
     assert 'encoding = "windows-1252"' in said
-    assert all_of(DelimitedFile(path, encoding="windows-1252"))[0] == [("1", "plain"), ("2", "Café")]
+    assert all_of(DelimitedFile(path, Reading(encoding="windows-1252")))[0] == [("1", "plain"), ("2", "Café")]
 
 
 def test_utf_16_text_is_refused_with_the_setting_and_read_with_it(tmp_path):
     path = written(tmp_path, "id,words\n1,Café\n".encode("utf-16"))
 
     assert 'encoding = "utf-16"' in refused(BadData, path)
-    assert all_of(DelimitedFile(path, encoding="utf-16"))[0] == [("1", "Café")]
+    assert all_of(DelimitedFile(path, Reading(encoding="utf-16")))[0] == [("1", "Café")]
 
 
 def test_a_workbook_is_not_read_as_text(tmp_path):
-    assert "zip archive or a workbook" in refused(BadData, written(tmp_path, b"PK\x03\x04rest", "calls.xlsx"))
+    assert "an archive, a workbook" in refused(BadData, written(tmp_path, b"PK\x03\x04rest", "calls.xlsx"))
 
 
 @pytest.mark.parametrize(
@@ -415,4 +416,4 @@ def test_a_column_that_comes_twice_is_refused(tmp_path):
 
 
 def test_the_longest_line_is_a_limit_that_real_rows_never_reach():
-    assert delimited.LONGEST_LINE >= 100_000
+    assert texts.LONGEST_LINE >= 100_000

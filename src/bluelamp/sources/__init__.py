@@ -17,8 +17,8 @@ if TYPE_CHECKING:
         read_column_map,
         shipped_maps,
     )
-    from bluelamp.sources.delimited import file_sha256
-    from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons
+    from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons, resumed
+    from bluelamp.sources.files import Query, file_sha256
     from bluelamp.sources.proposals import Proposal, Question, propose
     from bluelamp.sources.rules import RULES
 
@@ -29,12 +29,14 @@ _HOMES = {
     "parse_column_map": "column_maps",
     "read_column_map": "column_maps",
     "shipped_maps": "column_maps",
-    "file_sha256": "delimited",
+    "Query": "files",
+    "file_sha256": "files",
     "RULES": "rules",
     "Chunk": "extracts",
     "Extract": "extracts",
     "read_extract": "extracts",
     "reasons": "extracts",
+    "resumed": "extracts",
     "Proposal": "proposals",
     "Question": "proposals",
     "propose": "proposals",
@@ -46,6 +48,7 @@ __all__ = [
     "ColumnMap",
     "Extract",
     "Proposal",
+    "Query",
     "Question",
     "classes",
     "column_map_schema",
@@ -55,6 +58,7 @@ __all__ = [
     "read_column_map",
     "read_extract",
     "reasons",
+    "resumed",
     "shipped_maps",
 ]
 

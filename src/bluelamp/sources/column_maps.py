@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bluelamp import geography, periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
+from bluelamp.sources.files import Reading
 
 Origin = Literal[
     "public", "partner", "mandatory_internal", "officer_initiated", "directed", "administrative", "unknown"
@@ -118,6 +119,13 @@ class ColumnMap(_Part):
     )
     encoding: str = Field("utf-8", description="Encoding of the text")
     delimiter: str | None = Field(None, description="What stands between columns; found by itself where not given")
+    header_row: int | None = Field(
+        None, ge=1, le=1000, description="Row that names the columns, where headings stand above it"
+    )
+    sheet: str | None = Field(None, description="Sheet of a workbook; the first where not given")
+    member: str | None = Field(
+        None, description="Files of a zip archive that are read, such as incidents*.csv; all where not given"
+    )
     date_order: DateOrder = Field("detect", description="How dates are written; found by itself where not given")
     earliest_year: int = Field(1970, ge=1900, le=2200, description="Times before this year are impossible")
     crs: str | None = Field(None, description="Coordinate system of the points where not WGS 84, such as EPSG:27700")
@@ -262,6 +270,19 @@ class ColumnMap(_Part):
         """The columns that a file must have for the map to fit."""
         spare = {name for spec in self.columns.values() if spec.optional for name in (*spec.sources, *spec.only_when)}
         return [name for name in self.file_columns if name not in spare]
+
+    @property
+    def reading(self) -> Reading:
+        """How the file is to be read."""
+        return Reading(
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            header_row=self.header_row,
+            sheet=self.sheet,
+            member=self.member,
+            needed=self.needed_columns,
+            wanted=self.file_columns,
+        )
 
 
 def _checked_pattern(value: str | None) -> str | None:

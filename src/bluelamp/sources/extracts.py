@@ -7,10 +7,11 @@ file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, count_of, did_you_mean
 from bluelamp.sources.column_maps import Column, ColumnMap
-from bluelamp.sources.delimited import DelimitedFile, RowChunk
+from bluelamp.sources.files import ExtractFile, Query, RowChunk, read_source
 from bluelamp.sources.incident_rows import IncidentRules
 from bluelamp.sources.points import PointRules
 from bluelamp.sources.rules import RULES, Faults, Repairs
@@ -50,7 +51,7 @@ class Chunk:
 class Extract:
     """A file about to be read; go through it for its chunks. What was counted is complete after the last one."""
 
-    file: DelimitedFile
+    file: ExtractFile
     column_map: ColumnMap
     time_zone: str
     table: tables.Table
@@ -81,11 +82,13 @@ class Extract:
         unused = [name for name in self.file.columns if name and name not in self.column_map.file_columns]
         if unused:
             notes.append(f"Columns not read: {', '.join(unused[:30])}.")
-        if self.file.blank_rows:
-            notes.append(f"{count_of(self.file.blank_rows, 'blank line')} passed over.")
-        if self.file.ends_mid_line:
-            notes.append("The last line has no line end: the file may have been cut off.")
-        return notes + list(self.column_map.notes)
+        return notes + self.file.notes + list(self.column_map.notes)
+
+    @property
+    def state(self) -> dict[str, str]:
+        """What an import keeps with its batch, so that the next one begins where this one ended; often nothing."""
+        state = self.file.state
+        return state | {"way": _way(self.file.source, self.column_map)} if state else {}
 
     def rules(self) -> pl.DataFrame:
         """Give the rules that touched a row: `rule`, `kind` (set_aside, changed, noted), `rows`, `words`."""
@@ -275,8 +278,9 @@ class Extract:
             raw = dict(zip(self.file.columns, stretch.values.row(at), strict=True))
             rows.append((stretch.row_numbers[at], name, code, reason, json.dumps(raw, ensure_ascii=False)))
         rows.sort()
+        file_name = self.file.name if stretch.member is None else f"{self.file.name}/{stretch.member}"
         return pl.DataFrame(
-            [(self.table.name, self.file.name, *row) for row in rows],
+            [(self.table.name, file_name, *row) for row in rows],
             schema={
                 name: tables.table("quarantine").polars_schema[name]
                 for name in ("table_name", "file_name", "row_number", "field", "reason_code", "reason", "raw_row")
@@ -296,7 +300,7 @@ def reasons(quarantined: pl.DataFrame) -> list[str]:
 
 
 def read_extract(
-    path: Path | str,
+    source: Path | str | Query,
     column_map: ColumnMap,
     *,
     time_zone: str,
@@ -306,20 +310,16 @@ def read_extract(
 ) -> Extract:
     """Open an extract for reading through its column map; go through the result for its chunks.
 
+    `source` is a file in any format of `formats`, told by its content, or a query to a database.
     `time_zone` is the force's own, used where the map says 'force'; `table` is asked only by maps for any table.
     `as_of` bounds recorded times: what lies more than a day after it is impossible. Raises NoInput, NotPermitted,
     InputOutputError, UsageError and BadData (a missing column, a wrong delimiter or encoding, a file that is empty, cut
     off or has no row, dates of two orders), some of them while reading: then nothing that was read so far may be used.
+    For a query also BadSettings (its address).
     """
     filled = column_map.filling(table) if column_map.table == "any" else column_map
     definition = tables.table(filled.table)
-    file = DelimitedFile(
-        path,
-        encoding=filled.encoding,
-        delimiter=filled.delimiter,
-        needed=filled.needed_columns,
-        telling=_telling_column(filled, definition),
-    )
+    file = read_source(source, replace(filled.reading, telling=_telling_column(filled, definition)))
     if column_map.table == "any":
         _refuse_unknown_columns(file, definition)
     clock = time_zone if filled.time_zone == "force" else filled.time_zone
@@ -328,6 +328,26 @@ def read_extract(
     home = time_zone if filled.time_zone in ("force", "stated", "UTC") else filled.time_zone
     rules = IncidentRules(filled, PointRules(filled.crs, home))
     return Extract(file, filled, clock, definition, as_of, chunk_rows, rules)
+
+
+def resumed(query: Query, column_map: ColumnMap, states: Iterable[Mapping[str, str]]) -> Query:
+    """Give a query that begins where an earlier import ended; from the start where none was read in the same way.
+
+    `states` are what imports left (`Extract.state`), the latest first. Another query, watermark or column map reads
+    everything again, because rows that were read before may come out otherwise; what is the same is unchanged.
+    """
+    if query.watermark is None:
+        return query
+    way = _way(query, column_map)
+    return replace(query, since=next((state for state in states if state.get("way") == way), None))
+
+
+def _way(source: Path | Query, column_map: ColumnMap) -> str:
+    """Tell one way of reading a query from another; who reads it, and from where on, is not part of it."""
+    if not isinstance(source, Query):
+        return ""
+    said = [source.url.rpartition("@")[2], source.query, source.watermark or "", column_map.model_dump_json()]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def _telling_column(column_map: ColumnMap, definition: tables.Table) -> str | None:
@@ -339,7 +359,7 @@ def _telling_column(column_map: ColumnMap, definition: tables.Table) -> str | No
     return None
 
 
-def _refuse_unknown_columns(file: DelimitedFile, definition: tables.Table) -> None:
+def _refuse_unknown_columns(file: ExtractFile, definition: tables.Table) -> None:
     problems = [
         f"'{name}' is not a column of '{definition.name}'.{did_you_mean(name, definition.columns)}"
         for name in file.columns

@@ -22,7 +22,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, UsageError, count_of, did_you_mean, one_of
 from bluelamp.sources.column_maps import ColumnMap, classes, parse_column_map, read_column_map, shipped_maps
-from bluelamp.sources.delimited import DelimitedFile
+from bluelamp.sources.files import BrokenRow, ExtractFile, Query, Reading, read_source
 from bluelamp.sources.time_zones import zones_near
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_times
 
@@ -52,6 +52,7 @@ _NAMES: dict[str, str] = {
     "opening_code": r"type|code|nature|categor|problem|offen[sc]e|call.?id|incident.?class|subject",
 }
 _OPEN_WORDS = r"^(o|a|p|open|active|pending|in.?progress|dispatched|new)$"
+_WHY_SO = {"sheet": "it is the first of several", "header_row": "the rows above it are headings"}
 _CLOSED_WORDS = r"^(c|closed?|complete[d]?|cleared|finished|resolved|cancel(l?ed)?)$"
 
 
@@ -81,7 +82,7 @@ class Question:
 class Proposal:
     """What `init` proposes: guesses with reasons, open questions, and the files that it would write."""
 
-    path: Path
+    source: Path | Query
     map_name: str
     is_shipped: bool
     time_zone: str | None
@@ -123,21 +124,25 @@ class Proposal:
         elif self.from_points:
             lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
             lines.append("from_points = true")
-        # The file lies outside the folder as a rule, so that its whole path is kept.
-        source = str(self.path.expanduser().absolute())
-        lines += ["", "[sources.incidents]", f"map = {_quoted(self.map_name)}", f"file = {_quoted(source)}", ""]
-        return "\n".join(lines)
+        lines += ["", "[sources.incidents]", f"map = {_quoted(self.map_name)}"]
+        if isinstance(self.source, Query):
+            given = {"url": self.source.url, "query": self.source.query, "watermark": self.source.watermark}
+            lines += [f"{name} = {_quoted(value)}" for name, value in given.items() if value is not None]
+        else:
+            # The file lies outside the folder as a rule, so that its whole path is kept.
+            lines.append(f"file = {_quoted(str(self.source.expanduser().absolute()))}")
+        return "\n".join([*lines, ""])
 
 
 def propose(
-    path: Path | str,
+    source: Path | str | Query,
     *,
     map_name: str | None = None,
     answers: Mapping[str, str] | None = None,
     force_id: str = "force",
     force_name: str | None = None,
 ) -> Proposal:
-    """Look at a file of incidents and propose how to read it.
+    """Look at a file of incidents, or at what a query gives, and propose how to read it.
 
     A shipped map whose columns the file has is taken as it is. `map_name` names the map instead; `answers` holds what
     was asked before (`time_zone`, `date_order`, `received_at`). Raises what reading the file raises, BadData where no
@@ -149,30 +154,45 @@ def propose(
         periods.zone(given["time_zone"])
     if given.get("date_order", _ORDERS[0]) not in _ORDERS:
         raise UsageError(f"'{given['date_order']}' is not an order of dates. {one_of(_ORDERS)} was expected.")
-    file, encoding = _open(path)
+    file, encoding = _open(source)
     recognised = map_name or _recognise(file)
     if recognised is not None:
         return _with_map(file, recognised, given, force_id, force_name, was_named=map_name is not None)
     return _Draft(file, encoding, given).proposal(force_id, force_name)
 
 
-def _open(path: Path | str) -> tuple[DelimitedFile, str]:
-    """Open a file in the first encoding that reads all of it."""
+def _open(source: Path | str | Query) -> tuple[ExtractFile, str]:
+    """Open a source in the first encoding that reads all of it."""
     encoding = "utf-8"
     try:
-        file = DelimitedFile(path)
-        for _ in file.chunks(_SAMPLE_ROWS):
-            pass
+        file = read_source(source, Reading(guess_header=True))
+        _refuse_where_nothing_is_whole(file)
     except BadData as error:
         if "windows-1252" not in error.summary:
             raise
         encoding = "windows-1252"
-        file = DelimitedFile(path, encoding=encoding)
+        file = read_source(source, Reading(encoding=encoding, guess_header=True))
+        _refuse_where_nothing_is_whole(file)
     return file, encoding
 
 
-def _recognise(file: DelimitedFile) -> str | None:
+def _refuse_where_nothing_is_whole(file: ExtractFile) -> None:
+    """Read all of a file; raise BadData, with the reasons, where not one row is whole."""
+    whole = 0
+    broken: list[BrokenRow] = []
+    for chunk in file.chunks(_SAMPLE_ROWS):
+        whole += chunk.values.height
+        broken += chunk.broken[: 5 - len(broken)]
+    if not whole:
+        told = [f"Row {each.row_number}: {each.reason}" for each in broken]
+        raise BadData(f"Not one row of {file.name} can be read whole:", told)
+
+
+def _recognise(file: ExtractFile) -> str | None:
     """Name the shipped map that fits: all its columns are there, and it uses more of them than any other."""
+    if "header_row" in file.map_settings:
+        # No shipped map knows of headings above the columns.
+        return None
     fitting = {}
     for name in shipped_maps():
         column_map = read_column_map(name)
@@ -187,7 +207,7 @@ def _recognise(file: DelimitedFile) -> str | None:
 
 
 def _with_map(
-    file: DelimitedFile, name: str, given: dict[str, str], force_id: str, force_name: str | None, *, was_named: bool
+    file: ExtractFile, name: str, given: dict[str, str], force_id: str, force_name: str | None, *, was_named: bool
 ) -> Proposal:
     column_map = read_column_map(name)
     filled = column_map.filling("incidents")
@@ -224,7 +244,7 @@ def _with_map(
         "subdivision": hint.subdivision if hint else None,
     }
     from_points = bool(hint and hint.from_points)
-    return Proposal(file.path, name, name in shipped_maps(), zone, guesses, questions, None, force, from_points)
+    return Proposal(file.source, name, name in shipped_maps(), zone, guesses, questions, None, force, from_points)
 
 
 def _ask_zone(hint: str = "") -> Question:
@@ -235,7 +255,7 @@ def _ask_zone(hint: str = "") -> Question:
 class _Draft:
     """A column map in the making."""
 
-    def __init__(self, file: DelimitedFile, encoding: str, given: dict[str, str]) -> None:
+    def __init__(self, file: ExtractFile, encoding: str, given: dict[str, str]) -> None:
         self.file = file
         self.encoding = encoding
         self.given = given
@@ -252,12 +272,10 @@ class _Draft:
         """Guess everything, in an order in which each guess may use those before it."""
         if self.encoding != "utf-8":
             self._guess("encoding", self.encoding, "the text is not UTF-8, and reads without a fault as this", "fair")
-        self._guess(
-            "delimiter",
-            {"\t": "tab"}.get(self.file.delimiter, self.file.delimiter),
-            "it splits the header best",
-            "high",
-        )
+        self._guess(*self.file.looks, "high")
+        for name, value in self.file.map_settings.items():
+            self.settings[name] = value
+            self._guess(name, str(value), _WHY_SO[name], "fair")
         times = self._find_times()
         self._give_roles(times)
         self._find_places()
@@ -273,7 +291,7 @@ class _Draft:
         force = {"id": force_id, "name": force_name or force_id, "country": None, "subdivision": None}
         has_labels = {"area_id", "longitude", "latitude"} <= set(self.columns)
         return Proposal(
-            self.file.path, name, False, self.zone, self.guesses, self.questions, text, force, from_points=has_labels
+            self.file.source, name, False, self.zone, self.guesses, self.questions, text, force, from_points=has_labels
         )
 
     def _guess(self, what: str, value: str, because: str, confidence: str) -> None:
@@ -610,7 +628,7 @@ class _Draft:
         return "\n".join(lines) + "\n"
 
 
-def _sample_of(file: DelimitedFile) -> pl.DataFrame:
+def _sample_of(file: ExtractFile) -> pl.DataFrame:
     """The first rows of a file, columns by name, empty values null; a name that comes twice is read once."""
     chunk = next(iter(file.chunks(_SAMPLE_ROWS)))
     names = {name: str(place) for place, name in reversed(list(enumerate(file.columns))) if name}
@@ -618,7 +636,7 @@ def _sample_of(file: DelimitedFile) -> pl.DataFrame:
     return chunk.values.select(pl.col(names[name]).str.strip_chars().replace("", None).alias(name) for name in ordered)
 
 
-def _count_codes(file: DelimitedFile, code: str, words: str) -> list[tuple[str, int, str]]:
+def _count_codes(file: ExtractFile, code: str, words: str) -> list[tuple[str, int, str]]:
     """Count the codes of the whole file, most frequent first, each with its commonest words; case is not regarded."""
     parts = []
     for chunk in file.chunks(_SAMPLE_ROWS):

@@ -26,6 +26,10 @@ RULES: dict[str, Rule] = {
     "wrong_column_count": Rule("set_aside", "the row has more or fewer values than the header has columns"),
     "broken_quotes": Rule("set_aside", "a quote opens or closes in the wrong place"),
     "cut_off": Rule("set_aside", "the file ends in the middle of the row"),
+    "broken_json": Rule("set_aside", "a line is not one JSON object in which each name stands once"),
+    "nested_value": Rule("set_aside", "a list or an object stands where one value was expected"),
+    "formula_without_value": Rule("set_aside", "a cell holds a formula that was never calculated"),
+    "merged_cells": Rule("set_aside", "a cell is merged into another one, so that its value is not known"),
     "missing_time": Rule("set_aside", "a time that must be there is empty"),
     "unreadable_time": Rule("set_aside", "a time that must be there can't be read"),
     "impossible_time": Rule(

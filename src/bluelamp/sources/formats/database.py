@@ -1,0 +1,233 @@
+"""Databases by SQLAlchemy URL: the rows of a query, streamed, from where the last import stopped.
+
+With a watermark (a column that grows whenever a row changes) an import asks for the rows that have it at the last one's
+value or above, some time back where it is a time, because a transaction that began earlier may end later. Rows that
+were read before are unchanged, and counted so. Rows without a watermark are read every time. A row's number is its
+place in the answer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bluelamp import extensions
+from bluelamp.errors import BadData, BadSettings, InputOutputError, NoInput, did_you_mean
+from bluelamp.sources.files import Query, Reading, RowChunk, check_columns, chunk_of, no_row
+from bluelamp.sources.values import text_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Select
+
+REREAD = timedelta(hours=1)
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+
+
+def fits(source: Path | Query, head: bytes) -> int:
+    """Whether it is a query."""
+    return 3 * isinstance(source, Query)
+
+
+def read(source: Query, reading: Reading) -> DatabaseRows:
+    """Look at a query's columns."""
+    return DatabaseRows(source, reading)
+
+
+class DatabaseRows:
+    """The rows that a query gives."""
+
+    def __init__(self, query: Query, reading: Reading) -> None:
+        self.source = query
+        self._alchemy = extensions.optional("sqlalchemy", "database", "Reading a database")
+        self._url = _url_of(query.url)
+        self.name = _shown(self._url)
+        self.map_settings: dict[str, Any] = {}
+        self.state: dict[str, str] = {}
+        self._reading = reading
+        self._refuse_missing_file()
+        with self._connected("looked at") as connection:
+            self.columns = list(connection.execute(self._select().where(self._alchemy.false())).keys())
+        check_columns(self.name, self.columns, reading)
+        if query.watermark is not None and query.watermark not in self.columns:
+            raise BadSettings(
+                f"The query of {self.name} gives no column '{query.watermark}', which is named as its watermark."
+                f"{did_you_mean(query.watermark, self.columns)} It gives {', '.join(self.columns[:40])}."
+            )
+
+    @property
+    def looks(self) -> tuple[str, str, str]:
+        """What it looks like."""
+        return "format", f"{self._url.get_backend_name()} database", "its address says so"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know beside the rows."""
+        if self.source.since is None:
+            return []
+        start = text_of(self._start())
+        return [f"Read were the rows whose {self.source.watermark} is {start} or later, and those without one."]
+
+    def chunks(self, chunk_rows: int) -> Iterator[RowChunk]:
+        """Give the rows in stretches. Raises BadData where a first read gives none."""
+        watermark = self.source.watermark
+        place = None if watermark is None else self.columns.index(watermark)
+        last = self._since()
+        rows_read = 0
+        with self._connected("read on") as connection:
+            streamed = connection.execution_options(stream_results=True, yield_per=chunk_rows)
+            for part in streamed.execute(self._from_start_on()).partitions(chunk_rows):
+                rows = [[text_of(value) for value in row] for row in part]
+                numbers = range(rows_read + 1, rows_read + 1 + len(rows))
+                rows_read += len(rows)
+                if place is not None:
+                    # They come in the order of the watermark, as the database understands it.
+                    last = next((row[place] for row in reversed(part) if row[place] is not None), last)
+                yield chunk_of(len(self.columns), rows, numbers, [])
+        if not rows_read and self.source.since is None:
+            raise no_row(self.name)
+        if last is not None:
+            self.state = _written(last, str(watermark))
+
+    def _since(self) -> Any:
+        return None if self.source.since is None else _read_back(self.source.since)
+
+    def _start(self) -> Any:
+        """Give the watermark from which rows are read."""
+        since = self._since()
+        return since - REREAD if isinstance(since, datetime) else since
+
+    def _select(self) -> Select[Any]:
+        """Wrap the query, so that it can only read, and give all its columns."""
+        sql = self._alchemy
+        # A colon in the query is its own, never a parameter of ours.
+        written = sql.text(_BIND.sub(r"\\:\1", self.source.query.strip().rstrip(";")))
+        inner = written.columns(*([sql.column(self.source.watermark)] if self.source.watermark else [])).subquery(
+            "extract"
+        )
+        selected: Select[Any] = sql.select(sql.text("*")).select_from(inner)
+        return selected
+
+    def _from_start_on(self) -> Select[Any]:
+        selected = self._select()
+        if self.source.watermark is None:
+            return selected
+        column = selected.get_final_froms()[0].c[self.source.watermark]
+        # Those without a watermark come first, wherever this database would put them.
+        selected = selected.order_by(self._alchemy.case((column.is_(None), 0), else_=1), column)
+        start = self._start()
+        return selected if start is None else selected.where((column >= start) | column.is_(None))
+
+    def _refuse_missing_file(self) -> None:
+        """An SQLite database that is not there would be made, empty."""
+        database = self._url.database
+        if self._url.get_backend_name() == "sqlite" and (not database or not Path(database).is_file()):
+            raise NoInput(
+                f"There is no SQLite database '{database}'. Check the address, and the folder it starts from."
+            )
+
+    @contextmanager
+    def _connected(self, doing: str) -> Iterator[Connection]:
+        """Connect, for reading alone; what fails is said, without a password."""
+        sql = self._alchemy
+        try:
+            engine = sql.create_engine(self._url, poolclass=sql.pool.NullPool)
+        except (sql.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise BadSettings(
+                f"The address of the database names what is not installed here ({error}). PostgreSQL comes with pip "
+                "install 'bluelamp[database]' as postgresql+psycopg://…; for others install their driver."
+            ) from None
+        try:
+            with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":
+                    connection = connection.execution_options(postgresql_readonly=True)
+                yield connection
+        except sql.exc.SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+            said = self._without_secrets(cause[0] if cause else type(error).__name__).rstrip(".")
+            if isinstance(error, (sql.exc.OperationalError, sql.exc.InterfaceError, sql.exc.InternalError)):
+                raise InputOutputError(
+                    f"{self.name} can't be {doing}: {said}. Nothing of it was imported; the next import begins where "
+                    "the last whole one ended."
+                ) from None
+            raise BadData(f"{self.name} does not understand the query: {said}.") from None
+        finally:
+            engine.dispose()
+
+    def _without_secrets(self, words: str) -> str:
+        given = [self._url.password, *self._url.query.values()]
+        for secret in (str(each) for each in given if each):
+            words = words.replace(secret, "***")
+        return words
+
+
+def _url_of(written: str) -> URL:
+    """Read an address, environment variables put in. What is wrong with it is said without showing it."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    alone = _VARIABLE.fullmatch(written.strip())
+    try:
+        url = make_url(_value_of(alone) if alone else written.strip())
+    except (ArgumentError, ValueError):
+        raise BadSettings(
+            "The address of the database can't be read. One such as postgresql+psycopg://reader:${CAD_PASSWORD}@host/cad"
+            " was expected, or ${CAD_URL} for the whole of it. (It is not shown, because it may hold a password.)"
+        ) from None
+    if alone:
+        return url
+
+    def filled(part: str | None) -> str | None:
+        return part and _VARIABLE.sub(_value_of, part)
+
+    # Put in part by part, a password needs no escaping.
+    return url.set(
+        username=filled(url.username),
+        password=filled(url.password),
+        host=filled(url.host),
+        database=filled(url.database),
+    )
+
+
+def _value_of(variable: re.Match[str]) -> str:
+    value = os.environ.get(variable.group(1))
+    if not value:
+        raise BadSettings(
+            f"The address of the database takes the environment variable {variable.group(1)}, which is not set. Set "
+            "it, and call the command again."
+        )
+    return value
+
+
+def _shown(url: URL) -> str:
+    """Name a database without who reads it, and by which password."""
+    from sqlalchemy.engine import URL
+
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def _written(value: Any, column: str) -> dict[str, str]:
+    """Write a watermark down, as JSON may keep it."""
+    if isinstance(value, datetime):
+        return {"kind": "datetime", "value": value.isoformat()}
+    if isinstance(value, date):
+        return {"kind": "date", "value": value.isoformat()}
+    if isinstance(value, (int, float, Decimal, str)) and not isinstance(value, bool):
+        return {"kind": type(value).__name__, "value": str(value)}
+    raise BadSettings(
+        f"'{column}' can't be a watermark: it holds {type(value).__name__}. A time or a number was expected."
+    )
+
+
+def _read_back(state: Mapping[str, str]) -> Any:
+    readers: dict[str, Callable[[str], Any]] = {
+        "datetime": datetime.fromisoformat, "date": date.fromisoformat, "int": int, "float": float,
+        "Decimal": Decimal, "str": str,
+    }  # fmt: skip
+    return readers[state["kind"]](state["value"])

@@ -1,0 +1,79 @@
+"""A real PostgreSQL: Debian's, started here in a folder of its own by somebody who is not root."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# The account that Debian's package makes; the server refuses to run as root.
+ACCOUNT = "postgres"
+PASSWORD = "not: a/secret@all"
+
+
+@dataclass
+class Server:
+    """A running server: how to reach it, and how to do something to it as its owner."""
+
+    host: str
+    port: int
+    tools: Path
+    password: str = PASSWORD
+
+    def url(self, variable: str = "BLUELAMP_TEST_PASSWORD") -> str:
+        """The address, as a settings file would hold it."""
+        return f"postgresql+psycopg://postgres:${{{variable}}}@{self.host}:{self.port}/postgres"
+
+    def run(self, *statements: str) -> str:
+        """Run statements and give what the last one printed."""
+        told = subprocess.run(
+            [self.tools / "psql", "-qAt", "-h", self.host, "-p", str(self.port), "-U", "postgres", "-vON_ERROR_STOP=1"],
+            input=";\n".join(statements) + ";\n", text=True, capture_output=True, check=True,
+            env={**os.environ, "PGPASSWORD": PASSWORD},
+        )  # fmt: skip
+        return told.stdout.strip()
+
+
+def _as_account(*command: str | Path) -> list[str]:
+    if os.geteuid():
+        return [str(each) for each in command]
+    return ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups", *(str(each) for each in command)]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL that lives as long as the tests; absent, its tests are skipped, loudly, and fail in CI."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        told = "POSTGRESQL ABSENT: no real database was read. 'apt-get install postgresql' brings it."
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+    tools = found[-1].parent
+    # Not below pytest's own folder, which other accounts may not enter.
+    home = Path(tempfile.mkdtemp(prefix="bluelamp-postgresql-"))
+    secret = home / "password"
+    secret.write_text(PASSWORD)
+    if not os.geteuid():
+        shutil.chown(home, ACCOUNT, ACCOUNT)
+        shutil.chown(secret, ACCOUNT, ACCOUNT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": home}
+    subprocess.run(
+        _as_account(
+            tools / "initdb", "-D", home / "data", "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "-N",
+            "-E", "UTF8", "--locale=C.UTF-8",
+        ),
+        **quiet,
+    )  # fmt: skip
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
+    control = (tools / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w")
+    subprocess.run(_as_account(*control, "-o", options, "start"), **quiet)
+    yield Server("127.0.0.1", port, tools)
+    subprocess.run(_as_account(*control, "-m", "immediate", "stop"), **quiet)
+    shutil.rmtree(home, ignore_errors=True)
