@@ -1,0 +1,212 @@
+"""Presses of status buttons in their order, and what is known beside each: its log and its crew's booking."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+# In the order in which one job goes through them: presses of the same second are put into it.
+ATTENDING = ("en_route", "at_scene", "committed_deployable", "committed", "custody", "guard", "write_up")
+FREE = ("refreshments", "briefing", "available")
+STAGE = pl.Enum([*ATTENDING, "unknown", *FREE, "off_duty"])
+UNKNOWN_POOL = "unknown"
+SECOND = pl.Datetime("us", "UTC")
+MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
+
+
+def seconds_between(begin: str, end: str) -> pl.Expr:
+    """Whole seconds from one column's instant to another's."""
+    return (pl.col(end) - pl.col(begin)).dt.total_seconds()
+
+
+def next_of(name: str) -> pl.Expr:
+    """The value of the unit's next press, null after its last."""
+    return pl.when(pl.col("unit") == pl.col("unit").shift(-1)).then(pl.col(name).shift(-1))
+
+
+def previous_of(name: str) -> pl.Expr:
+    """The value of the unit's press before, null before its first."""
+    return pl.when(pl.col("unit") == pl.col("unit").shift(1)).then(pl.col(name).shift(1))
+
+
+def order_presses(unit_status: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """Give the presses of each unit as they followed each other, to the second."""
+    stage = pl.col("status").cast(STAGE)
+    presses = (
+        unit_status.lazy()
+        .filter(pl.col("status_at") <= until)
+        .select(
+            "unit_id",
+            stage=stage,
+            at=pl.col("status_at").dt.truncate("1s"),
+            # A clear may name the log that it clears: the unit is no longer at it.
+            incident_id=pl.when(~stage.is_in([*FREE, "off_duty"])).then("incident_id"),
+            pool_id="pool_id",
+        )
+        .sort("unit_id", "at", pl.col("stage").to_physical(), "incident_id")
+        .collect()
+    )
+    same_unit = pl.col("unit_id") == pl.col("unit_id").shift(-1)
+    with_next = (pl.col("at") == pl.col("at").shift(-1)) & same_unit
+    tied = presses.select((with_next | with_next.shift(1, fill_value=False)).fill_null(value=False)).to_series()
+    presses = presses.with_columns(place=pl.col("stage").to_physical().cast(pl.Int8))
+    if tied.any():
+        presses = _untied(presses, tied)
+    return presses.drop("place").with_columns(unit=pl.col("unit_id").rle_id())
+
+
+def _untied(presses: pl.DataFrame, tied: pl.Series) -> pl.DataFrame:
+    """Order presses of the same second: a job's own order; but a clear comes before the journey to the next job.
+
+    Booking off comes last, unless the unit then does what it would not do off duty: that is the next crew's.
+    """
+    group = ["unit_id", "at"]
+    later = pl.when(pl.col("unit_id") == pl.col("unit_id").shift(-1)).then(pl.col("stage").shift(-1).cast(pl.String))
+    rows = presses.with_columns(later=later, row=pl.int_range(pl.len())).filter(tied)
+
+    def has(stage: str) -> pl.Expr:
+        return (pl.col("stage") == stage).any().over(group)
+
+    then = pl.col("later").last().over(group)
+    is_next_crew = has("briefing") | ~then.fill_null("available").is_in(["available", "briefing"])
+    place = (
+        pl.when((pl.col("stage") == "available") & has("en_route"))
+        .then(-1)
+        .when((pl.col("stage") == "off_duty") & is_next_crew)
+        .then(-2)
+        .otherwise("place")
+    )
+    ordered = rows.with_columns(place=place.cast(pl.Int8))
+    places = presses["place"].scatter(rows["row"], ordered["place"])
+    return presses.with_columns(place=places).sort("unit_id", "at", "place", "incident_id", maintain_order=True)
+
+
+def clean_presses(presses: pl.DataFrame, counts: dict[str, int]) -> pl.DataFrame:
+    """Leave out presses that say nothing new, and give those at a scene the log of their journey."""
+
+    def left_out(frame: pl.DataFrame, rule: str, is_idle: pl.Expr) -> pl.DataFrame:
+        kept = frame.filter(~is_idle.fill_null(value=False))
+        counts[rule] = frame.height - kept.height
+        return kept
+
+    same_log = previous_of("incident_id") == pl.col("incident_id")
+    presses = left_out(
+        presses,
+        "clear_taken_back",
+        (pl.col("stage") == "available")
+        & (previous_of("incident_id") == next_of("incident_id"))
+        & (next_of("at") - pl.col("at") <= MINUTE),
+    )
+    carried = (
+        (pl.col("stage") == "at_scene") & pl.col("incident_id").is_null() & (previous_of("stage") == "en_route")
+    ).fill_null(value=False) & previous_of("incident_id").is_not_null()
+    counts["incident_carried"] = int(presses.select(carried.sum()).item())
+    presses = presses.with_columns(
+        incident_id=pl.when(carried).then(previous_of("incident_id")).otherwise("incident_id")
+    )
+    presses = left_out(
+        presses,
+        "sent_while_there",
+        (pl.col("stage") == "en_route")
+        & (previous_of("stage") == "at_scene")
+        & same_log
+        & ((next_of("stage") != "at_scene") | (next_of("incident_id") != pl.col("incident_id"))).fill_null(value=True),
+    )
+    return left_out(
+        presses,
+        "repeated_press",
+        (previous_of("stage") == pl.col("stage")) & (same_log.fill_null(value=False) | pl.col("incident_id").is_null()),
+    )
+
+
+def with_logs(presses: pl.DataFrame, incidents: pl.DataFrame, clock: pl.DataFrame) -> pl.DataFrame:
+    """Give each press its neighbours, and what its log says; a log's step that some unit pressed is that unit's."""
+    pressed = (
+        presses.lazy()
+        .filter(pl.col("incident_id").is_not_null())
+        .group_by("incident_id")
+        .agg(
+            first_travel=pl.col("at").filter(pl.col("stage") == "en_route").min(),
+            first_arrival=pl.col("at").filter(pl.col("stage") == "at_scene").min(),
+        )
+    )
+    agrees = ~pl.col("received_at").dt.truncate("1w").is_in(clock["week_starting"].to_list())
+
+    def step(name: str) -> pl.Expr:
+        return pl.when(agrees).then(pl.col(name).dt.truncate("1s"))
+
+    def unless_pressed(own: str, first: str) -> pl.Expr:
+        is_other = pl.col(first).is_null() | (pl.col(own) < pl.col(first) - MINUTE)
+        return pl.when(is_other).then(pl.col(own))
+
+    logs = (
+        incidents.lazy()
+        .select(
+            "incident_id",
+            dispatched_at=step("dispatched_at"),
+            arrived_at=step("arrived_at"),
+            free_by=pl.coalesce(step("cleared_at"), step("closed_at")),
+            is_log_open=(pl.col("status") == "open").fill_null(value=False),
+        )
+        .join(pressed, on="incident_id")
+        .select(
+            "incident_id",
+            "free_by",
+            "is_log_open",
+            log_dispatch=unless_pressed("dispatched_at", "first_travel"),
+            log_arrival=unless_pressed("arrived_at", "first_arrival"),
+        )
+    )
+    return (
+        presses.lazy()
+        .with_columns(
+            next_at=next_of("at"),
+            next_stage=next_of("stage"),
+            stays=(next_of("incident_id") == pl.col("incident_id")).fill_null(value=False),
+            goes_to_other=(next_of("incident_id") != pl.col("incident_id")).fill_null(value=False),
+            previous_at=previous_of("at"),
+            previous_stage=previous_of("stage"),
+        )
+        .join(logs, on="incident_id", how="left", maintain_order="left")
+        .collect()
+    )
+
+
+def with_bookings(presses: pl.DataFrame, unit_crews: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """Give each press its pool, the end of its crew's booking and the begin of the next one."""
+    nothing = pl.lit(None, dtype=SECOND)
+    if unit_crews.is_empty():
+        return presses.with_columns(pl.col("pool_id").fill_null(UNKNOWN_POOL), booked_to=nothing, booked_again=nothing)
+    unit = pl.col("unit_id")
+    crews = unit_crews.select(
+        "unit_id",
+        "pool_id",
+        # A crew that presses a little before it books on is that crew all the same.
+        from_at=(pl.col("starts_at") - QUARTER).dt.truncate("1s"),
+        starts_at=pl.col("starts_at").dt.truncate("1s"),
+        ends_at=pl.col("ends_at").fill_null(until + timedelta(days=1)).dt.truncate("1s"),
+    ).sort("unit_id", "from_at")
+    # Bookings that follow each other within a quarter of an hour keep a unit crewed throughout.
+    latest = pl.col("ends_at").cum_max().over("unit_id").shift(1)
+    begins = (unit != unit.shift(1)) | (pl.col("from_at") > latest)
+    stretches = (
+        crews.with_columns(stretch=begins.fill_null(value=True).cum_sum())
+        .group_by("stretch", maintain_order=True)
+        .agg(pl.col("unit_id", "from_at").first(), booked_to=pl.col("ends_at").max())
+        .with_columns(booked_again=pl.when(unit == unit.shift(-1)).then(pl.col("from_at").shift(-1)))
+        .select("unit_id", "from_at", "booked_to", "booked_again")
+    )
+    pools = crews.filter(pl.col("pool_id").is_not_null()).select("unit_id", "from_at", booked_pool="pool_id")
+    joined = presses.lazy()
+    for frame, oldest in ((stretches, None), (pools, timedelta(hours=24))):
+        joined = joined.join_asof(
+            frame.lazy(), left_on="at", right_on="from_at", by="unit_id", tolerance=oldest, check_sortedness=False
+        ).drop("from_at", strict=False)
+    is_booked = pl.col("booked_to") >= pl.col("at")
+    return joined.with_columns(
+        pl.coalesce("pool_id", "booked_pool", pl.lit(UNKNOWN_POOL)).alias("pool_id"),
+        booked_to=pl.when(is_booked).then("booked_to"),
+        booked_again=pl.when(is_booked).then("booked_again"),
+    ).drop("booked_pool").collect()  # fmt: skip
