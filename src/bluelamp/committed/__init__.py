@@ -5,11 +5,12 @@ rule of `RULES`, each counted with its share, and no time is made up where nothi
 log is kept and shown as such.
 """
 
-from bluelamp.committed.attendances import RULES, UnitTime, find_attendances
+from bluelamp.committed.attendances import UnitTime, find_attendances
 from bluelamp.committed.clocks import compare_clocks
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
 from bluelamp.committed.now import OpenNow, open_now
+from bluelamp.committed.rules import RULES
 
 __all__ = [
     "RULES",

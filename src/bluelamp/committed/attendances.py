@@ -12,6 +12,7 @@ from bluelamp.committed.presses import (
     ATTENDING,
     STAGE,
     UNKNOWN_POOL,
+    as_codes,
     clean_presses,
     next_of,
     order_presses,
@@ -20,48 +21,9 @@ from bluelamp.committed.presses import (
     with_logs,
 )
 from bluelamp.committed.repairs import LONG_STAGES, count_repairs, repair_ends
+from bluelamp.committed.rules import RULE, as_report, by_rule
 
 LONG_HOURS = 6.0
-
-RULES: dict[str, tuple[str, str]] = {
-    "press_after_the_end": ("left_out", "the press is later than the moment of the extract"),
-    "clear_taken_back": ("left_out", "a clear of a minute at most between two presses at one incident"),
-    "sent_while_there": ("left_out", "en route to an incident at which the unit already was; it was booked on late"),
-    "repeated_press": ("left_out", "the same status at the same incident as before, pressed again"),
-    "no_time": ("left_out", "another status followed in the same second"),
-    "incident_carried": ("repaired", "at the scene without a log; it has the log of the journey before it"),
-    "travel_from_log": (
-        "repaired",
-        "no journey was pressed: it begins at the log's dispatch, to which no unit's press belongs",
-    ),
-    "arrival_from_log": (
-        "repaired",
-        "no arrival was pressed: the unit arrived when the log says so, to which no unit's press belongs",
-    ),
-    "arrival_after_usual_travel": (
-        "repaired",
-        "no arrival was pressed and the journey is longer than 99 in 100: it lasted as long as journeys do on average",
-    ),
-    "clear_from_log": (
-        "repaired",
-        "no clear was pressed: the unit was free when the log was cleared, or closed, before its next press",
-    ),
-    "clear_after_usual_time": (
-        "repaired",
-        "no clear was pressed, the log does not say, and it is longer than 99 in 100 at a scene, or clears are hardly "
-        "ever pressed: it lasted as long as scenes do on average; such times are never measured as service times",
-    ),
-    "cut_at_booking_end": ("repaired", "no end was pressed: the crew had booked off"),
-    "book_off_missed": (
-        "repaired",
-        "no press for 12 hours while free, or 24 while busy: the unit went off after a duty of usual length",
-    ),
-    "open_at_end": ("noted", "the last status of a unit: cut at the moment of the extract"),
-    "no_arrival": ("noted", "a journey without an arrival: stood down, or the press was missed; kept as a journey"),
-    "no_log": ("noted", "committed without a log; kept, as work that no log shows"),
-    "unknown_incident": ("noted", "names an incident that is not on hand; kept"),
-    "unknown_pool": ("noted", "neither the press nor a booking says which pool the unit served; counted as unknown"),
-}
 
 
 @dataclass(frozen=True)
@@ -94,17 +56,18 @@ def find_attendances(
     the two clocks differ by whole hours (see `compare_clocks`), a log's times repair nothing in those weeks. Guards and
     custody are long commitments, and so is an attendance that lasts longer than `long_hours` without them.
     """
+    unit_status, unit_crews, incidents = as_codes(unit_status, unit_crews, incidents)
     counts: dict[str, int] = {"press_after_the_end": int((unit_status["status_at"] > until).sum())}
     clock = compare_clocks(unit_status, incidents)
-    presses = clean_presses(order_presses(unit_status, until), counts)
-    known = repair_ends(with_bookings(with_logs(presses, incidents, clock), unit_crews, until), until)
+    known = clean_presses(order_presses(unit_status, until), counts)
+    known = repair_ends(with_bookings(with_logs(known, incidents, clock), unit_crews, until), until)
     counts |= count_repairs(known)
     pieces = _pieces(known)
     del known
     counts["no_log"] = int((pieces["stage"].is_in(ATTENDING) & pieces["incident_id"].is_null()).sum())
     counts["unknown_pool"] = int((pieces["pool_id"] == UNKNOWN_POOL).sum())
     counts["open_at_end"] = int(pieces["is_open"].sum())
-    return UnitTime(_with_runs(pieces, long_hours), _as_report(counts, unit_status.height), clock)
+    return UnitTime(_with_runs(pieces, long_hours), as_report(counts, unit_status.height), clock)
 
 
 def _pieces(known: pl.DataFrame) -> pl.DataFrame:
@@ -112,7 +75,7 @@ def _pieces(known: pl.DataFrame) -> pl.DataFrame:
 
     In the order of units and times; those without any length are left out.
     """
-    none = pl.lit(None, dtype=pl.String)
+    none, no_log = pl.lit(None, dtype=RULE), pl.lit(None, dtype=known.schema["incident_id"])
     clear_rule, off_rule, arrives_at = pl.col("clear_rule"), pl.col("off_rule"), pl.col("arrives_at")
     end_rule = pl.coalesce(clear_rule, off_rule)
     arrives, on_its_way = arrives_at.is_not_null(), pl.col("next_travel") < pl.col("on_until")
@@ -134,19 +97,19 @@ def _pieces(known: pl.DataFrame) -> pl.DataFrame:
         "at",
         pl.when(arrives).then(arrives_at).when(on_its_way).then("next_travel").otherwise("busy_until"),
         none,
-        pl.when(arrives).then("arrival_rule").when(on_its_way).then(pl.lit("travel_from_log")).otherwise(end_rule),
+        pl.when(arrives).then("arrival_rule").when(on_its_way).then(by_rule("travel_from_log")).otherwise(end_rule),
     )
     scene = piece(
         presses.filter(arrives), "arrives_at", pl.col("busy_until"), pl.col("arrival_rule"), end_rule,
         stage=as_stage("at_scene"),
     )  # fmt: skip
     way = piece(
-        presses.filter(pl.col("travel_from").is_not_null()), "travel_from", pl.col("at"), pl.lit("travel_from_log"),
+        presses.filter(pl.col("travel_from").is_not_null()), "travel_from", pl.col("at"), by_rule("travel_from_log"),
         none, stage=as_stage("en_route"), is_open=pl.lit(value=False),
     )  # fmt: skip
     after = piece(
         presses.filter(clear_rule.is_not_null()), "busy_until", pl.col("on_until"), clear_rule, off_rule,
-        stage=as_stage("available"), incident_id=none,
+        stage=as_stage("available"), incident_id=no_log,
     )  # fmt: skip
     together = pl.concat([itself, scene, way, after]).filter(pl.col("ends_at") > pl.col("starts_at"))
     return together.sort("unit_id", "starts_at").collect()
@@ -162,33 +125,26 @@ def _with_runs(pieces: pl.DataFrame, long_hours: float) -> pl.DataFrame:
     follows = same[0] & same[1] & (pl.col("starts_at") == pl.col("ends_at").shift(1))
     ordinary = pl.col("stage").is_in([each for each in ATTENDING if each not in (*LONG_STAGES, "write_up")])
     seconds = pl.when(ordinary).then(seconds_between("starts_at", "ends_at")).otherwise(0)
-    frame = pieces.with_columns(run=(~follows.fill_null(value=False)).cum_sum(), seconds=seconds)
-    runs = (
-        frame.group_by("run", maintain_order=True)
-        .agg(pl.col("unit_id", "incident_id").first(), lasted=pl.col("seconds").sum())
-        .with_columns(
-            attendance=pl.when(pl.col("incident_id").is_not_null()).then(
-                pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("unit_id", "incident_id")
-            )
-        )
+    frame = pieces.with_columns(run=(~follows.fill_null(value=False)).cum_sum() - 1, seconds=seconds)
+    runs = frame.group_by("run").agg(pl.col("unit_id", "incident_id").first(), lasted=pl.col("seconds").sum())
+    runs = runs.sort("run")
+    # Few come twice, and only those need to be counted.
+    again = pl.struct("unit_id", "incident_id").is_duplicated() & pl.col("incident_id").is_not_null()
+    repeated = runs.filter(again).select(
+        "run", attendance=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("unit_id", "incident_id")
     )
-    is_long = pl.col("stage").is_in(LONG_STAGES) | (ordinary & (pl.col("lasted") > long_hours * 3600))
-    return (
-        frame.join(runs.select("run", "lasted", "attendance"), on="run", maintain_order="left")
-        .with_columns(is_long=is_long)
-        .select(
-            "unit_id", "incident_id", "attendance", pl.col("stage").cast(pl.String), "starts_at", "ends_at", "pool_id",
-            "begun_by", "ended_by", "is_open", "is_long",
-        )
-    )  # fmt: skip
-
-
-def _as_report(counts: dict[str, int], presses: int) -> pl.DataFrame:
-    """Give the rules that touched a press or an interval, with their share of all presses."""
-    rows = [
-        {"rule": rule, "kind": kind, "rows": counts[rule], "share": counts[rule] / max(presses, 1), "words": words}
-        for rule, (kind, words) in RULES.items()
-        if counts.get(rule)
-    ]
-    shape = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "share": pl.Float64, "words": pl.String}
-    return pl.DataFrame(rows, schema=shape)
+    ones = pl.select(pl.repeat(1, runs.height, dtype=pl.Int64)).to_series()
+    attendance = ones.scatter(repeated["run"], repeated["attendance"]).gather(frame["run"])
+    is_long = pl.col("stage").is_in(LONG_STAGES) | (
+        ordinary & (runs["lasted"].gather(frame["run"]) > long_hours * 3600)
+    )
+    return frame.select(
+        pl.col("unit_id", "incident_id").cast(pl.String),
+        pl.when(pl.col("incident_id").is_not_null()).then(attendance).alias("attendance"),
+        pl.col("stage").cast(pl.String),
+        "starts_at",
+        "ends_at",
+        pl.col("pool_id", "begun_by", "ended_by").cast(pl.String),
+        "is_open",
+        is_long=is_long,
+    )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from bluelamp.committed.presses import ATTENDING, FREE, MINUTE, QUARTER, seconds_between
+from bluelamp.committed.rules import by_rule
 
 # Commitments that are long by nature and handed over when the shift changes.
 LONG_STAGES = ("custody", "guard")
@@ -103,9 +104,9 @@ def _until_there(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
     return frame.with_columns(
         travel_from=pl.when(nobody_sent & is_near).then(dispatch),
         arrival_rule=pl.when(unarrived & (arrival > at) & (arrival < at_most))
-        .then(pl.lit("arrival_from_log"))
+        .then(by_rule("arrival_from_log"))
         .when(unarrived & ((at_most - at).dt.total_seconds() > usual.longest_travel))
-        .then(pl.lit("arrival_after_usual_travel")),
+        .then(by_rule("arrival_after_usual_travel")),
     ).with_columns(
         arrives_at=pl.when(pl.col("arrival_rule") == "arrival_from_log")
         .then(arrival)
@@ -126,9 +127,9 @@ def _until_free(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
         clear_rule=pl.when(
             pl.col("is_uncleared") & (free_by > pl.coalesce(scene_at, at)) & (free_by < ends_at - MINUTE)
         )
-        .then(pl.lit("clear_from_log"))
+        .then(by_rule("clear_from_log"))
         .when(pl.col("is_uncleared") & ~may_be_there & is_long)
-        .then(pl.lit("clear_after_usual_time")),
+        .then(by_rule("clear_after_usual_time")),
     ).with_columns(
         busy_until=pl.when(pl.col("clear_rule") == "clear_from_log")
         .then(free_by)
@@ -159,9 +160,9 @@ def _until_gone(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
     return (
         frame.with_columns(
             off_rule=pl.when(is_past_booking)
-            .then(pl.lit("cut_at_booking_end"))
+            .then(by_rule("cut_at_booking_end"))
             .when(booked_to.is_null() & (is_silent_free | is_silent_busy))
-            .then(pl.lit("book_off_missed"))
+            .then(by_rule("book_off_missed"))
         )
         .with_columns(
             on_until=pl.when(pl.col("off_rule") == "cut_at_booking_end")
