@@ -49,6 +49,7 @@ HOMES = {
 PARTS = {
     "CrewingPart": "crewing rows",
     "Column": "column table",
+    "Event": "events",
     "Codes": "codes",
     "Swap": "swapped columns",
     "ForceHint": "force",
@@ -244,6 +245,7 @@ def _column_maps_page() -> str:
             "A column: `[columns]`, `district`",
             "In place of the whole table, a plain text is the name of the column.",
         ),
+        "Event": ("Events: `[[events]]`", "A field may be given for all rows in `[columns]`, or event by event here."),
         "Codes": ("Codes: `[[crosswalk]]`", ""),
         "Swap": ("Swapped columns: `[[swapped]]`", ""),
         "ForceHint": ("The force: `[force]`", "Maps of known feeds have it, so that `bluelamp init` asks nothing."),

@@ -34,7 +34,7 @@ class UnitTime:
     the unit came to the incident), `stage`, `starts_at`, `ends_at`, `pool_id`, `begun_by` and `ended_by` (rule that
     repaired the begin or end, null where it was pressed), `is_open` (it had not ended at the moment of the extract) and
     `is_long`. Intervals of a unit never overlap. `rules`: `rule`, `kind` (left_out, repaired, noted), `rows`, `share`
-    of all presses, `words`. `clock`: what `compare_clocks` found.
+    (of all presses, or of all intervals where a rule is told of those), `words`. `clock`: what `compare_clocks` found.
     """
 
     attendances: pl.DataFrame
@@ -67,7 +67,7 @@ def find_attendances(
     counts["no_log"] = int((pieces["stage"].is_in(ATTENDING) & pieces["incident_id"].is_null()).sum())
     counts["unknown_pool"] = int((pieces["pool_id"] == UNKNOWN_POOL).sum())
     counts["open_at_end"] = int(pieces["is_open"].sum())
-    return UnitTime(_with_runs(pieces, long_hours), as_report(counts, unit_status.height), clock)
+    return UnitTime(_with_runs(pieces, long_hours), as_report(counts, unit_status.height, pieces.height), clock)
 
 
 def _pieces(known: pl.DataFrame) -> pl.DataFrame:

@@ -119,7 +119,9 @@ def _until_there(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
 def _until_free(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
     """Find clears that were not pressed."""
     at, ends_at, free_by = pl.col("at"), pl.col("ends_at"), pl.col("free_by")
-    is_scene = pl.col("stage").is_in(["at_scene", "committed_deployable", "committed"])
+    # Where clears are hardly ever pressed, a journey's end is no more known than a scene's.
+    ends_unknown = [] if usual.tells_clears else ["en_route"]
+    is_scene = pl.col("stage").is_in(["at_scene", "committed_deployable", "committed", *ends_unknown])
     scene_at = pl.coalesce("arrives_at", pl.when(is_scene).then(at))
     may_be_there = pl.col("is_last") & (pl.col("is_log_open").fill_null(value=False) | usual.tells_clears)
     is_long = (ends_at - scene_at).dt.total_seconds() > usual.longest_scene

@@ -44,6 +44,7 @@ RULES: dict[str, tuple[str, str]] = {
     "unknown_pool": ("noted", "neither the press nor a booking says which pool the unit served; counted as unknown"),
 }
 
+_OF_INTERVALS = ("open_at_end", "no_log", "unknown_pool")
 RULE = pl.Enum(list(RULES))
 
 
@@ -52,10 +53,14 @@ def by_rule(name: str) -> pl.Expr:
     return pl.lit(name, dtype=RULE)
 
 
-def as_report(counts: dict[str, int], presses: int) -> pl.DataFrame:
-    """Give the rules that touched a press or an interval, with their share of all presses."""
+def as_report(counts: dict[str, int], presses: int, intervals: int) -> pl.DataFrame:
+    """Give the rules that touched a press or an interval, with their share of all of these."""
+
+    def share(rule: str) -> float:
+        return counts[rule] / max(intervals if rule in _OF_INTERVALS else presses, 1)
+
     rows = [
-        {"rule": rule, "kind": kind, "rows": counts[rule], "share": counts[rule] / max(presses, 1), "words": words}
+        {"rule": rule, "kind": kind, "rows": counts[rule], "share": share(rule), "words": words}
         for rule, (kind, words) in RULES.items()
         if counts.get(rule)
     ]
