@@ -10,7 +10,7 @@ import polars as pl
 from bluelamp.committed.presses import ATTENDING
 
 _AGES = (1, 4, 24, 168)
-_AGE_WORDS = ("under 1 hour", "1 to 4 hours", "4 to 24 hours", "1 to 7 days", "over 7 days")
+_AGE_WORDS = dict(enumerate(("under 1 hour", "1 to 4 hours", "4 to 24 hours", "1 to 7 days", "over 7 days")))
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,13 @@ class OpenNow:
 
     def logs_by_age(self) -> pl.DataFrame:
         """Count open logs by grade and age: `grade_code`, `age` (under 1 hour, …), `logs`, `attended`."""
-        hours = pl.col("minutes_open") // 60
-        age = hours.cut(_AGES, labels=list(_AGE_WORDS), left_closed=True)
+        step = pl.sum_horizontal((pl.col("minutes_open") >= hours * 60).cast(pl.Int64) for hours in _AGES)
         return (
-            self.logs.with_columns(age=age.cast(pl.Enum(_AGE_WORDS)), grade_code=pl.col("grade_code").fill_null("none"))
-            .group_by("grade_code", "age")
+            self.logs.with_columns(step=step, grade_code=pl.col("grade_code").fill_null("none"))
+            .group_by("grade_code", "step")
             .agg(logs=pl.len().cast(pl.Int64), attended=(pl.col("units_there") > 0).sum().cast(pl.Int64))
-            .sort("grade_code", "age")
-            .with_columns(pl.col("age").cast(pl.String))
+            .sort("grade_code", "step")
+            .select("grade_code", pl.col("step").replace_strict(_AGE_WORDS).alias("age"), "logs", "attended")
         )
 
 

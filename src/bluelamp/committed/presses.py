@@ -112,39 +112,35 @@ def _untied(presses: pl.DataFrame, tied: pl.Series) -> pl.DataFrame:
 def clean_presses(presses: pl.DataFrame, counts: dict[str, int]) -> pl.DataFrame:
     """Leave out presses that say nothing new, and give those at a scene the log of their journey."""
 
-    def left_out(frame: pl.DataFrame, rule: str, is_idle: pl.Expr) -> pl.DataFrame:
-        kept = frame.filter(~is_idle.fill_null(value=False))
-        counts[rule] = frame.height - kept.height
+    def left_out(frame: pl.DataFrame, rule: str, says_nothing: pl.Expr) -> pl.DataFrame:
+        kept = frame.filter(~says_nothing.fill_null(value=False))
+        counts[rule] = counts.get(rule, 0) + frame.height - kept.height
         return kept
 
-    same_log = previous_of("incident_id") == pl.col("incident_id")
+    stage, log, at = pl.col("stage"), pl.col("incident_id"), pl.col("at")
+    same_log = (previous_of("incident_id") == log).fill_null(value=False)
+    pressed_again = (previous_of("stage") == stage) & (same_log | log.is_null())
+    # The same row twice first, because what follows looks at neighbours.
     presses = left_out(
         presses,
-        "clear_taken_back",
-        (pl.col("stage") == "available")
-        & (previous_of("incident_id") == next_of("incident_id"))
-        & (next_of("at") - pl.col("at") <= MINUTE),
+        "repeated_press",
+        pressed_again & (previous_of("at") == at) & previous_of("incident_id").eq_missing(log),
     )
-    carried = (
-        (pl.col("stage") == "at_scene") & pl.col("incident_id").is_null() & (previous_of("stage") == "en_route")
-    ).fill_null(value=False) & previous_of("incident_id").is_not_null()
+    stays = previous_of("incident_id") == next_of("incident_id")
+    presses = left_out(presses, "clear_taken_back", (stage == "available") & stays & (next_of("at") - at <= MINUTE))
+    on_the_way = (stage == "at_scene") & log.is_null() & (previous_of("stage") == "en_route")
+    carried = on_the_way.fill_null(value=False) & previous_of("incident_id").is_not_null()
     counts["incident_carried"] = int(presses.select(carried.sum()).item())
     presses = presses.with_columns(
         incident_id=pl.when(carried).then(previous_of("incident_id")).otherwise("incident_id")
     )
+    arrives_again = (next_of("stage") == "at_scene") & (next_of("incident_id") == log)
     presses = left_out(
         presses,
         "sent_while_there",
-        (pl.col("stage") == "en_route")
-        & (previous_of("stage") == "at_scene")
-        & same_log
-        & ((next_of("stage") != "at_scene") | (next_of("incident_id") != pl.col("incident_id"))).fill_null(value=True),
+        (stage == "en_route") & (previous_of("stage") == "at_scene") & same_log & ~arrives_again.fill_null(value=False),
     )
-    return left_out(
-        presses,
-        "repeated_press",
-        (previous_of("stage") == pl.col("stage")) & (same_log.fill_null(value=False) | pl.col("incident_id").is_null()),
-    )
+    return left_out(presses, "repeated_press", pressed_again)
 
 
 def with_logs(presses: pl.DataFrame, incidents: pl.DataFrame, clock: pl.DataFrame) -> pl.DataFrame:

@@ -58,7 +58,9 @@ class _Usual:
         scene, longest_scene = measure(is_clean, "at", _USUAL_SCENE_SECONDS, _LONGEST_SCENE_SECONDS)
         books_off = (stage != "off_duty") & (pl.col("next_stage") == "off_duty")
         duty, _ = measure(books_off, "duty_at", _USUAL_DUTY_SECONDS, 0)
-        cleared, uncleared = (int(frame[name].sum()) for name in ("is_cleared", "is_uncleared"))
+        cleared = int(frame["is_cleared"].sum())
+        # A unit's last press may have its clear to come.
+        uncleared = int((frame["is_uncleared"] & ~frame["is_last"]).sum())
         tells_clears = cleared >= _TELLS_CLEARS * (cleared + uncleared)
         return _Usual(travel, longest_travel, scene, longest_scene if tells_clears else 0, duty, tells_clears)
 
