@@ -214,7 +214,9 @@ def test_service_times_and_demand_are_the_status_logs_where_it_has_them():
     row = times.row(0, named=True)
     assert row["minutes_per_unit"] == pytest.approx(20, abs=0.5)
     assert row["units_per_deployment"] == pytest.approx(2, abs=0.1)
-    assert count_demand(frame, times, ["a"], "Europe/London")["officer_hours"].sum() == pytest.approx(400 * 2 / 3)
+    assert count_demand(frame, times, ["a"], "Europe/London")["officer_hours"].sum() == pytest.approx(
+        400 * 2 / 3, abs=0.001
+    )
     assert count_demand(flat, times, ["a"], "Europe/London")["officer_hours"].sum() == pytest.approx(400)
 
 

@@ -13,6 +13,7 @@ _HOLE = timedelta(hours=6)
 # A status log that names fewer of the incidents than this tells nothing of the others.
 _TELLS_INCIDENTS = 0.05
 _MERGES_FOLLOWED = 3
+_ENDS_ASSUMED = ("clear_after_usual_time", "book_off_missed")
 
 
 def measure_deployments(attendances: pl.DataFrame, incidents: pl.DataFrame) -> pl.DataFrame:
@@ -28,7 +29,7 @@ def measure_deployments(attendances: pl.DataFrame, incidents: pl.DataFrame) -> p
     target = incidents.filter(pl.col("merged_into").is_not_null()).select("incident_id", "merged_into")
     stage, seconds = pl.col("stage"), seconds_between("starts_at", "ends_at")
     write_up, is_long = stage == "write_up", pl.col("is_long")
-    is_known = ~pl.col("is_open") & (pl.col("ended_by") != "clear_after_usual_time").fill_null(value=True)
+    is_known = ~pl.col("is_open") & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
     at_incidents = attendances.lazy().filter(pl.col("incident_id").is_not_null() & stage.is_in(ATTENDING))
     for _ in range(_MERGES_FOLLOWED):
         at_incidents = at_incidents.join(target.lazy(), on="incident_id", how="left").with_columns(

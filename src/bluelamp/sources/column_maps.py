@@ -385,6 +385,8 @@ def _known_at(place: list[str]) -> dict[str, str]:
         "force": ForceHint,
     }
     model = models.get(place[0], ColumnMap) if len(place) > 1 else ColumnMap
+    if model is Event and "columns" in place[:-1]:
+        model = Column
     return {found.alias or name: found.description or "" for name, found in model.model_fields.items()}
 
 
