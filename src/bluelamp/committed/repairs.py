@@ -43,21 +43,21 @@ class _Usual:
     def of(frame: pl.DataFrame) -> _Usual:
         """Measure them; where there are too few to tell, stated figures stand in."""
 
-        def measure(rows: pl.Expr, begin: str, mean: int, longest: int) -> tuple[int, int]:
+        def measure(rows: pl.Expr, begin: str, share: float, mean: int, longest: int) -> tuple[int, int]:
             lasted = frame.lazy().filter(rows).select(seconds_between(begin, "ends_at")).collect().to_series()
             if lasted.len() < _ENOUGH:
                 return mean, longest
-            extreme = lasted.quantile(0.99, "nearest")
+            extreme = lasted.quantile(share, "nearest")
             assert extreme is not None
             # Whole seconds, because a mean of fractions differs with the order of adding up.
             return int(lasted.sum()) // lasted.len(), int(extreme)
 
         stage = pl.col("stage")
-        travel, longest_travel = measure(pl.col("arrives"), "at", _USUAL_TRAVEL_SECONDS, _LONGEST_TRAVEL_SECONDS)
+        travel, longest_travel = measure(pl.col("arrives"), "at", 0.95, _USUAL_TRAVEL_SECONDS, _LONGEST_TRAVEL_SECONDS)
         is_clean = pl.col("is_cleared") & (stage == "at_scene")
-        scene, longest_scene = measure(is_clean, "at", _USUAL_SCENE_SECONDS, _LONGEST_SCENE_SECONDS)
+        scene, longest_scene = measure(is_clean, "at", 0.99, _USUAL_SCENE_SECONDS, _LONGEST_SCENE_SECONDS)
         books_off = (stage != "off_duty") & (pl.col("next_stage") == "off_duty")
-        duty, _ = measure(books_off, "duty_at", _USUAL_DUTY_SECONDS, 0)
+        duty, _ = measure(books_off, "duty_at", 0.99, _USUAL_DUTY_SECONDS, 0)
         cleared = int(frame["is_cleared"].sum())
         # A unit's last press may have its clear to come.
         uncleared = int((frame["is_uncleared"] & ~frame["is_last"]).sum())
