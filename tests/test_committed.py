@@ -249,6 +249,13 @@ def test_a_journey_longer_than_95_in_100_lasted_as_long_as_journeys_do():
     ]
 
 
+def test_a_unit_that_begins_its_guard_has_arrived():
+    status = presses("U1 08:00 en_route i1", "U1 09:30 guard i1", "U1 12:00 available", "U1 13:00 off_duty")
+    time = found(status, logs("i1 sent=08:00 there=09:30 free=12:00"))
+    assert told(time)[:2] == ["en_route i1 08:00-09:30", "guard i1 09:30-12:00"]
+    assert "no_arrival" not in rules(time)
+
+
 def test_a_journey_that_nobody_pressed_begins_at_the_logs_dispatch():
     status = presses("U1 07:00 available", "U1 08:12 at_scene i1", "U1 09:00 available")
     time = found(status, logs("i1 sent=08:00 there=08:12 free=09:00"))

@@ -8,6 +8,8 @@ import polars as pl
 
 # In the order in which one job goes through them: presses of the same second are put into it.
 ATTENDING = ("en_route", "at_scene", "committed_deployable", "committed", "custody", "guard", "write_up")
+# With these a unit is there, whatever it does there.
+ARRIVED = ("at_scene", "committed_deployable", "committed", "guard")
 FREE = ("refreshments", "briefing", "available")
 STAGE = pl.Enum([*ATTENDING, "unknown", *FREE, "off_duty"])
 UNKNOWN_POOL = "unknown"
@@ -151,7 +153,7 @@ def with_logs(presses: pl.DataFrame, incidents: pl.DataFrame, clock: pl.DataFram
         .group_by("incident_id")
         .agg(
             first_travel=pl.col("at").filter(pl.col("stage") == "en_route").min(),
-            first_arrival=pl.col("at").filter(pl.col("stage") == "at_scene").min(),
+            first_arrival=pl.col("at").filter(pl.col("stage").is_in(ARRIVED)).min(),
         )
     )
     agrees = ~pl.col("received_at").dt.truncate("1w").is_in(clock["week_starting"].to_list())

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from bluelamp.committed.presses import ATTENDING, FREE, MINUTE, QUARTER, seconds_between
+from bluelamp.committed.presses import ARRIVED, ATTENDING, FREE, MINUTE, QUARTER, seconds_between
 from bluelamp.committed.rules import by_rule
 
 # Commitments that are long by nature and handed over when the shift changes.
@@ -78,7 +78,7 @@ def repair_ends(presses: pl.DataFrame, until: datetime) -> pl.DataFrame:
     frame = presses.with_columns(
         ends_at=pl.col("next_at").fill_null(until).dt.truncate("1s"),
         is_last=pl.col("next_at").is_null(),
-        arrives=(stage == "en_route") & pl.col("stays") & (pl.col("next_stage") == "at_scene").fill_null(value=False),
+        arrives=(stage == "en_route") & pl.col("stays") & pl.col("next_stage").is_in(ARRIVED).fill_null(value=False),
         is_cleared=has_log & (pl.col("next_stage") == "available").fill_null(value=False),
         is_uncleared=has_log & (pl.col("next_at").is_null() | goes_off | pl.col("goes_to_other")),
         # A duty begins with the first press of all, after booking off, and after a night's silence.
@@ -96,7 +96,7 @@ def repair_ends(presses: pl.DataFrame, until: datetime) -> pl.DataFrame:
 def _until_there(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:
     """Find journeys that nobody pressed, and arrivals."""
     at, dispatch, arrival = pl.col("at"), pl.col("log_dispatch"), pl.col("log_arrival")
-    nobody_sent = (pl.col("stage") == "at_scene") & (pl.col("previous_stage") == "available")
+    nobody_sent = pl.col("stage").is_in(ARRIVED) & (pl.col("previous_stage") == "available")
     is_near = (dispatch > pl.col("previous_at")) & (dispatch < at) & (
         (at - dispatch).dt.total_seconds() <= usual.longest_travel
     )  # fmt: skip
