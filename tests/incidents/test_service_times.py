@@ -180,3 +180,51 @@ def test_where_the_source_does_not_say_the_prior_stands_in_for_each_incident():
     )
     found = measure_service_times(frame, PRIORS).filter(grade_code="2").row(0, named=True)
     assert found["share_deployed"] == pytest.approx(0.5, abs=0.001)
+
+
+# ---- what the status log tells ----
+
+
+def pressed(frame: pl.DataFrame, *rows: tuple[int | None, int | None, int | None]) -> pl.DataFrame:
+    shape = {"was_deployed": pl.Int64, "units_sent": pl.Int64, "unit_seconds": pl.Int64}
+    return pl.concat([frame, pl.DataFrame(rows, schema=shape, orient="row")], how="horizontal")
+
+
+@pytest.mark.parametrize(
+    ("given", "status_log", "expected"),
+    [
+        ({"dispatched": at(5), "cleared": at(35), "units": "1"}, (1, 3, 900), (1, 3, 900)),
+        ({}, (1, 2, 600), (1, 2, 600)),
+        ({"dispatched": at(5), "cleared": at(35), "units": "2"}, (None, None, None), (1, 2, 1800)),
+        ({"dispatched": at(5), "cleared": at(35), "units": "2"}, (0, None, None), (1, 2, 1800)),
+        ({"dispatched": at(5), "cleared": at(35), "units": "2"}, (1, 1, None), (1, 1, None)),
+        ({}, (0, None, None), (0, None, None)),
+        ({"status": "open"}, (0, None, None), (0, None, None)),
+    ],
+)
+def test_the_status_log_is_preferred_to_a_logs_own_times_incident_by_incident(given, status_log, expected):
+    frame = pressed(drawn("incidents", HEADER, log(**given)), status_log)
+    assert evidence(frame).select("was_deployed", "units_sent", "unit_seconds").row(0) == expected
+
+
+def test_service_times_and_demand_are_the_status_logs_where_it_has_them():
+    flat = logs((400, "theft/2", 60, 1))
+    frame = pressed(flat, *[(1, 2, 1200)] * 400)
+    times = measure_service_times(frame, PRIORS)
+    row = times.row(0, named=True)
+    assert row["minutes_per_unit"] == pytest.approx(20, abs=0.5)
+    assert row["units_per_deployment"] == pytest.approx(2, abs=0.1)
+    assert count_demand(frame, times, ["a"], "Europe/London")["officer_hours"].sum() == pytest.approx(
+        400 * 2 / 3, abs=0.001
+    )
+    assert count_demand(flat, times, ["a"], "Europe/London")["officer_hours"].sum() == pytest.approx(400)
+
+
+def test_incidents_are_counted_under_the_grade_that_dispatch_knew():
+    frame = logs((40, "theft/1", 60, 1)).with_columns(
+        opening_grade_code=pl.when(pl.int_range(pl.len()) < 30).then(pl.lit("2"))
+    )
+    times = measure_service_times(frame, PRIORS)
+    assert dict(times.select("grade_code", "incidents").iter_rows()) == {"1": 10, "2": 30}
+    counted = count_demand(frame, times, ["a"], "Europe/London")
+    assert dict(counted.select("grade_code", "incidents").iter_rows()) == {"1": 10, "2": 30}

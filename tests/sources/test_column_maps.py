@@ -92,6 +92,42 @@ def test_a_mistake_is_a_sentence(change, said):
     assert said in str(caught.value)
 
 
+PRESSES = """
+title = "x"
+table = "unit_status"
+time_zone = "UTC"
+[columns]
+unit_id = { column = "units", split_by = "," }
+[[events]]
+columns = { status = { constant = "en_route" }, status_at = "sent" }
+[[events]]
+columns = { status = { constant = "at_scene" }, status_at = { column = "there", optional = true } }
+"""
+
+
+def test_events_fill_what_columns_leave_open():
+    column_map = sources.parse_column_map(PRESSES)
+    assert column_map.file_columns == ["units", "sent", "there"]
+    assert column_map.needed_columns == ["units", "sent"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('status_at = "sent"', 'status_code = "sent"'), "no column fills 'status_at'"),
+        (('status_at = "sent"', 'status_code = "sent"'), "event 1 gives none of its own for 'status_at'"),
+        (('status_at = "sent"', 'status_att = "sent"'), "Did you mean 'status_at'?"),
+        (('{ constant = "en_route" }', '{ constnt = "en_route" }'), "Did you mean 'constant'?"),
+        (('column = "there"', 'column = "there", split_by = ";"'), "only one column may have 'split_by'"),
+        (('"unit_status"', '"incidents"'), "a row of a file of incidents is one incident"),
+    ],
+)
+def test_a_mistake_in_an_event_is_a_sentence(change, said):
+    with pytest.raises(BadSettings) as caught:
+        sources.parse_column_map(PRESSES.replace(*change))
+    assert said.casefold() in str(caught.value).casefold()
+
+
 def test_a_code_in_two_groups_is_refused_whatever_its_case():
     groups = "".join(
         f'[[crosswalk]]\nclass = "{c}"\norigin = "public"\ncodes = ["{k}"]\n'

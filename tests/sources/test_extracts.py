@@ -521,3 +521,70 @@ def test_every_rule_that_can_be_counted_has_words():
         assert code.isidentifier()
         assert rule.words
         assert rule.kind in ("set_aside", "changed", "noted")
+
+
+# -- several rows in one ---------------------------------------------------------------------------------------------
+
+PRESSES = """
+title = "A log of units"
+table = "unit_status"
+time_zone = "Europe/London"
+[columns]
+unit_id = { column = "units", split_by = ",", not_counted = "DESK" }
+incident_id = "id"
+[[events]]
+columns = { status = { constant = "en_route" }, status_at = "sent" }
+[[events]]
+columns = { status = { constant = "at_scene" }, status_at = "there" }
+"""
+
+
+def presses(folder: Path, *rows: str, chunk_rows: int = 100_000) -> Extract:
+    path = folder / "units.csv"
+    path.write_text("\n".join(["id,units,sent,there", *rows]) + "\n", encoding="utf-8")
+    column_map = sources.parse_column_map(PRESSES)
+    return sources.read_extract(path, column_map, time_zone="UTC", as_of=AS_OF, chunk_rows=chunk_rows)
+
+
+ROWS = (
+    '1,"A, B,A",2026-01-05 08:00,2026-01-05 08:10',
+    '2,"B,,DESK",,2026-01-05 09:00',
+    "3,DESK,2026-01-05 10:00,2026-01-05 10:00",
+    "4,,2026-01-05 10:00,",
+    "5,C,,",
+    '6,"C,D",2026-01-05 11:00,2026-01-05 25:00',
+)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 100])
+def test_each_event_and_each_part_of_a_list_is_a_row_of_its_own(tmp_path, chunk_rows):
+    extract = presses(tmp_path, *ROWS, chunk_rows=chunk_rows)
+    chunks = list(extract)
+    rows = pl.concat([chunk.rows for chunk in chunks])
+    aside = pl.concat([chunk.quarantined for chunk in chunks])
+    shown = rows.select("incident_id", "unit_id", "status", pl.col("status_at").dt.strftime("%H:%M"))
+    assert shown.rows() == [
+        ("1", "A", "en_route", "08:00"),
+        ("1", "B", "en_route", "08:00"),
+        ("1", "A", "at_scene", "08:10"),
+        ("1", "B", "at_scene", "08:10"),
+        ("2", "B", "at_scene", "09:00"),
+        ("6", "C", "en_route", "11:00"),
+        ("6", "D", "en_route", "11:00"),
+    ]
+    assert pl.concat([chunk.row_numbers for chunk in chunks]).to_list() == [2, 2, 2, 2, 3, 7, 7]
+    assert aside.select("row_number", "reason_code").rows() == [(7, "unreadable_time")] * 2
+    assert extract.rows_read == rows.height + aside.height == 9
+    assert extract.rule_counts["holds_no_row"] == 3
+
+
+def test_every_row_of_a_file_holds_rows_or_is_counted_as_holding_none(tmp_path):
+    extract = presses(tmp_path, *ROWS)
+    (chunk,) = list(extract)
+    told_of = {*chunk.row_numbers, *chunk.quarantined["row_number"]}
+    assert len(told_of) + extract.rule_counts["holds_no_row"] == len(ROWS)
+
+
+def test_a_file_of_which_no_row_holds_anything_is_refused(tmp_path):
+    with pytest.raises(BadData, match=r"None of the 2 rows of units\.csv has what a row of 'unit_status' is made of"):
+        list(presses(tmp_path, "1,DESK,2026-01-05 08:00,", "2,A,,"))

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from bluelamp import sources, tables
+from bluelamp.committed import find_attendances, measure_deployments
 from bluelamp.sources.extracts import Extract
 
 pytestmark = pytest.mark.shared_data
@@ -31,7 +32,7 @@ def raw(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(packed.read().decode("utf-8"), newline="")))
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def read(path: Path, name: str) -> tuple[pl.DataFrame, pl.DataFrame, Extract]:
     extract = sources.read_extract(path, sources.read_column_map(name), time_zone="UTC", as_of=AS_OF, chunk_rows=50_000)
     chunks = list(extract)
@@ -194,3 +195,41 @@ def test_san_luis_obispos_arrivals_follow_their_dispatch_after_repair(shared_dat
     assert rows["received_at"].dt.second().unique().to_list() == [0]
     attended = rows.filter(pl.col("units") > 0)
     assert (attended["arrived_at"] - attended["received_at"]).median() == timedelta(minutes=12)
+
+
+def test_san_luis_obispos_units_dispatches_and_arrivals_land_in_unit_status(shared_data):
+    path = shared_data / FEEDS["san_luis_obispo"][0]
+    rows, aside, extract = read(path, "san_luis_obispo_units")
+    expected, silent = [], 0
+    for row in raw(path):
+        units = dict.fromkeys(part.strip() for part in row["units"].split(","))
+        units = [unit for unit in units if unit and unit != "CANCEL" and not unit.startswith("COM")]
+        steps = (("en_route", "dispatched_local"), ("at_scene", "arrived_local"))
+        of_row = [
+            (unit, to_utc(row[column]), status, row["case_number"])
+            for status, column in steps
+            if row[column]
+            for unit in units
+        ]
+        silent += not of_row
+        expected += of_row
+    assert rows.select("unit_id", "status_at", "status", "incident_id").rows() == expected
+    assert extract.rows_read == rows.height == 21_103
+    assert aside.is_empty()
+    assert extract.rule_counts["holds_no_row"] == silent == 3_220
+    tables.check(rows, "unit_status")
+
+
+def test_san_luis_obispos_faults_are_repaired_by_rule_and_no_time_without_a_clear_is_taken_as_measured(shared_data):
+    path = shared_data / FEEDS["san_luis_obispo"][0]
+    status, _, _ = read(path, "san_luis_obispo_units")
+    incidents, _, _ = read(path, "san_luis_obispo")
+    time = find_attendances(status, tables.empty("unit_crews"), incidents, status["status_at"].max())
+    told = dict(time.rules.select("rule", "rows").iter_rows())
+    assert told["sent_while_there"] >= 40, "arrivals before dispatch: officers who were there already"
+    assert time.clock.is_empty()
+    deployments = measure_deployments(time.attendances, incidents)
+    # A scene of no length leaves its journey alone, whose end is known.
+    assert deployments["unit_seconds"].is_not_null().sum() < 0.001 * deployments["was_deployed"].sum()
+    agrees = incidents.join(deployments, on="incident_id").filter(pl.col("units_sent").is_not_null())
+    assert (agrees["units"] == agrees["units_sent"]).mean() > 0.999

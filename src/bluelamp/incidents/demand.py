@@ -10,7 +10,7 @@ from importlib.resources import files
 import polars as pl
 
 from bluelamp import periods, tables
-from bluelamp.incidents.service_times import KEY, evidence, nearest_prior
+from bluelamp.incidents.service_times import KEY, evidence, nearest_prior, opening_grade
 from bluelamp.pools import UNKNOWN_AREA
 
 
@@ -44,8 +44,9 @@ def count_demand(
 ) -> pl.DataFrame:
     """Count incidents, deployments and officer-hours, hour by hour, as the table `demand`.
 
-    An incident's hours are its own where its times say them (units × the time from dispatch to clear); otherwise its
-    class and grade's row of `service_times`. Units and shares that are known are used even where times are not.
+    An incident's hours are its own where its times, or the status log's joined to it, say them (units × the time from
+    dispatch to clear); otherwise its class and grade's row of `service_times`. The grade is the opening one. Units and
+    shares that are known are used even where times are not.
     `crew_size_by_hour` gives the officers in a unit by local hour of the day (24 of them). An incident whose area is
     empty or not among `known_areas` is counted in the area 'unknown', never dropped. Hours with no incident have no
     row.
@@ -55,9 +56,7 @@ def count_demand(
     first, last = incidents["received_at"].min(), incidents["received_at"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
-    prior = nearest_prior(
-        incidents.select(pl.col("class_code"), pl.col("grade_code").fill_null("none")).unique(), service_times
-    ).rename(
+    prior = nearest_prior(incidents.select("class_code", grade_code=opening_grade()).unique(), service_times).rename(
         {"share_deployed": "prior_share", "units_per_deployment": "prior_units", "minutes_per_unit": "prior_minutes"}
     )
     crew = pl.DataFrame(

@@ -13,6 +13,13 @@ SHORTEST_MINUTES = 0.5
 KEY = ["class_code", "grade_code"]
 # What counting needs beside; the rest of an incident (texts, points) would only take memory.
 _KEPT = ["area_id", "received_at", "class_code", "origin", "status"]
+# What a status log says of an incident, where it was joined on: who pressed knows better than the log's own times.
+FROM_STATUS = ("was_deployed", "units_sent", "unit_seconds")
+
+
+def opening_grade() -> pl.Expr:
+    """Give the grade that an incident was given first, which is what dispatch knew; else the one it has now."""
+    return pl.coalesce("opening_grade_code", "grade_code").fill_null("none")
 
 
 def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
@@ -24,6 +31,10 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     is open still. A log that was closed in the second it was received was information only. `unit_seconds` is the time
     from dispatch (else arrival) to clear, a unit; null unless both ends are known and it lies between 30 seconds and a
     day.
+
+    Where the frame has the columns of `FROM_STATUS` (from the status log), they are preferred, incident by incident: an
+    incident that they say nothing of has what its own times tell, and one to which they know of nobody being sent was
+    attended all the same where its own times say so. The grade is the opening one.
     """
     sent = (
         pl.col("dispatched_at").is_not_null()
@@ -45,13 +56,20 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     ).cast(pl.Int64)
     committed = (pl.col("cleared_at") - pl.coalesce("dispatched_at", "arrived_at")).dt.total_seconds()
     plausible = committed.is_between(SHORTEST_MINUTES * 60, LONGEST_MINUTES * 60)
-    return incidents.select(
-        *_KEPT,
-        was_deployed=was_deployed,
-        units_sent=pl.when(pl.col("units") > 0).then(pl.col("units")),
-        unit_seconds=pl.when(plausible & sent).then(committed),
-        grade_code=pl.col("grade_code").fill_null("none"),
-    )
+    own = {
+        "was_deployed": was_deployed,
+        "units_sent": pl.when(pl.col("units") > 0).then(pl.col("units")),
+        "unit_seconds": pl.when(plausible & sent).then(committed),
+    }
+    if set(FROM_STATUS) <= set(incidents.columns):
+        pressed = pl.col("was_deployed") == 1
+        own = {
+            "was_deployed": pl.when(sent).then(1).otherwise(pl.coalesce("was_deployed", was_deployed)),
+            "units_sent": pl.when(pressed).then("units_sent").otherwise(own["units_sent"]),
+            # An end that nobody knows is not made known by the log's own clearing, which is that of its last unit.
+            "unit_seconds": pl.when(pressed).then("unit_seconds").otherwise(own["unit_seconds"]),
+        }
+    return incidents.select(*_KEPT, **own, grade_code=opening_grade())
 
 
 def measure_service_times(incidents: pl.DataFrame, priors: pl.DataFrame) -> pl.DataFrame:

@@ -47,7 +47,10 @@ class Column(_Part):
     count_split_by: str | None = Field(
         None, description="The value is a list: count its different parts, split by this"
     )
-    not_counted: str | None = Field(None, description="Pattern of the parts that are not counted")
+    split_by: str | None = Field(
+        None, description="The value is a list: each different part, split by this, makes a row of its own"
+    )
+    not_counted: str | None = Field(None, description="Pattern of the parts that are not counted and make no row")
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Column:
@@ -65,6 +68,24 @@ class Column(_Part):
     def sources(self) -> tuple[str, ...]:
         """Every column that the field is made from."""
         return (self.column,) if self.column is not None else self.columns
+
+
+def _short_form(value: Any) -> Any:
+    """Read plain text for a field as its column's name."""
+    if not isinstance(value, dict):
+        return value
+    return {field: {"column": given} if isinstance(given, str) else given for field, given in value.items()}
+
+
+class Event(_Part):
+    """One of several rows that one row of the file holds, with a time of its own; there is none where it is empty."""
+
+    columns: dict[str, Column] = Field(description="Field = where its values come from, beside those of `[columns]`")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return _short_form(value)
 
 
 class Codes(_Part):
@@ -135,6 +156,9 @@ class ColumnMap(_Part):
     )
     force: ForceHint | None = Field(None, description="The force whose feed it is")
     columns: dict[str, Column] = Field(default_factory=dict, description="Field = where its values come from")
+    events: tuple[Event, ...] = Field(
+        (), description="Rows that one row of the file holds, such as a unit's dispatch and its arrival"
+    )
     swapped: tuple[Swap, ...] = Field((), description="Columns whose values some rows hold the wrong way round")
     no_unit_no_arrival: bool = Field(
         False, description="Rows that no unit attended keep no dispatch and arrival: those times are a dispatcher's"
@@ -190,9 +214,7 @@ class ColumnMap(_Part):
     @field_validator("columns", mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {field: {"column": given} if isinstance(given, str) else given for field, given in value.items()}
+        return _short_form(value)
 
     @model_validator(mode="after")
     def _fills_its_table(self) -> ColumnMap:
@@ -219,15 +241,25 @@ class ColumnMap(_Part):
         definition = tables.table(self.table)
         problems = [
             f"'{field}' is not a field of '{self.table}'.{did_you_mean(field, definition.columns)}"
-            for field in self.columns
+            for field in dict.fromkeys(field for field, _ in self.specs)
             if field not in definition.by_name
         ]
         made = {"incident_id", "class_code", "origin"} if self.table == "incidents" else set()
         problems.extend(
             f"no column fills '{each.name}': {each.description}"
             for each in definition.fields
-            if each.required and each.name not in self.columns and each.name not in made
+            if each.required and not self._fills(each.name) and each.name not in made
         )
+        times = {each.name for each in definition.fields if each.required and each.type == "datetime"}
+        problems.extend(
+            f"event {number} gives none of its own for {one_of(sorted(times))}, by which it is known that it happened"
+            for number, event in enumerate(self.events, 1)
+            if not times & set(event.columns)
+        )
+        if sum(spec.split_by is not None for _, spec in self.specs) > 1:
+            problems.append("only one column may have 'split_by'")
+        if self.table == "incidents" and (self.events or any(spec.split_by is not None for _, spec in self.specs)):
+            problems.append("a row of a file of incidents is one incident: it has neither 'events' nor 'split_by'")
         if self.crosswalk and "opening_code" not in self.columns:
             problems.append("the crosswalk needs a column for 'opening_code'")
         return problems
@@ -248,6 +280,14 @@ class ColumnMap(_Part):
             raise UsageError(f"The column map '{self.title}' fills '{self.table}', not '{table}'.")
         return self
 
+    def _fills(self, field: str) -> bool:
+        return field in self.columns or (bool(self.events) and all(field in event.columns for event in self.events))
+
+    @property
+    def specs(self) -> list[tuple[str, Column]]:
+        """Every field with where its values come from, those of events included: a field may be there twice."""
+        return [*self.columns.items(), *(each for event in self.events for each in event.columns.items())]
+
     @property
     def uses_own_names(self) -> bool:
         """Whether the file's columns are named as the table's are."""
@@ -257,7 +297,7 @@ class ColumnMap(_Part):
     def file_columns(self) -> list[str]:
         """Every column of the file that the map reads, in order, each once."""
         names: dict[str, None] = {}
-        for spec in self.columns.values():
+        for _, spec in self.specs:
             names.update(dict.fromkeys((*spec.sources, *spec.only_when)))
         for swap in self.swapped:
             names.update({swap.code: None, swap.description: None})
@@ -268,7 +308,7 @@ class ColumnMap(_Part):
     @property
     def needed_columns(self) -> list[str]:
         """The columns that a file must have for the map to fit."""
-        spare = {name for spec in self.columns.values() if spec.optional for name in (*spec.sources, *spec.only_when)}
+        spare = {name for _, spec in self.specs if spec.optional for name in (*spec.sources, *spec.only_when)}
         return [name for name in self.file_columns if name not in spare]
 
     @property
@@ -358,8 +398,16 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def _known_at(place: list[str]) -> dict[str, str]:
-    models: dict[str, type[BaseModel]] = {"columns": Column, "crosswalk": Codes, "swapped": Swap, "force": ForceHint}
+    models: dict[str, type[BaseModel]] = {
+        "columns": Column,
+        "events": Event,
+        "crosswalk": Codes,
+        "swapped": Swap,
+        "force": ForceHint,
+    }
     model = models.get(place[0], ColumnMap) if len(place) > 1 else ColumnMap
+    if model is Event and "columns" in place[:-1]:
+        model = Column
     return {found.alias or name: found.description or "" for name, found in model.model_fields.items()}
 
 
@@ -369,5 +417,7 @@ def column_map_schema() -> dict[str, Any]:
     # A field given as plain text is short for its column's name.
     columns = schema["properties"]["columns"]
     columns["additionalProperties"] = {"anyOf": [{"type": "string"}, columns["additionalProperties"]]}
+    of_event = schema["$defs"]["Event"]["properties"]["columns"]
+    of_event["additionalProperties"] = {"anyOf": [{"type": "string"}, of_event["additionalProperties"]]}
     schema["properties"]["district"]["anyOf"].append({"type": "string"})
     return schema

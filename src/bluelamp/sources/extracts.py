@@ -37,7 +37,8 @@ class Chunk:
 
     `rows` is valid for the table (repeated keys are not looked for) and `row_numbers` says where each row stands in the
     file; `quarantined` is a table `quarantine`. rows_read = rows.height + quarantined.height, always. `share_read` is
-    the share of the file's bytes read so far.
+    the share of the file's bytes read so far. Where the column map has events or splits a list, a row of the file is as
+    many rows here as it holds, each with the file's row number; the rule 'holds_no_row' counts those that hold none.
     """
 
     rows: pl.DataFrame
@@ -74,6 +75,12 @@ class Extract:
                 self._stop_where_nothing_fits(chunk)
             self.rows_read += chunk.rows_read
             yield chunk
+        if self.rows_read == 0 and self.rule_counts["holds_no_row"]:
+            raise BadData(
+                f"None of the {self.rule_counts['holds_no_row']:,} rows of {self.file.name} has what a row of "
+                f"'{self.table.name}' is made of, so that its column map ('{self.column_map.title}') can't be the "
+                "right one. Nothing was imported."
+            )
 
     @property
     def notes(self) -> list[str]:
@@ -118,9 +125,12 @@ class Extract:
         )
 
     def _read(self, stretch: RowChunk) -> Chunk:
-        faults, repairs = Faults(stretch.values.height), Repairs()
+        repairs = Repairs()
         raw = self._unswap(self._columns(stretch.values), repairs)
         texts = {name: _text_of(raw, spec) for name, spec in self.column_map.columns.items()}
+        if self.column_map.events or any(spec.split_by is not None for spec in self.column_map.columns.values()):
+            stretch, texts = self._spread(stretch, raw, texts)
+        faults = Faults(stretch.values.height)
         times = {name: self._time(name, text, faults, repairs) for name, text in texts.items() if self._is_time(name)}
         typed = self._typed({name: text for name, text in texts.items() if name not in times}, faults, repairs)
         columns = {name: at for name, (at, _) in times.items()} | typed
@@ -146,6 +156,32 @@ class Extract:
             stretch.share_read,
         )
 
+    def _spread(
+        self, stretch: RowChunk, raw: pl.DataFrame, texts: dict[str, pl.Series]
+    ) -> tuple[RowChunk, dict[str, pl.Series]]:
+        """Give each event of a row, and each part of its list, a row of its own, in the file's order."""
+        base = pl.DataFrame({"_row": pl.int_range(raw.height, eager=True)} | texts)
+        rows = base
+        if self.column_map.events:
+            times = [each.name for each in self.table.fields if each.required and each.type == "datetime"]
+            rows = pl.concat(
+                base.with_columns(_text_of(raw, spec).alias(name) for name, spec in event.columns.items())
+                .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in times if name in event.columns))
+                .with_columns(_event=pl.lit(number))
+                for number, event in enumerate(self.column_map.events)
+            ).sort("_row", "_event")
+        for name, spec in self.column_map.specs:
+            if spec.split_by is not None:
+                parts = _parts_of(pl.col(name).str.split(spec.split_by), spec).list.unique(maintain_order=True)
+                rows = rows.with_columns(parts.alias(name)).filter(pl.col(name).list.len() > 0).explode(name)
+        empty = raw.height - rows["_row"].n_unique()
+        if empty:
+            self.rule_counts["holds_no_row"] += empty
+        spread = replace(
+            stretch, values=stretch.values[rows["_row"]], row_numbers=stretch.row_numbers.gather(rows["_row"])
+        )
+        return spread, {name: rows[name] for name in rows.columns if name not in ("_row", "_event")}
+
     def _columns(self, values: pl.DataFrame) -> pl.DataFrame:
         """Give the columns that the map reads under their names, spaces around values taken off, empty ones null."""
         place = {name: str(at) for at, name in enumerate(self.file.columns)}
@@ -170,7 +206,7 @@ class Extract:
 
     def _time(self, name: str, text: pl.Series, faults: Faults, repairs: Repairs) -> tuple[pl.Series, pl.Series]:
         """Read one column of times: the instants, and the second reading where a local time comes twice."""
-        form = self.column_map.columns[name].format
+        form = next(spec.format for field, spec in self.column_map.specs if field == name)
         read = read_times(
             text,
             order=self._order_of_dates(text),
@@ -220,7 +256,7 @@ class Extract:
             evidence = DateOrderEvidence()
             for stretch in self.file.chunks(self.chunk_rows):
                 raw = self._columns(stretch.values)
-                for name, spec in self.column_map.columns.items():
+                for name, spec in self.column_map.specs:
                     if self._is_time(name) and spec.format is None:
                         evidence.add(_text_of(raw, spec))
             self._date_order = order = evidence.decide(self.file.name)
@@ -390,10 +426,15 @@ def _text_of(raw: pl.DataFrame, spec: Column) -> pl.Series:
         meaning = {word.casefold(): word_of_ours for word, word_of_ours in spec.words.items()}
         text = text.str.to_lowercase().replace_strict(meaning, default=text, return_dtype=pl.String)
     if spec.count_split_by is not None:
-        part = pl.element().str.strip_chars()
-        is_counted = (part != "") & ~part.str.contains(f"^(?:{spec.not_counted or '$.'})$")
-        text = text.str.split(spec.count_split_by).list.eval(part.filter(is_counted)).list.n_unique().cast(pl.String)
+        text = _parts_of(text.str.split(spec.count_split_by), spec).list.n_unique().cast(pl.String)
     for name, values in spec.only_when.items():
         if name in raw.columns:
             text = pl.when(pl.col(name).is_in(list(values))).then(text)
     return raw.select(text).to_series()
+
+
+def _parts_of(lists: pl.Expr, spec: Column) -> pl.Expr:
+    """Give the parts of lists that count."""
+    part = pl.element().str.strip_chars()
+    is_counted = (part != "") & ~part.str.contains(f"^(?:{spec.not_counted or '$.'})$")
+    return lists.list.eval(part.filter(is_counted))

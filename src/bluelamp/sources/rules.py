@@ -75,6 +75,9 @@ RULES: dict[str, Rule] = {
     "area_missing": Rule("noted", "no area"),
     "zero_duration": Rule("noted", "closed at the very second it was received: information only; kept"),
     "under_30_seconds": Rule("noted", "closed within 30 seconds of receipt; kept"),
+    "holds_no_row": Rule(
+        "noted", "the row of the file has no time or no unit to make a row of; counted among the file's rows only"
+    ),
     "row_without_id": Rule("noted", "no id of its own; numbered by its content and occurrence"),
 }
 

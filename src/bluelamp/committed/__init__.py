@@ -1,0 +1,24 @@
+"""Committed time: what each unit was doing and when, from the presses of its status button.
+
+A status holds until the unit's next press. Presses are missed, so that some ends are not known: what is then done is a
+rule of `RULES`, each counted with its share, and no time is made up where nothing tells of it. Time committed without a
+log is kept and shown as such.
+"""
+
+from bluelamp.committed.attendances import UnitTime, find_attendances
+from bluelamp.committed.clocks import compare_clocks
+from bluelamp.committed.deployments import measure_deployments
+from bluelamp.committed.hours import count_committed
+from bluelamp.committed.now import OpenNow, open_now
+from bluelamp.committed.rules import RULES
+
+__all__ = [
+    "RULES",
+    "OpenNow",
+    "UnitTime",
+    "compare_clocks",
+    "count_committed",
+    "find_attendances",
+    "measure_deployments",
+    "open_now",
+]
