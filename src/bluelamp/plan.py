@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import (
+    committed,
     coverage,
     deployable,
     extensions,
@@ -40,13 +41,14 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "service_times",
-)  # fmt: skip
-RESULTS = ("outages", "demand", "forecast", "required_staff", "deployable", "coverage")
+    "events", "service_times", "unit_status", "unit_crews")  # fmt: skip
+RESULTS = ("outages", "committed", "demand", "forecast", "required_staff", "deployable", "coverage")
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
 
+# Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
+COMMITTED_DAYS = 56
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
 
@@ -147,7 +149,8 @@ def compute(
     if forecast_from is not None:
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
-        given["incidents"] = given["incidents"].filter(pl.col("received_at") < forecast_from)
+        for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at")):
+            given[name] = given[name].filter(pl.col(column) < forecast_from)
     if given["incidents"].is_empty():
         before = "" if forecast_from is None else f" before {forecast_from:%Y-%m-%d %H:%M} UTC"
         raise NoInput(f"There are no incidents{before} to plan from. Import some first.")
@@ -168,6 +171,10 @@ def compute(
         notes.append(
             "No response targets were given: 90 % of all incidents within 15 minutes is assumed. Import 'standards'."
         )
+
+    clock.start("committed")
+    calls, committed_time = _with_unit_time(calls, given, settings, notes)
+    calls = _without_merged(calls, notes)
 
     clock.start("demand")
     last = calls["received_at"].max()
@@ -246,8 +253,8 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "forecast": predicted.table, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered,
+        "outages": outages, "committed": committed_time, "demand": demand, "forecast": predicted.table,
+        "required_staff": required, "deployable": on_duty.table, "coverage": covered,
     }  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -299,6 +306,76 @@ def place_incidents(
         found = geography.assign_areas(calls, areas)
         calls = calls.with_columns(area_id=pl.coalesce("area_id", found))
     return areas, calls
+
+
+def _with_unit_time(
+    calls: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give incidents with who was sent to them, as the status log says, and the table `committed`.
+
+    A force without a status log has only the logs' own times, and is told what that leaves out.
+    """
+    zone, presses = settings.force.time_zone, given["unit_status"]
+    if presses.is_empty():
+        notes.append(
+            "No 'unit_status' is given: times are those of the incident log, so that work without a log, write-up, "
+            "guards and units that came back are not known."
+        )
+        return calls, tables.empty("committed")
+    first_press, last_press = presses["status_at"].min(), presses["status_at"].max()
+    last_call = calls["received_at"].max()
+    assert isinstance(first_press, datetime)
+    assert isinstance(last_press, datetime)
+    assert isinstance(last_call, datetime)
+    until = max(last_press, last_call)
+    found = committed.find_attendances(presses, given["unit_crews"], calls, until)
+    deployments = committed.measure_deployments(found.attendances, calls)
+    calls = calls.join(
+        deployments.select("incident_id", "was_deployed", "units_sent", "unit_seconds"),
+        on="incident_id", how="left", maintain_order="left",
+    )  # fmt: skip
+    hours = periods.hours_between(zone, max(first_press, until - timedelta(days=COMMITTED_DAYS)), until)
+    counted = committed.count_committed(found.attendances, hours, settings.force.id, zone)
+    notes += _notes_on_committed(found, counted)
+    return calls, counted
+
+
+def _notes_on_committed(found: committed.UnitTime, counted: pl.DataFrame) -> list[str]:
+    """Say how far committed time can be believed, and how much of it the requirement does not know."""
+    of_force = counted.filter(pl.col("level") == "force", ~pl.col("stage").is_in(["available", "unknown"]))
+    total = float(of_force["unit_hours"].sum())
+    if not total:
+        return ["The status log tells of no committed time."]
+    repaired = float(of_force["repaired_unit_hours"].sum())
+    apart = {
+        "guards, custody and other long commitments": pl.col("is_long"),
+        "write-up": pl.col("stage") == "write_up",
+        "work without a log": ~pl.col("has_incident") & ~pl.col("is_long")
+        & ~pl.col("stage").is_in(["write_up", "briefing", "refreshments"]),
+    }  # fmt: skip
+    parts = [
+        f"{words} {float(of_force.filter(holds)['unit_hours'].sum()) / total:.0%}" for words, holds in apart.items()
+    ]
+    notes = [
+        f"{repaired / total:.1%} of committed unit-hours begin or end by a rule of repair, where a press was missed.",
+        f"Of committed time, {', '.join(parts)} are not in the requirement, which knows incidents alone.",
+    ]
+    weeks = found.clock.filter(pl.col("hours_ahead") != 0).height
+    if weeks:
+        notes.append(
+            f"In {count_of(weeks, 'week')} the clocks of status log and incident log differ by whole hours; nothing "
+            "was repaired by the log's times then."
+        )
+    return notes
+
+
+def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Leave out logs that were merged into another: the call is counted there."""
+    kept = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
+    if kept.height < calls.height:
+        merged = count_of(calls.height - kept.height, "log was", "logs were")
+        notes.append(f"{merged} merged into another and count there.")
+    return kept
 
 
 def _notes_on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
