@@ -14,6 +14,7 @@ import polars as pl
 
 from bluelamp import tables
 from bluelamp.errors import InputOutputError
+from bluelamp.sources.twin import exports
 
 if TYPE_CHECKING:
     from bluelamp.sources.twin import Twin
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 250_000
 
 
-def force_toml(numbers: dict[str, Any], size: dict[str, Any], imported: Sequence[str]) -> str:
-    """Write the settings of a made-up force."""
+def force_toml(
+    numbers: dict[str, Any], size: dict[str, Any], imported: Sequence[str], fed: Sequence[exports.File] = ()
+) -> str:
+    """Write the settings of a made-up force; tables that are `fed` come from its daily exports."""
     force, duties, crewing = numbers["force"], numbers["duties"], numbers["crewing"]
     absence = numbers["absence"]
     away = 1 - (1 - absence["long_term"]) * (1 - absence["leave"]) * (1 - absence["day"])
@@ -42,7 +45,11 @@ def force_toml(numbers: dict[str, Any], size: dict[str, Any], imported: Sequence
         f"crew_size = {crewing['night']}",
     ]
     for name in imported:
-        lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']
+        if name not in {each.table for each in fed}:
+            lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']
+    for each in fed:
+        name, where = exports.map_name(each), f"feeds/*/{each.name}"
+        lines += ["", f"[sources.{each.table}]", f'file = "{where}"', f'map = "{name}"']
     return "\n".join(lines) + "\n"
 
 
@@ -60,8 +67,11 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
         for name, frame in twin.tables.items():
             _write_csv(folder / "extracts" / f"{name}.csv.gz", frame, name)
         _write_csv(folder / "truth" / "future_incidents.csv.gz", twin.truth["future_incidents"], "incidents")
-        for name in ("hourly_rates", "day_shocks"):
-            twin.truth[name].write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
+        for name, frame in twin.truth.items():
+            if name != "future_incidents":
+                frame.write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
+        if twin.feeds is not None:
+            _write_feeds(folder, twin.feeds, twin.parameters)
         text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
         (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
     except OSError as error:
@@ -69,6 +79,22 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
             f"The made-up force can't be written to '{folder}': {error.strerror or error}. "
             "Give a folder that can be written and has room, and try again."
         ) from None
+
+
+def _write_feeds(folder: Path, feeds: exports.Feeds, numbers: dict[str, Any]) -> None:
+    """Write the column maps and every morning's export, each in a folder named by its day."""
+    (folder / "maps").mkdir(exist_ok=True)
+    for each in exports.FILES:
+        text = exports.column_map(each, numbers, feeds.names_of_classes)
+        (folder / exports.map_name(each)).write_text(text, encoding="utf-8")
+    for day, since, until in exports.mornings(feeds.world):
+        place = folder / "feeds" / day.isoformat()
+        place.mkdir(parents=True, exist_ok=True)
+        for each in exports.FILES:
+            rows = exports.rows_of(feeds, each, day, since, until)
+            if rows is not None:
+                written = exports.as_written(rows, each, feeds.world.calendar.time_zone, feeds.names_of_classes)
+                (place / each.name).write_bytes(exports.to_bytes(written, each))
 
 
 def _write_csv(path: Path, frame: pl.DataFrame, name: str) -> None:
