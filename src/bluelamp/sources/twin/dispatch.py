@@ -152,6 +152,7 @@ class _ControlRoom:
         ]
 
         self.rules = rules
+        self.clearing = rules["clearing_seconds"]
         self.briefing = round(60 * rules["briefing_minutes"])
         self.last, self.last_for_guard = 60 * rules["last_minutes"], 60 * rules["last_minutes_for_guards"]
         self.relief_before = 60 * rules["relief_minutes_before_end"]
@@ -377,7 +378,7 @@ class _ControlRoom:
         self._record(unit, job, _AT_SCENE, arrives, leaves)
         written = free_at + (self.write_up[job] if is_first else 0)
         self._record(unit, job, _WRITE_UP, free_at, written)
-        heappush(self.events, (written, _DONE, unit))
+        heappush(self.events, (written + self.clearing, _DONE, unit))
 
     # ---- guards ----
 
@@ -389,7 +390,7 @@ class _ControlRoom:
         else:
             relieved = min(arrives, self.over_at[job])
             self._record(before, job, _GUARD, self.guarding_since[before], relieved)
-            heappush(self.events, (relieved, _DONE, before))
+            heappush(self.events, (relieved + self.clearing, _DONE, before))
         self.holder[job], self.guarding_since[unit] = unit, arrives
         heappush(self.events, (max(arrives, self.ends[unit] - self.relief_before), _RELIEVE, job))
 
@@ -399,7 +400,7 @@ class _ControlRoom:
         since = self.guarding_since[unit]
         self._record(unit, job, _GUARD, since, at)
         # Whoever is still on the way to relieve turns round on arrival.
-        heappush(self.events, (max(at, since), _DONE, unit))
+        heappush(self.events, (max(at, since) + self.clearing, _DONE, unit))
 
     def _ask_for_relief(self, at: int, job: int) -> None:
         unit = self.holder[job]

@@ -14,15 +14,18 @@ import polars as pl
 from bluelamp.sources.twin.dispatch import Sent
 
 
-def true_intervals(sent: Sent, units: pl.DataFrame, log_of_job: pl.Series, is_long: pl.Series) -> pl.DataFrame:
+_LONG = ("guard", "custody")
+
+
+def true_intervals(sent: Sent, units: pl.DataFrame, log_of_job: pl.Series) -> pl.DataFrame:
     """Give what every unit did from going out to coming home, without gaps: what lies between is 'available'.
 
-    `log_of_job` and `is_long` run over jobs. Columns: unit, unit_id, pool_id, log (null where there was none), stage,
-    starts, ends, is_long, by unit and time; `ends` is null for what a unit that is still out does last.
+    `log_of_job` runs over jobs. Columns: unit, unit_id, pool_id, log (null where there was none), stage, starts, ends,
+    is_long (guards and custody), by unit and time; `ends` is null for what a unit that is still out does last.
     """
     busy = sent.intervals.with_columns(
         log=log_of_job.gather(sent.intervals["job"]),
-        is_long=is_long.gather(sent.intervals["job"]).fill_null(value=False),
+        is_long=pl.col("stage").cast(pl.String).is_in(_LONG),
         stage=pl.col("stage").cast(pl.String),
     ).select("unit", "log", "stage", "starts", "ends", "is_long")
     out = units.select("unit", "unit_id", "pool_id").with_columns(

@@ -81,8 +81,7 @@ def live(
         until,
         random_of("dispatch"),
     )
-    is_long = pl.Series(opened.jobs.guard > 0)
-    intervals = presses.true_intervals(sent, formed.units, pl.Series(opened.log_of_job), is_long)
+    intervals = presses.true_intervals(sent, formed.units, pl.Series(opened.log_of_job))
     pressed = presses.press(intervals, sent, what["faults"], until, random_of("presses"))
     arrivals = (
         pressed.filter(pl.col("status").is_in(["at_scene", "guard"]) & ~pl.col("is_missed"))
