@@ -91,10 +91,11 @@ def live(
     settled = logs.settle(opened, sent, arrivals, until)
     duties = _worked(turned_out, formed, sent, what["duties"], random_of("overtime"))
     comings = intervals.drop_nulls("log").group_by("log", "unit").agg(at=pl.col("starts").min())
+    then = duties.filter((pl.col("starts") < until) & (pl.coalesce("worked_ends", "ends") > first))
     steps = judged.officer_steps(
-        duties.with_columns(ends=pl.coalesce("worked_ends", "ends")),
+        then.with_columns(ends=pl.coalesce("worked_ends", "ends")),
         turned_out.away,
-        _taken(duties, formed, intervals, rests, 60 * what["duties"]["briefing_minutes"]),
+        _taken(then, formed, intervals, rests, 60 * what["duties"]["briefing_minutes"]),
         what["duties"]["desk_roles"],
     )
     return World(
