@@ -1,8 +1,8 @@
 """Units from people: crews formed out of the duties that were really worked.
 
-By day officers go out alone, by night two by two. Whoever may not go alone, or may not drive, needs somebody who may;
-students ride with a crew and make none. Late crews double up when the night's crewing begins. A unit is a callsign for
-one duty: the next day another crew has it.
+By day officers go out alone, by night two by two. Two who may not go alone go together, and one left over rides with
+another crew; students ride with a crew and make none. Late crews double up as the night's crewing begins. A unit is a
+callsign for one duty: the next day another crew has it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _doubling(calendar: Calendar, numbers: dict[str, Any]) -> dict[int, int]:
     """Give the moment (seconds) at which the night's crewing begins, by duty day since 1970."""
     hours = np.flatnonzero(calendar.hour == numbers["duties"]["night_pools_from"])
     first = calendar.days[0].toordinal()
-    return {first + int(calendar.day[hour]): int(calendar.epoch[hour]) for hour in hours}
+    # Those who are at a job finish it first, so that it is done somewhat before for some and after for others.
+    early = 60 * numbers["feeds"]["duties"]["doubles_minutes_before"]
+    return {first + int(calendar.day[hour]): int(calendar.epoch[hour]) - early for hour in hours}
 
 
 def _present(turned_out: TurnOut, role: str, until: int) -> pl.DataFrame:
@@ -113,14 +115,15 @@ def _crews(group: Iterable[dict[str, Any]], size: int) -> list[list[dict[str, An
     students = [each for each in members if each["is_tutored"]]
     officers = [each for each in members if not each["is_tutored"]]
     if size == 1:
-        crews = [[each] for each in officers if each["may_drive"] and each["may_go_alone"]]
-        officers = [each for each in officers if not (each["may_drive"] and each["may_go_alone"])]
+        crews = [[each] for each in officers if each["may_go_alone"]]
+        officers = [each for each in officers if not each["may_go_alone"]]
     else:
         crews = []
+    # Drivers are spread over the crews: one without goes to what is not urgent.
     drivers = [each for each in officers if each["may_drive"]]
     others = [each for each in officers if not each["may_drive"]]
-    while drivers and len(drivers) + len(others) > 1:
-        crew = [drivers.pop(0)]
+    while len(drivers) + len(others) > 1:
+        crew = [(drivers or others).pop(0)]
         while len(crew) < max(size, 2) and (others or drivers):
             crew.append((others or drivers).pop(0))
         crews.append(crew)

@@ -13,7 +13,6 @@ import polars as pl
 
 from bluelamp.sources.twin.dispatch import Sent
 
-
 _LONG = ("guard", "custody")
 
 

@@ -92,8 +92,14 @@ def live(
     duties = _worked(turned_out, formed, sent, what["duties"], random_of("overtime"))
     comings = intervals.drop_nulls("log").group_by("log", "unit").agg(at=pl.col("starts").min())
     then = duties.filter((pl.col("starts") < until) & (pl.coalesce("worked_ends", "ends") > first))
+    came = pl.col("worked_ends").is_not_null()
     steps = judged.officer_steps(
-        then.with_columns(ends=pl.coalesce("worked_ends", "ends")),
+        # Whoever never came is missing where they are posted.
+        then.with_columns(
+            role_code=pl.when(came).then("role_code").otherwise("posted_role_code"),
+            pool_id=pl.when(came).then("pool_id").otherwise("posted_pool_id"),
+            ends=pl.coalesce("worked_ends", "ends"),
+        ),
         turned_out.away,
         _taken(then, formed, intervals, rests, 60 * what["duties"]["briefing_minutes"]),
         what["duties"]["desk_roles"],
