@@ -184,8 +184,8 @@ def _about_feeds(twin: Twin) -> list[str]:
         "feeds/: one folder a morning, with the rows of the two local days before it, so that every row comes twice "
         "and a log comes again whenever it has changed; the first one reaches further back, and the last one has all "
         "duties that are planned. Whole tables (people, operations, vehicles, minimums) come with the first export, on "
-        "Mondays and with the last. Some files give local times without an offset, others ISO times with one. maps/: the "
-        "column maps that read them, which force.toml names. No real system writes these columns.",
+        "Mondays and with the last. Some files give local times without an offset, others ISO times with one. maps/: "
+        "the column maps that read them, which force.toml names. No real system writes these columns.",
         f"Faults, as shares: arrivals not pressed {faults['arrival_press_missed']:.0%}, clears not pressed "
         f"{faults['clear_press_missed']:.0%}; logs at the station {faults['station_location']:.0%}, at the caller's "
         f"home {faults['caller_address']:.0%}, outside the force {faults['outside_force']:.1%}; rows that name another "
