@@ -148,6 +148,7 @@ def test_logs_are_regraded_merged_and_closed_after_their_units_have_left(twin):
     assert current["merged_into"].drop_nulls().is_in(current["incident_id"].implode()).all()
     assert current["merged_into"].count() > 0
     assert (current["grade_code"] != current["opening_grade_code"]).sum() > 0
+    assert 0.05 < (current["closing_code"] != current["opening_code"]).mean() < 0.2
     assert (current["closed_at"] > current["cleared_at"]).mean() > 0.9
     assert {"upgrade", "downgrade", "closure"} <= set(twin.truth["grade_history"]["step"])
 

@@ -40,6 +40,7 @@ def open_logs(calls: pl.DataFrame, county: County, numbers: dict[str, Any], rand
     """Open a log for every call (as drawn, by receipt), and for some a second one that says the same."""
     logs = _with_duplicates(calls, numbers["feeds"]["logs"], random)
     logs = _with_grades(logs, numbers["feeds"]["logs"], random)
+    logs = _with_closing_codes(logs, numbers["feeds"]["logs"]["closed_as_another"], random)
     logs = _with_faults(logs, county, numbers["feeds"]["faults"], random)
     jobs, log_of_job = _jobs(logs, county, numbers, random)
     return Opened(logs, jobs, log_of_job)
@@ -89,6 +90,14 @@ def _with_grades(logs: pl.DataFrame, what: dict[str, Any], random: np.random.Gen
         regraded_at=pl.when(regraded_at > 0).then(regraded_at),
         closing_grade_code=pl.Series(np.where(closing, grade + 1, grade)).cast(pl.String),
     )
+
+
+def _with_closing_codes(logs: pl.DataFrame, share: float, random: np.random.Generator) -> pl.DataFrame:
+    """Close some logs under another code than they were opened with: what it was is known only afterwards."""
+    code = logs["opening_code"].to_numpy()
+    is_another = random.random(logs.height) < share
+    other = code[random.permutation(logs.height)]
+    return logs.with_columns(closing_code=pl.Series(np.where(is_another, other, code), dtype=pl.String))
 
 
 def _with_faults(logs: pl.DataFrame, county: County, what: dict[str, Any], random: np.random.Generator) -> pl.DataFrame:
@@ -311,7 +320,7 @@ def as_at(logs: pl.DataFrame, comings: pl.DataFrame, moment: int) -> pl.DataFram
             merges_into=pl.when(pl.col("merged_at").is_not_null()).then("merges_into"),
             links_to=pl.when(pl.col("linked_at").is_not_null()).then(pl.col("log") - 1),
             disposition_code=pl.when(is_closed).then("disposition_code"),
-            closing_code=pl.when(is_closed).then("opening_code"),
+            closing_code=pl.when(is_closed).then("closing_code"),
             status=pl.when(is_closed).then(pl.lit("closed")).otherwise(pl.lit("open")),
             updated_at=pl.max_horizontal("received_at", "last_sent", *times),
         )
