@@ -142,6 +142,14 @@ def test_exports_together_give_the_true_grade_history(folder, twin):
     assert told.join(truth, on=told.columns, how="anti").is_empty()
 
 
+def test_a_booking_comes_again_with_its_end(folder, lived):
+    versions = every_export(folder, "command_crews.csv").unique()
+    current = versions.sort("updated_at").unique(["unit_id", "person_id", "starts_at"], keep="last")
+
+    assert current.height < versions.height
+    assert current["ends_at"].null_count() == (lived.bookings["ends"].fill_null(lived.until) >= lived.until).sum()
+
+
 def test_logs_are_regraded_merged_and_closed_after_their_units_have_left(twin):
     current = twin.truth["current_incidents"]
 

@@ -159,10 +159,10 @@ FILES = (
             "role_code": "ROLE",
             "pool_id": "SECTOR",
             "base": "STATION",
+            "updated_at": "AMENDED",
         },
         follows="starts_at",
         words={"role_code": _ROLES},
-        others=("AMENDED",),
     ),
     File(
         "contact_calls.csv",
@@ -465,7 +465,8 @@ def rows_of(feeds: Feeds, file: File, day: date, since: int, until: int) -> pl.D
         # A booking comes when it begins, without its end, and again when it has ended.
         ended = (pl.col("ends_at") >= since) & (pl.col("ends_at") < until)
         rows = frame.filter(begun | ended.fill_null(value=False))
-        return rows.with_columns(ends_at=pl.when(pl.col("ends_at") < until).then("ends_at"))
+        ends = pl.when(pl.col("ends_at") < until).then("ends_at")
+        return rows.with_columns(ends_at=ends, updated_at=pl.coalesce(ends, "starts_at"))
     if file.table in ("duties", "absences"):
         # What is planned is known ahead: a day ahead with each export, all of it with the last. What was worked is
         # known once it has ended.
@@ -503,11 +504,8 @@ def as_written(frame: pl.DataFrame, file: File, time_zone: str, names_of_classes
             columns[header] = text.replace_strict(words, default=text, return_dtype=pl.String)
         else:
             columns[header] = pl.col(name)
-    if "LINKED_TO" in file.others:
+    if file.others:
         columns |= {"LINKED_TO": pl.col("linked_to"), "GEO_SOURCE": pl.col("geo_source")}
-    if "AMENDED" in file.others:
-        latest = (pl.coalesce("ends_at", "starts_at") * 1_000_000).cast(pl.Datetime("us", "UTC"))
-        columns["AMENDED"] = latest.dt.convert_time_zone(time_zone).dt.strftime("%Y-%m-%dT%H:%M:%S%:z")
     return frame.select(**columns)
 
 
