@@ -650,20 +650,31 @@ def twin(
     weekly_incidents: Annotated[
         int | None, typer.Option(help="Incidents a week, instead of what the size implies")
     ] = None,
+    feeds: Annotated[
+        bool, typer.Option("--feeds", help="Send units to the last weeks' incidents, and export them day by day")
+    ] = False,
+    feed_days: Annotated[int | None, typer.Option(min=1, help="Days that --feeds exports; 28 by default")] = None,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
     \b
     bluelamp twin lantern --areas 40 --days 730 --seed 7
     bluelamp twin county --preset county --days 1095
+    bluelamp twin messy --feeds --feed-days 28
     """
-    from bluelamp.sources.twin import make_twin, write_twin
+    from bluelamp.sources.twin import FEED_DAYS, make_twin, write_twin
 
     if (folder / "force.toml").exists():
         raise UsageError(f"There is a force in '{folder}' already. Choose another folder, or delete that one first.")
     first_day = local_date(until) or datetime.now(UTC).date()
     made = make_twin(
-        areas=areas, days=days, seed=seed, until=first_day, preset=preset, weekly_incidents=weekly_incidents
+        areas=areas,
+        days=days,
+        seed=seed,
+        until=first_day,
+        preset=preset,
+        weekly_incidents=weekly_incidents,
+        feed_days=(feed_days or FEED_DAYS) if feeds or feed_days else None,
     )
     write_twin(folder, made)
     message.print(

@@ -7,6 +7,7 @@ without anybody's data, and so that any forecast can be judged against what was 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,16 +16,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bluelamp import tables
+from bluelamp import periods, tables
 from bluelamp.errors import UsageError, did_you_mean, one_of
-from bluelamp.sources.twin import geography, incidents, people
+from bluelamp.sources import column_maps
+from bluelamp.sources.twin import exports, geography, incidents, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
+from bluelamp.sources.twin.exports import Feeds
+from bluelamp.sources.twin.world import World, live
 from bluelamp.sources.twin.writing import force_toml, write_twin
 
-__all__ = ["IMPORTED", "Twin", "make_twin", "presets", "write_twin"]
+__all__ = ["FEED_DAYS", "IMPORTED", "Feeds", "Twin", "make_twin", "presets", "write_twin"]
 
 IMPORTED = ("areas", "pools", "incidents", "people", "duties", "standards", "minimums", "events", "service_times")
 RECENT_DAYS = 56
+FEED_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,14 @@ class Twin:
     """A made-up force: `settings` (the text of force.toml), its `tables` by name, and the `truth` beside them.
 
     `truth` holds the frames hourly_rates, day_shocks and future_incidents; `parameters` all the numbers they were
-    made from.
+    made from. With `feeds` the last weeks were lived unit by unit; `truth` then has what really happened as well.
     """
 
     settings: str
     tables: dict[str, pl.DataFrame]
     truth: dict[str, pl.DataFrame]
     parameters: dict[str, Any]
+    feeds: Feeds | None = None
 
 
 def presets() -> list[str]:
@@ -54,18 +60,20 @@ def make_twin(
     until: date,
     preset: str | None = None,
     weekly_incidents: float | None = None,
+    feed_days: int | None = None,
 ) -> Twin:
     """Make up a force of so many areas, with so many days of history that end where `until` begins.
 
     `until` is the first local day of the future. A preset gives what is not given here: 'demo' (the default) has 40
     areas and 730 days, 'county' 121 areas, 1,095 days, 2,700 officers and 6,559 incidents a week from the public,
     partners and the force's own duties. Officers and incidents go with the number of areas; `weekly_incidents` asks
-    for another number of incidents from the same people. The same arguments always make the same force.
+    for another number of incidents from the same people. With `feed_days` units are really sent to the incidents of so
+    many last days, and the twin has daily exports of them. The same arguments always make the same force.
 
     Raises UsageError for an unknown preset, fewer than 4 areas or 14 days, or a number that is not positive.
     """
     numbers = _numbers()
-    size = _size(numbers, areas, days, seed, preset, weekly_incidents)
+    size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days)
 
     def random_of(*part: str | int) -> np.random.Generator:
         # One stream a part, named by its letters, so that one part can change without moving the others.
@@ -77,7 +85,15 @@ def make_twin(
     truth = tell_truth(county, calendar, numbers, size["weekly_incidents"], random_of("shocks"))
     work = incidents.ask_for_work(truth, numbers)
     workforce = people.roster(county, numbers, size["officers"], until, random_of)
-    history, future = incidents.draw_incidents(truth, work, numbers, workforce.usual_units, random_of)
+    past, coming = incidents.draw_calls(truth, work, numbers, workforce.usual_units, random_of)
+    world = None
+    if feed_days is not None:
+        world = live(truth, workforce, past, numbers, feed_days, random_of)
+        lived = logs.as_at(world.logs, world.comings, world.until).select(past.columns)
+        past = pl.concat([past.filter(pl.col("received_at") < world.begin), lived])
+    numbered = incidents.number_calls(pl.concat([past, coming]), calendar.time_zone)
+    history = incidents.as_exported(numbered[: past.height], int(calendar.epoch[calendar.past]))
+    future = incidents.as_exported(numbered[past.height :], None)
     kinds = [numbers["profiles"][name]["kind"] for name in geography.PROFILES]
     made = {
         "areas": geography.area_rows(county, numbers["force"], kinds),
@@ -91,17 +107,101 @@ def make_twin(
         "service_times": work.service_times(truth.classes, numbers["travel"]["cv"]),
     }
     unknown = numbers["demand"]["share_place_unknown"]
+    feeds = None
+    if world is not None:
+        made |= {"people": world.turned_out.people, "duties": _sheet_without_absentees(world)}
+        names = numbered["incident_id"][past.height - world.logs.height : past.height]
+        feeds = _feeds(world, names, workforce, size["weekly_incidents"] / 6559, numbers, random_of)
     return Twin(
-        settings=force_toml(numbers, size, IMPORTED),
+        settings=force_toml(numbers, size, IMPORTED, exports.FILES if feeds else ()),
         tables={name: tables.check(made[name], name, f"The made-up {name}") for name in IMPORTED},
         truth={
             "hourly_rates": _hourly_rates(truth, numbers["force"]["id"], unknown),
             "day_shocks": _day_shocks(truth, numbers["force"]["id"]),
             "future_incidents": tables.check(future, "incidents", "The made-up future"),
+            **(_lived(feeds) if feeds else {}),
         },
-        parameters={"made_with": {**size, "seed": seed, "until": until.isoformat()}, **numbers}
+        parameters={
+            "made_with": {**size, "seed": seed, "until": until.isoformat(), "feed_days": feed_days or 0},
+            **numbers,
+        }
         | _area_parameters(county),
+        feeds=feeds,
     )
+
+
+def _feeds(
+    world: World,
+    names: pl.Series,
+    workforce: people.Workforce,
+    size: float,
+    numbers: dict[str, Any],
+    random_of: Callable[..., np.random.Generator],
+) -> exports.Feeds:
+    """Lay out the exports. `names` are the numbers of the logs that were made, `size` is against the county."""
+    what = numbers["feeds"]
+    # Logs are known by their row, and rows that nobody made have no number.
+    ids = pl.DataFrame({"log": world.logs["log"], "incident_id": names})
+    every = pl.DataFrame({"log": np.arange(int(ids["log"].max()) + 1)})  # type: ignore[arg-type]
+    return exports.lay_out(
+        world,
+        every.join(ids, on="log", how="left", maintain_order="left")["incident_id"],
+        records.draw_contacts(world.logs, what["contacts"]["weekly"] * size, what["contacts"], random_of("contacts")),
+        records.draw_offences(world.logs, what["offences"], random_of("offences")),
+        workforce.minimums,
+        column_maps.classes(),
+        what["faults"],
+        random_of("feed faults"),
+    )
+
+
+def _sheet_without_absentees(world: World) -> pl.DataFrame:
+    """Give the duties of the last four weeks and of those to come, as a flat table gives them: only those who came."""
+    since = world.until - RECENT_DAYS // 2 * 86400
+    came = world.duties.filter(pl.col("worked_ends").is_not_null() & (pl.col("starts") >= since))
+    return came.select(
+        duty_id=pl.format("DU{}", pl.col("duty").cast(pl.String).str.zfill(7)),
+        person_id="person_id",
+        role_code="role_code",
+        pool_id="pool_id",
+        starts_at=(pl.col("starts") * 1_000_000).cast(periods.INSTANT),
+        ends_at=(pl.col("ends") * 1_000_000).cast(periods.INSTANT),
+        kind=pl.lit("planned"),
+    )
+
+
+def _lived(feeds: exports.Feeds) -> dict[str, pl.DataFrame]:
+    """Give what really happened, in the columns of our tables and some more."""
+    world = feeds.world
+
+    def instants(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(
+            (pl.col(name) * 1_000_000).cast(periods.INSTANT) for name in frame.columns if name.endswith("_at")
+        )
+
+    current = exports.logs_at(feeds, world.until)
+    kept = [name for name in tables.table("incidents").columns if name in current.columns]
+    there = ["true_area_id", "true_longitude", "true_latitude", "location_fault"]
+    grades = world.grades.filter(pl.col("graded_at") < world.until)
+    done = world.intervals
+    return {
+        "current_incidents": instants(current.select(*kept, *there)),
+        "grade_history": instants(
+            grades.select("graded_at", "grade_code", "step", incident_id=feeds.log_ids.gather(grades["log"]))
+        ),
+        "unit_intervals": instants(
+            done.select(
+                "unit_id",
+                "pool_id",
+                "stage",
+                "is_long",
+                incident_id=feeds.log_ids.gather(done["log"]),
+                starts_at="starts",
+                ends_at="ends",
+            )
+        ),
+        **world.truth,
+    }
 
 
 def _numbers() -> dict[str, Any]:
@@ -115,6 +215,7 @@ def _size(
     seed: int,
     preset: str | None,
     weekly_incidents: float | None,
+    feed_days: int | None,
 ) -> dict[str, Any]:
     """Give areas, days, officers and weekly_incidents, or say all that is wrong with what was asked for."""
     known = numbers["presets"]
@@ -130,6 +231,8 @@ def _size(
         problems.append(f"'areas' is {areas}; from 4 to 2,000 were expected.")
     if days is not None and not 14 <= days <= 7400:
         problems.append(f"'days' is {days}; from 14 to 7,400 were expected.")
+    if feed_days is not None and not 1 <= feed_days <= size["days"]:
+        problems.append(f"'feed_days' is {feed_days}; from 1 to the days of history ({size['days']:,}) were expected.")
     if seed < 0:
         problems.append(f"'seed' is {seed}; 0 or more was expected.")
     if weekly_incidents is not None and not 0 < weekly_incidents <= 1_000_000:

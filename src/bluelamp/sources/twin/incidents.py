@@ -144,26 +144,25 @@ def _share(log_odds: Numbers) -> Numbers:
     return 1 / (1 + np.exp(-log_odds))
 
 
-def draw_incidents(
+def draw_calls(
     truth: Truth,
     work: Work,
     numbers: dict[str, Any],
     usual_units: Numbers,
     random_of: Callable[..., np.random.Generator],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Draw history, as it was exported at the last midnight, and the incidents of the coming weeks, in full.
+    """Draw the calls of history and of the coming weeks, in order of receipt, all their times known (seconds).
 
     `usual_units` (districts, 24) are the units that can be crewed by local hour; `random_of` gives the generator of a
-    named part. Both frames have the columns of 'incidents', in order of receipt.
+    named part. Beside the columns of 'incidents' both have what an export may lack: `scene_seconds`, and where
+    a call truly was (`true_area_id`, `true_longitude`, `true_latitude`). `number_calls` and `as_exported` make extracts
+    of them.
     """
     drawing = _Drawing(truth, work, numbers, usual_units, random_of)
     past = truth.calendar.past_days
     blocks = [(first, min(first + _BLOCK_DAYS, past)) for first in range(0, past, _BLOCK_DAYS)]
     history = pl.concat([drawing.block(first, last) for first, last in blocks])
-    future = drawing.block(past, past + FUTURE_DAYS)
-    end = truth.calendar.epoch[truth.calendar.past]
-    numbered = _numbered(pl.concat([history, future]), truth.calendar.time_zone)
-    return _as_exported(numbered[: history.height], int(end)), _as_exported(numbered[history.height :], None)
+    return history, drawing.block(past, past + FUTURE_DAYS)
 
 
 class _Drawing:
@@ -259,7 +258,7 @@ class _Drawing:
             for values in (self.extra_area, self.extra_hour, self.extra_event)
         ]
         area, hour = np.concatenate([area, of_event[0]]), np.concatenate([hour, of_event[1]])
-        event_class = _choose(truth.event_mix, of_event[2], random)
+        event_class = choose(truth.event_mix, of_event[2], random)
         of_class = np.concatenate([of_class, event_class])
         return self._worked(area, hour, of_class, random)
 
@@ -269,9 +268,9 @@ class _Drawing:
         """Give incidents their grade, origin, code and times."""
         work, numbers, size = self.work, self.numbers, len(area)
         received = self.truth.calendar.epoch[hour] + random.integers(0, 3600, size)
-        grade = _choose(work.grade_share, of_class, random)
-        code = self.codes.first[of_class] + _choose(self.codes.shares, of_class, random)
-        origin = _choose(self.codes.origins, of_class, random)
+        grade = choose(work.grade_share, of_class, random)
+        code = self.codes.first[of_class] + choose(self.codes.shares, of_class, random)
+        origin = choose(self.codes.origins, of_class, random)
         attended_grade = np.minimum(grade, 2)
         is_deployed = (grade < 3) & (random.random(size) < work.share_deployed[of_class, attended_grade])
         units = np.minimum(1 + random.poisson(work.units[of_class, attended_grade] - 1), 40)
@@ -281,12 +280,12 @@ class _Drawing:
         }
         district = self.truth.county.district[area]
         busy = np.clip(self.busy[district, hour] * 3, 0.3, 4.0) ** 2
-        waited = _spread(by_grade["handling_minutes"][attended_grade], 0.6, random)
+        waited = spread(by_grade["handling_minutes"][attended_grade], 0.6, random)
         waited += random.gamma(0.6, 1 / 0.6, size) * by_grade["queue_minutes"][attended_grade] * busy
-        travelled = _spread(
+        travelled = spread(
             work.travel[self.is_rural[area].astype(int), attended_grade], numbers["travel"]["cv"], random
         )
-        worked = _spread(work.scene[of_class, attended_grade], work.scene_cv[of_class], random)
+        worked = spread(work.scene[of_class, attended_grade], work.scene_cv[of_class], random)
         is_zero = random.random(size) < numbers["demand"]["share_zero_minutes"]
         travelled, worked = np.where(is_zero, 0, travelled), np.where(is_zero, 0, worked)
         return self._row(area, received, code, origin, grade, is_deployed, units, waited, travelled, worked, random)
@@ -299,12 +298,12 @@ class _Drawing:
         district, hour = cell // counts.shape[1], cell % counts.shape[1] + hours.start
         size = len(cell)
         share = np.where(np.arange(len(county.district_ids))[:, None] == county.district, county.weight, 0.0)
-        area = _choose(share / share.sum(axis=1, keepdims=True), district, random)
+        area = choose(share / share.sum(axis=1, keepdims=True), district, random)
         first, shares = self.codes.own[name]
-        code = first + _choose(shares[None], np.zeros(size, dtype=np.int64), random)
+        code = first + choose(shares[None], np.zeros(size, dtype=np.int64), random)
         grade = np.full(size, GRADES.index(what["grade"]))
         is_deployed = np.full(size, what["minutes"] > 0)
-        worked = _spread(np.full(size, max(1.0, what["minutes"])), what["cv"], random)
+        worked = spread(np.full(size, max(1.0, what["minutes"])), what["cv"], random)
         nothing = np.zeros(size)
         return self._row(
             area,
@@ -340,20 +339,21 @@ class _Drawing:
         arrived = dispatched + np.rint(travelled * 60).astype(np.int64)
         cleared = arrived + np.rint(worked * 60).astype(np.int64)
         mean = np.where(is_deployed, closing["attended"], closing["not_attended"])
-        log_open = np.rint(_spread(mean, closing["cv"], random) * 60).astype(np.int64)
+        log_open = np.rint(spread(mean, closing["cv"], random) * 60).astype(np.int64)
         is_information = ~is_deployed & (random.random(size) < demand["share_information_only"])
         closed = np.where(is_deployed, cleared, received) + np.where(is_information, 0, log_open)
         has_arrival = is_deployed & (random.random(size) >= demand["share_arrival_missing"])
         ending = self.codes.endings
         disposition = np.where(
             is_deployed,
-            _choose(ending[:1], np.zeros(size, dtype=np.int64), random),
-            _choose(ending[1:], np.zeros(size, dtype=np.int64), random) + self.codes.attended_endings,
+            choose(ending[:1], np.zeros(size, dtype=np.int64), random),
+            choose(ending[1:], np.zeros(size, dtype=np.int64), random) + self.codes.attended_endings,
         )
         place = np.searchsorted(self.places[2], area + random.random(size), side="right")
-        place = np.clip(place, self.places[3][area], self.places[3][area + 1] - 1)
+        true_place = np.clip(place, self.places[3][area], self.places[3][area + 1] - 1)
         drawn = random.random(size)
-        place[drawn < demand["share_place_unknown"] + demand["share_point_unknown"]] = _UNKNOWN
+        is_lost = drawn < demand["share_place_unknown"] + demand["share_point_unknown"]
+        place = np.where(is_lost, _UNKNOWN, true_place)
         return {
             "received": received,
             "dispatched": np.where(is_deployed, dispatched, _UNKNOWN),
@@ -363,6 +363,9 @@ class _Drawing:
             "code": code,
             "origin": origin,
             "grade": grade,
+            "scene": np.where(is_deployed, np.rint(worked * 60).astype(np.int64), 0),
+            "true_area": area,
+            "true_place": true_place,
             "area": np.where(drawn < demand["share_place_unknown"], _UNKNOWN, area),
             "place": place,
             "units": np.where(is_deployed, units, 0),
@@ -391,6 +394,10 @@ class _Drawing:
                 picked(self.places[1], columns["place"], "latitude"),
                 pl.Series("units", columns["units"], dtype=pl.Int64),
                 picked(self.codes.disposition, columns["disposition"], "disposition_code"),
+                pl.Series("scene_seconds", columns["scene"], dtype=pl.Int64),
+                picked(self.truth.county.area_ids, columns["true_area"], "true_area_id"),
+                picked(self.places[0], columns["true_place"], "true_longitude"),
+                picked(self.places[1], columns["true_place"], "true_latitude"),
             ]
         )
 
@@ -444,7 +451,7 @@ class _Codes:
         )
 
 
-def _choose(shares: Numbers, row: WholeNumbers, random: np.random.Generator) -> WholeNumbers:
+def choose(shares: Numbers, row: WholeNumbers, random: np.random.Generator) -> WholeNumbers:
     """Choose a column for each of many rows of a table of shares."""
     line = np.cumsum(shares, axis=1)
     line = line / line[:, -1:] + np.arange(len(shares))[:, None]
@@ -453,13 +460,13 @@ def _choose(shares: Numbers, row: WholeNumbers, random: np.random.Generator) -> 
     return np.asarray(chosen, dtype=np.int64)
 
 
-def _spread(mean: Numbers, cv: float | Numbers, random: np.random.Generator) -> Numbers:
+def spread(mean: Numbers, cv: float | Numbers, random: np.random.Generator) -> Numbers:
     """Draw log-normal values of that mean and coefficient of variation."""
     sigma = np.sqrt(np.log1p(np.square(cv)))
     return np.asarray(mean * np.exp(sigma * random.standard_normal(len(mean)) - sigma**2 / 2))
 
 
-def _numbered(drawn: pl.DataFrame, time_zone: str) -> pl.DataFrame:
+def number_calls(drawn: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     """Give logs their numbers: the local year and the number of the log in it, in order of receipt."""
     instant = pl.from_epoch("received_at", "s").dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone)
     return (
@@ -470,7 +477,7 @@ def _numbered(drawn: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     )
 
 
-def _as_exported(drawn: pl.DataFrame, end: int | None) -> pl.DataFrame:
+def as_exported(drawn: pl.DataFrame, end: int | None) -> pl.DataFrame:
     """Give incidents as they stood at `end`, in the columns of 'incidents': what came later is not known yet."""
     times = ["dispatched_at", "arrived_at", "cleared_at", "closed_at"]
     if end is not None:

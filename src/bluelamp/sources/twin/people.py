@@ -25,7 +25,8 @@ WholeNumbers = NDArray[np.int64]
 TEAMS = "ABCDE"
 # Duties of the ten days of the pattern; 3 is a day off.
 _PATTERN = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3, 3])
-_SHIFTS = ("early", "late", "night")
+SHIFTS = ("early", "late", "night", "office_early", "office_late")
+_ROUND_THE_CLOCK = SHIFTS[:3]
 _PREFIX = {
     "response": "R",
     "neighbourhood": "N",
@@ -40,8 +41,12 @@ _TITLE = {"roads": "Roads policing", "control_room": "Control room"}
 
 @dataclass(frozen=True)
 class Workforce:
-    """The people and what they are rostered for: the tables 'pools', 'people', 'duties' and 'minimums'."""
+    """The people and what they are rostered for: the tables 'pools', 'people', 'duties' and 'minimums'.
 
+    `posts` has one row a person: role_code, home, district, team_number, person_id, pool_id, pattern.
+    """
+
+    posts: pl.DataFrame
     pools: pl.DataFrame
     people: pl.DataFrame
     duties: pl.DataFrame
@@ -79,6 +84,7 @@ def roster(
         table.filter(role_code="response").group_by("district").len().sort("district")["len"].to_numpy().astype(float)
     )
     return Workforce(
+        posts=table,
         pools=_pools(county, numbers),
         people=table.select(
             "person_id",
@@ -178,35 +184,61 @@ def _duties(
     what = numbers["duties"]
     first = until - timedelta(days=what["days_before"])
     days = what["days_before"] + what["days_after"]
-    team = table["team_number"].to_numpy()
-    is_round_the_clock = (table["pattern"] == "2-2-2-4").to_numpy()
+    shift = lay_out_shifts(table, first, days)
+    away = draw_absences(table, days, first, numbers["absence"], len(county.district_ids), random_of("absence"))
+    person, day = np.nonzero((shift >= 0) & (away == PRESENT))
+    return rostered(table, shift, person, day, first, county, numbers).select(
+        duty_id=pl.format("DU{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)),
+        person_id="person_id",
+        role_code="role_code",
+        pool_id="duty_pool_id",
+        starts_at="starts_at",
+        ends_at="ends_at",
+        kind=pl.lit("planned"),
+    )
+
+
+def lay_out_shifts(posts: pl.DataFrame, first: date, days: int) -> WholeNumbers:
+    """Give everybody's shift on so many days, shape (people, days): a place in `SHIFTS`, -1 where they are off."""
+    team = posts["team_number"].to_numpy()
+    is_round_the_clock = (posts["pattern"] == "2-2-2-4").to_numpy()
     shift = np.where(is_round_the_clock[:, None], _pattern_shifts(first, days)[team], _office_shifts(first, days)[team])
-    away = _absences(table, shift, first, numbers["absence"], len(county.district_ids), random_of("absence"))
-    person, day = np.nonzero((shift >= 0) & ~away)
-    names = [*_SHIFTS, "office_early", "office_late"]
+    return np.asarray(shift, dtype=np.int64)
+
+
+def rostered(
+    posts: pl.DataFrame,
+    shift: WholeNumbers,
+    person: WholeNumbers,
+    day: WholeNumbers,
+    first: date,
+    county: County,
+    numbers: dict[str, Any],
+) -> pl.DataFrame:
+    """Give the duties of some people on some days, by day and person, with `duty_pool_id`, `starts_at` and `ends_at`.
+
+    `person` (row of `posts`) and `day` (from `first`) run side by side; `shift` is a place in `SHIFTS`.
+    """
     drawn = pl.DataFrame({"person": person, "day": day, "shift": shift[person, day]})
-    times = _times(names, what, first, days, numbers["force"]["time_zone"])
-    pair = {
-        home: f"R-N{number + 1}"
-        for number, districts in enumerate(_night_pairs(county))
-        for home in (f"R-{county.district_ids[district]}" for district in districts)
-    }
+    times = _times(list(SHIFTS), numbers["duties"], first, shift.shape[1], numbers["force"]["time_zone"])
+    is_night = (pl.col("shift") == SHIFTS.index("night")) & (pl.col("role_code") == "response")
     return (
         drawn.join(times, on=["day", "shift"], how="left")
-        .join(table.with_row_index("person").with_columns(pl.col("person").cast(pl.Int64)), on="person", how="left")
-        .sort("day", "person")
-        .select(
-            duty_id=pl.format("DU{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)),
-            person_id="person_id",
-            role_code="role_code",
-            pool_id=pl.when((pl.col("shift") == _SHIFTS.index("night")) & (pl.col("role_code") == "response"))
-            .then(pl.col("pool_id").replace(pair))
-            .otherwise("pool_id"),
-            starts_at="starts_at",
-            ends_at="ends_at",
-            kind=pl.lit("planned"),
+        .join(posts.with_row_index("person").with_columns(pl.col("person").cast(pl.Int64)), on="person", how="left")
+        .with_columns(
+            duty_pool_id=pl.when(is_night).then(pl.col("pool_id").replace(night_pools(county))).otherwise("pool_id")
         )
+        .sort("day", "person")
     )
+
+
+def night_pools(county: County) -> dict[str, str]:
+    """Give the response pool of the night for each of the day."""
+    return {
+        f"R-{county.district_ids[district]}": f"R-N{number + 1}"
+        for number, districts in enumerate(_night_pairs(county))
+        for district in districts
+    }
 
 
 def _pattern_shifts(first: date, days: int) -> WholeNumbers:
@@ -227,16 +259,19 @@ def _office_shifts(first: date, days: int) -> WholeNumbers:
     return duty
 
 
-def _absences(
+PRESENT, AWAY_FOR_LONG, ON_LEAVE, AWAY_THAT_DAY = range(4)
+
+
+def draw_absences(
     table: pl.DataFrame,
-    shift: WholeNumbers,
+    days: int,
     first: date,
     what: dict[str, Any],
     districts: int,
     random: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Say who is away on which day, shape (people, days): for long, on leave for a week, or that day."""
-    people, days = shift.shape
+) -> NDArray[np.int8]:
+    """Say who is away on which day and how, shape (people, days): for long, on leave for a week, or that day."""
+    people = table.height
     week = np.array([((first + timedelta(days=day)).toordinal() - 1) // 7 for day in range(days)])
     week -= week[0]
     is_long = random.random(people) < what["long_term"]
@@ -249,7 +284,8 @@ def _absences(
     is_thin = random.random((districts, week.max() + 1))[:, week] < what["thin_weekends"]
     by_day[is_thin & np.isin(weekday, (4, 5, 6))] += what["thin_by"]
     is_day = random.random((people, days)) < by_day[table["district"].to_numpy()]
-    return np.asarray(is_long[:, None] | is_leave | is_day)
+    away = np.where(is_day, AWAY_THAT_DAY, PRESENT)
+    return np.where(is_long[:, None], AWAY_FOR_LONG, np.where(is_leave, ON_LEAVE, away)).astype(np.int8)
 
 
 def _times(names: list[str], what: dict[str, Any], first: date, days: int, time_zone: str) -> pl.DataFrame:
@@ -274,7 +310,7 @@ def _usual_units(response_by_district: Numbers, numbers: dict[str, Any]) -> Numb
     absence, hours = numbers["absence"], np.arange(24)
     there = (1 - absence["long_term"]) * (1 - absence["leave"]) * (1 - absence["day"])
     teams = np.zeros(24)
-    for name in _SHIFTS:
+    for name in _ROUND_THE_CLOCK:
         begin, end = (int(text[:2]) + int(text[3:]) / 60 for text in numbers["duties"][name])
         length = (end - begin) % 24
         teams += np.clip(length - (hours - begin) % 24, 0, 1)

@@ -14,6 +14,7 @@ import polars as pl
 
 from bluelamp import tables
 from bluelamp.errors import InputOutputError
+from bluelamp.sources.twin import exports
 
 if TYPE_CHECKING:
     from bluelamp.sources.twin import Twin
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 250_000
 
 
-def force_toml(numbers: dict[str, Any], size: dict[str, Any], imported: Sequence[str]) -> str:
-    """Write the settings of a made-up force."""
+def force_toml(
+    numbers: dict[str, Any], size: dict[str, Any], imported: Sequence[str], fed: Sequence[exports.File] = ()
+) -> str:
+    """Write the settings of a made-up force; tables that are `fed` come from its daily exports."""
     force, duties, crewing = numbers["force"], numbers["duties"], numbers["crewing"]
     absence = numbers["absence"]
     away = 1 - (1 - absence["long_term"]) * (1 - absence["leave"]) * (1 - absence["day"])
@@ -42,7 +45,11 @@ def force_toml(numbers: dict[str, Any], size: dict[str, Any], imported: Sequence
         f"crew_size = {crewing['night']}",
     ]
     for name in imported:
-        lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']
+        if name not in {each.table for each in fed}:
+            lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']
+    for each in fed:
+        name, where = exports.map_name(each), f"feeds/*/{each.name}"
+        lines += ["", f"[sources.{each.table}]", f'file = "{where}"', f'map = "{name}"']
     return "\n".join(lines) + "\n"
 
 
@@ -60,8 +67,11 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
         for name, frame in twin.tables.items():
             _write_csv(folder / "extracts" / f"{name}.csv.gz", frame, name)
         _write_csv(folder / "truth" / "future_incidents.csv.gz", twin.truth["future_incidents"], "incidents")
-        for name in ("hourly_rates", "day_shocks"):
-            twin.truth[name].write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
+        for name, frame in twin.truth.items():
+            if name != "future_incidents":
+                frame.write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
+        if twin.feeds is not None:
+            _write_feeds(folder, twin.feeds, twin.parameters)
         text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
         (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
     except OSError as error:
@@ -69,6 +79,22 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
             f"The made-up force can't be written to '{folder}': {error.strerror or error}. "
             "Give a folder that can be written and has room, and try again."
         ) from None
+
+
+def _write_feeds(folder: Path, feeds: exports.Feeds, numbers: dict[str, Any]) -> None:
+    """Write the column maps and every morning's export, each in a folder named by its day."""
+    (folder / "maps").mkdir(exist_ok=True)
+    for each in exports.FILES:
+        text = exports.column_map(each, numbers, feeds.names_of_classes)
+        (folder / exports.map_name(each)).write_text(text, encoding="utf-8")
+    for day, since, until in exports.mornings(feeds.world):
+        place = folder / "feeds" / day.isoformat()
+        place.mkdir(parents=True, exist_ok=True)
+        for each in exports.FILES:
+            rows = exports.rows_of(feeds, each, day, since, until)
+            if rows is not None:
+                written = exports.as_written(rows, each, feeds.world.calendar.time_zone, feeds.names_of_classes)
+                (place / each.name).write_bytes(exports.to_bytes(written, each))
 
 
 def _write_csv(path: Path, frame: pl.DataFrame, name: str) -> None:
@@ -136,9 +162,39 @@ def _readme(twin: Twin) -> str:
         f"{duties['days_before']} days before to {duties['days_after']} days after the first day of the future. "
         "People who are away (leave, sickness, training, court) have no duty on that day; some weekends are thinner "
         "than others. Units are single-crewed by day and double-crewed by night (force.toml).",
+        *(_about_feeds(twin) if twin.feeds else ()),
         "WHAT IT IS NOT",
         "A model of any place, or evidence about police work. Its levels, shapes and times are assumptions of the "
         "right size. A method that does well here has passed an exam whose answers are known; it has still to prove "
         "itself on a force's own data.",
     ]
     return "\n\n".join(fill(paragraph, 100) for paragraph in paragraphs) + "\n"
+
+
+def _about_feeds(twin: Twin) -> list[str]:
+    made, what = twin.parameters["made_with"], twin.parameters["feeds"]
+    faults, send = what["faults"], what["dispatch"]
+    return [
+        "THE LAST DAYS AS THEY WERE LIVED",
+        f"Units were really sent to the incidents of the last {made['feed_days']} days (and of "
+        f"{what['warm_up_days']} before, so that these do not begin with idle units). Crews are formed of the officers "
+        "who came; the first free and able unit of the pool that covers the place goes, urgent grades first; other "
+        "pools help with urgent calls where nobody is free. Guards are handed over at shift change. Waits are what "
+        "came of it, in the flat extracts/ too: the rule above holds for the days before.",
+        "feeds/: one folder a morning, with the rows of the two local days before it, so that every row comes twice "
+        "and a log comes again whenever it has changed; the first one reaches further back, and the last one has all "
+        "duties that are planned. Whole tables (people, operations, vehicles, minimums) come with the first export, on "
+        "Mondays and with the last. Some files give local times without an offset, others ISO times with one. maps/: "
+        "the column maps that read them, which force.toml names. No real system writes these columns.",
+        f"Faults, as shares: arrivals not pressed {faults['arrival_press_missed']:.0%}, clears not pressed "
+        f"{faults['clear_press_missed']:.0%}; logs at the station {faults['station_location']:.0%}, at the caller's "
+        f"home {faults['caller_address']:.0%}, outside the force {faults['outside_force']:.1%}; rows that name another "
+        f"force's log {faults['orphan_incident']:.1%} or a visiting officer {faults['orphan_person']:.1%}. Of logs, "
+        f"{what['logs']['upgraded']:.0%} are raised, {what['logs']['downgraded']:.0%} lowered, "
+        f"{what['logs']['duplicates']:.0%} are second logs of the same thing, merged later; "
+        f"{send['re_attendance']:.0%} of those attended are visited again.",
+        "truth/ then also has: current_incidents (as the extracts should leave them, and where they truly were), "
+        "grade_history, unit_intervals (what each unit did, without gaps), committed and deployable (the tables of "
+        "that name as they should come out, for pools in the hours at which they run), and worked (logs, units and "
+        "unit-minutes by class and opening grade).",
+    ]
