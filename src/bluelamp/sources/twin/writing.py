@@ -44,6 +44,13 @@ def force_toml(
         f"to_hour = {duties['night_pools_to']}",
         f"crew_size = {crewing['night']}",
     ]
+    if fed:
+        rules = numbers["feeds"]["duties"]
+        lines += ["", "[duties]", f"briefing_minutes = {rules['briefing_minutes']}"]
+        lines += [f"desk_roles = {json.dumps(rules['desk_roles'])}"]
+        for at_least_hours, minutes in rules["refreshments"]:
+            if minutes:
+                lines += ["", "[[duties.refreshments]]", f"at_least_hours = {at_least_hours}", f"minutes = {minutes}"]
     for name in imported:
         if name not in {each.table for each in fed}:
             lines += ["", f"[sources.{name}]", f'file = "extracts/{name}.csv.gz"', 'map = "bluelamp"']

@@ -1,0 +1,141 @@
+"""The whole flow from messy feeds alone: shuffled, twice, and held against the truth of the made-up force."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bluelamp import deployable, intake, periods, plan, pools, settings, tables
+from bluelamp.sources.twin import Twin, make_twin, write_twin
+from bluelamp.store import Store
+
+UNTIL = date(2026, 11, 23)
+AFTER = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAYS = 10
+
+
+@pytest.fixture(scope="module")
+def twin() -> Twin:
+    return make_twin(areas=12, days=60, seed=11, until=UNTIL, feed_days=DAYS)
+
+
+def bring_in(folder: Path, seed: int | None) -> None:
+    """Import every extract of the force; shuffled, and a fifth of them twice, where a seed is given."""
+    work = intake.extracts_of(folder)
+    if seed is not None:
+        chance = random.Random(seed)
+        work = work + chance.sample(work, k=len(work) // 5)
+        chance.shuffle(work)
+    for name, path, chosen in work:
+        done = intake.import_extract(folder, path, table=name, map_name=chosen, as_of=AFTER)
+        parts = ("accepted", "updated", "unchanged", "duplicate", "quarantined")
+        assert done.batch["rows_read"] == sum(done.batch[f"rows_{part}"] for part in parts)
+
+
+@pytest.fixture(scope="module")
+def force(twin, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("shuffled")
+    write_twin(folder, twin)
+    bring_in(folder, seed=5)
+    plan.plan(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_order(twin, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("in_order")
+    write_twin(folder, twin)
+    bring_in(folder, seed=None)
+    return folder
+
+
+FED = ("incidents", "grade_history", "unit_status", "unit_crews", "contacts", "offences", "people", "duties",
+       "absences", "commitments", "vehicles", "minimums")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FED)
+def test_the_order_in_which_extracts_came_does_not_show(force, in_order, name):
+    key = tables.table(name).key
+    shuffled, straight = (Store(folder).read(name).sort(key) for folder in (force, in_order))
+    assert shuffled.height > 0
+    assert shuffled.equals(straight)
+
+
+def test_current_incidents_are_those_of_the_truth(force):
+    truth = pl.read_parquet(force / "truth" / "current_incidents.parquet").sort("incident_id")
+    found = Store(force).read("incidents").sort("incident_id")
+    assert found["incident_id"].to_list() == truth["incident_id"].to_list()
+    for column in ("received_at", "grade_code", "opening_grade_code", "merged_into", "class_code"):
+        assert found[column].to_list() == truth[column].to_list(), column
+
+
+def weekly(hours: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
+    return hours.group_by(by).agg(pl.col(value).sum()).sort(by)
+
+
+def committed(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Committed hours found and true, in hours that both speak of."""
+    found = plan.read_table(folder, "committed").filter(level="pool")
+    truth = pl.read_parquet(folder / "truth" / "committed.parquet").filter(level="pool")
+    ours = pl.col("stage").is_in(
+        ["en_route", "at_scene", "committed", "committed_deployable", "custody", "guard", "write_up"]
+    )
+    last = truth["hour_starting"].max()
+    first = max(found["hour_starting"].min(), truth["hour_starting"].min())
+    inside = pl.col("hour_starting").is_between(first, last)
+    return found.filter(ours, inside), truth.filter(ours, inside)
+
+
+def test_committed_hours_are_within_two_in_a_hundred_by_pool(force):
+    found, truth = committed(force)
+    joined = weekly(found, "unit_hours", ["place_id"]).join(
+        weekly(truth, "unit_hours", ["place_id"]), on="place_id", how="full", suffix="_true"
+    )
+    assert joined.null_count().sum_horizontal().item() == 0
+    big = joined.filter(pl.col("unit_hours_true") > 50)
+    assert big.height >= 2
+    off = (big["unit_hours"] / big["unit_hours_true"] - 1).abs()
+    assert off.max() < 0.02, big
+    assert abs(joined["unit_hours"].sum() / joined["unit_hours_true"].sum() - 1) < 0.01
+
+
+def deployable_then(folder: Path) -> pl.DataFrame:
+    """Net deployable of the hours that the exports tell of, from the stored tables alone."""
+    read, store = settings.read(folder), Store(folder)
+    zone = read.force.time_zone
+    given = {name: store.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles", "pools")}
+    ends_at = periods.local_days(zone, UNTIL, UNTIL)["starts_at"][0]
+    first = UNTIL - timedelta(days=DAYS - 1)
+    hours = periods.hours_between(zone, periods.local_days(zone, first, first)["starts_at"][0], ends_at)
+    areas = store.read("areas").filter(level="area")["area_id"].sort().to_list()
+    return deployable.find_deployable(
+        *given.values(),
+        pool_hours=pools.lay_out_pools(given["pools"], "response", [*areas, "unknown"], hours, zone),
+        hours=hours, ends_at=ends_at, time_zone=zone, crew_size_by_hour=plan.crew_by_hour(read),
+        day_starts_at=read.duties.day_starts_at, briefing_minutes=read.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in read.duties.refreshments],
+        desk_roles=read.duties.desk_roles,
+    ).table  # fmt: skip
+
+
+def test_net_deployable_is_that_of_the_truth_by_pool_and_kind_of_shift(force):
+    """It is within two in a hundred over ten days, in each pool by earlies, lates and nights."""
+    truth = pl.read_parquet(force / "truth" / "deployable.parquet").filter(role_code="response")
+    hour = pl.col("hour_starting").dt.convert_time_zone("Europe/London").dt.hour()
+    shift = pl.when(hour.is_between(7, 14)).then(pl.lit("early")).when(hour.is_between(15, 21)).then(pl.lit("late"))
+    key = ["pool_id", "hour_starting"]
+    both = deployable_then(force).filter(role_code="response").join(truth, on=key, suffix="_true")
+    assert both.height > 0.95 * truth.filter(pl.col("hour_starting") >= both["hour_starting"].min()).height
+    column = "officers_deployable"
+    by_shift = both.group_by("pool_id", shift=shift.otherwise(pl.lit("night"))).agg(
+        pl.col(column, f"{column}_true").sum()
+    )
+    big = by_shift.filter(pl.col(f"{column}_true") > 100)
+    off = (big[column] / big[f"{column}_true"] - 1).abs()
+    assert big.height >= 4
+    assert off.max() < 0.02, by_shift
+    assert abs(both[column].sum() / both[f"{column}_true"].sum() - 1) < 0.02
