@@ -230,7 +230,8 @@ class Orphans:
         """The sentence for an import's report."""
         return (
             f"{count_of(self.rows, 'row')} of '{self.table}' ({self.rows / self.naming:.1%} of those with "
-            f"'{self.field}') speak of '{self.others}' that have not come; they are kept, and join when those come."
+            f"'{self.field}') {'names' if self.rows == 1 else 'name'} a row of '{self.others}' that has not come; "
+            "kept, and joined when it comes."
         )
 
 
