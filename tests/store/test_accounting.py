@@ -198,6 +198,6 @@ def test_an_import_opens_only_files_whose_keys_it_may_meet(store, monkeypatch):
         take(store, events(list(range(first, first + 50))))
     opened = []
     read = folder._read_file
-    monkeypatch.setattr(folder, "_read_file", lambda path, columns: opened.append(path) or read(path, columns))
+    monkeypatch.setattr(folder, "_read_file", lambda path, *rest: opened.append(path) or read(path, *rest))
     assert take(store, events([120, 130, 160])) == Counts(accepted=1, unchanged=2)
     assert len(set(opened)) == 1

@@ -11,7 +11,7 @@ import polars as pl
 from bluelamp.errors import BluelampError, count_of
 from bluelamp.store import delta, disk
 from bluelamp.store.commit import ARTEFACTS, WRITING
-from bluelamp.store.ledger import Ledger, latest, sealed
+from bluelamp.store.ledger import Ledger, latest, place_of, sealed
 
 
 def verify(store: Path) -> list[str]:
@@ -79,6 +79,12 @@ def _not_as_listed(store: Path, name: str, ledger: Ledger) -> list[str]:
             active = delta.active_files(delta.open_at(store, name, log.version))
     except BluelampError as error:
         return [str(error)]
-    problems = [f"{store / name / path} is listed, but its Delta log lacks it." for path in sorted(listed - active)]
-    problems += [f"{store / name / path} is in the Delta log, but not listed." for path in sorted(active - listed)]
+    # An erasure that was cut off counts already, and the next writer tells the Delta log: what it holds meanwhile are
+    # the files that others stand for.
+    replaced = active & {path.removeprefix(f"{name}/") for path in ledger.replaced}
+    places = {place_of(path) for path in replaced}
+    lacking = sorted(path for path in listed - active if place_of(path) not in places)
+    problems = [f"{store / name / path} is listed, but its Delta log lacks it." for path in lacking]
+    strange = sorted(active - listed - replaced)
+    problems += [f"{store / name / path} is in the Delta log, but not listed." for path in strange]
     return problems

@@ -124,7 +124,7 @@ def _without(frame: pl.DataFrame, name: str, kind: str, key: str) -> tuple[pl.Da
 def is_own(name: str, kind: str) -> bool:
     """Say whether rows of a table are a person's or an incident's own: they can't be without it."""
     definition, field = tables.table(name), FIELDS[kind]
-    return field in definition.by_name and (field in definition.key or definition.by_name[field].required)
+    return field in definition.by_name and definition.by_name[field].required
 
 
 def _read(writer: Commit, path: str, name: str) -> pl.DataFrame:

@@ -378,7 +378,8 @@ class BatchWriter:
             files = self._writer.ledger.files_of(self._table)
             for found in files["schema_version"].unique().to_list():
                 delta.check_schema_version(self._table, found, reading=True)
-            self._writer.insist_on_upgraded(self._table)
+            with disk.failures_told(f"Writing to '{self._writer.store}'"):
+                self._writer.insist_on_upgraded(self._table)
             self._door = Door(self._table, self._shelf(files))
         except BaseException:
             self._stack.close()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +51,7 @@ FILES_SHAPE = pl.Schema({"owner_id": pl.String(), **_FILE})
 # Of a Delta log's files: its table, the version that stands in the name, and what it is.
 LOGS_SHAPE = pl.Schema({"table": pl.String(), "version": pl.Int64(), "kind": pl.String(), **_LOG})
 _LOG_NAME = r"^(?<table>[^/]+)/_delta_log/(?<version>\d*)[._](?<kind>json|checkpoint\.parquet|last_checkpoint)$"
+_HASH = r"-[0-9a-f]{64}\.parquet$"
 # Each commit adds a small piece to the frames; many small pieces are slow to read.
 _PIECES = 64
 _BLOCK = 1 << 22
@@ -231,12 +233,14 @@ def _read(lines: bytes) -> _Block:
     )
 
 
-def _in_place(files: pl.DataFrame, replaced: Sequence[str]) -> pl.DataFrame:
-    """Leave out files that others stand for, and put those where they stood.
+def place_of(path: str) -> str:
+    """Give a data file's place: its path without its hash, which it shares with the file that it stands for."""
+    return re.sub(_HASH, "", path)
 
-    A path ends in '-SHA256.parquet'; what stands before it is the file's place, which the new one shares.
-    """
-    place = pl.col("path").str.replace(r"-[0-9a-f]{64}\.parquet$", "")
+
+def _in_place(files: pl.DataFrame, replaced: Sequence[str]) -> pl.DataFrame:
+    """Leave out files that others stand for, and put those where they stood."""
+    place = pl.col("path").str.replace(_HASH, "")
     first = files.with_row_index("_at").with_columns(place.alias("_place"))
     return (
         first.with_columns(pl.col("_at").min().over("_place"))
