@@ -17,7 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from bluelamp import (
@@ -31,11 +30,12 @@ from bluelamp import (
     offered_work,
     periods,
     pools,
+    remarks,
     staffing,
     tables,
 )
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError, count_of, one_of
+from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -49,8 +49,6 @@ USED = ("areas", "pools", "standards", "service_times")
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
-# A year without data is longer than any season can be carried over.
-LONGEST_GAP_DAYS = 365
 
 # A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
 ASSUMED_STANDARD = {
@@ -182,7 +180,7 @@ def compute(
     # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
     data_until: datetime = periods.hours_between(zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
     starts = forecast_from or periods.next_local_midnight(data_until, zone)
-    notes += _notes_on_age(data_until, starts, zone)
+    notes += remarks.on_age(data_until, starts, zone)
     # A feed that is down is down for every origin, so all of them tell.
     outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
     # The force's own rows come first; what they leave out is a shipped prior, named as one.
@@ -193,7 +191,7 @@ def compute(
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
     driving = demand.filter(pl.col("origin").is_in(list(settings.demand.origins)))
-    notes += _notes_on_demand(demand, driving, outages)
+    notes += remarks.on_demand(demand, driving, outages)
 
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
@@ -244,11 +242,11 @@ def compute(
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
         force_id=force,
     )  # fmt: skip
-    notes += _notes_on_cover(work, cover, given, zone)
-    notes += _notes_on_rosters(covered)
+    notes += remarks.on_cover(work, cover, given, zone)
+    notes += remarks.on_rosters(covered)
     notes += on_duty.notes
     if not on_duty.table.is_empty():
-        notes += _notes_on_the_sheet(given)
+        notes += remarks.on_the_sheet(given)
     if covered["units_on_duty"].is_null().all():
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
@@ -336,37 +334,8 @@ def _with_unit_time(
     )  # fmt: skip
     hours = periods.hours_between(zone, max(first_press, until - timedelta(days=COMMITTED_DAYS)), until)
     counted = committed.count_committed(found.attendances, hours, settings.force.id, zone)
-    notes += _notes_on_committed(found, counted)
+    notes += remarks.on_committed(found, counted)
     return calls, counted
-
-
-def _notes_on_committed(found: committed.UnitTime, counted: pl.DataFrame) -> list[str]:
-    """Say how far committed time can be believed, and how much of it the requirement does not know."""
-    of_force = counted.filter(pl.col("level") == "force", ~pl.col("stage").is_in(["available", "unknown"]))
-    total = float(of_force["unit_hours"].sum())
-    if not total:
-        return ["The status log tells of no committed time."]
-    repaired = float(of_force["repaired_unit_hours"].sum())
-    apart = {
-        "guards, custody and other long commitments": pl.col("is_long"),
-        "write-up": pl.col("stage") == "write_up",
-        "work without a log": ~pl.col("has_incident") & ~pl.col("is_long")
-        & ~pl.col("stage").is_in(["write_up", "briefing", "refreshments"]),
-    }  # fmt: skip
-    parts = [
-        f"{words} {float(of_force.filter(holds)['unit_hours'].sum()) / total:.0%}" for words, holds in apart.items()
-    ]
-    notes = [
-        f"{repaired / total:.1%} of committed unit-hours begin or end by a rule of repair, where a press was missed.",
-        f"Of committed time, {', '.join(parts)} are not in the requirement, which knows incidents alone.",
-    ]
-    weeks = found.clock.filter(pl.col("hours_ahead") != 0).height
-    if weeks:
-        notes.append(
-            f"In {count_of(weeks, 'week')} the clocks of status log and incident log differ by whole hours; nothing "
-            "was repaired by the log's times then."
-        )
-    return notes
 
 
 def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
@@ -376,126 +345,6 @@ def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
         merged = count_of(calls.height - kept.height, "log was", "logs were")
         notes.append(f"{merged} merged into another and count there.")
     return kept
-
-
-def _notes_on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
-    """Say how long before the first day to forecast the data ends; refuse more than a year, of which nobody knows."""
-    days = (starts - data_until).days
-    moments = (data_until - timedelta(microseconds=1), starts)
-    last, first = (at.astimezone(periods.zone(time_zone)).date() for at in moments)
-    if days > LONGEST_GAP_DAYS:
-        raise UsageError(
-            f"The incidents end on {last}, {count_of(days, 'day')} before {first}: nothing can be said of a "
-            "time so far from what is known. Import newer incidents, or choose a day within a year of the last one."
-        )
-    if days < 7:
-        return []
-    return [
-        f"The incidents end on {last}, {count_of(days, 'day')} before the first day of the forecast. Nothing is known "
-        "of the time between, and the ranges are wider for it."
-    ]
-
-
-def _notes_on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame) -> list[str]:
-    notes = []
-    total, kept = int(demand["incidents"].sum()), int(driving["incidents"].sum())
-    if kept < total:
-        notes.append(
-            f"{count_of(total - kept, 'incident')} of {total:,} ({(total - kept) / total:.1%}) are of origins that do "
-            "not drive the forecast (officer-initiated, directed, administrative) and are kept apart."
-        )
-    unknown = int(driving.filter(pl.col("area_id") == pools.UNKNOWN_AREA)["incidents"].sum())
-    if unknown:
-        notes.append(
-            f"{count_of(unknown, 'incident')} ({unknown / max(kept, 1):.1%}) have no known area; pools share them out "
-            "in proportion to their own."
-        )
-    measured = int(driving["measured"].sum())
-    if measured < 0.995 * kept:
-        notes.append(
-            f"Officer-hours of {1 - measured / max(kept, 1):.0%} of incidents rest on means and priors, because their "
-            "own times are not complete."
-        )
-    masked = float((outages["ends_at"] - outages["starts_at"]).dt.total_hours().sum()) if outages.height else 0.0
-    if masked:
-        hours = count_of(round(masked), "hour")
-        notes.append(f"{hours} of the history lie in outages, and count neither as demand nor as quiet.")
-    return notes
-
-
-def _notes_on_cover(
-    work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame], time_zone: str
-) -> list[str]:
-    """Name what has no say in requirement and gap, because the tables do not fit together."""
-    notes = []
-    unjudged = []
-    for grade, calls, urgency in zip(work.grades, work.area_arrivals.sum(axis=1), work.urgency, strict=True):
-        has_none = np.isinf(urgency)
-        if calls[has_none].any():
-            unjudged.append(f"'{grade}'" if has_none.all() else f"'{grade}' (on some days)")
-    if unjudged:
-        notes.append(
-            f"No response target applies to grade {', '.join(unjudged)}: those calls keep units busy, but ask for "
-            "none of their own and are never called late."
-        )
-    changes = np.flatnonzero((work.holds[:, 1:] != work.holds[:, :-1]).any(axis=0)) + 1
-    if len(changes):
-        days = [f"{day:%Y-%m-%d}" for day in periods.local_parts(work.hours[changes], time_zone)["day"]]
-        notes.append(f"Response targets change on {', '.join(days)}; each day is held to its own.")
-    hopeless = sorted({target.grade_code for target in work.targets if target.waiting_minutes == 0})
-    if hopeless:
-        notes.append(
-            f"The target of grade {one_of(hopeless)} leaves no time to wait once handling and travel are paid: more "
-            "officers alone can't meet it, and its chance of lateness reads too low."
-        )
-    for name in ("duties", "minimums", "commitments", "vehicles"):
-        # Vehicles belong to a pool, whatever its role.
-        place = [column for column in ("pool_id", "role_code") if column in given[name].columns]
-        strange = given[name].join(cover, on=place, how="anti")
-        if strange.height:
-            pool_ids = strange["pool_id"].unique().sort()
-            more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
-            of_role = " for that role" if "role_code" in place else ""
-            notes.append(
-                f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have{of_role} "
-                f"({', '.join(pool_ids[:3])}{more}), and are left out."
-            )
-    uncovered = int((~work.pool_hours.runs.any(axis=0)).sum())
-    if uncovered:
-        notes.append(f"In {count_of(uncovered, 'hour')} no pool covers any area, so that nobody is asked for.")
-    return notes
-
-
-def _notes_on_rosters(covered: pl.DataFrame) -> list[str]:
-    """Name the pools whose roster is not written for hours in which that of others of their role is."""
-    of_pools = covered.filter(pl.col("level") == "pool")
-    behind = of_pools.filter(
-        pl.col("officers_on_duty").is_null()
-        & pl.col("officers_on_duty").is_not_null().any().over("role_code", "hour_starting")
-    )
-    if behind.is_empty():
-        return []
-    pool_ids = behind["pool_id"].unique().sort().to_list()
-    more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
-    return [
-        f"The duties of {', '.join(pool_ids[:3])}{more} do not reach as far as those of other pools: in "
-        f"{count_of(behind['hour_starting'].n_unique(), 'hour')} their gap, and the force's, is not known."
-    ]
-
-
-def _notes_on_the_sheet(given: Mapping[str, pl.DataFrame]) -> list[str]:
-    """Say what is taken of the officers on the sheet because the table that would tell is not given."""
-    taken = {
-        "absences": "that everybody with a duty is there",
-        "people": "that nobody is a student or restricted",
-        "commitments": "that no planned operation takes anybody away",
-        "vehicles": "that there is a vehicle for every unit",
-    }
-    missing = [name for name in taken if given[name].is_empty()]
-    if not missing:
-        return []
-    *others, last = (taken[name] for name in missing)
-    return [f"No {one_of(missing)} are given. It is taken {', '.join(others)}{' and ' if others else ''}{last}."]
 
 
 class _Clock:
