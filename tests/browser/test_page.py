@@ -246,7 +246,10 @@ def test_the_tip_follows_the_hour_while_the_pointer_rests(page):
 
 def test_the_address_keeps_the_whole_state(page, browser):
     click_an_area(page)
+    before = page.page.url
     page.press("Shift+ArrowRight")
+    # The address follows a moment later, and a busy machine takes its time.
+    page.page.wait_for_function("before => location.href !== before", arg=before)
     page.page.wait_for_timeout(400)
     state = page.page.evaluate("window.bluelamp.state()")
     again = Page(browser, page.page.url)
