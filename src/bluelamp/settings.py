@@ -44,6 +44,18 @@ def _member_of(family: str) -> AfterValidator:
     return AfterValidator(is_known)
 
 
+def _known_crs(name: str) -> str:
+    try:
+        geography.insist_on_crs(name)
+    except BadSettings as error:
+        # pydantic gathers ValueErrors, so that this mistake is told together with the others.
+        raise ValueError(error.summary) from None
+    return name
+
+
+Crs = Annotated[str, AfterValidator(_known_crs)]  # the name of a coordinate system that there is
+
+
 class ForcePart(_Part):
     """Who the force is and which clock it lives by."""
 
@@ -88,7 +100,7 @@ class AreasPart(_Part):
     """Where the areas come from."""
 
     file: str | None = Field(None, description="GeoJSON of the areas, relative to the force's folder")
-    crs: str | None = Field(
+    crs: Crs | None = Field(
         None, description="Coordinate system of that file where it does not say so itself, such as EPSG:27700"
     )
     id_property: str = Field("area_id", description="Property that holds the area's code")
@@ -96,16 +108,6 @@ class AreasPart(_Part):
     district_property: str | None = Field("district", description="Property that holds its district's code")
     kind_property: str | None = Field("kind", description="Property that holds urban or rural")
     from_points: bool = Field(False, description="Derive approximate areas from incidents that name their area")
-
-    @field_validator("crs")
-    @classmethod
-    def _is_known(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                geography.insist_on_crs(value)
-            except BadSettings as error:
-                raise ValueError(error.summary) from None
-        return value
 
 
 class SourcePart(_Part):

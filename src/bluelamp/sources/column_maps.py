@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bluelamp import geography, periods, settings, tables
+from bluelamp import periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
 from bluelamp.sources.files import Reading
 
@@ -149,7 +149,9 @@ class ColumnMap(_Part):
     )
     date_order: DateOrder = Field("detect", description="How dates are written; found by itself where not given")
     earliest_year: int = Field(1970, ge=1900, le=2200, description="Times before this year are impossible")
-    crs: str | None = Field(None, description="Coordinate system of the points where not WGS 84, such as EPSG:27700")
+    crs: settings.Crs | None = Field(
+        None, description="Coordinate system of the points where not WGS 84, such as EPSG:27700"
+    )
     district: Column | None = Field(None, description="Column with the district that the area lies in")
     ignore_offset: bool = Field(
         False, description="Times carry an offset that is wrong: they are read as times of `time_zone`"
@@ -178,16 +180,6 @@ class ColumnMap(_Part):
             periods.zone(value)
         except BadSettings as error:
             raise ValueError(error.summary) from None
-        return value
-
-    @field_validator("crs")
-    @classmethod
-    def _is_known_crs(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                geography.insist_on_crs(value)
-            except BadSettings as error:
-                raise ValueError(error.summary) from None
         return value
 
     @field_validator("encoding")
