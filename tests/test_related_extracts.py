@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from bluelamp import intake
+from bluelamp import intake, plan
+from bluelamp.cli import app
 from bluelamp.errors import NoInput
 from bluelamp.store import Store
 
@@ -82,6 +85,22 @@ def test_a_folder_of_extracts_is_told_apart_by_the_names_in_force_toml(force: Pa
     assert [path.name for path in strange] == ["readme.txt"]
     alone, _ = intake.tell_tables(force, [force / "feeds/03-01/status.csv", force / "calls.csv"])
     assert [name for name, _, _ in alone] == ["incidents", "unit_status"], "a file of another name is of incidents"
+
+
+def test_a_folder_in_which_nothing_fits_is_told_and_not_passed_over(force: Path):
+    (force / "other").mkdir()
+    write(force / "other", "readme.txt", "nothing")
+    found = CliRunner().invoke(app, ["import", str(force), str(force / "other")])
+    assert isinstance(found.exception, NoInput)
+    assert "Nothing to import was found in" in str(found.exception)
+
+
+def test_a_plan_as_of_a_moment_before_anything_was_known_says_so(force: Path):
+    days(force)
+    for name, path, chosen in intake.extracts_of(force):
+        intake.import_extract(force, path, table=name, map_name=chosen)
+    with pytest.raises(NoInput, match="Nothing was known of incidents at 2020-01-01"):
+        plan.plan(force, as_of=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 def test_the_order_in_which_days_come_and_come_again_does_not_show(force: Path, tmp_path: Path):

@@ -337,6 +337,11 @@ def import_(
         work, strange = intake.tell_tables(folder, files, map_name)
         for path in strange:
             message.print(f"{path}: no name in force.toml fits it; it was left out.", markup=False)
+        if not work:
+            raise NoInput(
+                f"Nothing to import was found in {', '.join(map(str, files))}. In force.toml each table's section "
+                'names its file, such as file = "feeds/*/incidents.csv"; the last part tells a folder\'s files apart.'
+            )
     with progressing(quiet) as progress:
         for name, path, chosen in work:
             done = intake.import_extract(folder, path, table=name, map_name=chosen, progress=progress)

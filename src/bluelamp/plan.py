@@ -103,6 +103,8 @@ def plan(
     still = store.snapshot()
     inputs = {name: still.read(name, as_of=as_of) for name in INPUTS}
     batches = still.batches()
+    if inputs["incidents"].is_empty() and as_of is not None and batches.height:
+        raise NoInput(f"Nothing was known of incidents at {as_of:%Y-%m-%d %H:%M} UTC. Ask for a later moment.")
     if inputs["incidents"].is_empty():
         raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
     planned = compute(inputs, settings, forecast_from=forecast_from, progress=progress)

@@ -129,6 +129,18 @@ def test_what_was_erased_does_not_come_back_with_the_next_extract(template: Path
     assert none.is_empty()
 
 
+def test_what_lies_in_quarantine_alone_can_be_erased_too(tmp_path: Path):
+    store = Store(tmp_path)
+    with store.writing("incidents", source_name="bad.csv") as batch:
+        aside = {"table_name": "incidents", "file_name": "bad.csv", "row_number": 2, "field": "received_at"}
+        said = {"reason_code": "missing_time", "reason": "'received_at' is empty.", "raw_row": json.dumps({"id": GONE})}
+        batch.quarantine(rows("quarantine", aside | said))
+    erased = store.erase("incident", GONE)
+    assert (erased["rows_removed"], erased["rows_emptied"]) == (0, 1)
+    assert GONE.encode() not in bytes_below(store)
+    assert store.verify() == []
+
+
 def test_what_is_not_there_can_not_be_erased(template: Path):
     before = Store(template).batches().rows(), files_below(template)
     with pytest.raises(NoInput, match="no row of that incident"):

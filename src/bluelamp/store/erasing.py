@@ -102,7 +102,7 @@ def _without(frame: pl.DataFrame, name: str, kind: str, key: str) -> tuple[pl.Da
     """Give the rows that are not the person's or the incident's, and how many only named it and were emptied."""
     definition = tables.table(name)
     if name == "quarantine":
-        holds = pl.col("raw_row").str.contains(json.dumps(key, ensure_ascii=False), literal=True).fill_null(value=False)
+        holds = is_told_of(key)
         touched = frame.select(holds.sum()).item()
         said = {"raw_row": pl.lit(None, dtype=pl.String), "reason": pl.lit("Erased.")}
         return frame.with_columns(
@@ -119,6 +119,11 @@ def _without(frame: pl.DataFrame, name: str, kind: str, key: str) -> tuple[pl.Da
         touched += frame.select(holds.sum()).item()
         frame = frame.with_columns(pl.when(~holds).then(pl.col(column)).alias(column))
     return frame, touched
+
+
+def is_told_of(key: str) -> pl.Expr:
+    """Say whether a row that was set aside holds a number as one of its values."""
+    return pl.col("raw_row").str.contains(json.dumps(key, ensure_ascii=False), literal=True).fill_null(value=False)
 
 
 def is_own(name: str, kind: str) -> bool:

@@ -240,6 +240,8 @@ class Store:
             self._scan_files(name, self._fresh().files_of(name)).filter(pl.col(field) == key).select(pl.len())
             for name in filled
         ]
+        aside = self._scan_files("quarantine", self._fresh().files_of("quarantine"))
+        found.append(aside.filter(erasing.is_told_of(key)).select(pl.len()))
         return any(rows.item() for rows in pl.collect_all(found))
 
     def erasures(self) -> pl.DataFrame:
