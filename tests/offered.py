@@ -51,6 +51,7 @@ def offered(
     multipliers: Sequence[float] = (1.0,),
     days: int = 1,
     first: date = WINTER,
+    **beside: Any,
 ) -> OfferedWork:
     """Offer work at rates by (area, grade): one an hour, or one for all hours. `multipliers` are those of samples."""
     hours = hours_from(first, days)
@@ -77,4 +78,5 @@ def offered(
         lay_out_pools(cover, "response", areas, hours, LONDON),
         hours,
         LONDON,
+        **beside,
     )

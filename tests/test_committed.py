@@ -717,3 +717,17 @@ def test_the_near_term_view_starts_from_the_committed_units_and_the_open_logs():
         ("1", "4 to 24 hours", 1, 0),
         ("2", "under 1 hour", 1, 0),
     ]
+
+
+def test_an_arrival_that_nobody_pressed_was_at_a_guard_where_all_others_guard():
+    time = found(
+        presses(
+            "U1 08:00 en_route i1", "U1 08:10 guard i1", "U1 12:00 available", "U1 12:30 off_duty",
+            "U2 11:50 en_route i1", "U2 16:00 available", "U2 16:30 off_duty",
+            "U3 08:00 en_route i2", "U3 08:10 at_scene i2", "U3 12:00 available", "U3 12:30 off_duty",
+            "U4 11:50 en_route i2", "U4 15:00 available", "U4 15:30 off_duty",
+        )
+    )  # fmt: skip
+    assert told(time, "U2")[1] == "guard i1 12:00-16:00 <arrival_after_usual_travel"
+    assert told(time, "U4")[1] == "at_scene i2 12:00-15:00 <arrival_after_usual_travel"
+    assert time.attendances.filter(unit_id="U2", stage="guard")["is_long"].all()

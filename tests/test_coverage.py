@@ -250,6 +250,25 @@ def test_a_busy_sample_has_more_of_the_calls_and_the_range_is_that_of_samples():
     assert row["chance_any_late"] == pytest.approx(any_late, abs=6e-4)
 
 
+def test_units_at_long_commitments_answer_nothing():
+    """Three are away on average: a chance of lateness is the mean over how many are, with the rest in the queue."""
+    service = drawn(
+        "service_times",
+        "class_code | grade_code | share_deployed | units_per_deployment | minutes_per_unit | long_minutes | "
+        "long_stay_minutes | source",
+        "x          | all        | 1              | 1                    | 60               | 45           | "
+        "600               | drawn",
+    )
+    work = offered({("a", "1"): 4.0}, service_times=service, multipliers=[1.0] * 64)
+    away = work.away[:, 0, 0]
+    assert away.mean() == pytest.approx(3, rel=0.03)
+    by_hand = np.mean([late_by_hand(10 - gone, 4.0, 6) for gone in away])
+    coverage = cover(work, always(10))
+    assert figures(coverage, "chance_late")[0] == pytest.approx(by_hand, abs=6e-4)
+    assert by_hand > 5 * late_by_hand(10, 4.0, 6)
+    assert figures(coverage, "units_required")[0] >= 8 + 3
+
+
 def test_calls_that_no_unit_goes_to_can_not_be_late():
     service = drawn(
         "service_times",

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 
 from bluelamp import deployable, intake, periods, plan, pools, settings, tables
+from bluelamp.committed import measure_without_log
 from bluelamp.sources.twin import Twin, make_twin, write_twin
 from bluelamp.store import Store
+from tests.true_requirement import KEY, what_units_really_did
 
 UNTIL = date(2026, 11, 23)
 AFTER = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -139,3 +141,64 @@ def test_net_deployable_is_that_of_the_truth_by_pool_and_kind_of_shift(force):
     assert big.height >= 4
     assert off.max() < 0.02, by_shift
     assert abs(both[column].sum() / both[f"{column}_true"].sum() - 1) < 0.02
+
+
+def test_what_incidents_asked_for_is_that_of_the_truth(force):
+    """Ten days of a small force are few: `make soak` holds the whole requirement of a county against its truth."""
+    times, silent = what_units_really_did(force, "Europe/London")
+    both = times.join(plan.read_table(force, "service_times"), on=KEY, suffix="_found")
+    assert both.height == times.height
+    sent = pl.col("incidents") * pl.col("share_deployed")
+    parts = {
+        "calls": lambda whose: sent * pl.col(f"units_per_deployment{whose}") * pl.col(f"minutes_per_unit{whose}"),
+        "write-up": lambda whose: sent * pl.col(f"write_up_minutes{whose}"),
+        "long commitments": lambda whose: sent * pl.col(f"long_minutes{whose}"),
+    }
+    for name, minutes in parts.items():
+        truth, found = both.select(truth=minutes("").sum(), found=minutes("_found").sum()).row(0)
+        assert found == pytest.approx(truth, rel=0.06), name
+    measured = measure_without_log(plan.read_table(force, "committed"), "Europe/London")
+    assert measured.usual == pytest.approx(silent.usual, rel=0.06)
+    assert measured.pressing == pytest.approx(silent.pressing, rel=0.25), "few hours, of ten days"
+
+
+def test_the_requirement_has_all_parts_of_the_work_and_switches_take_them_out(force):
+    rows = plan.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
+    parts = rows.select(pl.col("write_up_load", "without_log_load", "long_load").sum()).row(0)
+    assert min(parts) > 0.02 * rows["offered_load"].sum()
+    inputs = {name: Store(force).read(name) for name in plan.INPUTS}
+    read = settings.read(force)
+    off = read.staffing.other_work.model_copy(
+        update={"write_up": False, "long_commitments": False, "without_log": False}
+    )
+    short = read.forecast.model_copy(update={"days": 7, "path_days": 7})
+    fewer = read.model_copy(
+        update={"staffing": read.staffing.model_copy(update={"other_work": off}), "forecast": short}
+    )
+    planned = plan.compute(inputs, fewer)
+    without = planned.results["required_staff"].filter(role_code="response", grade_code="all", method="mol")
+    assert without.select(pl.col("write_up_load", "without_log_load", "long_load").sum()).row(0) == (0, 0, 0)
+    both = without.join(rows, on=["pool_id", "hour_starting"], suffix="_all")
+    assert both.height == without.height
+    assert both["units_required"].sum() < 0.95 * both["units_required_all"].sum()
+    assert any(
+        "Not in the requirement: write-up, long commitments, work without a log" in note for note in planned.notes
+    )
+
+
+def test_with_the_flat_incident_file_alone_the_run_says_what_is_missing_and_how_far_off_it_may_be(force):
+    inputs = {name: Store(force).read(name) for name in ("areas", "pools", "incidents", "standards", "service_times")}
+    read = settings.read(force)
+    short = read.forecast.model_copy(update={"days": 7, "path_days": 7})
+    planned = plan.compute(inputs, read.model_copy(update={"forecast": short}))
+    (note,) = (note for note in planned.notes if "'unit_status'" in note)
+    assert "write-up, guards, custody" in note
+    more, fewer = (int(part.split("%")[0].split()[-1]) for part in note.split("far off: ")[1].split("log, "))
+    rows = planned.results["required_staff"].filter(role_code="response", grade_code="all", method="mol")
+    assert rows.select(pl.col("write_up_load", "without_log_load", "long_load").sum()).row(0) == (0, 0, 0)
+    whole = plan.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
+    both = rows.join(whole, on=["pool_id", "hour_starting"], suffix="_whole")
+    off = both["units_required_whole"].sum() / both["units_required"].sum() - 1
+    assert abs(off) > 0.02
+    assert min(more, fewer) > 10
+    assert -fewer / 100 - 0.05 < off < more / 100

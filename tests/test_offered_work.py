@@ -210,3 +210,52 @@ def test_the_carried_load_of_a_pool_is_that_of_its_areas_together():
 
 def test_the_drawn_hour_is_an_hour():
     assert ONE_HOUR["minutes_per_unit"].to_list() == [60.0]
+
+
+# ---- what calls lead to ----
+
+AFTER = f"{SERVICE} | write_up_minutes | long_minutes | long_stay_minutes"
+
+
+def test_write_up_lengthens_the_time_that_a_call_takes_its_units():
+    service = drawn("service_times", AFTER, "x | all | 1 | 2 | 60 | drawn | 30 | |")
+    work = offered({("a", "1"): 4.0}, service_times=service)
+    np.testing.assert_allclose(work.mean_load, 4 * (2 * 60 + 30) / 60)
+    np.testing.assert_allclose(work.service_minutes, 75)
+    np.testing.assert_allclose(work.write_up_load, 2.0)
+    assert not offered({("a", "1"): 4.0}, service_times=service, write_up=False).write_up_load.any()
+
+
+def test_work_without_a_log_comes_with_every_hour_at_calls():
+    service = drawn("service_times", AFTER, "x | all | 1 | 1 | 60 | drawn | 30 | |")
+    work = offered({("a", "1"): 4.0}, service_times=service, without_log=0.25)
+    np.testing.assert_allclose(work.without_log_load, 1.0)
+    np.testing.assert_allclose(work.mean_load, 4 * 1.25 + 2)
+
+
+def test_whoever_is_at_a_long_commitment_is_away_and_not_in_the_queue():
+    service = drawn("service_times", AFTER, "x | all | 0.5 | 1 | 60 | drawn | | 120 | 240")
+    work = offered({("a", "1"): 3.0}, service_times=service, multipliers=[1.0] * SAMPLES)
+    np.testing.assert_allclose(work.mean_load, 1.5)
+    np.testing.assert_allclose(work.long_load, 3.0)
+    assert work.away.shape == (SAMPLES, 1, 24)
+    assert work.away.mean() == pytest.approx(3.0, rel=0.03)
+    assert work.away.var() == pytest.approx(3.0, rel=0.1)
+    assert not offered({("a", "1"): 3.0}, service_times=service, long_commitments=False).away.any()
+
+
+def test_a_long_commitment_is_still_there_hours_after_the_call():
+    service = drawn("service_times", AFTER, "x | all | 1 | 1 | 60 | drawn | | 60 | 300")
+    rates = np.zeros(24)
+    rates[10] = 5.0
+    away = offered({("a", "1"): rates}, service_times=service).long_load[0]
+    assert away[:10].max() == 0
+    assert away.argmax() in (10, 11)
+    assert away[15] > away[11] * 0.4, "the load of calls has gone by then"
+    assert away.sum() == pytest.approx(5.0 * 1.0, rel=0.1)
+
+
+def test_units_away_go_with_no_sample_of_demand():
+    service = drawn("service_times", AFTER, "x | all | 1 | 1 | 60 | drawn | | 240 | 240")
+    work = offered({("a", "1"): 3.0}, service_times=service, multipliers=list(np.linspace(0.5, 1.5, SAMPLES)))
+    assert abs(np.corrcoef(work.load[:, 0, 0], work.away[:, 0, 0])[0, 1]) < 0.1

@@ -20,6 +20,7 @@ from bluelamp.queueing import (
     erlang_c,
     late_chances,
     mean_wait_minutes,
+    poisson_points,
     units_for_mean_target,
     units_for_target,
     workload_units,
@@ -552,3 +553,45 @@ def test_every_example_in_the_docstrings_runs():
     outcome = doctest.testmod(queueing)
     assert outcome.attempted >= 9
     assert outcome.failed == 0
+
+
+# ---- units that are away ----
+
+
+@given(
+    st.lists(st.floats(0.05, 20), min_size=1, max_size=5),
+    st.integers(0, 9),
+    st.floats(0, 60),
+    st.floats(0.05, 0.99),
+)
+def test_as_many_more_units_are_asked_for_as_are_away_in_every_sample(loads, away, minutes, share):
+    samples = np.array(loads)[:, None]
+    without = units_for_mean_target(samples, None, minutes, 45, share)
+    assert units_for_mean_target(samples, None, minutes, 45, share, away) == without + away
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.05, 12), st.integers(0, 6)), min_size=2, max_size=6),
+    st.floats(0, 40),
+    st.floats(0.1, 0.97),
+)
+def test_the_fewest_units_meet_the_target_over_samples_that_differ_in_units_away(samples, minutes, share):
+    loads = np.array([[load] for load, _ in samples])
+    away = np.array([[gone] for _, gone in samples])
+
+    def on_time(units: int) -> float:
+        left = np.maximum(units - away, 0)
+        late = np.where(left > 0, chance_waits_longer(left, loads, minutes, 45), 1.0)
+        return float(1 - late.mean())
+
+    fewest = int(units_for_mean_target(loads, None, minutes, 45, share, away)[0])
+    assert on_time(fewest) >= share * (1 - 1e-9)
+    assert fewest == 1 or on_time(fewest - 1) < share
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.3, 2.5, 40.0])
+def test_points_of_a_poisson_distribution_have_its_mean_and_spread(mean):
+    points = poisson_points(mean, 4000)
+    assert points.mean() == pytest.approx(mean, rel=0.01)
+    assert points.var() == pytest.approx(mean, rel=0.02)
+    assert (np.diff(points) >= 0).all()

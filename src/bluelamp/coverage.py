@@ -25,8 +25,9 @@ class _Lateness:
 
     Urgent calls go first and units finish what they are at. A call that may wait for hours is judged by the mean load
     and the mean units of those hours, because that is when it can be served: a short night does not make late a call
-    that has until tomorrow. Everything else is a steady state by the hour, which errs high in the first hour of a
-    shortage and low in the first hour after one; the event simulation (a later rung) follows the queue itself.
+    that has until tomorrow. Units at long commitments answer nothing, so many as each sample has. Everything else is a
+    steady state by the hour, which errs high in the first hour of a shortage and low in the first hour after one; the
+    event simulation (a later rung) follows the queue itself.
     """
 
     def __init__(self, work: OfferedWork, load: Floats, units: Floats) -> None:
@@ -35,20 +36,23 @@ class _Lateness:
         self.late = np.empty((len(work.targets), *load.shape), dtype=np.float64)
         self.wait = np.empty((len(work.targets), *units.shape), dtype=np.float64)
         median = np.quantile(load, 0.5, axis=0, method="inverted_cdf")
+        away = work.away[: load.shape[0]].astype(np.float64)
+        usually_away = np.quantile(away, 0.5, axis=0, method="inverted_cdf")
         urgency = work.urgency
         share = work.share_of_load
         for number, target in enumerate(work.targets):
             window = max(round(target.waiting_minutes / 60), 1)
-            on_duty = np.floor(_mean_ahead(units, window) + 0.5)
-            here = np.where(np.isnan(on_duty), 0, on_duty).astype(np.int64)
+            on_duty = np.nan_to_num(_mean_ahead(units, window))
             grade = work.grades.index(target.grade_code)
             ahead = (share * (urgency < urgency[grade])[:, None]).sum(axis=0)
             # Grades that are as urgent stand in one line, first come, first served.
             alike = (share * (urgency == urgency[grade])[:, None]).sum(axis=0)
-            for seen, out in ((_mean_ahead(load, window), "late"), (_mean_ahead(median, window), "wait")):
+
+            for seen, gone, out in ((load, away, "late"), (median, usually_away, "wait")):
+                busy = _mean_ahead(seen, window)
                 late, wait = queueing.waits_by_priority(
-                    np.broadcast_to(here, seen.shape), seen, seen * ahead, seen * alike,
-                    target.waiting_minutes, work.service_minutes,
+                    np.floor(np.maximum(on_duty - _mean_ahead(gone, window), 0) + 0.5), busy, busy * ahead,
+                    busy * alike, target.waiting_minutes, work.service_minutes,
                 )  # fmt: skip
                 if out == "late":
                     self.late[number] = late

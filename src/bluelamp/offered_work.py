@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -18,6 +18,7 @@ from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_
 SAMPLES = 64
 # A job of no minutes is no queue's; one of a second keeps nobody busy.
 SHORTEST_MINUTES = 1 / 60
+_GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ class OfferedWork:
     target_share_of_arrivals: Floats
     load: Floats  # samples × pools × hours: units busy on average with what arrives in that hour (SIPP)
     carried: Floats  # samples × pools × hours: the most units busy in the hour, work of earlier hours included (MOL)
-    service_minutes: Floats  # pools × hours
+    away: Integers  # samples × pools × hours: units at long commitments, which answer nothing
+    service_minutes: Floats  # pools × hours: that a unit is taken by a call, write-up and work without a log included
+    write_up_load: Floats  # pools × hours, at the mean of demand: part of the load
+    without_log_load: Floats  # pools × hours, at the mean of demand: part of the load
+    long_load: Floats  # pools × hours, at the mean of demand: beside the load
     mean_load: Floats  # pools × hours, at the mean of demand
     mean_load_by_grade: Floats  # grades × pools × hours
     area_arrivals: Floats  # grades × areas × hours, at the mean of demand
@@ -58,6 +63,17 @@ class OfferedWork:
         total = self.mean_load_by_grade.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(total > 0, self.mean_load_by_grade / total, 0.0)
+
+    def times(self, factor: float) -> OfferedWork:
+        """Give work whose calls each take a unit so many times as long."""
+        return replace(
+            self,
+            load=self.load * factor,
+            carried=self.carried * factor,
+            service_minutes=self.service_minutes * factor,
+            mean_load=self.mean_load * factor,
+            mean_load_by_grade=self.mean_load_by_grade * factor,
+        )
 
     @property
     def urgency(self) -> Floats:
@@ -127,15 +143,28 @@ def offer_work(
     pool_hours: PoolHours,
     hours: pl.Series,
     time_zone: str,
+    *,
+    write_up: bool = True,
+    long_commitments: bool = True,
+    without_log: float = 0.0,
 ) -> OfferedWork:
-    """Bring expected incidents (areas × cells × hours) to pools: arrivals, offered load, carried load.
+    """Bring expected incidents (areas × cells × hours) to pools: arrivals, offered load, carried load, units away.
 
     `multipliers` (paths × days × districts) are what days share; the first 64 are used. `cells` are the (class, grade)
-    of the rates' second axis.
+    of the rates' second axis. Write-up lengthens the time that a call takes a unit, and so does work without a log:
+    `without_log` unit-hours of it for each unit-hour at calls. Long commitments outlast the queue: whoever is at one
+    is away from it, and how many are is Poisson about the load that they carry from hour to hour. `write_up` and
+    `long_commitments` say whether they count.
     """
     grades = sorted({grade for _, grade in cells})
     blocks = find_blocks(pool_hours, district_of_area)
-    share, units, minutes = _service_of(cells, service_times)
+    service_of = _service_of(cells, service_times)
+    share, units, minutes = (
+        service_of["share_deployed"],
+        service_of["units_per_deployment"],
+        service_of["minutes_per_unit"],
+    )
+    after = service_of["write_up_minutes"] * write_up
     samples = multipliers[:SAMPLES]
     by_hour = samples[:, day_of_hour, :]  # samples × hours × districts
     factor = np.moveaxis(by_hour, 2, 1)[:, blocks.district_of_block, :]  # samples × blocks × hours
@@ -145,19 +174,31 @@ def offer_work(
     deployed = np.zeros((len(grades), count, rates.shape[2]))
     load = np.zeros_like(deployed)
     jobs = np.zeros_like(deployed)
+    writing, silent, long_load, long_stays = np.zeros((4, count, rates.shape[2]))
     for number in range(len(cells)):
         grade = grade_of_cell[number]
         by_block = np.zeros((count, rates.shape[2]))
         np.add.at(by_block, blocks.block_of_area, rates[:, number, :])
-        deployed[grade] += by_block * share[number]
-        jobs[grade] += by_block * (share[number] * units[number])
-        load[grade] += by_block * (share[number] * units[number] * minutes[number] / 60)
+        sent = by_block * share[number]
+        deployed[grade] += sent
+        jobs[grade] += sent * units[number]
+        load[grade] += sent * (units[number] * minutes[number] * (1 + without_log) + after[number]) / 60
+        writing += sent * after[number] / 60
+        silent += sent * (units[number] * minutes[number] * without_log) / 60
+        if long_commitments and service_of["long_minutes"][number] > 0:
+            long_load += sent * service_of["long_minutes"][number] / 60
+            long_stays += sent * service_of["long_minutes"][number] / 60 * service_of["long_stay_minutes"][number]
     with np.errstate(divide="ignore", invalid="ignore"):
         service = np.where(jobs > 0, np.maximum(load / jobs * 60, SHORTEST_MINUTES), 60.0)  # grades × blocks × hours
     carried = np.zeros((len(samples), count, rates.shape[2]))
     for grade in range(len(grades)):
         if jobs[grade].any():
             carried += queueing.carried_load(jobs[grade] * factor, service[grade]).max_of_hour
+    # One length for all hours of a block: a guard goes on at its own pace whatever the next hour brings.
+    total = long_load.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stay = np.where(total > 0, np.maximum(long_stays.sum(axis=1, keepdims=True) / total, SHORTEST_MINUTES), 60.0)
+    long_carried = queueing.carried_load(long_load * 60 / stay, stay).mean_of_hour
     # Grades, samples and kinds of area are parts of one whole: what has no pool is shared out alike in all of them.
     whole = deployed.sum(axis=0)
 
@@ -167,6 +208,12 @@ def offer_work(
     pool_jobs, pool_load = pooled(jobs.sum(axis=0)), pooled(load.sum(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         pool_service = np.where(pool_jobs > 0, np.maximum(pool_load / pool_jobs * 60, SHORTEST_MINUTES), 60.0)
+    pool_long = pooled(long_carried)
+    points = (
+        queueing.poisson_points(pool_long, len(samples))
+        if long_load.any()
+        else np.zeros((1, *pool_long.shape), np.int64)
+    )
     targets, holds = _targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
     return OfferedWork(
         pool_hours=pool_hours,
@@ -180,7 +227,11 @@ def offer_work(
         ),
         load=pooled(load.sum(axis=0) * factor),
         carried=pooled(carried),
+        away=np.broadcast_to(points[_mixed(len(points))], (len(samples), *pool_long.shape)),
         service_minutes=pool_service,
+        write_up_load=pooled(writing),
+        without_log_load=pooled(silent),
+        long_load=pool_long,
         mean_load=pool_load,
         mean_load_by_grade=pooled(load),
         area_arrivals=np.stack(
@@ -194,14 +245,35 @@ def offer_work(
     )
 
 
-def _service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """Give each cell's share deployed, units and minutes; a cell without a row gets no unit."""
+# What a cell has where its row, or the row's figure, is not there: nobody is sent.
+_NO_ROW = {
+    "share_deployed": 0.0,
+    "units_per_deployment": 1.0,
+    "minutes_per_unit": 60.0,
+    "write_up_minutes": 0.0,
+    "long_minutes": 0.0,
+    "long_stay_minutes": 60.0,
+}
+
+
+def _mixed(count: int) -> Integers:
+    """Give the numbers below `count` in an order that goes with no other: by the fractions of the golden ratio.
+
+    Points of a distribution rise; those of what days share need not be in an order, and often are.
+    """
+    return np.argsort(np.arange(1, count + 1) * _GOLDEN % 1, kind="stable")
+
+
+def _service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -> dict[str, Floats]:
+    """Give each cell's figures of `service_times`; a cell without a row gets no unit."""
     known = {(row["class_code"], row["grade_code"]): row for row in service_times.iter_rows(named=True)}
-    rows = [known.get(cell) or known.get((cell[0], "all")) for cell in cells]
-    share = np.array([row["share_deployed"] if row else 0.0 for row in rows])
-    units = np.array([row["units_per_deployment"] if row else 1.0 for row in rows])
-    minutes = np.array([row["minutes_per_unit"] if row else 60.0 for row in rows])
-    return share, units, minutes
+    rows = [known.get(cell) or known.get((cell[0], "all")) or {} for cell in cells]
+
+    def of(name: str) -> Floats:
+        found = (row.get(name) for row in rows)
+        return np.array([_NO_ROW[name] if value is None else value for value in found], dtype=np.float64)
+
+    return {name: of(name) for name in _NO_ROW}
 
 
 def _shares_of_kinds(

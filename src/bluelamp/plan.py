@@ -173,7 +173,7 @@ def compute(
         )
 
     clock.start("committed")
-    calls, committed_time = _with_unit_time(calls, given, settings, notes)
+    calls, committed_time, without_log = _with_unit_time(calls, given, settings, notes)
     calls = _without_merged(calls, notes)
 
     clock.start("demand")
@@ -189,10 +189,14 @@ def compute(
     priors = pl.concat([given["service_times"], incidents.read_priors()]).unique(
         ["class_code", "grade_code"], keep="first", maintain_order=True
     )
-    service_times = incidents.measure_service_times(calls, priors)
+    # Officers' own work lasts differently and leads to less; it speaks for kinds of incident that nobody else brings.
+    drives = pl.col("origin").is_in(list(settings.demand.origins))
+    service_times = pl.concat(
+        incidents.measure_service_times(some, priors) for some in (calls.filter(drives), calls) if some.height
+    ).unique(["class_code", "grade_code"], keep="first", maintain_order=True)
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
-    driving = demand.filter(pl.col("origin").is_in(list(settings.demand.origins)))
+    driving = demand.filter(drives)
     notes += remarks.on_demand(demand, driving, outages)
 
     clock.start("forecast")
@@ -222,7 +226,14 @@ def compute(
     work = offered_work.offer_work(
         predicted.rates(), predicted.multipliers, predicted.calendar.day_of_hour, series.cells, series.district_of_area,
         [kinds.get(area, "all") for area in series.area_ids], service_times, standards, pool_hours, hours, zone,
+        write_up=settings.staffing.other_work.write_up, long_commitments=settings.staffing.other_work.long_commitments,
+        without_log=(without_log.pressing or 0.0) * settings.staffing.other_work.without_log,
     )  # fmt: skip
+    if given["unit_status"].is_empty():
+        method, utilisation = settings.staffing.method, settings.staffing.utilisation
+        notes += remarks.on_unseen_work(
+            service_times, lambda factor: staffing.units_wanted(method, work.times(factor), utilisation)
+        )
     required = staffing.require_staff(
         work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
         time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
@@ -310,18 +321,13 @@ def place_incidents(
 
 def _with_unit_time(
     calls: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, notes: list[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give incidents with who was sent to them, as the status log says, and the table `committed`.
-
-    A force without a status log has only the logs' own times, and is told what that leaves out.
+) -> tuple[pl.DataFrame, pl.DataFrame, committed.WithoutLog]:
+    """Give incidents with who was sent to them, as the status log says, the table `committed`, and how much is done
+    without a log. A force without a status log has only the logs' own times.
     """
     zone, presses = settings.force.time_zone, given["unit_status"]
     if presses.is_empty():
-        notes.append(
-            "No 'unit_status' is given: times are those of the incident log, so that work without a log, write-up, "
-            "guards and units that came back are not known."
-        )
-        return calls, tables.empty("committed")
+        return calls, tables.empty("committed"), committed.WithoutLog(None, None)
     first_press, last_press = presses["status_at"].min(), presses["status_at"].max()
     last_call = calls["received_at"].max()
     assert isinstance(first_press, datetime)
@@ -331,13 +337,13 @@ def _with_unit_time(
     found = committed.find_attendances(presses, given["unit_crews"], calls, until)
     deployments = committed.measure_deployments(found.attendances, calls)
     calls = calls.join(
-        deployments.select("incident_id", "was_deployed", "units_sent", "unit_seconds"),
-        on="incident_id", how="left", maintain_order="left",
+        deployments, on="incident_id", how="left", maintain_order="left",
     )  # fmt: skip
     hours = periods.hours_between(zone, max(first_press, until - timedelta(days=COMMITTED_DAYS)), until)
     counted = committed.count_committed(found.attendances, hours, settings.force.id, zone)
-    notes += remarks.on_committed(found, counted)
-    return calls, counted
+    without_log = committed.measure_without_log(counted, zone)
+    notes += remarks.on_committed(found, counted, without_log, settings.staffing.other_work)
+    return calls, counted, without_log
 
 
 def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

@@ -289,6 +289,7 @@ def units_for_target(
         np.broadcast_to(1.0, shape).reshape(one_sample),
         np.broadcast_to(minutes / service_minutes, shape).reshape(one_sample),
         np.broadcast_to(share, shape).reshape(-1),
+        np.broadcast_to(0.0, shape).reshape(one_sample),
     ).reshape(shape)
 
 
@@ -298,6 +299,7 @@ def units_for_mean_target(
     minutes: ArrayLike,
     service_minutes: ArrayLike,
     share: ArrayLike,
+    away: ArrayLike = 0,
 ) -> WholeNumbers:
     """Give the fewest units with which `share` of calls wait at most `minutes` over all samples.
 
@@ -307,10 +309,12 @@ def units_for_mean_target(
     as the calls of each sample, has the shape of `loads`, or is None for equal weights; a cell
     whose weights are all 0 gets equal ones. `minutes` and `service_minutes` are numbers, one a
     cell, or of that shape too; `share` is a number or one a cell, as in `units_for_target`. The
-    answer is the exact minimum, and at least 1.
+    answer is the exact minimum, and at least 1. `away` are units (a number, one a cell, or of the
+    shape of `loads`) that answer no call in a sample although they count: those at long
+    commitments. With as many away as there are units, no call is on time.
 
-    Formula: the smallest n with sum over s of w_s P(W_s <= t) >= share, where the weights w sum
-    to 1. Source: Erlang (1917), integrated over the load.
+    Formula: the smallest n with sum over s of w_s P(W_s <= t; n - away_s units) >= share, where
+    the weights w sum to 1. Source: Erlang (1917), integrated over the load.
 
     Raises ValueError for negative, unknown or infinite values, a service time of 0, a share
     outside (0, 1), and shapes that do not fit (samples, cells).
@@ -329,7 +333,38 @@ def units_for_mean_target(
         _scaled_to_1(_spread("weights", weight, load.shape)),
         allowed,
         _spread("share", _share("share", share), load.shape[1:]),
+        _spread("away", _whole("away", away), load.shape),
     )
+
+
+def poisson_points(mean: ArrayLike, samples: int) -> WholeNumbers:
+    """Give `samples` numbers that stand for a Poisson distribution with each mean, in rising order.
+
+    They are its quantiles at (i + 1/2) / samples, in front of the axes of `mean`. The number of
+    jobs in hand at a moment is Poisson where jobs come at random and none waits (units without
+    limit), however long they last. Source: Palm (1943), Intensitätsschwankungen im
+    Fernsprechverkehr.
+
+    Raises ValueError for a negative, unknown or infinite mean.
+
+    >>> print(poisson_points([0, 2.0], 5).T)
+    [[0 0 0 0 0]
+     [0 1 2 3 4]]
+    """
+    expected = _at_least_0("mean", mean)
+    levels = (np.arange(samples) + 0.5) / samples
+    found = np.zeros((samples, *expected.shape), dtype=np.int64)
+    density = np.exp(-expected)
+    below = density.copy()
+    number = 0
+    while np.any(below < levels[-1]):
+        number += 1
+        found += below < levels.reshape(-1, *(1,) * expected.ndim)
+        density *= expected / number
+        below += density
+        if number > expected.max() and not np.any(density > np.finfo(np.float64).tiny):
+            break
+    return found
 
 
 def workload_units(offered_load: ArrayLike, utilisation: ArrayLike) -> WholeNumbers:
@@ -421,14 +456,14 @@ def _blocked(units: Numbers, load: Numbers) -> Numbers:
     return in_place
 
 
-def _delayed(units: Numbers | int, load: Numbers, blocked: Numbers) -> Numbers:
+def _delayed(units: Numbers, load: Numbers, blocked: Numbers) -> Numbers:
     """Give Erlang C from Erlang B; (n - a) + a B adds positive numbers, so no digit is lost."""
     spare = units - load
     every_call = np.ones_like(load)
     return np.divide(units * blocked, spare + load * blocked, out=every_call, where=spare > 0)
 
 
-def _late(units: Numbers | int, load: Numbers, blocked: Numbers, allowed: Numbers) -> Numbers:
+def _late(units: Numbers, load: Numbers, blocked: Numbers, allowed: Numbers) -> Numbers:
     """Give P(W > t) from Erlang B, with the allowed wait t counted in mean service times."""
     return _delayed(units, load, blocked) * np.exp(-np.maximum(units - load, 0) * allowed)
 
@@ -444,19 +479,23 @@ def _by_block(kernel: Callable[..., Numbers], **cells: Numbers) -> Numbers:
     return answer.reshape(shape)
 
 
-def _fewest_units(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers) -> WholeNumbers:
+def _fewest_units(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers, away: Numbers) -> WholeNumbers:
     """Give the fewest units a cell; arrays are (samples, cells), but `share` is (cells,)."""
     fewest = np.empty(share.size, dtype=np.int64)
     block_size = 1 + BLOCK_CELLS // load.shape[0]
     # Cells of like load finish together; otherwise one busy cell keeps a whole block counting.
-    order = np.argsort(load.mean(axis=0))
+    order = np.argsort((load + away).mean(axis=0))
     for start in range(0, share.size, block_size):
         block = order[start : start + block_size]
-        fewest[block] = _fewest_units_of_block(load[:, block].T, weight[:, block].T, allowed[:, block].T, share[block])
+        fewest[block] = _fewest_units_of_block(
+            load[:, block].T, weight[:, block].T, allowed[:, block].T, away[:, block].T, share[block]
+        )
     return fewest
 
 
-def _fewest_units_of_block(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers) -> WholeNumbers:
+def _fewest_units_of_block(
+    load: Numbers, weight: Numbers, allowed: Numbers, away: Numbers, share: Numbers
+) -> WholeNumbers:
     """Give the fewest units by trying 1, 2, 3 and so on; arrays are (cells, samples) here.
 
     Erlang B goes along from one number of units to the next, and cells leave once on target.
@@ -468,17 +507,19 @@ def _fewest_units_of_block(load: Numbers, weight: Numbers, allowed: Numbers, sha
     units = 0
     while cell.size:
         units += 1
+        # Units that are away are the first ones counted: Erlang B begins with the first of the rest.
+        there = np.maximum(units - away, 0)
         found_busy = load * blocked
-        blocked = found_busy / (units + found_busy)
+        blocked = np.divide(found_busy, there + found_busy, out=np.ones_like(load), where=there > 0)
         # Samples with no spare units have no call on time, so most numbers need no closer look.
-        if np.all(_weighted_sum(weight, load < units) < share):
+        if np.all(_weighted_sum(weight, load < there) < share):
             continue
-        on_target = _weighted_sum(weight, 1 - _late(units, load, blocked, allowed)) >= share
+        on_target = _weighted_sum(weight, 1 - _late(there, load, blocked, allowed)) >= share
         if on_target.any():
             fewest[cell[on_target]] = units
             short = ~on_target
             cell, share = cell[short], share[short]
-            load, weight, allowed, blocked = (x[short] for x in (load, weight, allowed, blocked))
+            load, weight, allowed, away, blocked = (x[short] for x in (load, weight, allowed, away, blocked))
     return fewest
 
 

@@ -6,7 +6,7 @@ on the page and under the command that made it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,13 +14,16 @@ import polars as pl
 
 from bluelamp import committed, offered_work, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
+from bluelamp.settings import OtherWorkPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
 
 
-def on_committed(found: committed.UnitTime, counted: pl.DataFrame) -> list[str]:
-    """Say how far committed time can be believed, and how much of it the requirement does not know."""
+def on_committed(
+    found: committed.UnitTime, counted: pl.DataFrame, without_log: committed.WithoutLog, counts: OtherWorkPart
+) -> list[str]:
+    """Say how far committed time can be believed, what it is beside the time at calls, and which of that counts."""
     of_force = counted.filter(pl.col("level") == "force", ~pl.col("stage").is_in(["available", "unknown"]))
     total = float(of_force["unit_hours"].sum())
     if not total:
@@ -37,7 +40,8 @@ def on_committed(found: committed.UnitTime, counted: pl.DataFrame) -> list[str]:
     ]
     notes = [
         f"{repaired / total:.1%} of committed unit-hours begin or end by a rule of repair, where a press was missed.",
-        f"Of committed time, {', '.join(parts)} are not in the requirement, which knows incidents alone.",
+        f"Beside the time at calls, committed time is {', '.join(parts)}.",
+        *_on_what_counts(without_log, counts),
     ]
     weeks = found.clock.filter(pl.col("hours_ahead") != 0).height
     if weeks:
@@ -46,6 +50,53 @@ def on_committed(found: committed.UnitTime, counted: pl.DataFrame) -> list[str]:
             "was repaired by the log's times then."
         )
     return notes
+
+
+def _on_what_counts(without_log: committed.WithoutLog, counts: OtherWorkPart) -> list[str]:
+    """Say which of the work beside calls is in the requirement."""
+    usual, pressing = without_log.usual, without_log.pressing
+    silent = "of work without a log what is done even when hardly any unit is free"
+    if pressing is not None and usual is not None:
+        silent += f" ({60 * pressing:.0f} of its {60 * usual:.0f} minutes for each hour at calls)"
+    words = {"write-up": counts.write_up, "long commitments": counts.long_commitments}
+    kept = [name for name, is_kept in words.items() if is_kept]
+    dropped = [name for name, is_kept in words.items() if not is_kept]
+    if pressing is None:
+        dropped.append("work without a log, for which the hours of a week are not all known yet")
+    elif counts.without_log:
+        kept.append(silent)
+    else:
+        dropped.append("work without a log")
+    notes = []
+    if kept:
+        notes.append(f"In the requirement beside calls: {', '.join(kept)}.")
+    if dropped:
+        notes.append(f"Not in the requirement: {', '.join(dropped)}.")
+    return notes
+
+
+# How much of committed time no incident log shows, at most, where nobody has measured it: an assumption, named as one.
+_MOST_UNSEEN = 0.4
+
+
+def on_unseen_work(service_times: pl.DataFrame, units_for: Callable[[float], int]) -> list[str]:
+    """Say what the logs' own times leave out, and how far off a requirement may be that rests on them alone.
+
+    `units_for` gives the units, summed over pools and hours, that so many times the work would ask for.
+    """
+    weights = (service_times["share_deployed"] * service_times["incidents"].fill_null(0)).to_numpy()
+    units = service_times["units_per_deployment"].to_numpy()
+    each = float(np.average(units, weights=weights if weights.any() else None))
+    asked = max(units_for(1.0), 1)
+    fewer = 1 - units_for(1 / each) / asked
+    more = units_for(1 / (1 - _MOST_UNSEEN)) / asked - 1
+    return [
+        "No 'unit_status' is given, so that times are those of the incident log. It does not show write-up, guards, "
+        "custody, units that came back and work without a log, and it clears a call with its last unit. The "
+        f"requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of committed time "
+        f"is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is cleared "
+        "(assumptions, not measurements). Import 'unit_status' to know."
+    ]
 
 
 def on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:

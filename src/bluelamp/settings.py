@@ -205,6 +205,16 @@ class CrewingPart(_Part):
     crew_size: int = Field(ge=1, le=8, description="Officers in a unit")
 
 
+class OtherWorkPart(_Part):
+    """What counts in the requirement beside the time at calls, as far as a status log tells of it."""
+
+    write_up: bool = Field(True, description="Write-up after a call, by class and grade")
+    long_commitments: bool = Field(True, description="Guards, custody and other long commitments that calls lead to")
+    without_log: bool = Field(
+        True, description="Work that no log shows, as much as is done even when hardly any unit is free"
+    )
+
+
 class StaffingPart(_Part):
     """How officers are found from demand."""
 
@@ -219,6 +229,10 @@ class StaffingPart(_Part):
     )
     utilisation: float = Field(
         0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"
+    )
+    other_work: OtherWorkPart = Field(
+        OtherWorkPart.model_validate({}),
+        description="What counts beside the time at calls, where a status log tells of it",
     )
 
 

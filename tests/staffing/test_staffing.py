@@ -305,6 +305,41 @@ def test_other_roles_need_their_minimum_and_nothing_else():
     assert set(rows.filter(role_code="response", grade_code="all", method="mol")["binds"]) == {"demand"}
 
 
+# ---- what calls lead to ----
+
+LONG = drawn(
+    "service_times",
+    "class_code | grade_code | share_deployed | units_per_deployment | minutes_per_unit | write_up_minutes | "
+    "long_minutes | long_stay_minutes | source",
+    "x          | all        | 1              | 1                    | 60               | 15               | "
+    "90           | 300               | drawn",
+)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_part_of_the_work_is_told_and_asked_for(method):
+    calls = {("a", "1"): 4.0, ("a", "2"): 4.0}
+    alone = staff(offered(calls))
+    both = staff(offered(calls, service_times=LONG, without_log=0.25))
+    rows = both.filter(method=method, grade_code="all")
+    assert rows["write_up_load"].to_list() == [2.0] * 24
+    assert rows["without_log_load"].to_list() == [2.0] * 24
+    assert rows["long_load"].to_list() == [12.0] * 24
+    assert rows["offered_load"].to_list() == [12.0] * 24
+    more = np.array(units(both, method)) - units(alone, method)
+    assert (more >= 4 + 12).all()
+    by_grade = both.filter(pl.col("method") == method, pl.col("grade_code") != "all")
+    assert by_grade.select("write_up_load", "long_load").null_count().row(0) == (48, 48), "told once"
+
+
+def test_the_range_is_that_of_load_and_units_away_together():
+    rows = staff(offered({("a", "1"): 4.0}, service_times=LONG, multipliers=list(np.linspace(0.8, 1.2, 64))))
+    of_all = rows.filter(method="mol", grade_code="all")
+    low, high = of_all["units_required_p10"].to_numpy(), of_all["units_required_p90"].to_numpy()
+    # Six away, give or take their root, and five at calls, give or take a unit for demand alone.
+    assert (high - low >= 5).all()
+
+
 # ---- the family ----
 
 
@@ -317,7 +352,7 @@ def test_a_member_of_the_family_offers_what_the_others_do(method):
     assert load.shape == (2, 1, 24)
     assert rung.units_for_grade(work, 0, 0.6).shape == (1, 24)
     assert rung.units_for_grade(work, 0, 0.6).dtype == np.int64
-    assert rung.units_for_load(load[0], work, 0.6).shape == (1, 24)
+    assert rung.units_for_load(load[0], work.away[0], work, 0.6).shape == (1, 24)
     assert extensions.members("staffing")[method], "its docstring says in a line what it is"
 
 

@@ -11,14 +11,17 @@ from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
 from bluelamp.committed.now import OpenNow, open_now
 from bluelamp.committed.rules import RULES
+from bluelamp.committed.without_log import WithoutLog, measure_without_log
 
 __all__ = [
     "RULES",
     "OpenNow",
     "UnitTime",
+    "WithoutLog",
     "compare_clocks",
     "count_committed",
     "find_attendances",
     "measure_deployments",
+    "measure_without_log",
     "open_now",
 ]

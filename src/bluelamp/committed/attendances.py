@@ -101,7 +101,7 @@ def _pieces(known: pl.DataFrame) -> pl.DataFrame:
     )
     scene = piece(
         presses.filter(arrives), "arrives_at", pl.col("busy_until"), pl.col("arrival_rule"), end_rule,
-        stage=as_stage("at_scene"),
+        stage=pl.col("reached"),
     )  # fmt: skip
     way = piece(
         presses.filter(pl.col("travel_from").is_not_null()), "travel_from", pl.col("at"), by_rule("travel_from_log"),

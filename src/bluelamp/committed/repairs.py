@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from bluelamp.committed.presses import ARRIVED, ATTENDING, FREE, MINUTE, QUARTER, seconds_between
+from bluelamp.committed.presses import ARRIVED, ATTENDING, FREE, MINUTE, QUARTER, STAGE, seconds_between
 from bluelamp.committed.rules import by_rule
 
 # Commitments that are long by nature and handed over when the shift changes.
@@ -68,9 +68,9 @@ class _Usual:
 def repair_ends(presses: pl.DataFrame, until: datetime) -> pl.DataFrame:
     """Say of each press what became of it, by the rules.
 
-    `travel_from`: the unit was on its way before it pressed; `arrives_at`: the journey ends at the scene, by
-    `arrival_rule`; `busy_until`: the status ends, by `clear_rule`, and the unit is free; `on_until`: the unit is gone
-    altogether, by `off_rule`. Where no rule speaks, both ends are the next press.
+    `travel_from`: the unit was on its way before it pressed; `arrives_at`: the journey ends at what it reaches
+    (`reached`, the scene or a guard), by `arrival_rule`; `busy_until`: the status ends, by `clear_rule`, and the unit
+    is free; `on_until`: the unit is gone altogether, by `off_rule`. Where no rule speaks, both ends are the next press.
     """
     stage = pl.col("stage")
     has_log = stage.is_in(ATTENDING) & pl.col("incident_id").is_not_null()
@@ -89,8 +89,20 @@ def repair_ends(presses: pl.DataFrame, until: datetime) -> pl.DataFrame:
         ).then("at"),
     ).with_columns(pl.col("duty_at").forward_fill())
     usual = _Usual.of(frame)
+    frame = _with_what_is_reached(frame)
     frame = _until_gone(_until_free(_until_there(frame, usual), usual), usual)
     return frame.drop("duty_at", "log_dispatch", "log_arrival", "free_by", "booked_to", "booked_again", "previous_at")
+
+
+def _with_what_is_reached(frame: pl.DataFrame) -> pl.DataFrame:
+    """Say what an arrival that nobody pressed was for: a guard where all who pressed one at that incident guard it."""
+    is_there = pl.col("stage").is_in(ARRIVED) & pl.col("incident_id").is_not_null()
+    guarded = frame.filter(is_there).group_by("incident_id").agg(is_guarded=(pl.col("stage") == "guard").all())
+    return frame.join(guarded, on="incident_id", how="left", maintain_order="left").with_columns(
+        reached=pl.when("is_guarded")
+        .then(pl.lit("guard", dtype=STAGE))
+        .otherwise(pl.lit("at_scene", dtype=STAGE))
+    ).drop("is_guarded")  # fmt: skip
 
 
 def _until_there(frame: pl.DataFrame, usual: _Usual) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -17,13 +18,32 @@ from bluelamp import extensions, periods, tables
 from bluelamp.offered_work import OfferedWork
 from bluelamp.pools import Floats, Integers, minimum_officers
 
-__all__ = ["gross_of", "load_seen_by", "require_staff"]
+__all__ = ["gross_of", "load_seen_by", "require_staff", "units_wanted"]
 
 
 def load_seen_by(method: str, work: OfferedWork) -> Floats:
     """Give the load that a rung of the ladder sees, samples × pools × hours."""
     found: Floats = extensions.member("staffing", method).load_of(work)
     return found
+
+
+def units_wanted(method: str, work: OfferedWork, utilisation: float) -> int:
+    """Give the units that a rung of the ladder asks for, minimums apart, summed over pools and hours."""
+    rung = extensions.member("staffing", method)
+    return int(_wanted(rung, work, _by_grade(rung, work, utilisation), utilisation).sum())
+
+
+def _by_grade(rung: ModuleType, work: OfferedWork, utilisation: float) -> Integers:
+    return np.stack([rung.units_for_grade(work, grade, utilisation) for grade in range(len(work.grades))])
+
+
+def _wanted(rung: ModuleType, work: OfferedWork, by_grade: Integers, utilisation: float) -> Integers:
+    """Give units for all grades together. Where a rung knows no targets, work adds up and no grade decides."""
+    if rung.MEETS_TARGETS:
+        most: Integers = by_grade.max(axis=0)
+        return most
+    added: Integers = rung.units_for_load(work.mean_load, work.long_load, work, utilisation)
+    return added
 
 
 def require_staff(
@@ -52,6 +72,10 @@ def require_staff(
     return tables.publish(pl.concat(parts), "required_staff")
 
 
+# Loads of OfferedWork, and columns of `required_staff`.
+_BESIDE_CALLS = ("write_up_load", "without_log_load", "long_load")
+
+
 @dataclass(frozen=True)
 class _Answer:
     """What one rung says for one grade, or for all: arrays of pools × hours."""
@@ -62,6 +86,7 @@ class _Answer:
     officers: Integers
     grade: Integers  # index of the grade whose target decides, -1 where none does
     minimum_binds: NDArray[np.bool_]
+    beside_calls: dict[str, Floats] | None = None  # what is told once, for all grades together
     low: Integers | None = None
     high: Integers | None = None
 
@@ -78,17 +103,13 @@ def _by_method(
     rung = extensions.member("staffing", method)
     cover = work.pool_hours
     crew = np.array(crew_size_by_hour)[periods.local_parts(work.hours, time_zone)["hour"].to_numpy()]
-    by_grade = np.stack([rung.units_for_grade(work, grade, utilisation) for grade in range(len(work.grades))])
-    # Where a rung knows no targets, work adds up and no grade decides.
-    wanted = by_grade.max(axis=0) if rung.MEETS_TARGETS else rung.units_for_load(work.mean_load, work, utilisation)
+    by_grade = _by_grade(rung, work, utilisation)
+    wanted = _wanted(rung, work, by_grade, utilisation)
     least = minimum_officers(minimums, cover.pool_ids, cover.role_code, work.hours, time_zone)
     least_units = np.ceil(least / crew).astype(np.int64)
     units = np.maximum(wanted, least_units)
     load = rung.load_of(work)
-    low, high = (
-        rung.units_for_load(np.quantile(load, level, axis=0, method="inverted_cdf"), work, utilisation)
-        for level in (0.1, 0.9)
-    )
+    low, high = (rung.units_for_load(*_sample_at(level, load, work.away), work, utilisation) for level in (0.1, 0.9))
     minimum_binds = least_units > wanted
     decides = (wanted > 0) & ~minimum_binds & rung.MEETS_TARGETS
     answers = [
@@ -99,6 +120,7 @@ def _by_method(
             officers=np.maximum(units * crew, least),
             grade=np.where(decides, by_grade.argmax(axis=0), -1),
             minimum_binds=minimum_binds,
+            beside_calls={name: getattr(work, name) for name in _BESIDE_CALLS},
             low=np.maximum(low, least_units),
             high=np.maximum(high, least_units),
         )
@@ -117,6 +139,14 @@ def _by_method(
             )
         )
     return pl.concat(_rows(answer, method, work, crew, abstraction) for answer in answers)
+
+
+def _sample_at(level: float, load: Floats, away: Integers) -> tuple[Floats, Integers]:
+    """Give the sample that stands at a level of load and units away together, pool by pool and hour by hour."""
+    samples = load.shape[0]
+    order = np.argsort(load + away[:samples], axis=0, kind="stable")
+    chosen = order[max(int(np.ceil(level * samples)) - 1, 0)][None]
+    return np.take_along_axis(load, chosen, 0)[0], np.take_along_axis(away, chosen, 0)[0]
 
 
 def gross_of(net: Integers, abstraction: float) -> Integers:
@@ -142,6 +172,10 @@ def _rows(answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstr
             "hour_starting": work.hours[hour],
             "grade_code": pl.repeat(answer.grade_code, size, eager=True),
             "offered_load": answer.load[pool, hour],
+            **{
+                name: empty.cast(pl.Float64) if answer.beside_calls is None else answer.beside_calls[name][pool, hour]
+                for name in _BESIDE_CALLS
+            },
             "service_minutes": work.service_minutes[pool, hour],
             "units_required": answer.units[pool, hour],
             "units_required_p10": empty if answer.low is None else answer.low[pool, hour],
@@ -180,7 +214,10 @@ def _minimums_only(
                     "role_code": pl.repeat(role, len(pool), eager=True),
                     "hour_starting": work.hours[hour],
                     "grade_code": pl.repeat("all", len(pool), eager=True),
-                    "offered_load": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
+                    **{
+                        name: pl.repeat(None, len(pool), dtype=pl.Float64, eager=True)
+                        for name in ("offered_load", *_BESIDE_CALLS)
+                    },
                     "service_minutes": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
                     "units_required": officers,
                     "units_required_p10": officers,

@@ -26,6 +26,6 @@ def units_for_grade(work: OfferedWork, grade: int, utilisation: float) -> Intege
     return units_for_targets(work, load_of(work), grade)
 
 
-def units_for_load(load: Floats, work: OfferedWork, utilisation: float) -> Integers:
-    """Units with which every target holds at a given load, pools × hours."""
-    return units_for_load_and_targets(load, work)
+def units_for_load(load: Floats, away: Integers, work: OfferedWork, utilisation: float) -> Integers:
+    """Units with which every target holds at a given load, pools × hours; those who are away come on top."""
+    return units_for_load_and_targets(load, away, work)

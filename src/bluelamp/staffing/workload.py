@@ -25,6 +25,6 @@ def units_for_grade(work: OfferedWork, grade: int, utilisation: float) -> Intege
     return queueing.workload_units(work.mean_load_by_grade[grade], utilisation)
 
 
-def units_for_load(load: Floats, work: OfferedWork, utilisation: float) -> Integers:
-    """Units for a given load, pools × hours."""
-    return np.asarray(queueing.workload_units(load, utilisation))
+def units_for_load(load: Floats, away: Floats | Integers, work: OfferedWork, utilisation: float) -> Integers:
+    """Units for a given load, pools × hours; those who are away are as busy as those at calls."""
+    return np.asarray(queueing.workload_units(load + away, utilisation))

@@ -19,7 +19,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import UsageError, did_you_mean, one_of
 from bluelamp.sources import column_maps
-from bluelamp.sources.twin import exports, geography, incidents, logs, people, records
+from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
 from bluelamp.sources.twin.exports import Feeds
 from bluelamp.sources.twin.world import World, live
@@ -120,6 +120,7 @@ def make_twin(
             "day_shocks": _day_shocks(truth, numbers["force"]["id"]),
             "future_incidents": tables.check(future, "incidents", "The made-up future"),
             **(_lived(feeds) if feeds else {}),
+            **({"expected": judged.expected_by_district(truth, work.grade_share, numbers, FEED_DAYS)} if feeds else {}),
         },
         parameters={
             "made_with": {**size, "seed": seed, "until": until.isoformat(), "feed_days": feed_days or 0},

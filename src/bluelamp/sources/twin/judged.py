@@ -1,17 +1,23 @@
 """What was true, in the tables that the product makes of the exports: committed time and net deployable officers.
 
-Written from what units and officers really did, second by second, so that a result can be held against it.
+Written from what units and officers really did, second by second, so that a result can be held against it; and what is
+really expected of the days to come.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp.sources.twin.demand import Calendar
+from bluelamp.sources.twin.demand import Calendar, Truth
+from bluelamp.sources.twin.geography import PROFILES
+from bluelamp.sources.twin.incidents import GRADES
 
 WholeNumbers = NDArray[np.int64]
+Numbers = NDArray[np.float64]
 
 _AT_ONCE = 200_000
 _STEPS = ("absent", "on_operations", "tutored", "restricted", "briefing", "refreshments")
@@ -196,3 +202,46 @@ def service_times(logs: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("class_code", "opening_grade_code")
     )
+
+
+def expected_by_district(truth: Truth, grade_share: Numbers, numbers: dict[str, Any], days: int) -> pl.DataFrame:
+    """Give expected incidents of the coming days by district, kind of area, hour, class and opening grade.
+
+    `grade_share` (classes, 4 grades) are the grades that logs are worked with; some were opened with another one.
+    """
+    calendar, county = truth.calendar, truth.county
+    hours = calendar.hours_of(calendar.past_days, calendar.past_days + days)
+    kinds = sorted({profile["kind"] for profile in numbers["profiles"].values()})
+    kind = np.array([kinds.index(numbers["profiles"][PROFILES[each]]["kind"]) for each in county.profile])
+    size = (len(county.district_ids), len(kinds), len(truth.classes), hours.stop - hours.start)
+    by_class = np.zeros(size)
+    for area, profile in enumerate(county.profile):
+        by_class[county.district[area], kind[area]] += county.weight[area] * truth.rates[profile, :, hours]
+    inside = (truth.extra_hour >= hours.start) & (truth.extra_hour < hours.stop)
+    for area, hour, event, rate in zip(
+        truth.extra_area[inside], truth.extra_hour[inside], truth.extra_event[inside], truth.extra_rate[inside],
+        strict=True,
+    ):  # fmt: skip
+        by_class[county.district[area], kind[area], :, hour - hours.start] += rate * truth.event_mix[event]
+    by_grade = np.moveaxis(by_class, 3, 2)[..., None] * _as_opened(grade_share, numbers["feeds"]["logs"])
+    district, of_kind, hour, of_class, grade = np.nonzero(by_grade)
+    return pl.DataFrame(
+        {
+            "district_id": pl.Series(county.district_ids)[district],
+            "kind": pl.Series(kinds)[of_kind],
+            "hour_starting": calendar.starts[hours][hour],
+            "class_code": pl.Series(truth.classes)[of_class],
+            "grade_code": pl.Series(GRADES)[grade],
+            "expected_incidents": by_grade[district, of_kind, hour, of_class, grade].astype(np.float32),
+        }
+    )
+
+
+def _as_opened(grade_share: Numbers, what: dict[str, Any]) -> Numbers:
+    """Give the shares of grades that logs are opened with: an upgraded one was opened a grade lower, and so on."""
+    grade = np.arange(1, 5)
+    up, down = what["upgraded"] * (grade < 3), what["downgraded"] * ((grade > 1) & (grade < 4))
+    opened = grade_share * (1 - up - down)
+    opened[:, 1:] += (grade_share * up)[:, :-1]
+    opened[:, :-1] += (grade_share * down)[:, 1:]
+    return np.asarray(opened)
