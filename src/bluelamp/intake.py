@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import geography, incidents, sources, tables
+from bluelamp import boundaries, geography, incidents, sources, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
 from bluelamp.settings import Settings
@@ -29,7 +29,7 @@ ORDER = (
     "areas", "pools", "people", "vehicles", "standards", "minimums", "events", "service_times", "commitments",
     "absences", "duties", "incidents", "grade_history", "unit_crews", "unit_status", "contacts", "offences",
 )  # fmt: skip
-# What stands for a column map where areas come as GeoJSON.
+# What stands for a column map where areas come as boundaries, in whatever format.
 BOUNDARIES = "geojson"
 RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
 
@@ -84,9 +84,8 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
     """
     settings = settings_.read(folder)
     found: list[tuple[str, Path | sources.Query, str]] = []
-    boundaries = settings.areas.file
-    if boundaries is not None:
-        found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
+    if settings.areas.file is not None:
+        found.append(("areas", Path(folder) / settings.areas.file, BOUNDARIES))
     for name, source in _in_order(settings):
         if source.file is not None and is_pattern(source.file):
             found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
@@ -313,7 +312,7 @@ def import_extract(
 
 
 def _are_boundaries(path: Path | str, map_name: str | None) -> bool:
-    return map_name == BOUNDARIES or Path(path).suffix.lower() in (".geojson", ".json")
+    return map_name == BOUNDARIES or boundaries.is_one(path)
 
 
 def _states(folder: Path | str, table: str) -> list[Mapping[str, str]]:
@@ -362,9 +361,9 @@ def _known_areas(folder: Path | str, settings: Settings) -> set[str]:
     if settings.areas.from_points and settings.areas.file is None:
         return set()
     known = Store(folder).read("areas", columns=["area_id"])["area_id"]
-    boundaries = settings.areas.file
-    if known.is_empty() and boundaries is not None and (Path(folder) / boundaries).is_file():
-        known = _read_boundaries(Path(folder) / boundaries, settings).read["area_id"]
+    file = settings.areas.file
+    if known.is_empty() and file is not None and (Path(folder) / file).is_file():
+        known = _read_boundaries(Path(folder) / file, settings).read["area_id"]
     return set(known)
 
 
@@ -389,9 +388,12 @@ def _now() -> datetime:
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
-    """Import the force's areas from GeoJSON and, as a batch of their own, the districts and the force made of them."""
+    """Import the force's areas from a file of boundaries and, as a batch of their own, the districts and the force made
+    of them. Areas that hold from a day on end what the force had before.
+    """
     found = _read_boundaries(path, settings)
     store, name = Store(folder), Path(path).name
+    ended = geography.ended_before(store.read("areas"), settings.areas.valid_from)
     with store.writing(
         "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
     ) as writer:
@@ -406,6 +408,16 @@ def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings)
         levels = dict(found.made.group_by("level").len().iter_rows())
         parts = [count_of(levels["district"], "district")] if "district" in levels else []
         notes.append(f"Made by joining them: {' and '.join(parts + ['the force'] * ('force' in levels))}.")
+    if ended.height:
+        # New areas first: where both hold on a day, those that begin later count.
+        told = f"areas that {name} takes the place of"
+        with store.writing("areas", source_name=told, map_name="derived") as ending:
+            ending.add(ended)
+        rows = ended.filter(pl.col("level") == "area").height
+        notes.append(
+            f"They hold from {settings.areas.valid_from}; the {count_of(rows, 'area')} that the force had before "
+            f"{'ends' if rows == 1 else 'end'} on {ended['valid_to'][0]}."
+        )
     return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
 
 
@@ -419,6 +431,8 @@ def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadArea
             id=part.id_property, name=part.name_property, district=part.district_property, kind=part.kind_property
         ),
         crs=part.crs,
+        layer=part.layer,
+        valid_from=part.valid_from,
     )
 
 
