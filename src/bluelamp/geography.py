@@ -727,6 +727,46 @@ def assign_areas(points: pl.DataFrame, areas: pl.DataFrame) -> pl.Series:
     return nothing.scatter(found["point"], found["area_id"]) if found.height else nothing
 
 
+def nearest_areas(points: pl.DataFrame, areas: pl.DataFrame, metres: float) -> pl.Series:
+    """Say which area is nearest to each point, if any is within so many metres: `area_id`, row by row.
+
+    `points` has `longitude` and `latitude`. Of areas equally near, the first by code counts. Distances are those on the
+    plane that touches the earth in the middle of the areas: right to a few metres within a force.
+    """
+    import shapely
+
+    drawn = areas.filter((pl.col("level") == "area") & pl.col("boundary").is_not_null()).sort("area_id", "valid_from")
+    nothing = pl.Series("area_id", [None], dtype=pl.String).new_from_index(0, points.height)
+    known = points.with_row_index("point").filter(pl.col("longitude").is_not_null() & pl.col("latitude").is_not_null())
+    if drawn.is_empty() or known.is_empty():
+        return nothing
+    shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
+    bounds = shapely.total_bounds(shapes)
+    scale = np.array([np.cos(np.radians((bounds[1] + bounds[3]) / 2)), 1.0]) * _METRES_IN_A_DEGREE
+    flat = shapely.transform(shapes, lambda xy: xy * scale)
+    places = shapely.points(known.select("longitude", "latitude").to_numpy() * scale)
+    point_at, area_at = shapely.STRtree(flat).query_nearest(places, max_distance=max(metres, 1e-9))
+    pairs = pl.DataFrame({"point": known["point"].gather(point_at), "area": area_at}).sort("point", "area")
+    found = pairs.unique("point", keep="first", maintain_order=True)
+    return nothing.scatter(found["point"], drawn["area_id"].gather(found["area"])) if found.height else nothing
+
+
+def common_ground(old: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
+    """Measure the ground that areas of today have of old ones: `code` (of the old), `area_id`, `common_km2`."""
+    import shapely
+
+    before, today = (each.filter(pl.col("boundary").is_not_null()) for each in (old, areas))
+    shapes = [shapely.from_geojson(each["boundary"].to_numpy()) for each in (before, today)]
+    one, other = shapely.STRtree(shapes[1]).query(shapes[0], predicate="intersects")
+    common = [
+        _square_kilometres(_only_polygons(shape)) for shape in shapely.intersection(shapes[0][one], shapes[1][other])
+    ]
+    return pl.DataFrame(
+        {"code": before["code"].gather(one), "area_id": today["area_id"].gather(other), "common_km2": common},
+        schema_overrides={"common_km2": pl.Float64},
+    )
+
+
 def areas_on(areas: pl.DataFrame, day: date) -> pl.DataFrame:
     """Give the areas in force on a local day, one row a code: where two rows of a code hold, the one begun later.
 

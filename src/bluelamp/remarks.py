@@ -7,7 +7,7 @@ on the page and under the command that made it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -63,6 +63,23 @@ def on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
     return [
         f"The incidents end on {last}, {count_of(days, 'day')} before the first day of the forecast. Nothing is known "
         "of the time between, and the ranges are wider for it."
+    ]
+
+
+def on_areas(areas: pl.DataFrame, day: date, days: int) -> list[str]:
+    """Say when areas change within the days to forecast: the figures are for those in force on the first."""
+    lowest = areas.filter(pl.col("level") == "area")
+    last = day + timedelta(days=days - 1)
+    begin = lowest.filter(pl.col("valid_from").is_between(day, last, closed="right"))
+    end = lowest.filter(pl.col("valid_to").is_between(day, last, closed="left"))
+    if begin.is_empty() and end.is_empty():
+        return []
+    days_of_change = pl.concat([begin["valid_from"], end["valid_to"] + timedelta(days=1)]).unique().sort()
+    codes = pl.concat([begin["area_id"], end["area_id"]]).unique().sort()
+    more = f" and {len(codes) - 5} more" if len(codes) > 5 else ""
+    return [
+        f"Areas change on {', '.join(str(each) for each in days_of_change[:3])} ({', '.join(codes[:5])}{more}). All "
+        f"figures are for those in force on {day}; a run that begins later takes those of then."
     ]
 
 

@@ -1,0 +1,169 @@
+"""Default points: where logs are put whose own place nobody wrote down, such as a police station or a caller's home.
+
+What can be told, and how surely:
+
+1. The force lists its own points: everything there is at a default point.
+2. A place has been somewhere else before. Where a feed has a token of the place, the point that most of a token's logs
+   have is its usual one; a log of it somewhere else has been put there by default. A point at which ten or more logs
+   belong elsewhere, and at least as many as belong there, is a default point, and so is every log there whose place
+   does not usually lie there.
+3. A point whose logs name ten or more areas, or one that holds more than a hundredth of all logs, many times what a
+   point usually holds and of most classes: it may be a station, and may as well be a hospital or a shopping street. It
+   is named, and nothing is moved.
+
+What can't be told: a caller's home that was written down as the place, where no token of the place says otherwise; and,
+without tokens, which of the logs at a busy point belong there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+POINT = ["longitude", "latitude"]
+_METRES_IN_A_DEGREE = 111_320.0
+# Nearer than this, two points of one place are the same place: a gate and a door, a corner and the next.
+_AWAY_METRES = 200.0
+_LEAST_AWAY = 10
+_MANY_AREAS, _LEAST_OF_OTHER_AREAS = 10, 20
+_LARGE_SHARE, _MANY_TIMES, _LEAST_LARGE = 0.01, 50, 50
+_MOST_NAMED = 5
+_OWN_WORK = ("officer_initiated", "directed", "administrative")
+
+
+@dataclass(frozen=True)
+class DefaultPoint:
+    """A point that logs are put at by default; `name` where the force gave it one."""
+
+    name: str
+    longitude: float
+    latitude: float
+    radius_metres: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which logs lie where they do not belong, row by row, and the points that only look like it.
+
+    `rows` has `default_point` (the number of a default point among `points`), and `usual_longitude` and
+    `usual_latitude` where the log's place usually lies somewhere else. `suspected` are sentences' ends.
+    """
+
+    rows: pl.DataFrame
+    points: list[DefaultPoint]
+    suspected: list[str]
+
+
+def find_default_points(incidents: pl.DataFrame, listed: Sequence[DefaultPoint] = ()) -> Found:
+    """Find the logs at default points. `incidents` needs point, place token, area, class and origin."""
+    rows = incidents.select(*POINT, "place_token", "area_id", "class_code", "origin").with_row_index("row")
+    located = rows.filter(pl.all_horizontal(pl.col(POINT).is_not_null()))
+    at_listed = _at_listed(located, listed)
+    usual = _usual_points(located.join(at_listed, on="row", how="anti"))
+    found = _points_of_places_elsewhere(located, usual)
+    points = [*listed, *(DefaultPoint("", *point) for point in found.select(POINT).iter_rows())]
+    belong = located.join(usual, on="place_token").filter(_metres_apart() <= _AWAY_METRES)
+    at_found = (
+        located.join(found, on=POINT)
+        .join(belong, on="row", how="anti")
+        .select("row", default_point=pl.col("number") + len(listed))
+    )
+    # A place's usual point is asked for again, because a default point is nobody's.
+    usual = _usual_points(located.join(at_listed, on="row", how="anti").join(at_found, on="row", how="anti"))
+    away = (
+        located.join(usual, on="place_token")
+        .filter(_metres_apart() > _AWAY_METRES)
+        .select("row", "usual_longitude", "usual_latitude")
+    )
+    told = (
+        rows.select("row")
+        .join(pl.concat([at_listed, at_found.cast(at_listed.schema)]).unique("row", keep="first"), on="row", how="left")
+        .join(away, on="row", how="left", maintain_order="left")
+        .sort("row")
+        .drop("row")
+    )
+    known = located.filter(
+        pl.Series(told["default_point"].is_null()).gather(located["row"]), ~pl.col("origin").is_in(_OWN_WORK)
+    )
+    return Found(told, points, _suspected(known))
+
+
+def _at_listed(located: pl.DataFrame, listed: Sequence[DefaultPoint]) -> pl.DataFrame:
+    near = [
+        located.filter(
+            _metres(
+                pl.col("longitude"), pl.col("latitude"), pl.lit(each.longitude), pl.lit(each.latitude)
+            ) <= max(each.radius_metres, 1.0)
+        ).select("row", default_point=pl.lit(number, pl.Int64))
+        for number, each in enumerate(listed)
+    ]  # fmt: skip
+    return pl.concat([pl.DataFrame(schema={"row": pl.UInt32, "default_point": pl.Int64}), *near]).unique(
+        "row", keep="first", maintain_order=True
+    )
+
+
+def _usual_points(located: pl.DataFrame) -> pl.DataFrame:
+    """Give the point that most logs of a place have, two or more of them: `place_token` and the point."""
+    return (
+        located.drop_nulls("place_token")
+        .group_by("place_token", *POINT)
+        .agg(logs=pl.len())
+        .filter(pl.col("logs") >= 2, 2 * pl.col("logs") > pl.col("logs").sum().over("place_token"))
+        .select("place_token", usual_longitude="longitude", usual_latitude="latitude")
+    )
+
+
+def _points_of_places_elsewhere(located: pl.DataFrame, usual: pl.DataFrame) -> pl.DataFrame:
+    """Number the points at which many logs belong elsewhere and few belong: `longitude`, `latitude`, `number`."""
+    return (
+        located.join(usual, on="place_token")
+        .with_columns(is_away=_metres_apart() > _AWAY_METRES)
+        .group_by(POINT)
+        .agg(away=pl.col("is_away").sum(), here=(~pl.col("is_away")).sum())
+        .filter(pl.col("away") >= _LEAST_AWAY, pl.col("away") >= pl.col("here"))
+        .sort("away", *POINT, descending=[True, False, False])
+        .select(POINT)
+        .with_row_index("number")
+        .with_columns(pl.col("number").cast(pl.Int64))
+    )
+
+
+def _suspected(located: pl.DataFrame) -> list[str]:
+    """Say which points look like default points, without being surely such; the busiest first."""
+    if located.is_empty():
+        return []
+    points = located.group_by(POINT).agg(
+        logs=pl.len(),
+        classes=pl.col("class_code").n_unique(),
+        areas=pl.col("area_id").drop_nulls().n_unique(),
+        area=pl.col("area_id").drop_nulls().mode().sort().first(),
+        own=pl.col("area_id").drop_nulls().unique_counts().max().fill_null(0),
+        named=pl.col("area_id").count(),
+    )
+    usual, classes = float(points["logs"].median()), located["class_code"].n_unique()  # type: ignore[arg-type]
+    names_many = (pl.col("areas") >= _MANY_AREAS) & (pl.col("named") - pl.col("own") >= _LEAST_OF_OTHER_AREAS)
+    is_large = (pl.col("logs") >= max(_LARGE_SHARE * located.height, _MANY_TIMES * usual, _LEAST_LARGE)) & (
+        3 * pl.col("classes") >= 2 * classes
+    )
+    shown = points.filter(names_many | is_large).sort("logs", *POINT, descending=[True, False, False]).head(_MOST_NAMED)
+    return [
+        # Three decimals are a street, not a door: it may be somebody's home after all.
+        f"{each['latitude']:.3f}, {each['longitude']:.3f}"
+        + (f" in '{each['area']}'" if each["area"] else "")
+        + f" ({each['logs']:,} incidents, {each['logs'] / located.height:.1%}, of {each['classes']} classes"
+        + (f", which name {each['areas']} areas" if each["areas"] > 1 else "")
+        + ")"
+        for each in shown.iter_rows(named=True)
+    ]
+
+
+def _metres_apart() -> pl.Expr:
+    return _metres(*(pl.col(name) for name in (*POINT, "usual_longitude", "usual_latitude")))
+
+
+def _metres(x: pl.Expr, y: pl.Expr, other_x: pl.Expr, other_y: pl.Expr) -> pl.Expr:
+    """Give the metres between two points, near enough for distances within a force."""
+    east = (x - other_x) * other_y.radians().cos()
+    return (east**2 + (y - other_y) ** 2).sqrt() * _METRES_IN_A_DEGREE
