@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -298,7 +298,7 @@ def import_extract(
                 named.update(_areas_named_in(rows))
             progress(target, chunk.share_read)
         rules = extract.rules()
-        strange = _strange_areas(named, _known_areas(folder, settings))
+        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"]))
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if writer.counts.quarantined < writer.counts.read:
             writer.note({"source": extract.state})
@@ -354,17 +354,17 @@ def _areas_named_in(rows: pl.DataFrame) -> dict[str, int]:
     return dict(rows["area_id"].drop_nulls().value_counts().iter_rows())
 
 
-def _known_areas(folder: Path | str, settings: Settings) -> set[str]:
+def _areas_of(folder: Path | str, settings: Settings) -> pl.DataFrame:
     """Give the areas that the force has, or will have from the boundaries that its settings name; none where areas are
     taken from the incidents themselves.
     """
     if settings.areas.from_points and settings.areas.file is None:
-        return set()
-    known = Store(folder).read("areas", columns=["area_id"])["area_id"]
+        return tables.empty("areas")
+    known = Store(folder).read("areas")
     file = settings.areas.file
     if known.is_empty() and file is not None and (Path(folder) / file).is_file():
-        known = _read_boundaries(Path(folder) / file, settings).read["area_id"]
-    return set(known)
+        known = _read_boundaries(Path(folder) / file, settings).read
+    return known
 
 
 def _strange_areas(named: Mapping[str, int], known: Collection[str]) -> list[str]:
@@ -478,8 +478,17 @@ def check_extract(
     zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
     extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of or _now())
     rows, aside = read_whole(extract, progress)
-    known = _known_areas(folder, settings) if settings else set()
+    areas = _areas_of(folder, settings) if settings else tables.empty("areas")
+    known = set(areas["area_id"])
     strange = _strange_areas(_areas_named_in(rows), known)
+    placed = None
+    if settings and rows.height and known:
+        last = rows["received_at"].dt.convert_time_zone(zone).dt.date().max()
+        assert isinstance(last, date)
+        placed = incidents.place_incidents(
+            rows, areas, last, zone,
+            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+        )  # fmt: skip
     outages = incidents.find_outages(
         rows, zone, settings.demand.outage_share if settings else 0.25,
         settings.demand.declared_outages if settings else (),
@@ -493,6 +502,7 @@ def check_extract(
         notes=[*extract.notes, *strange],
         rows_read=extract.rows_read,
         known_areas=sorted(known) or None,
+        placed=placed,
     )
 
 

@@ -241,6 +241,7 @@ def compute(
         force_id=force,
     )  # fmt: skip
     notes += remarks.on_cover(work, cover, given, zone)
+    notes += remarks.on_pools(cover, areas, settings.staffing.role, today)
     notes += remarks.on_rosters(covered)
     notes += on_duty.notes
     if not on_duty.table.is_empty():
@@ -310,16 +311,11 @@ def place_incidents(
         return areas, calls.with_columns(area_id=pl.lit(only))
     placed = incidents.place_incidents(
         calls, areas, day, settings.force.time_zone,
-        default_points=default_points(settings), border_metres=settings.areas.border_metres,
+        default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
     )  # fmt: skip
     notes += placed.notes()
     notes += remarks.on_areas(areas, day, settings.forecast.days)
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
-
-
-def default_points(settings: Settings) -> list[incidents.DefaultPoint]:
-    """Give the default points that the force lists."""
-    return [incidents.DefaultPoint(**each.model_dump()) for each in settings.areas.default_points]
 
 
 def _with_unit_time(

@@ -6,7 +6,7 @@ on the page and under the command that made it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -76,11 +76,37 @@ def on_areas(areas: pl.DataFrame, day: date, days: int) -> list[str]:
         return []
     days_of_change = pl.concat([begin["valid_from"], end["valid_to"] + timedelta(days=1)]).unique().sort()
     codes = pl.concat([begin["area_id"], end["area_id"]]).unique().sort()
-    more = f" and {len(codes) - 5} more" if len(codes) > 5 else ""
     return [
-        f"Areas change on {', '.join(str(each) for each in days_of_change[:3])} ({', '.join(codes[:5])}{more}). All "
+        f"Areas change on {', '.join(str(each) for each in days_of_change[:3])} ({_first_of(codes.to_list())}). All "
         f"figures are for those in force on {day}; a run that begins later takes those of then."
     ]
+
+
+def on_pools(cover: pl.DataFrame, areas: pl.DataFrame, role_code: str, day: date) -> list[str]:
+    """Name the areas in pools that are not in force on the first day, and those in force that no pool covers."""
+    rows = cover.filter(
+        pl.col("role_code") == role_code,
+        pl.lit(day).is_between(pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)),
+    )
+    known = areas.filter(pl.col("level") == "area")["area_id"]
+    gone = sorted(set(rows["area_id"]) - set(known))
+    bare = sorted(set(known) - set(rows["area_id"]))
+    notes = []
+    if gone:
+        notes.append(
+            f"'pools' names {count_of(len(gone), 'area')} not in force on {day} ({_first_of(gone)}), which cover "
+            "nothing. End those rows with valid_to, and name the areas that took their place."
+        )
+    if bare and rows.height:
+        notes.append(
+            f"No pool of role '{role_code}' covers {count_of(len(bare), 'area')} on {day} ({_first_of(bare)}): its "
+            "incidents are shared out over all pools in proportion to their own."
+        )
+    return notes
+
+
+def _first_of(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
 
 
 def on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame) -> list[str]:

@@ -1,6 +1,5 @@
 """Incidents to demand: what came in, what it asked for, and how far the data can be believed."""
 
-from bluelamp.incidents.default_points import DefaultPoint
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
@@ -8,7 +7,6 @@ from bluelamp.incidents.quality import QualityReport, describe_quality
 from bluelamp.incidents.service_times import measure_service_times
 
 __all__ = [
-    "DefaultPoint",
     "Placed",
     "QualityReport",
     "count_demand",

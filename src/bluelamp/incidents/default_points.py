@@ -22,6 +22,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from bluelamp.errors import count_of
+from bluelamp.settings import DefaultPointPart
+
 POINT = ["longitude", "latitude"]
 _METRES_IN_A_DEGREE = 111_320.0
 # Nearer than this, two points of one place are the same place: a gate and a door, a corner and the next.
@@ -34,42 +37,46 @@ _OWN_WORK = ("officer_initiated", "directed", "administrative")
 
 
 @dataclass(frozen=True)
-class DefaultPoint:
-    """A point that logs are put at by default; `name` where the force gave it one."""
-
-    name: str
-    longitude: float
-    latitude: float
-    radius_metres: float = 0.0
-
-
-@dataclass(frozen=True)
 class Found:
     """Which logs lie where they do not belong, row by row, and the points that only look like it.
 
-    `rows` has `default_point` (the number of a default point among `points`), and `usual_longitude` and
-    `usual_latitude` where the log's place usually lies somewhere else. `suspected` are sentences' ends.
+    `rows` has `at_default_point`, and `usual_longitude` and `usual_latitude` where the log's place usually lies
+    somewhere else. `points` (longitude, latitude) are default points that the force does not list. `suspected` names
+    points that may be such, in words.
     """
 
     rows: pl.DataFrame
-    points: list[DefaultPoint]
+    points: list[tuple[float, float]]
     suspected: list[str]
 
+    def notes(self) -> list[str]:
+        """Name the default points that were found, and those that may be such."""
+        notes = []
+        if self.points:
+            where = ", ".join(f"{latitude:.3f} {longitude:.3f}" for longitude, latitude in self.points[:5])
+            more = f" and {len(self.points) - 5} more" if len(self.points) > 5 else ""
+            notes.append(
+                f"{count_of(len(self.points), 'point')} ({where}{more}) hold{'s' * (len(self.points) == 1)} many logs "
+                "whose place usually lies elsewhere, and count as default points. List them under "
+                "[[areas.default_points]]."
+            )
+        if self.suspected:
+            notes.append(
+                f"May be default points, or busy places: {'; '.join(self.suspected)}. Nothing was moved; list those "
+                "that are default points under [[areas.default_points]]."
+            )
+        return notes
 
-def find_default_points(incidents: pl.DataFrame, listed: Sequence[DefaultPoint] = ()) -> Found:
+
+def find_default_points(incidents: pl.DataFrame, listed: Sequence[DefaultPointPart] = ()) -> Found:
     """Find the logs at default points. `incidents` needs point, place token, area, class and origin."""
     rows = incidents.select(*POINT, "place_token", "area_id", "class_code", "origin").with_row_index("row")
     located = rows.filter(pl.all_horizontal(pl.col(POINT).is_not_null()))
     at_listed = _at_listed(located, listed)
     usual = _usual_points(located.join(at_listed, on="row", how="anti"))
     found = _points_of_places_elsewhere(located, usual)
-    points = [*listed, *(DefaultPoint("", *point) for point in found.select(POINT).iter_rows())]
     belong = located.join(usual, on="place_token").filter(_metres_apart() <= _AWAY_METRES)
-    at_found = (
-        located.join(found, on=POINT)
-        .join(belong, on="row", how="anti")
-        .select("row", default_point=pl.col("number") + len(listed))
-    )
+    at_found = located.join(found, on=POINT).join(belong, on="row", how="anti").select("row")
     # A place's usual point is asked for again, because a default point is nobody's.
     usual = _usual_points(located.join(at_listed, on="row", how="anti").join(at_found, on="row", how="anti"))
     away = (
@@ -79,29 +86,23 @@ def find_default_points(incidents: pl.DataFrame, listed: Sequence[DefaultPoint] 
     )
     told = (
         rows.select("row")
-        .join(pl.concat([at_listed, at_found.cast(at_listed.schema)]).unique("row", keep="first"), on="row", how="left")
+        .with_columns(at_default_point=pl.col("row").is_in(pl.concat([at_listed, at_found])["row"].implode()))
         .join(away, on="row", how="left", maintain_order="left")
         .sort("row")
         .drop("row")
     )
-    known = located.filter(
-        pl.Series(told["default_point"].is_null()).gather(located["row"]), ~pl.col("origin").is_in(_OWN_WORK)
-    )
-    return Found(told, points, _suspected(known))
+    known = located.filter(~told["at_default_point"].gather(located["row"]), ~pl.col("origin").is_in(_OWN_WORK))
+    return Found(told, list(found.select(POINT).iter_rows()), _suspected(known))
 
 
-def _at_listed(located: pl.DataFrame, listed: Sequence[DefaultPoint]) -> pl.DataFrame:
+def _at_listed(located: pl.DataFrame, listed: Sequence[DefaultPointPart]) -> pl.DataFrame:
+    """Give the logs at points that the force lists: `row`."""
+    x, y = pl.col("longitude"), pl.col("latitude")
+    # Coordinates come rounded to five decimals or so: a metre is no distance.
     near = [
-        located.filter(
-            _metres(
-                pl.col("longitude"), pl.col("latitude"), pl.lit(each.longitude), pl.lit(each.latitude)
-            ) <= max(each.radius_metres, 1.0)
-        ).select("row", default_point=pl.lit(number, pl.Int64))
-        for number, each in enumerate(listed)
-    ]  # fmt: skip
-    return pl.concat([pl.DataFrame(schema={"row": pl.UInt32, "default_point": pl.Int64}), *near]).unique(
-        "row", keep="first", maintain_order=True
-    )
+        _metres(x, y, pl.lit(each.longitude), pl.lit(each.latitude)) <= max(each.radius_metres, 1.0) for each in listed
+    ]
+    return located.filter(pl.any_horizontal(near) if near else pl.lit(value=False)).select("row")
 
 
 def _usual_points(located: pl.DataFrame) -> pl.DataFrame:
@@ -116,7 +117,7 @@ def _usual_points(located: pl.DataFrame) -> pl.DataFrame:
 
 
 def _points_of_places_elsewhere(located: pl.DataFrame, usual: pl.DataFrame) -> pl.DataFrame:
-    """Number the points at which many logs belong elsewhere and few belong: `longitude`, `latitude`, `number`."""
+    """Give the points at which many logs belong elsewhere and few belong: `longitude`, `latitude`."""
     return (
         located.join(usual, on="place_token")
         .with_columns(is_away=_metres_apart() > _AWAY_METRES)
@@ -125,8 +126,6 @@ def _points_of_places_elsewhere(located: pl.DataFrame, usual: pl.DataFrame) -> p
         .filter(pl.col("away") >= _LEAST_AWAY, pl.col("away") >= pl.col("here"))
         .sort("away", *POINT, descending=[True, False, False])
         .select(POINT)
-        .with_row_index("number")
-        .with_columns(pl.col("number").cast(pl.Int64))
     )
 
 
@@ -150,7 +149,7 @@ def _suspected(located: pl.DataFrame) -> list[str]:
     shown = points.filter(names_many | is_large).sort("logs", *POINT, descending=[True, False, False]).head(_MOST_NAMED)
     return [
         # Three decimals are a street, not a door: it may be somebody's home after all.
-        f"{each['latitude']:.3f}, {each['longitude']:.3f}"
+        f"{each['latitude']:.3f} {each['longitude']:.3f}"
         + (f" in '{each['area']}'" if each["area"] else "")
         + f" ({each['logs']:,} incidents, {each['logs'] / located.height:.1%}, of {each['classes']} classes"
         + (f", which name {each['areas']} areas" if each["areas"] > 1 else "")

@@ -28,7 +28,8 @@ import polars as pl
 
 from bluelamp import geography
 from bluelamp.errors import count_of
-from bluelamp.incidents.default_points import DefaultPoint, find_default_points
+from bluelamp.incidents.default_points import Found, find_default_points
+from bluelamp.settings import DefaultPointPart
 
 # What each rule is called in a report: "1,204 (3.1 %) …".
 WORDS = {
@@ -52,8 +53,7 @@ class Placed:
     """Incidents with the area that each counts in and its `place_rule`, and the default points found on the way."""
 
     incidents: pl.DataFrame
-    points: list[DefaultPoint]
-    suspected: list[str]
+    found: Found
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,28 +63,12 @@ class Placed:
 
     def notes(self) -> list[str]:
         """Say what a reader of the figures should know; nothing where every log names its own area, or no place."""
-        total, counts = self.incidents.height, self.counts
-        by_rule = {rule: number for rule, number in counts.items() if rule not in ("given", "unknown")}
-        notes = []
-        if by_rule:
-            listed = "; ".join(
-                f"{number:,} ({_share(number, total)}) {WORDS[rule]}" for rule, number in by_rule.items()
-            )
-            notes.append(f"Of {count_of(total, 'incident')}, {listed}.")
-        found = [point for point in self.points if not point.name]
-        if found:
-            where = ", ".join(f"{each.latitude:.3f} {each.longitude:.3f}" for each in found[:5])
-            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-            notes.append(
-                f"{count_of(len(found), 'point')} ({where}{more}) hold{'s' if len(found) == 1 else ''} many logs whose "
-                "place usually lies elsewhere, and count as default points. Name them under [[areas.default_points]]."
-            )
-        notes += [
-            f"The point {each} may be a default point. Nothing was moved; if it is one, list it under "
-            "[[areas.default_points]]."
-            for each in self.suspected
-        ]
-        return notes
+        total = self.incidents.height
+        by_rule = {rule: number for rule, number in self.counts.items() if rule not in ("given", "unknown")}
+        if not by_rule:
+            return self.found.notes()
+        listed = "; ".join(f"{number:,} ({_share(number, total)}) {WORDS[rule]}" for rule, number in by_rule.items())
+        return [f"Of {count_of(total, 'incident')}, {listed}.", *self.found.notes()]
 
 
 def place_incidents(
@@ -93,7 +77,7 @@ def place_incidents(
     day: date,
     time_zone: str,
     *,
-    default_points: Sequence[DefaultPoint] = (),
+    default_points: Sequence[DefaultPointPart] = (),
     border_metres: float = 200.0,
 ) -> Placed:
     """Say in which of the areas in force on a local day each incident counts, whatever they were when it came in.
@@ -108,7 +92,7 @@ def place_incidents(
         how="horizontal",
     ).with_row_index("row")
     rows = _with_named_row(rows, areas, now, time_zone)
-    is_wrong = pl.col("default_point").is_not_null() | pl.col("usual_longitude").is_not_null()
+    is_wrong = pl.col("at_default_point") | pl.col("usual_longitude").is_not_null()
     # Points are asked about only where they have a say, because that is what takes time.
     asked = rows.filter(~pl.col("stands") | is_wrong)
     lies_in = geography.assign_areas(asked.drop("day"), now)
@@ -120,7 +104,7 @@ def place_incidents(
         usually_in=geography.nearest_areas(_at_usual(asked), now, border_metres),
     )
     rows = rows.join(asked, on="row", how="left", maintain_order="left")
-    is_default, has_usual = pl.col("default_point").is_not_null(), pl.col("usually_in").is_not_null()
+    is_default, has_usual = pl.col("at_default_point"), pl.col("usually_in").is_not_null()
     is_of_point = (pl.col("area_id") == pl.col("lay_in")) | (pl.col("area_id") == pl.col("lies_near"))
     read_off = (is_default | has_usual) & is_of_point.fill_null(value=False)
     is_redrawn = pl.col("named").is_not_null() & ~pl.col("stands") & ~read_off
@@ -150,7 +134,7 @@ def place_incidents(
     lost = pl.col("counts_in").is_null() & ~rule.is_in(NOWHERE)
     rows = rows.with_columns(place_rule=pl.when(lost).then(pl.lit("unknown")).otherwise(rule))
     placed = incidents.with_columns(area_id=rows["counts_in"], place_rule=rows["place_rule"])
-    return Placed(placed, found.points, found.suspected)
+    return Placed(placed, found)
 
 
 def _with_named_row(rows: pl.DataFrame, areas: pl.DataFrame, now: pl.DataFrame, time_zone: str) -> pl.DataFrame:
