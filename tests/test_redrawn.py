@@ -246,3 +246,12 @@ def test_a_new_file_of_areas_ends_those_before_it_and_history_moves(tmp_path):
     used = plan.read_table(tmp_path, "areas", second)
     assert set(used.filter(level="area")["area_id"]) == {"A", "B2"}
     assert tables.publish(used, "areas").equals(used)
+
+
+def test_events_of_old_beats_are_told():
+    areas, pools, codes = redrawn()
+    gone = next(code for code in twin().tables["areas"].filter(level="area")["area_id"].sort() if code not in codes)
+    event = twin().tables["events"].head(1).with_columns(area_id=pl.lit(gone))
+    run = compute(areas=areas, pools=pools, events=event)
+    told = f"1 event speaks of areas not in force on 2026-11-23 ({gone}), and changes nothing."
+    assert [note for note in run.notes if note.startswith(told)]

@@ -162,6 +162,8 @@ def compute(
     data_until, starts = _horizon(given["incidents"], forecast_from, zone)
     today = starts.astimezone(periods.zone(zone)).date()
     areas, calls = place_incidents(given["areas"], given["incidents"], settings, today, notes)
+    if not given["areas"].is_empty():
+        notes += remarks.on_areas(given["areas"], given["events"], today, settings.forecast.days)
     cover = given["pools"]
     if cover.filter(pl.col("role_code") == settings.staffing.role).is_empty():
         cover = geography.default_pools(areas, settings.staffing.role)
@@ -314,7 +316,6 @@ def place_incidents(
         default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
     )  # fmt: skip
     notes += placed.notes()
-    notes += remarks.on_areas(areas, day, settings.forecast.days)
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
 
 

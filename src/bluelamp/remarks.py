@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, offered_work, periods, pools
+from bluelamp import committed, geography, offered_work, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
 
 # A year without data is longer than any season can be carried over.
@@ -66,19 +66,31 @@ def on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
     ]
 
 
-def on_areas(areas: pl.DataFrame, day: date, days: int) -> list[str]:
-    """Say when areas change within the days to forecast: the figures are for those in force on the first."""
+def on_areas(areas: pl.DataFrame, events: pl.DataFrame, day: date, days: int) -> list[str]:
+    """Say when areas change within the days to forecast, because the figures are for those in force on the first; and
+    name the events of areas that are not.
+    """
+    notes = []
+    now = geography.areas_on(areas, day)["area_id"]
+    strange = events.filter(pl.col("area_id").is_not_null() & ~pl.col("area_id").is_in(now.implode()))
+    if strange.height:
+        notes.append(
+            f"{count_of(strange.height, 'event')} {'speaks' if strange.height == 1 else 'speak'} of areas not in force "
+            f"on {day} ({_first_of(strange['area_id'].unique().sort().to_list())}), and "
+            f"{'changes' if strange.height == 1 else 'change'} nothing. Name the areas that took their place."
+        )
     lowest = areas.filter(pl.col("level") == "area")
     last = day + timedelta(days=days - 1)
     begin = lowest.filter(pl.col("valid_from").is_between(day, last, closed="right"))
     end = lowest.filter(pl.col("valid_to").is_between(day, last, closed="left"))
     if begin.is_empty() and end.is_empty():
-        return []
+        return notes
     days_of_change = pl.concat([begin["valid_from"], end["valid_to"] + timedelta(days=1)]).unique().sort()
     codes = pl.concat([begin["area_id"], end["area_id"]]).unique().sort()
     return [
+        *notes,
         f"Areas change on {', '.join(str(each) for each in days_of_change[:3])} ({_first_of(codes.to_list())}). All "
-        f"figures are for those in force on {day}; a run that begins later takes those of then."
+        f"figures are for those in force on {day}; a run that begins later takes those of then.",
     ]
 
 

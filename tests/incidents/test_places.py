@@ -168,23 +168,23 @@ def test_a_place_with_many_logs_of_its_own_is_no_default_point_but_a_caller_ther
 def test_a_busy_point_is_named_and_nothing_is_moved():
     classes = ("theft", "fraud", "alarm", "traffic")
     rows = calls(
-        *(f"m{n} | A | 0.05 | 51.05 | {classes[n % 4]}" for n in range(80)),
+        *(f"m{n} | A | 0.05 | 51.05 | {classes[n % 4]}" for n in range(120)),
         *(f"o{n} | B | {0.11 + n / 10000:.4f} | 51.05 | {classes[n % 4]}" for n in range(300)),
     )
     found = placed(rows)
     assert set(found.counts) == {"given"}
     (note,) = found.notes()
     assert note.startswith(
-        "May be default points, or busy places: 51.050 0.050 in 'A' (80 incidents, 21.1%, of 4 class"
+        "May be default points, or busy places: 51.050 0.050 in 'A' (120 incidents, 28.6%, of 4 class"
     )
-    few = placed(rows.with_columns(class_code=pl.lit("theft")).head(80).vstack(rows.tail(300)))
+    few = placed(rows.with_columns(class_code=pl.lit("theft")).head(120).vstack(rows.tail(300)))
     assert few.notes() == [], "a place with a class of its own is a shop"
 
 
 def test_a_point_whose_logs_name_many_areas_is_named():
     many = areas_of(*(area(f"A{n}", n / 10, n / 10 + 0.1) for n in range(12)))
     rows = calls(*(f"m{n} | A{n % 12} | 0.05 | 51.05" for n in range(48)))
-    assert "(48 incidents, 100.0%, of 1 classes, which name 12 areas)" in placed(rows, many).notes()[0]
+    assert "(48 incidents, 100.0%, of 1 class, which name 12 areas)" in placed(rows, many).notes()[0]
 
 
 # ---- beats redrawn ----

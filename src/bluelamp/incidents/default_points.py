@@ -7,9 +7,9 @@ What can be told, and how surely:
    have is its usual one; a log of it somewhere else has been put there by default. A point at which ten or more logs
    belong elsewhere, and at least as many as belong there, is a default point, and so is every log there whose place
    does not usually lie there.
-3. A point whose logs name ten or more areas, or one that holds more than a hundredth of all logs, many times what a
-   point usually holds and of most classes: it may be a station, and may as well be a hospital or a shopping street. It
-   is named, and nothing is moved.
+3. A point whose logs name ten or more areas, or one that holds more than a hundredth of all logs, half as many as an
+   area does on the average, and of most classes: it may be a station, and may as well be a hospital or a shopping
+   street. It is named, and nothing is moved.
 
 What can't be told: a caller's home that was written down as the place, where no token of the place says otherwise; and,
 without tokens, which of the logs at a busy point belong there.
@@ -31,7 +31,7 @@ _METRES_IN_A_DEGREE = 111_320.0
 _AWAY_METRES = 200.0
 _LEAST_AWAY = 10
 _MANY_AREAS, _LEAST_OF_OTHER_AREAS = 10, 20
-_LARGE_SHARE, _MANY_TIMES, _LEAST_LARGE = 0.01, 50, 50
+_LARGE_SHARE, _SHARE_OF_AN_AREA, _LEAST_LARGE = 0.01, 0.5, 50
 _MOST_NAMED = 5
 _OWN_WORK = ("officer_initiated", "directed", "administrative")
 
@@ -141,17 +141,17 @@ def _suspected(located: pl.DataFrame) -> list[str]:
         own=pl.col("area_id").drop_nulls().unique_counts().max().fill_null(0),
         named=pl.col("area_id").count(),
     )
-    usual, classes = float(points["logs"].median()), located["class_code"].n_unique()  # type: ignore[arg-type]
+    of_area = located.height / max(located["area_id"].drop_nulls().n_unique(), 1)
     names_many = (pl.col("areas") >= _MANY_AREAS) & (pl.col("named") - pl.col("own") >= _LEAST_OF_OTHER_AREAS)
-    is_large = (pl.col("logs") >= max(_LARGE_SHARE * located.height, _MANY_TIMES * usual, _LEAST_LARGE)) & (
-        3 * pl.col("classes") >= 2 * classes
+    is_large = (pl.col("logs") >= max(_LARGE_SHARE * located.height, _SHARE_OF_AN_AREA * of_area, _LEAST_LARGE)) & (
+        3 * pl.col("classes") >= 2 * located["class_code"].n_unique()
     )
     shown = points.filter(names_many | is_large).sort("logs", *POINT, descending=[True, False, False]).head(_MOST_NAMED)
     return [
         # Three decimals are a street, not a door: it may be somebody's home after all.
         f"{each['latitude']:.3f} {each['longitude']:.3f}"
         + (f" in '{each['area']}'" if each["area"] else "")
-        + f" ({each['logs']:,} incidents, {each['logs'] / located.height:.1%}, of {each['classes']} classes"
+        + f" ({each['logs']:,} incidents, {each['logs'] / located.height:.1%}, of {count_of(each['classes'], 'class', 'classes')}"
         + (f", which name {each['areas']} areas" if each["areas"] > 1 else "")
         + ")"
         for each in shown.iter_rows(named=True)
