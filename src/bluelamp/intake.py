@@ -105,8 +105,8 @@ def tell_tables(
     folder: Path | str, files: Iterable[Path], map_name: str | None = None
 ) -> tuple[list[tuple[str, Path, str | None]], list[Path]]:
     """Tell which tables extracts fill, by the last part of the names in force.toml: table, file and column map, in the
-    order to import them. A folder stands for the files in it. Files that no name fits are incidents where they were
-    named one by one; of a folder's they are given apart.
+    order to import them. A folder stands for the files in it. Files that no name fits are areas where they hold
+    boundaries, and else incidents, where they were named one by one; of a folder's they are given apart.
     """
     names = [
         (name, Path(source.file).name, source.map)
@@ -125,7 +125,9 @@ def tell_tables(
             elif given.is_dir():
                 strange.append(path)
             else:
-                found.append(("incidents", path, map_name))
+                # JSON may be lines of anything; what else holds boundaries holds nothing but areas.
+                holds_areas = boundaries.is_one(path) and path.suffix.lower() != ".json"
+                found.append(("areas" if holds_areas else "incidents", path, map_name))
     place = {name: number for number, name in enumerate(ORDER)}
     return sorted(found, key=lambda each: place.get(each[0], len(ORDER))), strange
 

@@ -151,7 +151,8 @@ def _suspected(located: pl.DataFrame) -> list[str]:
         # Three decimals are a street, not a door: it may be somebody's home after all.
         f"{each['latitude']:.3f} {each['longitude']:.3f}"
         + (f" in '{each['area']}'" if each["area"] else "")
-        + f" ({each['logs']:,} incidents, {each['logs'] / located.height:.1%}, of {count_of(each['classes'], 'class', 'classes')}"
+        + f" ({count_of(each['logs'], 'incident')}, {each['logs'] / located.height:.1%}, "
+        + f"of {count_of(each['classes'], 'class', 'classes')}"
         + (f", which name {each['areas']} areas" if each["areas"] > 1 else "")
         + ")"
         for each in shown.iter_rows(named=True)
