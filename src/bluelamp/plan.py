@@ -169,6 +169,7 @@ def compute(
         cover = geography.default_pools(areas, settings.staffing.role)
         each = "each district is one pool" if cover["pool_id"].n_unique() > 1 else "one pool covers the whole force"
         notes.append(f"No pools were given, so that {each} at all hours.")
+    cover = pools.outlast_areas(cover, areas)
     standards = given["standards"]
     if standards.is_empty():
         standards = tables.check(pl.DataFrame([ASSUMED_STANDARD]), "standards")
