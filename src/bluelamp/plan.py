@@ -161,7 +161,7 @@ def compute(
     clock.start("areas")
     data_until, starts = _horizon(given["incidents"], forecast_from, zone)
     today = starts.astimezone(periods.zone(zone)).date()
-    areas, calls = place_incidents(given["areas"], given["incidents"], settings, today, notes)
+    areas, calls = settle_areas(given["areas"], given["incidents"], settings, today, notes)
     if not given["areas"].is_empty():
         notes += remarks.on_areas(given["areas"], given["events"], today, settings.forecast.days)
     cover = given["pools"]
@@ -288,7 +288,7 @@ def _horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str
     return until, forecast_from or periods.next_local_midnight(until, time_zone)
 
 
-def place_incidents(
+def settle_areas(
     areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, day: date, notes: list[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Settle which areas there are on a day, and which of them each incident counts in.

@@ -130,6 +130,11 @@ def test_a_point_is_as_wide_as_the_force_says():
     assert told(placed(rows, default_points=[STATION]))["near"][0] == "given"
     wide = STATION.model_copy(update={"radius_metres": 50})
     assert told(placed(rows, default_points=[wide]))["near"][0] == "default_point"
+    far = STATION.model_copy(update={"name": "Harbour", "latitude": 52.0})
+    assert (
+        "Incidents at default points that the force lists: Central (2), Harbour (0)."
+        in placed(rows, default_points=[wide, far]).notes()
+    )
 
 
 def at_their_places(places: int, logs: int) -> list[str]:
@@ -146,8 +151,11 @@ def test_a_point_where_many_places_lie_that_usually_lie_elsewhere_is_a_default_p
         *(f"once{n} | A | 0.05 | 51.05 | theft | q:{n}" for n in range(4)),
     )
     found = placed(rows)
-    assert found.found.points == [(0.05, 51.05)]
-    assert "1 point (51.050 0.050) holds many logs whose place usually lies elsewhere" in found.notes()[1]
+    assert found.found.points.rows() == [(None, 0.05, 51.05, "A", 24)]
+    assert found.notes()[1] == (
+        "Default points told by many incidents whose place usually lies elsewhere: 51.050 0.050 in 'A' (24). List them "
+        "under [[areas.default_points]], with their names."
+    )
     answers = told(found)
     assert {answers[f"s{n}"] for n in range(20)} == {("usual_place", "B")}
     assert {answers[f"once{n}"] for n in range(4)} == {("default_point", "B")}
@@ -160,7 +168,7 @@ def test_a_place_with_many_logs_of_its_own_is_no_default_point_but_a_caller_ther
         "caller | A | 0.05 | 51.05 | theft | p:3",
     )
     found = placed(rows)
-    assert found.found.points == []
+    assert found.found.points.is_empty()
     assert told(found)["caller"] == ("usual_place", "B")
     assert told(found)["mall7"] == ("given", "A")
 
@@ -326,7 +334,7 @@ def test_default_points_of_the_made_up_force_are_found_by_the_places_that_lie_th
     logs, areas = lived()
     stations = logs.filter(location_fault="station").select("longitude", "latitude").unique()
     found = placed(logs, areas, date(2026, 11, 23))
-    assert set(found.found.points) == set(stations.iter_rows())
+    assert set(found.found.points.select("longitude", "latitude").iter_rows()) == set(stations.iter_rows())
     at_default = logs.select("longitude", "latitude", "location_fault").with_columns(rule=found.incidents["place_rule"])
     moved = at_default.filter(pl.col("rule").is_in(["default_point", "usual_place"]))
     faulty = at_default.filter(pl.col("location_fault").is_not_null())
@@ -352,7 +360,7 @@ def test_without_tokens_listed_stations_are_shared_out_and_areas_come_nearer_to_
     precision, recall, _ = judged(placed(bare, areas, date(2026, 11, 23), default_points=listed), logs, "default_point")
     assert precision > 0.95
     assert recall == 1
-    assert placed(bare, areas, date(2026, 11, 23)).found.points == [], "nothing tells them from busy addresses"
+    assert placed(bare, areas, date(2026, 11, 23)).found.points.is_empty(), "nothing tells them from busy addresses"
 
     def error(found: Placed) -> float:
         counted = found.incidents.group_by("area_id").len()

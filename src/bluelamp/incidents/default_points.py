@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -41,24 +42,26 @@ class Found:
     """Which logs lie where they do not belong, row by row, and the points that only look like it.
 
     `rows` has `at_default_point`, and `usual_longitude` and `usual_latitude` where the log's place usually lies
-    somewhere else. `points` (longitude, latitude) are default points that the force does not list. `suspected` names
-    points that may be such, in words.
+    somewhere else. `points` are the default points: `name` (null where the force does not list it), `longitude`,
+    `latitude`, `area_id` (that most of its logs name) and `logs`. `suspected` names points that may be such, in words.
     """
 
     rows: pl.DataFrame
-    points: list[tuple[float, float]]
+    points: pl.DataFrame
     suspected: list[str]
 
     def notes(self) -> list[str]:
         """Name the default points that were found, and those that may be such."""
         notes = []
-        if self.points:
-            where = ", ".join(f"{latitude:.3f} {longitude:.3f}" for longitude, latitude in self.points[:5])
-            more = f" and {len(self.points) - 5} more" if len(self.points) > 5 else ""
+        listed = [f"{each['name']} ({each['logs']:,})" for each in self.points.drop_nulls("name").iter_rows(named=True)]
+        if listed:
+            notes.append(f"Incidents at default points that the force lists: {', '.join(listed)}.")
+        found = [_place(each, each["logs"]) for each in self.points.filter(pl.col("name").is_null()).to_dicts()]
+        if found:
+            more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
             notes.append(
-                f"{count_of(len(self.points), 'point')} ({where}{more}) hold{'s' * (len(self.points) == 1)} many logs "
-                "whose place usually lies elsewhere, and count as default points. List them under "
-                "[[areas.default_points]]."
+                f"Default points told by many incidents whose place usually lies elsewhere: "
+                f"{', '.join(found[:_MOST_NAMED])}{more}. List them under [[areas.default_points]], with their names."
             )
         if self.suspected:
             notes.append(
@@ -73,36 +76,58 @@ def find_default_points(incidents: pl.DataFrame, listed: Sequence[DefaultPointPa
     rows = incidents.select(*POINT, "place_token", "area_id", "class_code", "origin").with_row_index("row")
     located = rows.filter(pl.all_horizontal(pl.col(POINT).is_not_null()))
     at_listed = _at_listed(located, listed)
-    usual = _usual_points(located.join(at_listed, on="row", how="anti"))
-    found = _points_of_places_elsewhere(located, usual)
-    belong = located.join(usual, on="place_token").filter(_metres_apart() <= _AWAY_METRES)
-    at_found = located.join(found, on=POINT).join(belong, on="row", how="anti").select("row")
+    elsewhere = located.join(at_listed, on="row", how="anti")
+    usual = _usual_points(elsewhere)
+    belong = elsewhere.join(usual, on="place_token").filter(_metres_apart() <= _AWAY_METRES)
+    at_found = (
+        elsewhere.join(_points_of_places_elsewhere(elsewhere, usual), on=POINT)
+        .join(belong, on="row", how="anti")
+        .select("row", point="found")
+    )
+    at_default = pl.concat([at_listed, at_found.with_columns(pl.col("point") + len(listed))])
     # A place's usual point is asked for again, because a default point is nobody's.
-    usual = _usual_points(located.join(at_listed, on="row", how="anti").join(at_found, on="row", how="anti"))
+    others = located.join(at_default, on="row", how="anti")
     away = (
-        located.join(usual, on="place_token")
+        located.join(_usual_points(others), on="place_token")
         .filter(_metres_apart() > _AWAY_METRES)
         .select("row", "usual_longitude", "usual_latitude")
     )
     told = (
-        rows.select("row")
-        .with_columns(at_default_point=pl.col("row").is_in(pl.concat([at_listed, at_found])["row"].implode()))
+        rows.select("row", at_default_point=pl.col("row").is_in(at_default["row"].implode()))
         .join(away, on="row", how="left", maintain_order="left")
-        .sort("row")
         .drop("row")
     )
-    known = located.filter(~told["at_default_point"].gather(located["row"]), ~pl.col("origin").is_in(_OWN_WORK))
-    return Found(told, list(found.select(POINT).iter_rows()), _suspected(known))
+    names = pl.DataFrame(
+        {"point": range(len(listed)), "name": [each.name for each in listed]},
+        schema={"point": pl.Int64, "name": pl.String},
+    )
+    points = (
+        at_default.join(located, on="row")
+        .group_by("point")
+        .agg(pl.col(POINT).mode().sort().first(), _commonest("area_id"), logs=pl.len())
+        .join(names, on="point", how="full", coalesce=True)
+        .sort("point")
+        .select("name", *POINT, "area_id", pl.col("logs").fill_null(0))
+    )
+    return Found(told, points, _suspected(others.filter(~pl.col("origin").is_in(_OWN_WORK))))
 
 
 def _at_listed(located: pl.DataFrame, listed: Sequence[DefaultPointPart]) -> pl.DataFrame:
-    """Give the logs at points that the force lists: `row`."""
+    """Give the logs at points that the force lists: `row`, and the `point` by its number in the list."""
     x, y = pl.col("longitude"), pl.col("latitude")
     # Coordinates come rounded to five decimals or so: a metre is no distance.
     near = [
-        _metres(x, y, pl.lit(each.longitude), pl.lit(each.latitude)) <= max(each.radius_metres, 1.0) for each in listed
+        located.filter(
+            _metres(x, y, pl.lit(each.longitude), pl.lit(each.latitude)) <= max(each.radius_metres, 1.0)
+        ).select("row", point=pl.lit(number, pl.Int64))
+        for number, each in enumerate(listed)
     ]
-    return located.filter(pl.any_horizontal(near) if near else pl.lit(value=False)).select("row")
+    nothing = located.select("row", point=pl.lit(0, pl.Int64)).clear()
+    return pl.concat([nothing, *near]).unique("row", keep="first", maintain_order=True)
+
+
+def _commonest(name: str) -> pl.Expr:
+    return pl.col(name).drop_nulls().mode().sort().first()
 
 
 def _usual_points(located: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +142,7 @@ def _usual_points(located: pl.DataFrame) -> pl.DataFrame:
 
 
 def _points_of_places_elsewhere(located: pl.DataFrame, usual: pl.DataFrame) -> pl.DataFrame:
-    """Give the points at which many logs belong elsewhere and few belong: `longitude`, `latitude`."""
+    """Number the points at which many logs belong elsewhere and few belong: `longitude`, `latitude`, `found`."""
     return (
         located.join(usual, on="place_token")
         .with_columns(is_away=_metres_apart() > _AWAY_METRES)
@@ -125,7 +150,7 @@ def _points_of_places_elsewhere(located: pl.DataFrame, usual: pl.DataFrame) -> p
         .agg(away=pl.col("is_away").sum(), here=(~pl.col("is_away")).sum())
         .filter(pl.col("away") >= _LEAST_AWAY, pl.col("away") >= pl.col("here"))
         .sort("away", *POINT, descending=[True, False, False])
-        .select(POINT)
+        .select(*POINT, found=pl.int_range(pl.len()))
     )
 
 
@@ -134,10 +159,10 @@ def _suspected(located: pl.DataFrame) -> list[str]:
     if located.is_empty():
         return []
     points = located.group_by(POINT).agg(
+        _commonest("area_id"),
         logs=pl.len(),
         classes=pl.col("class_code").n_unique(),
         areas=pl.col("area_id").drop_nulls().n_unique(),
-        area=pl.col("area_id").drop_nulls().mode().sort().first(),
         own=pl.col("area_id").drop_nulls().unique_counts().max().fill_null(0),
         named=pl.col("area_id").count(),
     )
@@ -148,15 +173,20 @@ def _suspected(located: pl.DataFrame) -> list[str]:
     )
     shown = points.filter(names_many | is_large).sort("logs", *POINT, descending=[True, False, False]).head(_MOST_NAMED)
     return [
-        # Three decimals are a street, not a door: it may be somebody's home after all.
-        f"{each['latitude']:.3f} {each['longitude']:.3f}"
-        + (f" in '{each['area']}'" if each["area"] else "")
-        + f" ({count_of(each['logs'], 'incident')}, {each['logs'] / located.height:.1%}, "
-        + f"of {count_of(each['classes'], 'class', 'classes')}"
-        + (f", which name {each['areas']} areas" if each["areas"] > 1 else "")
-        + ")"
+        _place(
+            each,
+            f"{count_of(each['logs'], 'incident')}, {each['logs'] / located.height:.1%}, of "
+            f"{count_of(each['classes'], 'class', 'classes')}"
+            + (f", which name {each['areas']} areas" if each["areas"] > 1 else ""),
+        )
         for each in shown.iter_rows(named=True)
     ]
+
+
+def _place(point: dict[str, Any], more: object) -> str:
+    """Say where a point is: to three decimals, which are a street and not a door, because it may be somebody's home."""
+    where = f"{point['latitude']:.3f} {point['longitude']:.3f}"
+    return where + (f" in '{point['area_id']}'" if point["area_id"] else "") + f" ({more})"
 
 
 def _metres_apart() -> pl.Expr:
