@@ -17,6 +17,7 @@ from bluelamp.errors import BadData, BadSettings, NoInput, UsageError
 
 pytest.importorskip("pyogrio", reason="PYOGRIO ABSENT: no GeoPackage was read. It is in bluelamp[geo].")
 from pyogrio import raw
+from pyproj import Transformer
 
 FORCE: dict[str, Any] = {"force_id": "F", "force_name": "The force"}
 NAMED = geography.Properties(id="beat", district="lpa")
@@ -230,3 +231,34 @@ def test_a_zip_of_something_else_is_no_file_of_boundaries(tmp_path):
     assert not boundaries.is_one(zipped(tmp_path / "areas.zip", table))
     assert not boundaries.is_one(tmp_path / "none.zip")
     assert boundaries.is_one(zipped(tmp_path / "beats.zip", *parts_of(write(tmp_path / "beats.shp"))))
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("ending", [".gpkg", ".shp", ".zip"])
+def test_the_wards_of_a_real_force_on_the_british_grid_are_those_of_its_geojson(ending, shared_data, tmp_path):
+    path = shared_data / "avon_somerset" / "wards.geojson"
+    wards = json.loads(path.read_text())["features"]
+    on_grid = Transformer.from_crs("OGC:CRS84", "EPSG:27700", always_xy=True)
+    shapes = [
+        shapely.transform(
+            shapely.geometry.shape(each["geometry"]), lambda xy: np.column_stack(on_grid.transform(*xy.T))
+        )
+        for each in wards
+    ]
+    columns = [np.array([each["properties"][name] for each in wards], dtype=object) for name in ("WD13CD", "WD13CDO")]
+    written = tmp_path / f"wards{ending}" if ending != ".zip" else tmp_path / "wards.shp"
+    # Shapefiles cut names to ten letters, which these have not.
+    raw.write(
+        written, shapely.to_wkb(np.array(shapes)), columns, ["WD13CD", "WD13CDO"], geometry_type="Unknown",
+        crs="EPSG:27700", promote_to_multi=ending != ".gpkg",
+    )  # fmt: skip
+    if ending == ".zip":
+        written = zipped(tmp_path / "wards.zip", *parts_of(written))
+    named = geography.Properties(id="WD13CD", name="WD13CD", district="WD13CDO")
+    areas, real = (
+        geography.read_areas(each, properties=named, **FORCE).rows.sort("level", "area_id") for each in (written, path)
+    )
+    assert areas["area_id"].equals(real["area_id"])
+    assert areas["parent_id"].equals(real["parent_id"])
+    for name in ("area_km2", "centre_longitude", "centre_latitude"):
+        assert areas[name].to_list() == pytest.approx(real[name].to_list(), rel=1e-3), name

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drawn import drawn
 
-from bluelamp import geography, tables
+from bluelamp import geography, sources, tables
+from bluelamp.incidents.default_points import find_default_points
 from bluelamp.incidents.places import NOWHERE, WORDS, Placed, place_incidents
 from bluelamp.settings import DefaultPointPart
 from bluelamp.sources.twin import make_twin
@@ -385,3 +386,20 @@ def test_dealing_does_not_favour_large_areas_where_classes_are_many_and_few_logs
     # Largest remainders, class by class, would give all three of each to A0, A1 and A2, and A3 none.
     assert counts[3] >= 1
     assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.shared_data
+def test_of_a_real_city_the_headquarters_and_a_hospital_are_named_and_nothing_is_moved(shared_data):
+    column_map = sources.read_column_map("oakland")
+    extract = sources.read_extract(
+        shared_data / "oakland" / "calls.csv.gz", column_map, time_zone=column_map.time_zone,
+        as_of=datetime(2026, 11, 22, tzinfo=UTC),
+    )  # fmt: skip
+    rows = pl.concat([chunk.rows for chunk in extract])
+    found = find_default_points(rows)
+    assert found.points.is_empty()
+    assert not found.rows["at_default_point"].any()
+    places = [each.partition(" (")[0] for each in found.suspected]
+    assert "37.800 -122.274 in '03Y'" in places, "455 7th Street, the police headquarters, named by 40 beats"
+    assert "37.799 -122.231 in '17Y'" in places, "a hospital, to which people are brought from 26"
+    assert len(places) <= 4, "busy places alone are not suspected"
