@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _WGS84_NAMES = ("CRS84", "EPSG::4326", "EPSG:4326", "OGC:1.3:CRS84")
-_METRES_IN_A_DEGREE = 111_320.0
+METRES_IN_A_DEGREE = 111_320.0
 _BUFFER_METRES = 350.0
 _SMOOTHING_METRES = 260.0
 _SMALLEST_PART = 0.08
@@ -472,7 +472,7 @@ def _union(parts: list[_Part]) -> BaseGeometry | None:
     if not shapes:
         return None
     # Neighbours drawn apart by a hand's breadth would leave slivers; a metre closes them.
-    metre = 1 / _METRES_IN_A_DEGREE
+    metre = 1 / METRES_IN_A_DEGREE
     return shapely.union_all(shapes).buffer(metre, join_style="mitre").buffer(-metre, join_style="mitre")
 
 
@@ -588,16 +588,16 @@ def _shapes_from_points(incidents: pl.DataFrame, least_incidents: int) -> dict[s
         return {}
     # Flat metres around the force's middle: fine for a picture a few tens of kilometres wide.
     middle_x, middle_y = float(places["longitude"].median()), float(places["latitude"].median())  # type: ignore[arg-type]
-    scale_x = _METRES_IN_A_DEGREE * float(np.cos(np.radians(middle_y)))
+    scale_x = METRES_IN_A_DEGREE * float(np.cos(np.radians(middle_y)))
     places = places.with_columns(
-        x=(pl.col("longitude") - middle_x) * scale_x, y=(pl.col("latitude") - middle_y) * _METRES_IN_A_DEGREE
+        x=(pl.col("longitude") - middle_x) * scale_x, y=(pl.col("latitude") - middle_y) * METRES_IN_A_DEGREE
     )
     sites = _prevailing_labels(_without_strays(places))
     shapes = _partition(sites)
     return {
         label: shapely.transform(
             shape,
-            lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / _METRES_IN_A_DEGREE + middle_y]),
+            lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / METRES_IN_A_DEGREE + middle_y]),
         )
         for label, shape in shapes.items()
     }
@@ -742,7 +742,7 @@ def nearest_areas(points: pl.DataFrame, areas: pl.DataFrame, metres: float) -> p
         return nothing
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
     bounds = shapely.total_bounds(shapes)
-    scale = np.array([np.cos(np.radians((bounds[1] + bounds[3]) / 2)), 1.0]) * _METRES_IN_A_DEGREE
+    scale = np.array([np.cos(np.radians((bounds[1] + bounds[3]) / 2)), 1.0]) * METRES_IN_A_DEGREE
     flat = shapely.transform(shapes, lambda xy: xy * scale)
     places = shapely.points(known.select("longitude", "latitude").to_numpy() * scale)
     point_at, area_at = shapely.STRtree(flat).query_nearest(places, max_distance=max(metres, 1e-9))

@@ -24,10 +24,10 @@ from typing import Any
 import polars as pl
 
 from bluelamp.errors import count_of
+from bluelamp.geography import METRES_IN_A_DEGREE
 from bluelamp.settings import DefaultPointPart
 
 POINT = ["longitude", "latitude"]
-_METRES_IN_A_DEGREE = 111_320.0
 # Nearer than this, two points of one place are the same place: a gate and a door, a corner and the next.
 _AWAY_METRES = 200.0
 _LEAST_AWAY = 10
@@ -196,4 +196,4 @@ def _metres_apart() -> pl.Expr:
 def _metres(x: pl.Expr, y: pl.Expr, other_x: pl.Expr, other_y: pl.Expr) -> pl.Expr:
     """Give the metres between two points, near enough for distances within a force."""
     east = (x - other_x) * other_y.radians().cos()
-    return (east**2 + (y - other_y) ** 2).sqrt() * _METRES_IN_A_DEGREE
+    return (east**2 + (y - other_y) ** 2).sqrt() * METRES_IN_A_DEGREE
