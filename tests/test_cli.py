@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+import numpy as np
 import polars as pl
 import pytest
+import shapely
 
 from bluelamp import cli, tables
 
@@ -451,6 +453,68 @@ def test_init_looks_at_boundaries_before_it_writes_and_says_what_it_found(tmp_pa
     kept = pl.read_csv(bluelamp("table", "areas", folder, "--csv").stdout.encode())
     assert kept["area_id"].to_list() == ["COAST", "DOWNS", "W1", "W2", "force"]
     assert kept["centre_latitude"].is_between(51.4, 51.6).all()
+
+
+def test_init_takes_a_geopackage_and_asks_for_the_layer(tmp_path):
+    raw = pytest.importorskip("pyogrio.raw", reason="PYOGRIO ABSENT: no GeoPackage was read. It is in bluelamp[geo].")
+    extract, folder, package = feed(tmp_path, ISO), tmp_path / "new", tmp_path / "force.gpkg"
+    for layer, codes in (("beats", ["W1", "W2"]), ("old", ["V"])):
+        squares = [shapely.box(359000 + 1000 * n, 172000, 360000 + 1000 * n, 173000) for n in range(len(codes))]
+        raw.write(
+            package, shapely.to_wkb(np.array(squares)), [np.array(codes, dtype=object)], ["area_id"], layer=layer,
+            geometry_type="Polygon", crs="EPSG:27700", append=package.exists(),
+        )  # fmt: skip
+    start = ("init", folder, "--from", extract, "--yes", *LONDON, "--areas", package)
+    found = bluelamp(*start)
+    assert found.returncode == 65
+    assert "force.gpkg has 2 layers: 'beats', 'old'. Name it as layer under [areas]" in found.stderr
+    assert bluelamp(*start, "--areas-layer", "beat").returncode == 78
+    assert not folder.exists()
+    found = bluelamp(*start, "--areas-layer", "beats")
+    assert found.returncode == 0, found.stderr
+    assert "areas = 2 areas (2 neither urban nor rural) without districts" in found.stderr
+    # By its name alone, an import tells that it holds areas.
+    assert "areas: 2 rows read from force.gpkg: 2 accepted." in bluelamp("import", folder, package).stderr
+    kept = pl.read_csv(bluelamp("table", "areas", folder, "--csv").stdout.encode())
+    assert kept["area_id"].to_list() == ["W1", "W2", "force"]
+
+
+def test_check_says_by_which_rule_incidents_find_their_area(force):
+    boundaries(force)
+    (force / "force.toml").write_text(
+        (force / "force.toml").read_text()
+        + """[areas]
+file = "wards.geojson"
+border_metres = 500
+
+[[areas.default_points]]
+name = "Station"
+longitude = -2.55
+latitude = 51.45
+"""
+    )
+    header = "incident_id,received_at,class_code,origin,area_id,longitude,latitude"
+    places = ["W1,,", "W2,-2.45,51.45", "W1,-2.55,51.45", ",-2.45,51.45", ",-2.6005,51.45", ",-2.8,51.45", "X,,", ",,"]
+    lines = [f"I{n},2026-01-05T12:{n:02}:00Z,theft,public,{place}" for n, place in enumerate(places)]
+    (force / "calls.csv").write_text("\n".join([header, *lines]) + "\n")
+    found = bluelamp("check", force, force / "calls.csv", "--map", "bluelamp")
+    assert found.returncode == 0, found.stderr
+    said = found.stdout
+    for words in (
+        "2 (25.0 %) count in the area that they name",
+        "1 (12.5 %) are put at a default point, and are shared out over its district",
+        "1 (12.5 %) count in the area that their point lies in",
+        "1 (12.5 %) lie outside every area, and count in the nearest",
+        "1 (12.5 %) lie outside the force, and count in no area",
+        "1 (12.5 %) name an area that the force does not have, and count in none",
+        "1 (12.5 %) have no place to go by, and count in no area",
+    ):
+        assert words in said, said
+    rules = json.loads(bluelamp("check", force, force / "calls.csv", "--map", "bluelamp", "--json").stdout)[
+        "place_rules"
+    ]
+    assert rules["default_point"] == {"rows": 1, "share": 0.125}
+    assert sum(each["rows"] for each in rules.values()) == 8
 
 
 def test_init_with_boundaries_says_nothing_of_derived_ones(tmp_path):

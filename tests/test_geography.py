@@ -445,6 +445,35 @@ def test_without_a_boundary_no_point_lies_anywhere():
 # -- pools -------------------------------------------------------------------------------------------------------------
 
 
+def test_the_nearest_area_is_the_one_that_measuring_each_would_give():
+    areas, _ = read(TWO, **FORCE)
+    rng = np.random.default_rng(3)
+    points = at(*zip(rng.uniform(-2.7, -2.2, 200), rng.uniform(51.35, 51.55, 200), strict=True))
+    lowest = areas.filter(level="area").sort("area_id")
+    scale = np.array([math.cos(math.radians(51.45)), 1.0]) * 111_320
+    shapes = [shapely.transform(shapely.from_geojson(each), lambda xy: xy * scale) for each in lowest["boundary"]]
+    for metres in (0, 500, 5000):
+        expected = []
+        for place in shapely.points(points.select("longitude", "latitude").to_numpy() * scale):
+            away = [shape.distance(place) for shape in shapes]
+            expected.append(lowest["area_id"][int(np.argmin(away))] if min(away) <= metres else None)
+        assert geography.nearest_areas(points, areas, metres).to_list() == expected
+    assert None in expected
+    assert geography.nearest_areas(at((None, 51.45), (-2.55, 51.45)), areas, 10).to_list() == [None, "A"]
+    assert geography.nearest_areas(points, geography.one_area("F", "F"), 10).null_count() == 200
+
+
+def test_common_ground_is_measured_area_by_area():
+    areas, _ = read(TWO, **FORCE)
+    lowest = areas.filter(level="area")
+    moved = collection(feature("X", square(-2.55, 51.4)))
+    old = read(moved, **FORCE)[0].filter(level="area").with_columns(code="area_id")
+    common = geography.common_ground(old, lowest).sort("area_id")
+    assert common.select("code", "area_id").rows() == [("X", "A"), ("X", "B")]
+    half = row(areas, "A")["area_km2"] / 2
+    assert common["common_km2"].to_list() == pytest.approx([half, half], rel=1e-6)
+
+
 def test_by_default_a_district_is_a_pool_at_all_hours():
     areas, _ = read(TWO, **FORCE)
     pools = geography.default_pools(areas)

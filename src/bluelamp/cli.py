@@ -186,7 +186,12 @@ def init(
     date_order: Annotated[
         DateOrder | None, typer.Option("--date-order", help="How dates are written, where the file can't tell")
     ] = None,
-    areas: Annotated[Path | None, typer.Option("--areas", help="GeoJSON of the force's areas")] = None,
+    areas: Annotated[
+        Path | None, typer.Option("--areas", help="The force's areas: GeoJSON, GeoPackage or (zipped) shapefile")
+    ] = None,
+    areas_layer: Annotated[
+        str | None, typer.Option("--areas-layer", help="Which of its layers, where it has several")
+    ] = None,
     areas_crs: Annotated[
         str | None, typer.Option("--areas-crs", help="Its coordinate system, such as EPSG:27700")
     ] = None,
@@ -202,6 +207,7 @@ def init(
     bluelamp init north --from calls.csv                 asks about what it could not tell
     bluelamp init north --from calls.csv --yes           takes its best guesses
     bluelamp init north --from calls.csv --areas wards.geojson --areas-property id=WARD_CODE
+    bluelamp init north --from calls.csv --areas beats.gpkg --areas-layer beats_2026
     """
     from bluelamp import intake, periods, settings, sources
 
@@ -211,7 +217,7 @@ def init(
     said = {"time_zone": time_zone, "date_order": date_order and str(date_order)}
     answers = {question: answer for question, answer in said.items() if answer is not None}
     code = force_id or "force"
-    boundaries = _boundaries(areas, areas_crs, areas_property or [])
+    boundaries = _boundaries(areas, areas_layer, areas_crs, areas_property or [])
     found = []
     if boundaries:
         force = {"id": code, "name": name or code, "time_zone": time_zone or "UTC"}
@@ -233,14 +239,17 @@ def init(
     message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}", markup=False)
 
 
-def _boundaries(areas: Path | None, crs: str | None, properties: list[str]) -> dict[str, str]:
+def _boundaries(areas: Path | None, layer: str | None, crs: str | None, properties: list[str]) -> dict[str, str]:
     """Give what was said of the force's boundaries as settings of [areas]."""
     if areas is None:
-        if crs is not None or properties:
-            raise UsageError("--areas-crs and --areas-property speak of a file of areas. Name it with --areas.")
+        if layer is not None or crs is not None or properties:
+            raise UsageError(
+                "--areas-layer, --areas-crs and --areas-property speak of a file of areas. Name it with --areas."
+            )
         return {}
     # It lies outside the force's folder as a rule, so that its whole path is kept.
-    said = {"file": str(areas.expanduser().absolute())} | ({} if crs is None else {"crs": crs})
+    said = {"file": str(areas.expanduser().absolute())}
+    said |= {name: value for name, value in (("layer", layer), ("crs", crs)) if value is not None}
     for each in properties:
         what, equals, name = each.partition("=")
         if not equals or what not in ("id", "name", "district", "kind"):

@@ -6,10 +6,9 @@ marked approximate, because its border is only where the labels change.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from bluelamp import tables
-from bluelamp.errors import BadData, BadSettings, NoInput, NotPermitted, count_of, did_you_mean
+from bluelamp import boundaries, tables
+from bluelamp.errors import BadData, BadSettings, count_of, did_you_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,12 +25,13 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _WGS84_NAMES = ("CRS84", "EPSG::4326", "EPSG:4326", "OGC:1.3:CRS84")
-_METRES_IN_A_DEGREE = 111_320.0
+METRES_IN_A_DEGREE = 111_320.0
 _BUFFER_METRES = 350.0
 _SMOOTHING_METRES = 260.0
 _SMALLEST_PART = 0.08
 _BORDER_METRES = 120.0
 _MOVED_METRES = 1.0
+_FARTHEST = 1e9  # metres or feet: no coordinate system of a map reaches as far
 _GIVE_CRS = (
     "Give it, such as EPSG:27700 for the British national grid, as crs under [areas] in force.toml or as --areas-crs "
     "with 'bluelamp init'."
@@ -40,7 +40,7 @@ _GIVE_CRS = (
 
 @dataclass
 class Properties:
-    """Names of the GeoJSON properties that say what a feature is."""
+    """Names of the properties (columns) that say what a feature is."""
 
     id: str = "area_id"
     name: str = "area_name"
@@ -48,6 +48,8 @@ class Properties:
     kind: str | None = "kind"
     level: str | None = "level"
     population: str | None = "population"
+    valid_from: str | None = "valid_from"
+    valid_to: str | None = "valid_to"
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class _Part:
     kind: str
     population: int | None
     shape: BaseGeometry | None = field(default=None)
+    valid_from: date | None = field(default=None)
+    valid_to: date | None = field(default=None)
 
 
 def read_areas(
@@ -101,24 +105,33 @@ def read_areas(
     properties: Properties | None = None,
     crs: str | None = None,
     near: tuple[float, float] | None = None,
+    layer: str | None = None,
+    valid_from: date | None = None,
 ) -> ReadAreas:
-    """Read areas from GeoJSON, with the districts and the force that they make up.
+    """Read areas from GeoJSON, a GeoPackage or a shapefile, with the districts and the force that they make up.
 
     `source` is a path or a parsed FeatureCollection. `crs` names its coordinate system (EPSG:27700 for the British
     grid) and goes before what the file says; `near` is a point (longitude, latitude) that the force lies around, and
-    tells swapped axes. Districts and the force are the union of their areas where the file has none of its own.
+    tells swapped axes; `layer` names one of a file's several. Districts and the force are the union of their areas
+    where the file has none of its own. `valid_from` is the day from which areas hold that do not say so themselves.
     Broken rings are repaired (buffer by nothing, as GEOS's make_valid does); a feature without geometry keeps its row.
     Raises NoInput, NotPermitted, BadData and BadSettings as sentences.
     """
     if crs is not None:
         insist_on_crs(crs)
     named = properties or Properties()
-    collection, where = _load(source)
-    features = _features_of(collection, where)
+    if isinstance(source, dict):
+        read = boundaries.Features(source, "The GeoJSON", None, [])
+    else:
+        read = boundaries.load(source, layer)
+    where = read.where
+    features = _features_of(read.collection, where)
     parts, notes = _parts_of(features, named, where)
+    for part in parts:
+        part.valid_from = part.valid_from or valid_from
     shapes = [part.shape for part in parts if part.shape is not None]
-    turned, more = _to_wgs84(shapes, crs or _crs_of(collection, where), near, where)
-    notes += more
+    turned, more = _to_wgs84(shapes, crs or _crs_of(read), near, where)
+    notes = read.notes + notes + more
     remaining = iter(turned)
     repaired = 0
     for part in parts:
@@ -129,26 +142,9 @@ def read_areas(
         notes.append(f"The rings of {count_of(repaired, 'area')} crossed themselves and were repaired.")
     merged, more = _merge_same_id(parts)
     _insist_on_one_force(merged, where)
-    areas, made = _table(merged, force_id, force_name, is_approximate=False)
+    areas, made = _table(merged, force_id, force_name, is_approximate=False, valid_from=valid_from)
     is_made = pl.col("area_id").is_in(made)
     return ReadAreas(areas.filter(~is_made), areas.filter(is_made), len(features), notes + more)
-
-
-def _load(source: Path | str | dict[str, Any]) -> tuple[dict[str, Any], str]:
-    if isinstance(source, dict):
-        return source, "The GeoJSON"
-    path = Path(source)
-    try:
-        collection = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NoInput(f"There is no file of areas '{path}'. Name a GeoJSON file, or leave it out.") from None
-    except PermissionError:
-        raise NotPermitted(f"'{path}' may not be read by this account.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadData(f"{path.name} is not GeoJSON: {error}. Export the areas as GeoJSON (RFC 7946).") from None
-    if not isinstance(collection, dict) or collection.get("type") != "FeatureCollection":
-        raise BadData(f"{path.name} is not a GeoJSON FeatureCollection. Export the areas as one.")
-    return collection, path.name
 
 
 def _features_of(collection: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -165,24 +161,24 @@ def _features_of(collection: dict[str, Any], where: str) -> list[dict[str, Any]]
     return features
 
 
-def _crs_of(collection: dict[str, Any], where: str) -> str | None:
+def _crs_of(read: boundaries.Features) -> str | None:
     """Give the coordinate system that a file says it has."""
-    stated = collection.get("crs")
+    stated = read.collection.get("crs")
     about = stated.get("properties") if isinstance(stated, dict) else None
-    name = about.get("name") if isinstance(about, dict) else None
+    name = read.crs or (about.get("name") if isinstance(about, dict) else None)
     if not name:
         return None
     try:
         insist_on_crs(str(name))
     except BadSettings:
         raise BadData(
-            f"{where} says that its coordinate system is '{name}', and there is no such one. {_GIVE_CRS}"
+            f"{read.where} says that its coordinate system is '{str(name)[:60]}', and there is no such one. {_GIVE_CRS}"
         ) from None
     return str(name)
 
 
 def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[list[_Part], list[str]]:
-    from shapely import GEOSException
+    from shapely import GEOSException, get_coordinates
     from shapely.geometry import shape
 
     keys = {key for each in features for key in (each.get("properties") or {})}
@@ -207,10 +203,16 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             kind=_choice(given.get(named.kind or ""), ("urban", "rural", "all"), "all"),
             population=_whole(given.get(named.population or "")),
         )
+        try:
+            part.valid_from, part.valid_to = _days_of(given, named)
+        except ValueError as error:
+            problems.append(f"Feature {number} ('{code}') {error}")
         geometry = each.get("geometry")
         if geometry is not None and geometry.get("coordinates") != []:
             try:
                 part.shape = _only_polygons(shape(geometry))
+                if not (np.abs(get_coordinates(part.shape)) < _FARTHEST).all():
+                    raise ValueError("a coordinate is no number, or none of any place")
             except (GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
                 problems.append(f"Feature {number} ('{code}') has a geometry that can't be read: {error}.")
         if part.shape is None or part.shape.is_empty:
@@ -256,6 +258,21 @@ def _whole(value: Any) -> int | None:
         return None
 
 
+def _days_of(given: dict[str, Any], named: Properties) -> tuple[date | None, date | None]:
+    """Give the first and the last day on which a feature holds. Raises ValueError where they are no days."""
+    days: list[date | None] = []
+    for name in (named.valid_from, named.valid_to):
+        word = _word(given.get(name or ""))
+        try:
+            days.append(None if word is None else date.fromisoformat(word[:10]))
+        except ValueError:
+            raise ValueError(f"has '{word}' as '{name}'; a day such as 2026-06-01 was expected.") from None
+    first, last = days
+    if first is not None and last is not None and last < first:
+        raise ValueError(f"ends on {last}, before it begins on {first}.")
+    return first, last
+
+
 def _to_wgs84(
     shapes: list[BaseGeometry], crs: str | None, near: tuple[float, float] | None, where: str
 ) -> tuple[list[BaseGeometry], list[str]]:
@@ -268,17 +285,20 @@ def _to_wgs84(
         turned = [
             shapely.transform(each, lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], crs))) for each in shapes
         ]
-        notes.append(f"Boundaries were turned from {crs} into longitude and latitude.")
+        notes.append(f"Boundaries were turned from {_called(crs)} into longitude and latitude.")
         shapes = turned
     bounds = shapely.total_bounds(shapes)
     if not np.isfinite(bounds).all():
-        raise BadData(f"{where} has coordinates that are not on earth in {crs}. Check the coordinate system.")
+        raise BadData(
+            f"{where} has coordinates that are not on earth in {_called(crs or 'degrees')}. Check the coordinate "
+            "system."
+        )
     if _axes_are_swapped(bounds, near):
         shapes = [shapely.transform(each, lambda xy: xy[:, ::-1]) for each in shapes]
         bounds = shapely.total_bounds(shapes)
         notes.append("Longitude and latitude stood the wrong way round in the boundaries and were swapped back.")
     if bounds[0] < -180.001 or bounds[2] > 180.001 or bounds[1] < -90.001 or bounds[3] > 90.001:
-        said = "the file does not say its coordinate system" if crs is None else f"'{crs}' would have them so"
+        said = "the file does not say its coordinate system" if crs is None else f"'{_called(crs)}' would have them so"
         raise BadData(
             f"The coordinates of {where} are not degrees (they reach {max(abs(bounds)):,.0f}), and {said}. {_GIVE_CRS}"
         )
@@ -332,6 +352,13 @@ def _into_degrees(crs: str) -> Transformer:
     )
 
 
+def _called(crs: str) -> str:
+    """Give a coordinate system's name for people: files may hold a definition many lines long."""
+    from pyproj import CRS
+
+    return crs if len(crs) <= 40 else str(CRS.from_user_input(crs).name)
+
+
 def _valid(shape: BaseGeometry) -> tuple[BaseGeometry, bool]:
     """Give a polygon that does not cross itself, and whether it did."""
     import shapely
@@ -353,10 +380,10 @@ def _only_polygons(shape: BaseGeometry) -> BaseGeometry:
 def _merge_same_id(parts: list[_Part]) -> tuple[list[_Part], list[str]]:
     import shapely
 
-    first: dict[tuple[str, str], _Part] = {}
+    first: dict[tuple[str, str, date | None], _Part] = {}
     repeated = set()
     for part in parts:
-        known = first.setdefault((part.level, part.area_id), part)
+        known = first.setdefault((part.level, part.area_id, part.valid_from), part)
         if known is not part:
             repeated.add(part.area_id)
             shapes = [each.shape for each in (known, part) if each.shape is not None]
@@ -366,7 +393,7 @@ def _merge_same_id(parts: list[_Part]) -> tuple[list[_Part], list[str]]:
 
 
 def _insist_on_one_force(parts: list[_Part], where: str) -> None:
-    forces = [part.area_id for part in parts if part.level == "force"]
+    forces = sorted({part.area_id for part in parts if part.level == "force"})
     if len(forces) > 1:
         raise BadData(
             f"{where} has {len(forces)} forces ({', '.join(forces[:5])}): features of level 'force'. One was expected; "
@@ -375,46 +402,57 @@ def _insist_on_one_force(parts: list[_Part], where: str) -> None:
 
 
 def _table(
-    parts: list[_Part], force_id: str, force_name: str, *, is_approximate: bool
+    parts: list[_Part], force_id: str, force_name: str, *, is_approximate: bool, valid_from: date | None = None
 ) -> tuple[pl.DataFrame, list[str]]:
     """Write areas with their districts and their force; gives the table `areas` and which of its rows were made.
 
-    Made are districts and force that are not among the parts: each is the union of its areas.
+    Made are districts and force that are not among the parts: each is the union of its areas, those that have ended
+    left out where others have not. What is made holds from `valid_from` on.
     """
     areas = [part for part in parts if part.level == "area"]
-    districts = {part.area_id: part for part in parts if part.level == "district"}
-    force = next((part for part in parts if part.level == "force"), None)
+    drawn: dict[str, list[_Part | None]] = {}
+    for part in parts:
+        if part.level == "district":
+            drawn.setdefault(part.area_id, []).append(part)
+    forces: list[_Part | None] = [part for part in parts if part.level == "force"]
     used = {part.area_id for part in areas} | {force_id}
-    codes = sorted({part.district for part in areas if part.district is not None} | set(districts))
+    codes = sorted({part.district for part in areas if part.district is not None} | set(drawn))
     # Beats and districts often share their numbers; a key may not.
     prefix = "district-" if used & set(codes) else ""
     rows = [_row(part, f"{prefix}{part.district}" if part.district else force_id, is_approximate) for part in areas]
     for code in codes:
-        inside = [part for part in areas if part.district == code]
-        given = districts.get(code)
-        whole = _Part(
-            f"{prefix}{code}",
-            given.name if given else f"District {code}",
-            "district",
-            None,
-            _common_kind(inside),
-            _sum_of(part.population for part in inside),
-            given.shape if given and given.shape is not None else _union(inside),
-        )
-        rows.append(_row(whole, force_id, is_approximate))
-    top = _Part(
-        force_id,
-        force_name,
-        "force",
-        None,
-        _common_kind(areas),
-        _sum_of(part.population for part in areas),
-        force.shape if force and force.shape is not None else _union(areas),
-    )
-    rows.append(_row(top, None, is_approximate))
-    made = [f"{prefix}{code}" for code in codes if code not in districts] + ([] if force else [force_id])
+        inside = _lasting([part for part in areas if part.district == code])
+        for given in drawn.get(code, [None]):
+            whole = _whole_of(inside, f"{prefix}{code}", given.name if given else f"District {code}", "district", given)
+            whole.valid_from = whole.valid_from or valid_from
+            rows.append(_row(whole, force_id, is_approximate))
+    for force in forces or [None]:
+        top = _whole_of(_lasting(areas), force_id, force_name, "force", force)
+        top.valid_from = top.valid_from or valid_from
+        rows.append(_row(top, None, is_approximate))
+    made = [f"{prefix}{code}" for code in codes if code not in drawn] + ([] if forces else [force_id])
     frame = pl.DataFrame(rows, schema=tables.table("areas").polars_schema)
     return tables.publish(tables.check(frame, "areas", "The file of areas"), "areas"), made
+
+
+def _lasting(parts: list[_Part]) -> list[_Part]:
+    """Give the parts that have no last day, or all where each has one: what has been redrawn counts once."""
+    return [part for part in parts if part.valid_to is None] or parts
+
+
+def _whole_of(inside: list[_Part], code: str, name: str, level: str, given: _Part | None) -> _Part:
+    """Join areas to the district or the force that they make up; what was drawn of it goes first."""
+    return _Part(
+        code,
+        name,
+        level,
+        None,
+        _common_kind(inside),
+        _sum_of(part.population for part in inside),
+        given.shape if given is not None and given.shape is not None else _union(inside),
+        given.valid_from if given is not None else None,
+        given.valid_to if given is not None else None,
+    )
 
 
 def _sum_of(numbers: Iterable[int | None]) -> int | None:
@@ -434,7 +472,7 @@ def _union(parts: list[_Part]) -> BaseGeometry | None:
     if not shapes:
         return None
     # Neighbours drawn apart by a hand's breadth would leave slivers; a metre closes them.
-    metre = 1 / _METRES_IN_A_DEGREE
+    metre = 1 / METRES_IN_A_DEGREE
     return shapely.union_all(shapes).buffer(metre, join_style="mitre").buffer(-metre, join_style="mitre")
 
 
@@ -447,8 +485,8 @@ def _row(part: _Part, parent: str | None, is_approximate: bool) -> dict[str, Any
         "level": part.level,
         "parent_id": parent,
         "kind": part.kind,
-        "valid_from": None,
-        "valid_to": None,
+        "valid_from": part.valid_from,
+        "valid_to": part.valid_to,
         "population": part.population,
         "area_km2": None,
         "centre_longitude": None,
@@ -550,16 +588,16 @@ def _shapes_from_points(incidents: pl.DataFrame, least_incidents: int) -> dict[s
         return {}
     # Flat metres around the force's middle: fine for a picture a few tens of kilometres wide.
     middle_x, middle_y = float(places["longitude"].median()), float(places["latitude"].median())  # type: ignore[arg-type]
-    scale_x = _METRES_IN_A_DEGREE * float(np.cos(np.radians(middle_y)))
+    scale_x = METRES_IN_A_DEGREE * float(np.cos(np.radians(middle_y)))
     places = places.with_columns(
-        x=(pl.col("longitude") - middle_x) * scale_x, y=(pl.col("latitude") - middle_y) * _METRES_IN_A_DEGREE
+        x=(pl.col("longitude") - middle_x) * scale_x, y=(pl.col("latitude") - middle_y) * METRES_IN_A_DEGREE
     )
     sites = _prevailing_labels(_without_strays(places))
     shapes = _partition(sites)
     return {
         label: shapely.transform(
             shape,
-            lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / _METRES_IN_A_DEGREE + middle_y]),
+            lambda xy: np.column_stack([xy[:, 0] / scale_x + middle_x, xy[:, 1] / METRES_IN_A_DEGREE + middle_y]),
         )
         for label, shape in shapes.items()
     }
@@ -687,6 +725,73 @@ def assign_areas(points: pl.DataFrame, areas: pl.DataFrame) -> pl.Series:
         ).filter(pl.col("day").is_null() | pl.col("day").is_between("first", "last"))
     found = pairs.sort("point", "area").unique("point", keep="first", maintain_order=True)
     return nothing.scatter(found["point"], found["area_id"]) if found.height else nothing
+
+
+def nearest_areas(points: pl.DataFrame, areas: pl.DataFrame, metres: float) -> pl.Series:
+    """Say which area is nearest to each point, if any is within so many metres: `area_id`, row by row.
+
+    `points` has `longitude` and `latitude`. Of areas equally near, the first by code counts. Distances are those on the
+    plane that touches the earth in the middle of the areas: right to a few metres within a force.
+    """
+    import shapely
+
+    drawn = areas.filter((pl.col("level") == "area") & pl.col("boundary").is_not_null()).sort("area_id", "valid_from")
+    nothing = pl.Series("area_id", [None], dtype=pl.String).new_from_index(0, points.height)
+    known = points.with_row_index("point").filter(pl.col("longitude").is_not_null() & pl.col("latitude").is_not_null())
+    if drawn.is_empty() or known.is_empty():
+        return nothing
+    shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
+    bounds = shapely.total_bounds(shapes)
+    scale = np.array([np.cos(np.radians((bounds[1] + bounds[3]) / 2)), 1.0]) * METRES_IN_A_DEGREE
+    flat = shapely.transform(shapes, lambda xy: xy * scale)
+    places = shapely.points(known.select("longitude", "latitude").to_numpy() * scale)
+    point_at, area_at = shapely.STRtree(flat).query_nearest(places, max_distance=max(metres, 1e-9))
+    pairs = pl.DataFrame({"point": known["point"].gather(point_at), "area": area_at}).sort("point", "area")
+    found = pairs.unique("point", keep="first", maintain_order=True)
+    return nothing.scatter(found["point"], drawn["area_id"].gather(found["area"])) if found.height else nothing
+
+
+def common_ground(old: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
+    """Measure the ground that areas of today have of old ones: `code` (of the old), `area_id`, `common_km2`."""
+    import shapely
+
+    before, today = (each.filter(pl.col("boundary").is_not_null()) for each in (old, areas))
+    shapes = [shapely.from_geojson(each["boundary"].to_numpy()) for each in (before, today)]
+    one, other = shapely.STRtree(shapes[1]).query(shapes[0], predicate="intersects")
+    common = [
+        _square_kilometres(_only_polygons(shape)) for shape in shapely.intersection(shapes[0][one], shapes[1][other])
+    ]
+    return pl.DataFrame(
+        {"code": before["code"].gather(one), "area_id": today["area_id"].gather(other), "common_km2": common},
+        schema_overrides={"common_km2": pl.Float64},
+    )
+
+
+def areas_on(areas: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Give the areas in force on a local day, one row a code: where two rows of a code hold, the one begun later.
+
+    Where no row of level 'area' holds on the day, those stand that begin next, or else those that ended last.
+    """
+    lowest = areas.filter(pl.col("level") == "area")
+    if lowest.is_empty():
+        return areas
+    first, last = pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)
+    if lowest.filter(pl.lit(day).is_between(first, last)).is_empty():
+        next_one, last_one = lowest.filter(first > day)["valid_from"].min(), lowest["valid_to"].max()
+        day = next_one or last_one  # type: ignore[assignment]
+    return (
+        areas.filter(pl.lit(day).is_between(first, last))
+        .sort("level", "area_id", "valid_from", nulls_last=False)
+        .unique(["level", "area_id"], keep="last", maintain_order=True)
+    )
+
+
+def ended_before(areas: pl.DataFrame, day: date | None) -> pl.DataFrame:
+    """Give the rows of `areas` that still hold when others begin on a day, with the day before as their last."""
+    if day is None:
+        return areas.clear()
+    begun, lasting = pl.col("valid_from").fill_null(date.min) < day, pl.col("valid_to").fill_null(date.max) >= day
+    return areas.filter(begun & lasting).with_columns(valid_to=pl.lit(day - timedelta(days=1)))
 
 
 def default_pools(areas: pl.DataFrame, role: str = "response") -> pl.DataFrame:

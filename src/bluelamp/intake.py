@@ -10,14 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from bluelamp import geography, incidents, sources, tables
+from bluelamp import boundaries, geography, incidents, sources, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
 from bluelamp.settings import Settings
@@ -29,7 +29,7 @@ ORDER = (
     "areas", "pools", "people", "vehicles", "standards", "minimums", "events", "service_times", "commitments",
     "absences", "duties", "incidents", "grade_history", "unit_crews", "unit_status", "contacts", "offences",
 )  # fmt: skip
-# What stands for a column map where areas come as GeoJSON.
+# What stands for a column map where areas come as boundaries, in whatever format.
 BOUNDARIES = "geojson"
 RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
 
@@ -84,9 +84,8 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
     """
     settings = settings_.read(folder)
     found: list[tuple[str, Path | sources.Query, str]] = []
-    boundaries = settings.areas.file
-    if boundaries is not None:
-        found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
+    if settings.areas.file is not None:
+        found.append(("areas", Path(folder) / settings.areas.file, BOUNDARIES))
     for name, source in _in_order(settings):
         if source.file is not None and is_pattern(source.file):
             found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
@@ -106,8 +105,8 @@ def tell_tables(
     folder: Path | str, files: Iterable[Path], map_name: str | None = None
 ) -> tuple[list[tuple[str, Path, str | None]], list[Path]]:
     """Tell which tables extracts fill, by the last part of the names in force.toml: table, file and column map, in the
-    order to import them. A folder stands for the files in it. Files that no name fits are incidents where they were
-    named one by one; of a folder's they are given apart.
+    order to import them. A folder stands for the files in it. Files that no name fits are areas where they hold
+    boundaries, and else incidents, where they were named one by one; of a folder's they are given apart.
     """
     names = [
         (name, Path(source.file).name, source.map)
@@ -126,7 +125,9 @@ def tell_tables(
             elif given.is_dir():
                 strange.append(path)
             else:
-                found.append(("incidents", path, map_name))
+                # JSON may be lines of anything; what else holds boundaries holds nothing but areas.
+                holds_areas = boundaries.is_one(path) and path.suffix.lower() != ".json"
+                found.append(("areas" if holds_areas else "incidents", path, map_name))
     place = {name: number for number, name in enumerate(ORDER)}
     return sorted(found, key=lambda each: place.get(each[0], len(ORDER))), strange
 
@@ -299,7 +300,7 @@ def import_extract(
                 named.update(_areas_named_in(rows))
             progress(target, chunk.share_read)
         rules = extract.rules()
-        strange = _strange_areas(named, _known_areas(folder, settings))
+        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"]))
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if writer.counts.quarantined < writer.counts.read:
             writer.note({"source": extract.state})
@@ -313,7 +314,7 @@ def import_extract(
 
 
 def _are_boundaries(path: Path | str, map_name: str | None) -> bool:
-    return map_name == BOUNDARIES or Path(path).suffix.lower() in (".geojson", ".json")
+    return map_name == BOUNDARIES or boundaries.is_one(path)
 
 
 def _states(folder: Path | str, table: str) -> list[Mapping[str, str]]:
@@ -355,17 +356,17 @@ def _areas_named_in(rows: pl.DataFrame) -> dict[str, int]:
     return dict(rows["area_id"].drop_nulls().value_counts().iter_rows())
 
 
-def _known_areas(folder: Path | str, settings: Settings) -> set[str]:
+def _areas_of(folder: Path | str, settings: Settings) -> pl.DataFrame:
     """Give the areas that the force has, or will have from the boundaries that its settings name; none where areas are
     taken from the incidents themselves.
     """
     if settings.areas.from_points and settings.areas.file is None:
-        return set()
-    known = Store(folder).read("areas", columns=["area_id"])["area_id"]
-    boundaries = settings.areas.file
-    if known.is_empty() and boundaries is not None and (Path(folder) / boundaries).is_file():
-        known = _read_boundaries(Path(folder) / boundaries, settings).read["area_id"]
-    return set(known)
+        return tables.empty("areas")
+    known = Store(folder).read("areas")
+    file = settings.areas.file
+    if known.is_empty() and file is not None and (Path(folder) / file).is_file():
+        known = _read_boundaries(Path(folder) / file, settings).read
+    return known
 
 
 def _strange_areas(named: Mapping[str, int], known: Collection[str]) -> list[str]:
@@ -389,9 +390,12 @@ def _now() -> datetime:
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
-    """Import the force's areas from GeoJSON and, as a batch of their own, the districts and the force made of them."""
+    """Import the force's areas from a file of boundaries and, as a batch of their own, the districts and the force made
+    of them. Areas that hold from a day on end what the force had before.
+    """
     found = _read_boundaries(path, settings)
     store, name = Store(folder), Path(path).name
+    ended = geography.ended_before(store.read("areas"), settings.areas.valid_from)
     with store.writing(
         "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
     ) as writer:
@@ -406,6 +410,16 @@ def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings)
         levels = dict(found.made.group_by("level").len().iter_rows())
         parts = [count_of(levels["district"], "district")] if "district" in levels else []
         notes.append(f"Made by joining them: {' and '.join(parts + ['the force'] * ('force' in levels))}.")
+    if ended.height:
+        # New areas first: where both hold on a day, those that begin later count.
+        told = f"areas that {name} takes the place of"
+        with store.writing("areas", source_name=told, map_name="derived") as ending:
+            ending.add(ended)
+        rows = ended.filter(pl.col("level") == "area").height
+        notes.append(
+            f"They hold from {settings.areas.valid_from}; the {count_of(rows, 'area')} that the force had before "
+            f"{'ends' if rows == 1 else 'end'} on {ended['valid_to'][0]}."
+        )
     return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
 
 
@@ -419,6 +433,8 @@ def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadArea
             id=part.id_property, name=part.name_property, district=part.district_property, kind=part.kind_property
         ),
         crs=part.crs,
+        layer=part.layer,
+        valid_from=part.valid_from,
     )
 
 
@@ -464,8 +480,17 @@ def check_extract(
     zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
     extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of or _now())
     rows, aside = read_whole(extract, progress)
-    known = _known_areas(folder, settings) if settings else set()
+    areas = _areas_of(folder, settings) if settings else tables.empty("areas")
+    known = set(areas["area_id"])
     strange = _strange_areas(_areas_named_in(rows), known)
+    placed = None
+    if settings and rows.height and known:
+        last = rows["received_at"].dt.convert_time_zone(zone).dt.date().max()
+        assert isinstance(last, date)
+        placed = incidents.place_incidents(
+            rows, areas, last, zone,
+            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+        )  # fmt: skip
     outages = incidents.find_outages(
         rows, zone, settings.demand.outage_share if settings else 0.25,
         settings.demand.declared_outages if settings else (),
@@ -479,6 +504,7 @@ def check_extract(
         notes=[*extract.notes, *strange],
         rows_read=extract.rows_read,
         known_areas=sorted(known) or None,
+        placed=placed,
     )
 
 

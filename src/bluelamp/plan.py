@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -159,12 +159,17 @@ def compute(
     clock = _Clock(progress)
 
     clock.start("areas")
-    areas, calls = place_incidents(given["areas"], given["incidents"], settings, notes)
+    data_until, starts = _horizon(given["incidents"], forecast_from, zone)
+    today = starts.astimezone(periods.zone(zone)).date()
+    areas, calls = settle_areas(given["areas"], given["incidents"], settings, today, notes)
+    if not given["areas"].is_empty():
+        notes += remarks.on_areas(given["areas"], given["events"], today, settings.forecast.days)
     cover = given["pools"]
     if cover.filter(pl.col("role_code") == settings.staffing.role).is_empty():
         cover = geography.default_pools(areas, settings.staffing.role)
         each = "each district is one pool" if cover["pool_id"].n_unique() > 1 else "one pool covers the whole force"
         notes.append(f"No pools were given, so that {each} at all hours.")
+    cover = pools.outlast_areas(cover, areas)
     standards = given["standards"]
     if standards.is_empty():
         standards = tables.check(pl.DataFrame([ASSUMED_STANDARD]), "standards")
@@ -177,11 +182,6 @@ def compute(
     calls = _without_merged(calls, notes)
 
     clock.start("demand")
-    last = calls["received_at"].max()
-    assert isinstance(last, datetime)
-    # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
-    data_until: datetime = periods.hours_between(zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
-    starts = forecast_from or periods.next_local_midnight(data_until, zone)
     notes += remarks.on_age(data_until, starts, zone)
     # A feed that is down is down for every origin, so all of them tell.
     outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
@@ -202,8 +202,7 @@ def compute(
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
     horizon = periods.local_days(
-        zone, starts.astimezone(periods.zone(zone)).date(),
-        starts.astimezone(periods.zone(zone)).date() + timedelta(days=path_days - 1),
+        zone, today, today + timedelta(days=path_days - 1),
     )  # fmt: skip
     ends_at: datetime = horizon["ends_at"][-1]
     hours = periods.hours_between(zone, starts, ends_at)
@@ -256,6 +255,7 @@ def compute(
         force_id=force,
     )  # fmt: skip
     notes += remarks.on_cover(work, cover, given, zone)
+    notes += remarks.on_pools(cover, areas, settings.staffing.role, today)
     notes += remarks.on_rosters(covered)
     notes += on_duty.notes
     if not on_duty.table.is_empty():
@@ -288,13 +288,24 @@ def crew_by_hour(settings: Settings) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def place_incidents(
-    areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, notes: list[str]
+def _horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str) -> tuple[datetime, datetime]:
+    """Give until when incidents are known, and the first hour to forecast."""
+    last = calls.filter(~_is_merged())["received_at"].max()
+    if last is None:
+        raise NoInput("Every incident was merged into another, so that none is left to plan from. Import the others.")
+    assert isinstance(last, datetime)
+    # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
+    until: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    return until, forecast_from or periods.next_local_midnight(until, time_zone)
+
+
+def settle_areas(
+    areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, day: date, notes: list[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Settle which areas there are, and which each incident lies in.
+    """Settle which areas there are on a day, and which of them each incident counts in.
 
     The force's own boundaries come first; else, where asked for, areas derived from points that name their area; else
-    the force is one area. An incident with a point and no area gets the area that the point lies in.
+    the force is one area. Which area an incident counts in is for `incidents.place_incidents` to say.
     """
     # Names without boundaries are areas all the same: they can be counted and staffed, only not drawn.
     named = bool(calls["area_id"].is_not_null().any())
@@ -312,11 +323,12 @@ def place_incidents(
         only = areas.filter(pl.col("level") == "area")["area_id"].item()
         notes.append("No areas were given, so that the whole force is one area.")
         return areas, calls.with_columns(area_id=pl.lit(only))
-    placeless = calls["area_id"].is_null() & calls["longitude"].is_not_null() & calls["latitude"].is_not_null()
-    if placeless.any():
-        found = geography.assign_areas(calls, areas)
-        calls = calls.with_columns(area_id=pl.coalesce("area_id", found))
-    return areas, calls
+    placed = incidents.place_incidents(
+        calls, areas, day, settings.force.time_zone,
+        default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+    )  # fmt: skip
+    notes += placed.notes()
+    return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
 
 
 def _with_unit_time(
@@ -348,11 +360,15 @@ def _with_unit_time(
 
 def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Leave out logs that were merged into another: the call is counted there."""
-    kept = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
+    kept = calls.filter(~_is_merged())
     if kept.height < calls.height:
         merged = count_of(calls.height - kept.height, "log was", "logs were")
         notes.append(f"{merged} merged into another and count there.")
     return kept
+
+
+def _is_merged() -> pl.Expr:
+    return (pl.col("merged_into") != pl.col("incident_id")).fill_null(value=False)
 
 
 class _Clock:

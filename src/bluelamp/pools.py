@@ -63,6 +63,18 @@ def valid_on(row: dict[str, object], day: date) -> bool:
     return (begins is None or begins <= day) and (ends is None or day <= ends)  # type: ignore[operator]
 
 
+def outlast_areas(cover: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
+    """Let rows of pools that end with the area that they name hold on.
+
+    A run is for the areas in force on its first day, to its last: one redrawn in between must not lose its cover.
+    """
+    ends = areas.filter(pl.col("level") == "area").select("area_id", area_ends="valid_to")
+    return cover.join(ends, on="area_id", how="left", maintain_order="left").with_columns(
+        valid_to=pl.when((pl.col("valid_to") == pl.col("area_ends")).fill_null(value=False))
+        .then(None).otherwise("valid_to")
+    ).drop("area_ends")  # fmt: skip
+
+
 def lay_out_pools(
     pools: pl.DataFrame, role_code: str, area_ids: list[str], hours: pl.Series, time_zone: str
 ) -> PoolHours:

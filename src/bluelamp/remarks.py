@@ -6,13 +6,13 @@ on the page and under the command that made it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, offered_work, periods, pools
+from bluelamp import committed, geography, offered_work, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
 from bluelamp.settings import OtherWorkPart
 
@@ -115,6 +115,61 @@ def on_age(data_until: datetime, starts: datetime, time_zone: str) -> list[str]:
         f"The incidents end on {last}, {count_of(days, 'day')} before the first day of the forecast. Nothing is known "
         "of the time between, and the ranges are wider for it."
     ]
+
+
+def on_areas(areas: pl.DataFrame, events: pl.DataFrame, day: date, days: int) -> list[str]:
+    """Say when areas change within the days to forecast, because the figures are for those in force on the first; and
+    name the events of areas that are not.
+    """
+    notes = []
+    now = geography.areas_on(areas, day)["area_id"]
+    strange = events.filter(pl.col("area_id").is_not_null() & ~pl.col("area_id").is_in(now.implode()))
+    if strange.height:
+        notes.append(
+            f"{count_of(strange.height, 'event')} {'speaks' if strange.height == 1 else 'speak'} of areas not in force "
+            f"on {day} ({_first_of(strange['area_id'].unique().sort().to_list())}), and "
+            f"{'changes' if strange.height == 1 else 'change'} nothing. Name the areas that took their place."
+        )
+    lowest = areas.filter(pl.col("level") == "area")
+    last = day + timedelta(days=days - 1)
+    begin = lowest.filter(pl.col("valid_from").is_between(day, last, closed="right"))
+    end = lowest.filter(pl.col("valid_to").is_between(day, last, closed="left"))
+    if begin.is_empty() and end.is_empty():
+        return notes
+    days_of_change = pl.concat([begin["valid_from"], end["valid_to"] + timedelta(days=1)]).unique().sort()
+    codes = pl.concat([begin["area_id"], end["area_id"]]).unique().sort()
+    return [
+        *notes,
+        f"Areas change on {', '.join(str(each) for each in days_of_change[:3])} ({_first_of(codes.to_list())}). All "
+        f"figures are for those in force on {day}; a run that begins later takes those of then.",
+    ]
+
+
+def on_pools(cover: pl.DataFrame, areas: pl.DataFrame, role_code: str, day: date) -> list[str]:
+    """Name the areas in pools that are not in force on the first day, and those in force that no pool covers."""
+    rows = cover.filter(
+        pl.col("role_code") == role_code,
+        pl.lit(day).is_between(pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)),
+    )
+    known = areas.filter(pl.col("level") == "area")["area_id"]
+    gone = sorted(set(rows["area_id"]) - set(known))
+    bare = sorted(set(known) - set(rows["area_id"]))
+    notes = []
+    if gone:
+        notes.append(
+            f"'pools' names {count_of(len(gone), 'area')} not in force on {day} ({_first_of(gone)}), which cover "
+            "nothing. End those rows with valid_to, and name the areas that took their place."
+        )
+    if bare and rows.height:
+        notes.append(
+            f"No pool of role '{role_code}' covers {count_of(len(bare), 'area')} on {day} ({_first_of(bare)}): its "
+            "incidents are shared out over all pools in proportion to their own."
+        )
+    return notes
+
+
+def _first_of(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
 
 
 def on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame) -> list[str]:

@@ -96,10 +96,22 @@ class ForcePart(_Part):
         return value
 
 
+class DefaultPointPart(_Part):
+    """A point that logs without a place are put at, such as a police station's."""
+
+    name: str = Field(min_length=1, description="Name that people use")
+    longitude: float = Field(ge=-180, le=180, description="Longitude (WGS 84)")
+    latitude: float = Field(ge=-90, le=90, description="Latitude (WGS 84)")
+    radius_metres: float = Field(30, ge=0, le=1000, description="Points no farther from it than this are it")
+
+
 class AreasPart(_Part):
     """Where the areas come from."""
 
-    file: str | None = Field(None, description="GeoJSON of the areas, relative to the force's folder")
+    file: str | None = Field(
+        None, description="GeoJSON, GeoPackage or (zipped) shapefile of the areas, relative to the force's folder"
+    )
+    layer: str | None = Field(None, description="Layer of that file that holds the areas, where it has several")
     crs: Crs | None = Field(
         None, description="Coordinate system of that file where it does not say so itself, such as EPSG:27700"
     )
@@ -107,7 +119,18 @@ class AreasPart(_Part):
     name_property: str = Field("area_name", description="Property that holds its name")
     district_property: str | None = Field("district", description="Property that holds its district's code")
     kind_property: str | None = Field("kind", description="Property that holds urban or rural")
+    valid_from: date | None = Field(
+        None,
+        description="First day on which that file's areas hold, where it does not say so itself: what the force had "
+        "before ends on the day before",
+    )
     from_points: bool = Field(False, description="Derive approximate areas from incidents that name their area")
+    border_metres: float = Field(
+        200, ge=0, le=5000, description="A point outside every area, and no farther than this from one, lies in it"
+    )
+    default_points: tuple[DefaultPointPart, ...] = Field(
+        (), description="Points that a log is given when its own place is not known, such as a police station's"
+    )
 
 
 class SourcePart(_Part):

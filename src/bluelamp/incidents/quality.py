@@ -16,7 +16,10 @@ import polars as pl
 
 from bluelamp import periods
 from bluelamp.errors import count_of
+from bluelamp.incidents.default_points import find_default_points
 from bluelamp.incidents.outages import stretches_believed
+from bluelamp.incidents.places import WORDS as PLACE_WORDS
+from bluelamp.incidents.places import Placed
 
 _QUIET_HOURS = 3
 _ENOUGH_TIMES = 100
@@ -110,6 +113,8 @@ class QualityReport:
     unknown_codes: list[tuple[str, int]]
     areas: int
     unknown_areas: Count
+    place_rules: dict[str, Count]
+    place_notes: list[str]
     rules: list[RuleCount]
     hours_masked: float
     days_without_incidents: list[date]
@@ -251,7 +256,8 @@ class QualityReport:
         lines = [f"{count_of(self.areas, 'area')} named; area not known: {self.unknown_areas}"]
         lines.append(f"no point: {self.missing['longitude']}")
         lines.extend(f"{each.words}: {each.count}" for each in self.rules if each.rule == "point_far_away")
-        return lines
+        lines.extend(f"{count} {PLACE_WORDS[rule]}" for rule, count in self.place_rules.items())
+        return lines + self.place_notes
 
 
 def describe_quality(
@@ -264,13 +270,14 @@ def describe_quality(
     notes: Sequence[str] = (),
     rows_read: int | None = None,
     known_areas: Sequence[str] | None = None,
+    placed: Placed | None = None,
 ) -> QualityReport:
     """Describe an extract of incidents that was read.
 
     `rows` is valid for `incidents` and may hold a key twice; `quarantined` is a table `quarantine`; `rules` has `rule`,
     `kind` (set_aside, changed, noted), `rows` and `words`; `outages` is what `find_outages` gives. Days and hours are
     local ones of `time_zone`. `known_areas` are the areas that there are, where the force has drawn any: other names
-    then count as unknown.
+    then count as unknown. `placed` says by which rule each row finds its area, where areas are known.
     """
     read = rows_read if rows_read is not None else rows.height + quarantined.height
     received = rows["received_at"].drop_nulls()
@@ -310,6 +317,8 @@ def describe_quality(
         unknown_codes=_codes(rows.filter(pl.col("class_code") == "unknown")),
         areas=rows["area_id"].drop_nulls().n_unique(),
         unknown_areas=Count.of(int(unknown_area.sum()), rows.height),
+        place_rules={rule: Count.of(number, rows.height) for rule, number in placed.counts.items()} if placed else {},
+        place_notes=(placed.found if placed else find_default_points(rows)).notes(),
         rules=[
             RuleCount(each["rule"], each["kind"], each["words"], Count.of(each["rows"], read))
             for each in rules.iter_rows(named=True)
