@@ -1,0 +1,463 @@
+"""A force's codes: what its crosswalk makes of them, what another one would, and putting one to use.
+
+The commands and the page about codes call these. Incidents keep their code, so that those that are stored can be mapped
+again by a new version: docs/decisions/0009-codes-have-versions.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bluelamp import intake, settings, sources, tables
+from bluelamp.errors import BadSettings, NoInput, TryAgain, UsageError, count_of
+from bluelamp.intake import Imported
+from bluelamp.store import Store
+
+_LISTED = 25
+Meaning = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The crosswalk that a force's incidents are mapped by: its rules, and where they come from."""
+
+    folder: Path
+    column_map: sources.ColumnMap
+    map_name: str
+
+    @property
+    def rules(self) -> tuple[sources.CodeRule, ...]:
+        """Its rules; the first is number 1."""
+        return self.column_map.crosswalk
+
+    @property
+    def version(self) -> int:
+        """Its version; a crosswalk inside a column map is older than any in a file."""
+        file = self.column_map.crosswalk_read
+        return 0 if file is None else file.crosswalk.version
+
+    @property
+    def words(self) -> str:
+        """What it is, in a few words."""
+        file = self.column_map.crosswalk_read
+        if file is None:
+            return f"the crosswalk in the column map '{self.map_name}'"
+        return f"{file.name}, version {self.version} of {file.crosswalk.made_on}"
+
+
+def in_use(folder: Path | str, crosswalk: str | None = None) -> InUse:
+    """Give the crosswalk that incidents are mapped by, or another one in its place.
+
+    Raises NoInput where there is no force or no such file, BadSettings for mistakes in it, and UsageError where the
+    column map has no crosswalk: then the extract gives classes itself.
+    """
+    said = settings.read(folder)
+    map_name = said.sources["incidents"].map if "incidents" in said.sources else "bluelamp"
+    column_map = intake.read_map(folder, map_name, said)
+    if crosswalk is not None:
+        column_map = column_map.mapped_by(sources.read_crosswalk(crosswalk, folder))
+    if not column_map.crosswalk and column_map.crosswalk_read is None:
+        raise UsageError(
+            f"The column map '{map_name}' has no crosswalk, so that the extract's own classes are taken. Where it has "
+            'codes, name a crosswalk in force.toml under [sources.incidents]: crosswalk_file = "codes/ours.toml".'
+        )
+    return InUse(Path(folder), column_map, map_name)
+
+
+def count_codes(folder: Path | str) -> pl.DataFrame:
+    """Count the force's current incidents by `code` and `description`. Raises NoInput where there is none."""
+    counted = (
+        Store(folder)
+        .scan("incidents")
+        .group_by(code="opening_code", description="opening_description")
+        .agg(incidents=pl.len().cast(pl.Int64))
+        .collect()
+        .sort("incidents", "code", "description", descending=[True, False, False], nulls_last=True)
+    )
+    if counted.is_empty():
+        raise NoInput(f"There are no incidents in '{folder}' yet. 'bluelamp import {folder}' brings them.")
+    return counted
+
+
+# ---- The check ----
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a crosswalk makes of a force's codes.
+
+    `codes`: `code`, `description` (the commonest), `incidents`, `rule`, `by`, `class_code`, `origin`, `nsir`,
+    `claimed_by` (rules that give it another meaning and lost) and, where no rule speaks of it, `suggested_class` and
+    `suggested_origin`. A code whose descriptions fall under several rules has a row for each. `rules`: `rule`,
+    `class_code`, `origin`, `nsir`, `listed` (codes, patterns and words), `incidents`, `share`.
+    """
+
+    title: str
+    incidents: int
+    demand_origins: tuple[str, ...]
+    codes: pl.DataFrame
+    rules: pl.DataFrame
+
+    @property
+    def unmapped(self) -> pl.DataFrame:
+        """The codes that no rule speaks of."""
+        return self.codes.filter(pl.col("rule").is_null())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it for machines."""
+        return {
+            "crosswalk": self.title,
+            "incidents": self.incidents,
+            "unmapped": int(self.unmapped["incidents"].sum()),
+            "drive_demand": _drive_demand(self.codes, self.demand_origins),
+            "rules": self.rules.to_dicts(),
+            "codes": self.codes.to_dicts(),
+        }
+
+    def to_csv(self) -> str:
+        """Give the codes as CSV; a cell that a spreadsheet would calculate is made text."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.codes.columns)
+        for row in self.codes.with_columns(
+            pl.col("claimed_by").list.eval(pl.element().cast(pl.String)).list.join(" ")
+        ).iter_rows():
+            writer.writerow(["" if value is None else _harmless(value) for value in row])
+        return out.getvalue()
+
+    def lines(self) -> list[str]:
+        """Say it to a reader."""
+        left = self.unmapped
+        lines = [
+            f"{count_of(self.incidents, 'incident')} with {count_of(self.codes['code'].n_unique(), 'code')}, mapped by "
+            f"{self.title}.",
+            f"{self._with_share(self.incidents - int(left['incidents'].sum()))} fall under a rule; "
+            f"{self._with_share(_drive_demand(self.codes, self.demand_origins))} drive demand.",
+            "",
+            "Rules, most incidents first",
+        ]
+        used = self.rules.filter(pl.col("incidents") > 0).sort("incidents", "rule", descending=[True, False])
+        lines += [
+            f"  {row['incidents']:>9,} ({row['share']:.1%}) rule {row['rule']}: {row['class_code']}, {row['origin']}"
+            for row in used.iter_rows(named=True)
+        ]
+        idle = self.rules.filter(pl.col("incidents") == 0)
+        if idle.height:
+            named = ", ".join(f"{number} ({name})" for number, name in idle.select("rule", "class_code").iter_rows())
+            lines += ["", f"{count_of(idle.height, 'rule')} that map nothing: {named}."]
+        if left.height:
+            lines += ["", "Codes that no rule speaks of; they count as unknown"]
+            lines += [self._left(row) for row in left.head(_LISTED).iter_rows(named=True)]
+            if left.height > _LISTED:
+                lines.append(f"  and {left.height - _LISTED:,} more; --csv lists all.")
+        claimed = self.codes.filter(pl.col("claimed_by").list.len() > 0)
+        if claimed.height:
+            lines += ["", "Codes that several rules claim with different meanings; the most exact one decides"]
+            lines += [self._claimed(row) for row in claimed.head(_LISTED).iter_rows(named=True)]
+            if claimed.height > _LISTED:
+                lines.append(f"  and {claimed.height - _LISTED:,} more; --csv lists all.")
+        return lines
+
+    def _with_share(self, incidents: int) -> str:
+        return f"{incidents:,} ({incidents / self.incidents:.1%})"
+
+    def _left(self, row: Mapping[str, Any]) -> str:
+        hint = row["suggested_class"]
+        guess = f"; its words suggest {hint}, {row['suggested_origin']}" if hint is not None else ""
+        return f"  {row['incidents']:>9,} {_named(row)}{guess}"
+
+    def _claimed(self, row: Mapping[str, Any]) -> str:
+        others = ", ".join(
+            f"rule {number} ({self.rules['class_code'][number - 1]}, {self.rules['origin'][number - 1]})"
+            for number in row["claimed_by"]
+        )
+        decides = f"rule {row['rule']} ({row['class_code']}, {row['origin']}) by its {row['by']}"
+        return f"  {row['incidents']:>9,} {_named(row)}: {decides}, not {others}"
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    code = "no code" if row["code"] is None else row["code"]
+    return code if row["description"] is None else f"{code} ({row['description'][:60]})"
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _drive_demand(codes: pl.DataFrame, origins: Sequence[str]) -> int:
+    return int(codes.filter(pl.col("origin").is_in(list(origins)))["incidents"].sum())
+
+
+def check(folder: Path | str, crosswalk: str | None = None) -> Check:
+    """Say what the crosswalk in use, or another one, makes of the force's incidents. Raises as `in_use` does."""
+    return check_counted(count_codes(folder), in_use(folder, crosswalk), settings.read(folder).demand.origins)
+
+
+def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[str]) -> Check:
+    """Do the same for codes that were counted (`code`, `description`, `incidents`)."""
+    return _checked(counted, used.rules, used.column_map.crosswalk_separator, used.words, demand_origins)
+
+
+def _checked(
+    counted: pl.DataFrame,
+    rules: Sequence[sources.CodeRule],
+    separator: str | None,
+    title: str,
+    demand_origins: Sequence[str],
+) -> Check:
+    of_rules = pl.DataFrame(
+        [
+            (number, *rule.meaning, rule.nsir, len(rule.codes) + len(rule.patterns) + len(rule.words))
+            for number, rule in enumerate(rules, 1)
+        ],
+        schema={
+            "rule": pl.Int64, "class_code": pl.String, "origin": pl.String, "nsir": pl.String, "listed": pl.Int64
+        },
+        orient="row",
+    )  # fmt: skip
+    mapped = sources.claims(sources.classify(counted, rules, separator), rules)
+    codes = (
+        mapped.sort("incidents", descending=True, maintain_order=True)
+        .group_by("code", "rule", "by", maintain_order=True)
+        .agg(
+            pl.col("description").first(), pl.col("incidents").sum(),
+            claimed_by=pl.col("claimed_by").explode().unique(maintain_order=True).drop_nulls(),
+        )
+        .join(of_rules, on="rule", how="left", maintain_order="left")
+        .sort("incidents", "code", descending=[True, False], nulls_last=True)
+    )  # fmt: skip
+    meaning = {number: rule.meaning for number, rule in enumerate(rules, 1)}
+    # A rule that says the same is no rival.
+    rivals = [
+        [each for each in claimed if rule is not None and meaning[each] != meaning[rule]]
+        for claimed, rule in codes.select("claimed_by", "rule").iter_rows()
+    ]
+    guesses = [
+        sources.guess_class(f"{code or ''} {description or ''}") if rule is None else (None, None)
+        for code, description, rule in codes.select("code", "description", "rule").iter_rows()
+    ]
+    codes = codes.with_columns(
+        pl.col("class_code", "origin").fill_null(sources.UNMAPPED),
+        claimed_by=pl.Series(rivals, dtype=pl.List(pl.Int64)),
+        suggested_class=pl.Series([None if guess == sources.UNMAPPED else guess for guess, _ in guesses], dtype=pl.String),
+        suggested_origin=pl.Series([None if guess == sources.UNMAPPED else origin for guess, origin in guesses], dtype=pl.String),
+    ).select(
+        "code", "description", "incidents", "rule", "by", "class_code", "origin", "nsir", "claimed_by",
+        "suggested_class", "suggested_origin",
+    )  # fmt: skip
+    total = int(counted["incidents"].sum())
+    by_rule = codes.group_by("rule").agg(pl.col("incidents").sum())
+    ruled = (
+        of_rules.join(by_rule, on="rule", how="left", maintain_order="left")
+        .with_columns(pl.col("incidents").fill_null(0))
+        .with_columns(share=pl.col("incidents") / max(total, 1))
+    )
+    return Check(title, total, tuple(demand_origins), codes, ruled)
+
+
+# ---- A change, its effect, and the next version ----
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed: class and origin of codes, and of whole rules by their number, in a certain version."""
+
+    version: int
+    codes: Mapping[str, Meaning]
+    rules: Mapping[int, Meaning]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is changed."""
+        return not self.codes and not self.rules
+
+
+def effect(before: Check, after: Check) -> dict[str, Any]:
+    """Say what a change does to incidents: by class and origin before and after, unmapped, and driving demand."""
+    key = ["class_code", "origin"]
+    was, will = (each.codes.group_by(key).agg(pl.col("incidents").sum()) for each in (before, after))
+    moved = (
+        was.join(will.rename({"incidents": "after"}), on=key, how="full", coalesce=True)
+        .rename({"incidents": "before"})
+        .with_columns(pl.col("before", "after").fill_null(0))
+        .filter(pl.col("before") != pl.col("after"))
+        .sort(key)
+    )
+    return {
+        "incidents": before.incidents,
+        "moved": moved.to_dicts(),
+        **{
+            name: {"before": figure(before), "after": figure(after)}
+            for name, figure in {
+                "unmapped": lambda each: int(each.unmapped["incidents"].sum()),
+                "drive_demand": lambda each: _drive_demand(each.codes, each.demand_origins),
+            }.items()
+        },
+    }
+
+
+def changed(used: InUse, change: Change) -> InUse:
+    """Give the crosswalk as it would be after a change.
+
+    Raises TryAgain where the change was made to another version than the one in use, BadSettings where it can't be.
+    """
+    if change.version != used.version:
+        raise TryAgain(
+            f"The crosswalk is now {used.words}; the change was made to version {change.version}. Look at it and make "
+            "the change again."
+        )
+    unknown = sorted(number for number in change.rules if not 1 <= number <= len(used.rules))
+    if unknown:
+        raise BadSettings(f"There is no rule {unknown[0]}; there are {len(used.rules)}. Look at the crosswalk again.")
+    rules = sources.changed_rules(used.rules, change.codes, change.rules)
+    return InUse(used.folder, used.column_map.model_copy(update={"crosswalk": rules}), used.map_name)
+
+
+def save(folder: Path | str, change: Change, *, today: date, author: str | None = None) -> Path:
+    """Write the crosswalk with a change as its next version, put it to use for imports, and give its path.
+
+    A crosswalk inside a column map becomes version 1 of a file, `codes/NAME.toml`, which force.toml then names; stored
+    incidents stay as they are until `apply`. Raises as `changed` does, and UsageError where force.toml names one
+    version and no other.
+    """
+    used = in_use(folder)
+    rules = changed(used, change).rules
+    file = used.column_map.crosswalk_read
+    if file is None or file.name in sources.shipped_crosswalks():
+        base = file.crosswalk if file is not None else None
+        name = f"codes/{Path(used.map_name).stem if file is None else file.name}.toml"
+        if sources.newest_version(Path(folder, name)) is not None:
+            raise UsageError(
+                f"'{name}' is there already and is not in use. Put it to use in force.toml under [sources.incidents]: "
+                f'crosswalk_file = "{name}"; or move it away.'
+            )
+        named = _naming_crosswalk(Path(folder), name)
+        crosswalk = sources.Crosswalk(
+            title=base.title if base is not None else used.column_map.title,
+            version=1,
+            made_on=today,
+            scheme=base.scheme if base is not None else f"Codes of '{used.column_map.title}'",
+            author=author,
+            notes=base.notes if base is not None else (),
+            rules=rules,
+        )
+        path = sources.write_version(Path(folder, name), crosswalk)
+        _replace(Path(folder, settings.FILE_NAME), named)
+        return path
+    if (pinned := _pinned(folder, used)) is not None:
+        raise UsageError(
+            f"'{pinned}' names one version, so that a next one would not be used. Write it without the version, and the "
+            "newest is."
+        )
+    crosswalk = file.crosswalk.model_copy(
+        update={
+            "version": file.crosswalk.version + 1, "made_on": today, "rules": rules,
+            "author": author or file.crosswalk.author,
+        }
+    )  # fmt: skip
+    without_version = re.sub(r"\.v\d+\.toml$", ".toml", file.name)
+    return sources.write_version(Path(folder, without_version), crosswalk)
+
+
+def _pinned(folder: Path | str, used: InUse) -> str | None:
+    """Give the name by which one version of a crosswalk is asked for, if it is."""
+    given = settings.read(folder).sources.get("incidents")
+    name = given.crosswalk_file if given is not None else None
+    if name is None:
+        name = sources.read_column_map(
+            used.map_name, used.folder if (used.folder / used.map_name).is_file() else None
+        ).crosswalk_file
+    return name if name is not None and re.search(r"\.v\d+\.toml$", name) else None
+
+
+def _naming_crosswalk(folder: Path, name: str) -> str:
+    """Give the text of force.toml with a line that names a crosswalk for incidents; everything else stays as it is.
+
+    Raises UsageError, with the line to write, where it has no section to put it in.
+    """
+    text = (folder / settings.FILE_NAME).read_text(encoding="utf-8-sig")
+    line = f'crosswalk_file = "{name}"'
+    put = re.sub(
+        r"^(\[sources\.incidents\][ \t]*(?:#[^\n]*)?\n)(?:crosswalk_file[ \t]*=[^\n]*\n)?", rf"\g<1>{line}\n", text, count=1,
+        flags=re.MULTILINE,
+    )  # fmt: skip
+    try:
+        found = settings.parse(put).sources.get("incidents")
+    except BadSettings:
+        found = None
+    if found is None or found.crosswalk_file != name:
+        raise UsageError(f"Write this line into force.toml under [sources.incidents], then save again: {line}")
+    return put
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew, whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+# ---- Putting it to use for what is stored ----
+
+
+def apply(folder: Path | str) -> Imported | None:
+    """Map the stored incidents again by the crosswalk in use, as one batch; nothing where nothing would change.
+
+    Every version of an incident that is mapped otherwise comes in again, in the order in which they came, so that a
+    late extract that reissues an old one still turns nothing back. Rows that came by another column map stay as they
+    are. Raises as `in_use` does, and TryAgain while another process writes.
+    """
+    used = in_use(folder)
+    store = Store(folder)
+    if _mapped_again(store, used).is_empty():
+        return None
+    record = used.column_map.crosswalk_record or {}
+    notes = [f"Mapped again by {used.words}."]
+    with store.writing(
+        "incidents",
+        source_name=record["name"] or used.map_name,
+        source_sha256=record["sha256"],
+        map_name=used.map_name,
+        notes={"crosswalk": record, "notes": notes},
+    ) as writer:
+        # Read again behind the writer's lock: an import may have come between.
+        writer.revise(_mapped_again(store, used))
+    return Imported(writer.batch, pl.DataFrame(schema=intake.RULES_SHAPE), notes)
+
+
+def _mapped_again(store: Store, used: InUse) -> pl.DataFrame:
+    """Give, as the crosswalk maps them now, all versions of the incidents that would otherwise be as an earlier one
+    had them.
+    """
+    definition = tables.table("incidents")
+    versions = store.history("incidents")
+    batches = store.batches("incidents")
+    is_ours = versions["batch_id"].is_in(batches.filter(pl.col("map_name") == used.map_name)["batch_id"].to_list())
+    codes = versions.select(code="opening_code", description="opening_description")
+    found = sources.meanings(
+        sources.classify(codes, used.rules, used.column_map.crosswalk_separator), used.rules
+    ).select(pl.col("class_code", "origin").fill_null(sources.UNMAPPED))
+    mapped = versions.select(definition.columns).with_columns(
+        pl.when(is_ours).then(found[name]).otherwise(pl.col(name)).alias(name) for name in found.columns
+    )
+    is_other = pl.any_horizontal(mapped[name] != versions[name] for name in found.columns)
+    otherwise = mapped.with_columns(_is_other=pl.select(is_other).to_series()).with_row_index("_position")
+    key = list(definition.key)
+    current = otherwise.sort(definition.version, "_position", nulls_last=False).unique(key, keep="last")
+    # A version that the store has not held in this form would be news when a late extract brings it.
+    news = otherwise.filter("_is_other").join(versions, on=definition.columns, how="anti", nulls_equal=True)
+    wanted = pl.concat([current.filter("_is_other").select(key), news.select(key)]).unique()
+    return mapped.join(wanted, on=key, how="semi", maintain_order="left").unique(keep="last", maintain_order=True)
