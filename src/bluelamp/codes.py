@@ -109,6 +109,17 @@ class Check:
     rules: pl.DataFrame
 
     @property
+    def left(self) -> int:
+        """Incidents whose code no rule speaks of."""
+        return int(self.unmapped["incidents"].sum())
+
+    @property
+    def drive_demand(self) -> int:
+        """Incidents whose origin drives the forecast."""
+        driving = pl.col("origin").is_in(list(self.demand_origins))
+        return int(self.codes.filter(driving)["incidents"].sum())
+
+    @property
     def unmapped(self) -> pl.DataFrame:
         """The codes that no rule speaks of."""
         return self.codes.filter(pl.col("rule").is_null())
@@ -118,8 +129,8 @@ class Check:
         return {
             "crosswalk": self.title,
             "incidents": self.incidents,
-            "unmapped": int(self.unmapped["incidents"].sum()),
-            "drive_demand": _drive_demand(self.codes, self.demand_origins),
+            "unmapped": self.left,
+            "drive_demand": self.drive_demand,
             "rules": self.rules.to_dicts(),
             "codes": self.codes.to_dicts(),
         }
@@ -129,9 +140,8 @@ class Check:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.codes.columns)
-        for row in self.codes.with_columns(
-            pl.col("claimed_by").list.eval(pl.element().cast(pl.String)).list.join(" ")
-        ).iter_rows():
+        claimed_by = pl.col("claimed_by").list.eval(pl.element().cast(pl.String)).list.join(" ")
+        for row in self.codes.with_columns(claimed_by).iter_rows():
             writer.writerow(["" if value is None else _harmless(value) for value in row])
         return out.getvalue()
 
@@ -141,14 +151,15 @@ class Check:
         lines = [
             f"{count_of(self.incidents, 'incident')} with {count_of(self.codes['code'].n_unique(), 'code')}, mapped by "
             f"{self.title}.",
-            f"{self._with_share(self.incidents - int(left['incidents'].sum()))} fall under a rule; "
-            f"{self._with_share(_drive_demand(self.codes, self.demand_origins))} drive demand.",
+            f"{self._with_share(self.incidents - self.left)} fall under a rule; "
+            f"{self._with_share(self.drive_demand)} drive demand.",
             "",
             "Rules, most incidents first",
         ]
         used = self.rules.filter(pl.col("incidents") > 0).sort("incidents", "rule", descending=[True, False])
         lines += [
-            f"  {row['incidents']:>9,} ({row['share']:.1%}) rule {row['rule']}: {row['class_code']}, {row['origin']}"
+            f"  {row['incidents']:>9,} ({row['share']:.1%}) rule {row['rule']}: {row['class_code']}, {row['origin']}: "
+            f"{self._commonest(row['rule'])}"
             for row in used.iter_rows(named=True)
         ]
         idle = self.rules.filter(pl.col("incidents") == 0)
@@ -167,6 +178,11 @@ class Check:
             if claimed.height > _LISTED:
                 lines.append(f"  and {claimed.height - _LISTED:,} more; --csv lists all.")
         return lines
+
+    def _commonest(self, rule: int) -> str:
+        codes = self.codes.filter(pl.col("rule") == rule)["code"].unique(maintain_order=True).to_list()
+        shown = ", ".join("no code" if code is None else code for code in codes[:4])
+        return shown if len(codes) <= 4 else f"{shown} and {len(codes) - 4} more"
 
     def _with_share(self, incidents: int) -> str:
         return f"{incidents:,} ({incidents / self.incidents:.1%})"
@@ -192,10 +208,6 @@ def _named(row: Mapping[str, Any]) -> str:
 
 def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-def _drive_demand(codes: pl.DataFrame, origins: Sequence[str]) -> int:
-    return int(codes.filter(pl.col("origin").is_in(list(origins)))["incidents"].sum())
 
 
 def check(folder: Path | str, crosswalk: str | None = None) -> Check:
@@ -243,14 +255,14 @@ def _checked(
         for claimed, rule in codes.select("claimed_by", "rule").iter_rows()
     ]
     guesses = [
-        sources.guess_class(f"{code or ''} {description or ''}") if rule is None else (None, None)
+        _suggest(code, description) if rule is None else None
         for code, description, rule in codes.select("code", "description", "rule").iter_rows()
     ]
     codes = codes.with_columns(
         pl.col("class_code", "origin").fill_null(sources.UNMAPPED),
         claimed_by=pl.Series(rivals, dtype=pl.List(pl.Int64)),
-        suggested_class=pl.Series([None if guess == sources.UNMAPPED else guess for guess, _ in guesses], dtype=pl.String),
-        suggested_origin=pl.Series([None if guess == sources.UNMAPPED else origin for guess, origin in guesses], dtype=pl.String),
+        suggested_class=pl.Series([guess and guess[0] for guess in guesses], dtype=pl.String),
+        suggested_origin=pl.Series([guess and guess[1] for guess in guesses], dtype=pl.String),
     ).select(
         "code", "description", "incidents", "rule", "by", "class_code", "origin", "nsir", "claimed_by",
         "suggested_class", "suggested_origin",
@@ -263,6 +275,11 @@ def _checked(
         .with_columns(share=pl.col("incidents") / max(total, 1))
     )
     return Check(title, total, tuple(demand_origins), codes, ruled)
+
+
+def _suggest(code: str | None, description: str | None) -> Meaning | None:
+    guess = sources.guess_class(f"{code or ''} {description or ''}")
+    return None if guess[0] == sources.UNMAPPED else guess
 
 
 # ---- A change, its effect, and the next version ----
@@ -296,13 +313,8 @@ def effect(before: Check, after: Check) -> dict[str, Any]:
     return {
         "incidents": before.incidents,
         "moved": moved.to_dicts(),
-        **{
-            name: {"before": figure(before), "after": figure(after)}
-            for name, figure in {
-                "unmapped": lambda each: int(each.unmapped["incidents"].sum()),
-                "drive_demand": lambda each: _drive_demand(each.codes, each.demand_origins),
-            }.items()
-        },
+        "unmapped": {"before": before.left, "after": after.left},
+        "drive_demand": {"before": before.drive_demand, "after": after.drive_demand},
     }
 
 
@@ -356,7 +368,7 @@ def save(folder: Path | str, change: Change, *, today: date, author: str | None 
         return path
     if (pinned := _pinned(folder, used)) is not None:
         raise UsageError(
-            f"'{pinned}' names one version, so that a next one would not be used. Write it without the version, and the "
+            f"'{pinned}' names one version, so that a next one would not be used. Name it without the version, and the "
             "newest is."
         )
     crosswalk = file.crosswalk.model_copy(
@@ -387,10 +399,8 @@ def _naming_crosswalk(folder: Path, name: str) -> str:
     """
     text = (folder / settings.FILE_NAME).read_text(encoding="utf-8-sig")
     line = f'crosswalk_file = "{name}"'
-    put = re.sub(
-        r"^(\[sources\.incidents\][ \t]*(?:#[^\n]*)?\n)(?:crosswalk_file[ \t]*=[^\n]*\n)?", rf"\g<1>{line}\n", text, count=1,
-        flags=re.MULTILINE,
-    )  # fmt: skip
+    section = r"^(\[sources\.incidents\][ \t]*(?:#[^\n]*)?\n)(?:crosswalk_file[ \t]*=[^\n]*\n)?"
+    put = re.sub(section, rf"\g<1>{line}\n", text, count=1, flags=re.MULTILINE)
     try:
         found = settings.parse(put).sources.get("incidents")
     except BadSettings:

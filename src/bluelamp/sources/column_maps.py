@@ -155,8 +155,8 @@ class ColumnMap(_Part):
     crosswalk: tuple[CodeRule, ...] = Field((), description="What the feed's codes mean")
     crosswalk_file: str | None = Field(
         None,
-        description="In place of `crosswalk`, a crosswalk in a file of its own: a shipped one, or a path relative to the "
-        "force's folder, such as codes/ours.toml; its newest version is used",
+        description="In place of `crosswalk`, a crosswalk in a file of its own: a shipped one, or a path relative to "
+        "the force's folder, such as codes/ours.toml; its newest version is used",
     )
     notes: tuple[str, ...] = Field((), description="What a reader of the data should know")
     _file: CrosswalkFile | None = PrivateAttr(None)

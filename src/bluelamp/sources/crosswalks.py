@@ -188,14 +188,15 @@ def meanings(mapped: pl.DataFrame, rules: Sequence[CodeRule]) -> pl.DataFrame:
 
 
 def claims(codes: pl.DataFrame, rules: Sequence[CodeRule]) -> pl.DataFrame:
-    """List each row's rules (`claimed_by`, from 1) that speak of it: by its code or a pattern; where none does, by words.
+    """List the rules that speak of each row (`claimed_by`, from 1): by its code or a pattern, else by words.
 
-    Rules of lower rank are not listed: words are a fallback, and no claim on a code that is listed.
+    Words are a fallback, and no claim on a code that is listed.
     """
     code = pl.col("code").str.to_lowercase()
     text = pl.concat_str(pl.col("code", "description").fill_null(""), separator=" ").str.to_lowercase()
     text = text.str.replace_all("_", " ", literal=True)
-    by_code, by_words = [], []
+    by_code: list[pl.Expr] = []
+    by_words: list[pl.Expr] = []
     for number, rule in enumerate(rules, 1):
         of_codes = [code.is_in([each.lower() for each in rule.codes])] if rule.codes else []
         of_codes += [code.str.contains(_as_regex(each)) for each in rule.patterns]
@@ -382,9 +383,7 @@ def changed_rules(
     origin that there is not.
     """
     changed = [
-        _made_of(
-            rule.model_dump() | dict(zip(("class_code", "origin"), of_rules.get(number, rule.meaning), strict=True))
-        )
+        _made_of(rule.model_dump(exclude_defaults=True), of_rules[number]) if number in of_rules else rule
         for number, rule in enumerate(rules, 1)
     ]
     moved = {code.lower() for code in codes}
@@ -394,16 +393,16 @@ def changed_rules(
     for code, meaning in codes.items():
         place = next((at for at, rule in enumerate(kept) if rule.meaning == meaning and changed[at].codes), None)
         if place is None:
-            kept.append(_made_of({"class_code": meaning[0], "origin": meaning[1], "codes": (code,)}))
+            kept.append(_made_of({"codes": (code,)}, meaning))
             changed.append(kept[-1])
         else:
             kept[place] = kept[place].model_copy(update={"codes": (*kept[place].codes, code)})
     return tuple(rule for rule in kept if rule.codes or rule.patterns or rule.words)
 
 
-def _made_of(values: Mapping[str, Any]) -> CodeRule:
+def _made_of(values: Mapping[str, Any], meaning: tuple[str, str]) -> CodeRule:
     try:
-        return CodeRule.model_validate(values)
+        return CodeRule.model_validate({**values, "class_code": meaning[0], "origin": meaning[1]})
     except ValidationError as error:
         raise settings.refusal("The change", [_sentence(dict(each)) for each in error.errors()]) from None
 

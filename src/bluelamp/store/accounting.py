@@ -120,6 +120,8 @@ class Door:
 
     def _judge_contested(self, contested: pl.DataFrame, hashes: _Hashes) -> npt.NDArray[np.int8]:
         known = self._gather(self._index.positions(hashes))
+        # Only what was revised is held more than once.
+        known = known.unique(self._columns, keep="first", maintain_order=True)
         whole, key = pl.struct(self._columns), pl.struct(self._keys)
         judged = (
             contested.with_columns(is_repeated=~whole.is_first_distinct(), is_later=~key.is_first_distinct())
