@@ -672,9 +672,12 @@ def serve(
         list[str] | None,
         typer.Option("--allow-host", help="A host name that others call this machine by; may be repeated"),
     ] = None,
+    edit_codes: Annotated[
+        bool, typer.Option("--edit-codes", help="Open the page about codes to everyone who reaches the server")
+    ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
 ) -> None:
-    """Show the map in a browser, with every table behind it.
+    """Show the map in a browser, with every table behind it, and at /codes the codes and their crosswalk.
 
     \b
     bluelamp serve oakland
@@ -686,7 +689,8 @@ def serve(
     def say(text: str) -> None:
         message.print(text, markup=False)
 
-    listen(folder, host=host, port=port, names=tuple(names or ()), open_browser=browser, say=say)
+    allowed = tuple(names or ())
+    listen(folder, host=host, port=port, names=allowed, edit_codes=edit_codes, open_browser=browser, say=say)
 
 
 # ---- The made-up force ----

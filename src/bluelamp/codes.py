@@ -75,14 +75,22 @@ def in_use(folder: Path | str, crosswalk: str | None = None) -> InUse:
 
 
 def count_codes(folder: Path | str) -> pl.DataFrame:
-    """Count the force's current incidents by `code` and `description`. Raises NoInput where there is none."""
+    """Count the force's current incidents by `code` and `description`, and by the `stored_class` and `stored_origin`
+    that they were given when they came. Raises NoInput where there is none.
+    """
     counted = (
         Store(folder)
         .scan("incidents")
-        .group_by(code="opening_code", description="opening_description")
+        .group_by(
+            code="opening_code", description="opening_description", stored_class="class_code", stored_origin="origin"
+        )
         .agg(incidents=pl.len().cast(pl.Int64))
         .collect()
-        .sort("incidents", "code", "description", descending=[True, False, False], nulls_last=True)
+        .sort(
+            ["incidents", "code", "description", "stored_class", "stored_origin"],
+            descending=[True, False, False, False, False],
+            nulls_last=True,
+        )
     )
     if counted.is_empty():
         raise NoInput(f"There are no incidents in '{folder}' yet. 'bluelamp import {folder}' brings them.")
@@ -104,6 +112,7 @@ class Check:
 
     title: str
     incidents: int
+    stored_otherwise: int  # incidents that were given another class or origin when they came
     demand_origins: tuple[str, ...]
     codes: pl.DataFrame
     rules: pl.DataFrame
@@ -131,6 +140,7 @@ class Check:
             "incidents": self.incidents,
             "unmapped": self.left,
             "drive_demand": self.drive_demand,
+            "stored_otherwise": self.stored_otherwise,
             "rules": self.rules.to_dicts(),
             "codes": self.codes.to_dicts(),
         }
@@ -153,6 +163,7 @@ class Check:
             f"{self.title}.",
             f"{self._with_share(self.incidents - self.left)} fall under a rule; "
             f"{self._with_share(self.drive_demand)} drive demand.",
+            *self._not_applied(),
             "",
             "Rules, most incidents first",
         ]
@@ -178,6 +189,12 @@ class Check:
             if claimed.height > _LISTED:
                 lines.append(f"  and {claimed.height - _LISTED:,} more; --csv lists all.")
         return lines
+
+    def _not_applied(self) -> list[str]:
+        if not self.stored_otherwise:
+            return []
+        verb = "is" if self.stored_otherwise == 1 else "are"
+        return [f"{self._with_share(self.stored_otherwise)} {verb} stored with another meaning; --apply maps again."]
 
     def _commonest(self, rule: int) -> str:
         codes = self.codes.filter(pl.col("rule") == rule)["code"].unique(maintain_order=True).to_list()
@@ -216,7 +233,7 @@ def check(folder: Path | str, crosswalk: str | None = None) -> Check:
 
 
 def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[str]) -> Check:
-    """Do the same for codes that were counted (`code`, `description`, `incidents`)."""
+    """Do the same for codes that were counted by `count_codes`."""
     return _checked(counted, used.rules, used.column_map.crosswalk_separator, used.words, demand_origins)
 
 
@@ -238,6 +255,8 @@ def _checked(
         orient="row",
     )  # fmt: skip
     mapped = sources.claims(sources.classify(counted, rules, separator), rules)
+    given = sources.meanings(mapped, rules).with_columns(pl.col("class_code", "origin").fill_null(sources.UNMAPPED))
+    otherwise = (pl.col("class_code") != pl.col("stored_class")) | (pl.col("origin") != pl.col("stored_origin"))
     codes = (
         mapped.sort("incidents", descending=True, maintain_order=True)
         .group_by("code", "rule", "by", maintain_order=True)
@@ -274,7 +293,8 @@ def _checked(
         .with_columns(pl.col("incidents").fill_null(0))
         .with_columns(share=pl.col("incidents") / max(total, 1))
     )
-    return Check(title, total, tuple(demand_origins), codes, ruled)
+    stored_otherwise = int(given.filter(otherwise)["incidents"].sum())
+    return Check(title, total, stored_otherwise, tuple(demand_origins), codes, ruled)
 
 
 def _suggest(code: str | None, description: str | None) -> Meaning | None:
@@ -366,30 +386,13 @@ def save(folder: Path | str, change: Change, *, today: date, author: str | None 
         path = sources.write_version(Path(folder, name), crosswalk)
         _replace(Path(folder, settings.FILE_NAME), named)
         return path
-    if (pinned := _pinned(folder, used)) is not None:
+    if file.is_pinned:
         raise UsageError(
-            f"'{pinned}' names one version, so that a next one would not be used. Name it without the version, and the "
-            "newest is."
+            f"'{file.asked}' names one version, so that a next one would not be used. Name it without the version, and "
+            "the newest is."
         )
-    crosswalk = file.crosswalk.model_copy(
-        update={
-            "version": file.crosswalk.version + 1, "made_on": today, "rules": rules,
-            "author": author or file.crosswalk.author,
-        }
-    )  # fmt: skip
-    without_version = re.sub(r"\.v\d+\.toml$", ".toml", file.name)
-    return sources.write_version(Path(folder, without_version), crosswalk)
-
-
-def _pinned(folder: Path | str, used: InUse) -> str | None:
-    """Give the name by which one version of a crosswalk is asked for, if it is."""
-    given = settings.read(folder).sources.get("incidents")
-    name = given.crosswalk_file if given is not None else None
-    if name is None:
-        name = sources.read_column_map(
-            used.map_name, used.folder if (used.folder / used.map_name).is_file() else None
-        ).crosswalk_file
-    return name if name is not None and re.search(r"\.v\d+\.toml$", name) else None
+    made = {"version": used.version + 1, "made_on": today, "rules": rules, "author": author or file.crosswalk.author}
+    return sources.write_version(Path(folder, file.asked), file.crosswalk.model_copy(update=made))
 
 
 def _naming_crosswalk(folder: Path, name: str) -> str:

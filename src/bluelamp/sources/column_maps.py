@@ -255,7 +255,7 @@ class ColumnMap(_Part):
                 f"The column map '{self.title}' has no column for 'opening_code', so that '{file.name}' says nothing "
                 "about its rows."
             )
-        mapped = self.model_copy(update={"crosswalk": file.crosswalk.rules, "crosswalk_file": file.name})
+        mapped = self.model_copy(update={"crosswalk": file.crosswalk.rules, "crosswalk_file": file.asked})
         mapped._file = file
         return mapped
 

@@ -43,7 +43,7 @@ def classes() -> dict[str, str]:
 class CodeRule(BaseModel):
     """What some codes mean: a class and an origin."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     class_code: str = Field(alias="class", description="Class, one of sources/classes.toml")
     origin: Origin = Field(description="Who made the work")
@@ -77,7 +77,7 @@ class CodeRule(BaseModel):
             try:
                 pl.Series([""]).str.contains(each)
             except pl.exceptions.ComputeError as error:
-                said = str(error).strip().splitlines()[-1].removeprefix("error: ")
+                said = str(error).partition("\nerror: ")[2].partition("\n")[0] or "it is too large"
                 raise ValueError(f"'{each}' is not a regular expression: {said}") from None
         return value
 
@@ -229,13 +229,19 @@ def shipped_crosswalks() -> dict[str, str]:
 
 
 class CrosswalkFile(BaseModel):
-    """A crosswalk with where it came from: its name as settings say it, and the SHA-256 of its text."""
+    """A crosswalk with where it came from: the name that asked for it, that of its file, the SHA-256 of its text."""
 
     model_config = ConfigDict(frozen=True)
 
+    asked: str
     name: str
     sha256: str
     crosswalk: Crosswalk
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it was asked for by its version, so that a newer one would not be used."""
+        return _version_named(Path(self.asked)) is not None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -251,7 +257,7 @@ def read_crosswalk(name: str, folder: Path | str = ".") -> CrosswalkFile:
     """
     if name in shipped_crosswalks():
         source = files("bluelamp.sources") / "codes" / f"{name}.toml"
-        return _parsed(source.read_bytes(), name)
+        return _parsed(source.read_bytes(), name, name)
     path = newest_version(Path(folder, name))
     if path is None:
         known = shipped_crosswalks()
@@ -259,7 +265,7 @@ def read_crosswalk(name: str, folder: Path | str = ".") -> CrosswalkFile:
             f"There is no crosswalk '{name}' in '{folder}'.{did_you_mean(name, known)} Shipped is {one_of(known)}; one "
             "of your own is named by its path, such as codes/ours.toml."
         )
-    found = _parsed(path.read_bytes(), str(Path(name).with_name(path.name)))
+    found = _parsed(path.read_bytes(), name, str(Path(name).with_name(path.name)))
     number = _version_named(path)
     if number is not None and number != found.crosswalk.version:
         raise BadSettings(
@@ -268,13 +274,13 @@ def read_crosswalk(name: str, folder: Path | str = ".") -> CrosswalkFile:
     return found
 
 
-def _parsed(content: bytes, where: str) -> CrosswalkFile:
+def _parsed(content: bytes, asked: str, where: str) -> CrosswalkFile:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadSettings(f"{where} is not UTF-8 text. Save it as UTF-8 and try again.") from None
     crosswalk = parse_crosswalk(text, where)
-    return CrosswalkFile(name=where, sha256=hashlib.sha256(content).hexdigest(), crosswalk=crosswalk)
+    return CrosswalkFile(asked=asked, name=where, sha256=hashlib.sha256(content).hexdigest(), crosswalk=crosswalk)
 
 
 def parse_crosswalk(text: str, where: str = "The crosswalk") -> Crosswalk:
@@ -383,7 +389,9 @@ def changed_rules(
     origin that there is not.
     """
     changed = [
-        _made_of(rule.model_dump(exclude_defaults=True), of_rules[number]) if number in of_rules else rule
+        _made_of(rule.model_dump(by_alias=True, exclude_defaults=True), of_rules[number])
+        if number in of_rules
+        else rule
         for number, rule in enumerate(rules, 1)
     ]
     moved = {code.lower() for code in codes}
@@ -402,7 +410,7 @@ def changed_rules(
 
 def _made_of(values: Mapping[str, Any], meaning: tuple[str, str]) -> CodeRule:
     try:
-        return CodeRule.model_validate({**values, "class_code": meaning[0], "origin": meaning[1]})
+        return CodeRule.model_validate({**values, "class": meaning[0], "origin": meaning[1]})
     except ValidationError as error:
         raise settings.refusal("The change", [_sentence(dict(each)) for each in error.errors()]) from None
 
