@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bluelamp import codes, intake, settings
 from bluelamp.cli import app
-from bluelamp.errors import BadSettings, NoInput, TryAgain, UsageError
+from bluelamp.errors import BadSettings, NoInput, UsageError
 from bluelamp.store import Store
 from tests.coded import INLINE, OURS, calls, imported, make_force
 
@@ -190,7 +190,7 @@ def test_force_toml_without_a_section_to_write_in_is_left_alone_and_the_line_is_
 def test_a_change_to_an_older_version_is_refused(filed):
     old = change(filed, {"XX9": ("alarm", "public")})
     codes.save(filed, change(filed, {"XX9": ("animals", "public")}), today=TODAY)
-    with pytest.raises(TryAgain, match=r"is now codes/ours.v2.toml, version 2 .* made to version 1"):
+    with pytest.raises(UsageError, match=r"is now codes/ours.v2.toml, version 2 .* made to version 1"):
         codes.save(filed, old, today=TODAY)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from bluelamp import intake, settings, sources, tables
-from bluelamp.errors import BadSettings, NoInput, TryAgain, UsageError, count_of
+from bluelamp.errors import BadSettings, NoInput, UsageError, count_of
 from bluelamp.intake import Imported
 from bluelamp.store import Store
 
@@ -341,10 +341,10 @@ def effect(before: Check, after: Check) -> dict[str, Any]:
 def changed(used: InUse, change: Change) -> InUse:
     """Give the crosswalk as it would be after a change.
 
-    Raises TryAgain where the change was made to another version than the one in use, BadSettings where it can't be.
+    Raises UsageError where the change was made to another version than the one in use, BadSettings where it can't be.
     """
     if change.version != used.version:
-        raise TryAgain(
+        raise UsageError(
             f"The crosswalk is now {used.words}; the change was made to version {change.version}. Look at it and make "
             "the change again."
         )

@@ -71,7 +71,7 @@ def test_a_code_is_changed_by_keys_and_saved_as_the_next_version(browser, force,
 
 def test_what_the_words_of_a_code_suggest_is_taken_and_taken_back(browser, address):
     page, complaints = opened(browser, address)
-    page.get_by_role("button", name="Take what the words of XX9 suggest").click()
+    page.get_by_role("button", name="Take it for XX9").click()
     page.get_by_text("Unmapped 13.3 % → 0.0 %").wait_for()
     assert page.get_by_label("Class of XX9").input_value() == "antisocial_behaviour"
     page.get_by_label("Class of XX9").select_option("unknown")
@@ -106,7 +106,7 @@ def test_without_script_a_change_shows_its_effect_and_is_saved(browser, force, a
 @pytest.mark.parametrize("width", [1280, 400])
 def test_axe_finds_nothing_wrong(browser, address, scheme, width):
     page, complaints = opened(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.get_by_role("button", name="Take what the words of XX9 suggest").click()
+    page.get_by_role("button", name="Take it for XX9").click()
     page.get_by_text("Unmapped 13.3 % → 0.0 %").wait_for()
     insist_on_no_fault(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"

@@ -47,7 +47,7 @@ def test_the_page_shows_each_code_with_its_meaning_and_the_rule_that_decides(cli
     assert "15 incidents, mapped by the crosswalk in the column map" in text
     assert "TH1 Shoplifting 6 40.00 %" in text
     assert "rule 1, by its code" in text
-    assert "no rule ; its words suggest Antisocial behaviour, noise and nuisance, public" in text
+    assert "no rule; its words suggest Antisocial behaviour, noise and nuisance, public" in text
     # The force's name is text, not markup.
     assert "North &lt;Valley&gt;" in page.text
 
