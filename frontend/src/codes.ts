@@ -58,7 +58,7 @@ function show(effect: Effect | null): void {
     shown.replaceChildren(said, make('p', {}, 'No incident changes its class or origin.'));
     return;
   }
-  const heads = ['Class', 'Origin', 'Before', 'After'].map((title) => make('th', { scope: 'col' }, title));
+  const heads = ['Class', 'Origin', 'Before', 'After'].map((title, place) => make('th', { scope: 'col', class: place > 1 && 'number' }, title));
   const rows = effect.moved.map((row) => make('tr', {}, make('td', {}, titleOf(row.class_code)), make('td', {}, row.origin.replaceAll('_', ' ')), make('td', { class: 'number' }, count(row.before)), make('td', { class: 'number' }, count(row.after))));
   const table = make('table', {}, make('thead', {}, make('tr', {}, ...heads)), make('tbody', {}, ...rows));
   shown.replaceChildren(said, make('div', { class: 'codes-wide', role: 'region', 'aria-label': 'Incidents before and after', tabindex: '0' }, table));
