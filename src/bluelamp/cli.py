@@ -673,8 +673,13 @@ def serve(
         typer.Option("--allow-host", help="A host name that others call this machine by; may be repeated"),
     ] = None,
     edit_codes: Annotated[
-        bool, typer.Option("--edit-codes", help="Open the page about codes to everyone who reaches the server")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--edit-codes/--no-edit-codes",
+            help="Open the page about codes to everyone who reaches the server, or to nobody; by default to this "
+            "machine only",
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
 ) -> None:
     """Show the map in a browser, with every table behind it, and at /codes the codes and their crosswalk.

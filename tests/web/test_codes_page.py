@@ -137,12 +137,20 @@ def test_where_others_reach_the_page_it_is_closed_unless_it_was_opened(force):
     assert closed.post("/codes", data={"action": "save"}, headers=HERE).status_code == 403
 
 
+def test_behind_a_proxy_that_says_so_the_page_is_closed_unless_it_was_opened(client, force):
+    passed_on = {"x-forwarded-for": "10.0.0.7"}
+    assert client.get("/codes", headers=passed_on).status_code == 403
+    assert client.post("/codes", data=form(client, "apply"), headers=HERE | passed_on).status_code == 403
+    assert TestClient(make_app(force, may_edit_codes=True)).get("/codes", headers=passed_on).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("host", "names", "flag", "opened"),
     [
-        ("127.0.0.1", (), False, True),
-        ("127.0.0.1", ("planning.example",), False, False),
-        ("0.0.0.0", (), False, False),
+        ("127.0.0.1", (), None, None),
+        ("127.0.0.1", (), False, False),
+        ("127.0.0.1", ("planning.example",), None, False),
+        ("0.0.0.0", (), None, False),
         ("0.0.0.0", (), True, True),
     ],
 )

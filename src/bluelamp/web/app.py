@@ -135,13 +135,14 @@ def make_app(
     folder: Path | str,
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]"),
     *,
-    may_edit_codes: bool = True,
+    may_edit_codes: bool | None = None,
 ) -> FastAPI:
     """Make the web application of the force in a folder.
 
     `allowed_hosts` are the host names that requests may use: others are refused, so that a web page elsewhere can't
     reach the force's figures through a name of its own that points here. `may_edit_codes` opens the page about codes,
-    through which a crosswalk is changed, to everyone who can reach it.
+    through which a crosswalk is changed, to everyone who can reach it or closes it; by default a request that a proxy
+    passes on finds it closed.
     """
     published = Published(Path(folder))
     app = FastAPI(
@@ -211,7 +212,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
             f'<a href="/schemas/{name}.json">schema</a>)</li>'
             for name in SHOWN
         )
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>"))
+        codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:

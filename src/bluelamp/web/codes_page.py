@@ -25,26 +25,31 @@ from bluelamp.errors import BluelampError, NotPermitted, UsageError
 
 CODES_ON_A_PAGE = 300
 _LARGEST_FORM = 2_000_000
+# What a proxy adds when it passes on a request of somebody else.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 # The browser sends no origin with a form where the page's policy is to send no referrer.
 _HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 
-def add_codes(app: FastAPI, folder: Path, *, may_edit: bool) -> None:
-    """Add the page and its addresses. Without `may_edit` they answer with a sentence that says why not."""
+def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
+    """Add the page and its addresses, open to everyone (`may_edit`), to nobody, or (None) to whoever is not passed on
+    by a proxy. Where they are closed they answer with a sentence that says why.
+    """
     token = secrets.token_urlsafe(32)
     templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
 
-    def insist_on_reach() -> None:
-        if not may_edit:
+    def insist_on_reach(request: Request) -> None:
+        is_passed_on = any(name in request.headers for name in _FORWARDED)
+        if not (may_edit if may_edit is not None else not is_passed_on):
             raise NotPermitted(
                 "The codes are shown and changed only where nobody but this machine's user can reach the page. "
-                "'bluelamp serve' without --host and --allow-host does so; --edit-codes opens them to everyone who can "
-                "reach it."
+                "'bluelamp serve' without --host, --allow-host or a proxy does so; --edit-codes opens them to everyone "
+                "who can reach it."
             )
 
     async def insist_on_own_page(request: Request) -> dict[str, str]:
         """Give the form of a request that came from this page."""
-        insist_on_reach()
+        insist_on_reach(request)
         origin, host = request.headers.get("origin"), request.headers.get("host", "")
         if origin not in (f"http://{host}", f"https://{host}"):
             raise NotPermitted(
@@ -71,19 +76,20 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool) -> None:
 
     @app.get("/codes", response_class=HTMLResponse, summary="The codes, and what the crosswalk makes of them")
     def page(
+        request: Request,
         saved: int | None = Query(None, description="The version that was just saved; 0 for incidents mapped again"),
     ) -> HTMLResponse:
-        insist_on_reach()
+        insist_on_reach(request)
         return HTMLResponse(show(saved=saved), headers=_HEADERS)
 
     @app.get("/codes.json", summary="The same as JSON")
-    def as_json() -> Response:
-        insist_on_reach()
+    def as_json(request: Request) -> Response:
+        insist_on_reach(request)
         return Response(orjson.dumps(codes.check(folder).to_dict()), media_type="application/json", headers=_HEADERS)
 
     @app.get("/codes.csv", summary="Every code as CSV")
-    def as_csv() -> Response:
-        insist_on_reach()
+    def as_csv(request: Request) -> Response:
+        insist_on_reach(request)
         headers = _HEADERS | {"Content-Disposition": 'attachment; filename="codes.csv"'}
         return Response(codes.check(folder).to_csv(), media_type="text/csv; charset=utf-8", headers=headers)
 

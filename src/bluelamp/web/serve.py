@@ -18,14 +18,14 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8321,
     names: tuple[str, ...] = (),
-    edit_codes: bool = False,
+    edit_codes: bool | None = None,
     open_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the force's map until it is stopped.
 
-    `names` are host names that others call this machine by, beside localhost and `host`. The page about codes
-    is open where only this machine reaches the server, and with `edit_codes` to everyone who does.
+    `names` are host names that others call this machine by, beside localhost and `host`. `edit_codes` opens the page
+    about codes to everyone or closes it; by default it is open where only this machine reaches the server.
 
     Raises InputOutputError where the port is taken, NoInput where there is no force or no run.
     """
@@ -36,7 +36,7 @@ def serve(
     app = make_app(
         folder,
         allowed_hosts=(*local, *names, *(() if is_local else (host,))),
-        may_edit_codes=edit_codes or (is_local and not names),
+        may_edit_codes=edit_codes if edit_codes is not None or (is_local and not names) else False,
     )
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
