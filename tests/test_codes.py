@@ -178,6 +178,17 @@ def test_a_crosswalk_inside_a_map_becomes_a_file_that_force_toml_names(force):
     assert codes.save(force, change(force, {"XX9": ("alarm", "public")}), today=TODAY).name == "north.v2.toml"
 
 
+def test_the_shipped_crosswalk_that_force_toml_names_is_copied_and_the_copy_is_named_in_its_place(force):
+    text = (force / "force.toml").read_text()
+    (force / "force.toml").write_text(text + 'crosswalk_file = "nsir_like" # a start\n\n[demand]\noutage_share = 0.2\n')
+    path = codes.save(force, change(force, {"XX9": ("animals", "public")}), today=TODAY)
+    assert path == force / "codes" / "nsir_like.toml"
+    said = settings.read(force)
+    assert said.sources["incidents"].crosswalk_file == "codes/nsir_like.toml"
+    assert (said.sources["incidents"].map, said.demand.outage_share) == ("north.toml", 0.2)
+    assert "no conformity" in " ".join(codes.in_use(force).column_map.crosswalk_read.crosswalk.notes)
+
+
 def test_force_toml_without_a_section_to_write_in_is_left_alone_and_the_line_is_told(force):
     text = (force / "force.toml").read_text().replace("[sources.incidents]\nmap", "[sources]\nincidents.map")
     (force / "force.toml").write_text(text)

@@ -184,7 +184,10 @@ class Check:
                 lines.append(f"  and {left.height - _LISTED:,} more; --csv lists all.")
         claimed = self.codes.filter(pl.col("claimed_by").list.len() > 0)
         if claimed.height:
-            lines += ["", "Codes that several rules claim with different meanings; the most exact one decides"]
+            lines += [
+                "",
+                "Codes that several rules claim with different meanings; the most exact one decides, of words the first",
+            ]
             lines += [self._claimed(row) for row in claimed.head(_LISTED).iter_rows(named=True)]
             if claimed.height > _LISTED:
                 lines.append(f"  and {claimed.height - _LISTED:,} more; --csv lists all.")
@@ -402,15 +405,24 @@ def _naming_crosswalk(folder: Path, name: str) -> str:
     """
     text = (folder / settings.FILE_NAME).read_text(encoding="utf-8-sig")
     line = f'crosswalk_file = "{name}"'
-    section = r"^(\[sources\.incidents\][ \t]*(?:#[^\n]*)?\n)(?:crosswalk_file[ \t]*=[^\n]*\n)?"
-    put = re.sub(section, rf"\g<1>{line}\n", text, count=1, flags=re.MULTILINE)
+    section = re.search(r"^\[sources\.incidents\][ \t]*(?:#[^\n]*)?\n(?:[^\[\n][^\n]*\n?|\n)*", text, re.MULTILINE)
+    if section is not None:
+        head, _, body = section[0].partition("\n")
+        others = re.sub(r"^crosswalk_file[ \t]*=[^\n]*\n?", "", body, flags=re.MULTILINE)
+        put = f"{text[: section.start()]}{head}\n{line}\n{others}{text[section.end() :]}"
+        if _says(put) == _says(text, crosswalk_file=name):
+            return put
+    raise UsageError(f"Write this line into force.toml under [sources.incidents], then save again: {line}")
+
+
+def _says(text: str, **changed: str) -> dict[str, Any] | None:
+    """Read what force.toml says, with some of what it says of incidents otherwise; nothing where it is no TOML."""
     try:
-        found = settings.parse(put).sources.get("incidents")
+        values = settings.read_toml(text, settings.FILE_NAME)
     except BadSettings:
-        found = None
-    if found is None or found.crosswalk_file != name:
-        raise UsageError(f"Write this line into force.toml under [sources.incidents], then save again: {line}")
-    return put
+        return None
+    values["sources"]["incidents"] |= changed
+    return values
 
 
 def _replace(path: Path, text: str) -> None:
