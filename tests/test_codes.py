@@ -299,6 +299,24 @@ def test_rows_of_another_column_map_stay_as_they_are(filed):
     assert kept["class_code"].to_list() == ["burglary"]
 
 
+def test_classes_that_the_extract_gives_are_not_mapped_over(tmp_path):
+    folder = make_force(tmp_path / "north")
+    text = (folder / "north.toml").read_text().replace('grade_code = "grade"', 'class_code = "grade"')
+    (folder / "north.toml").write_text(text)
+    with pytest.raises(UsageError, match="takes classes or origins from columns of the extract"):
+        codes.apply(folder)
+
+
+def test_a_crosswalk_named_for_a_map_without_codes_is_not_passed_over_in_silence(tmp_path):
+    folder = make_force(tmp_path / "north")
+    (folder / "force.toml").write_text(
+        (folder / "force.toml").read_text().replace("north.toml", "bluelamp") + 'crosswalk_file = "nsir_like"\n'
+    )
+    (folder / "own.csv").write_text("incident_id,received_at,class_code,origin\nZ1,2026-03-05T10:00:00Z,theft,public\n")
+    with pytest.raises(UsageError, match="no column for 'opening_code'"):
+        intake.import_extract(folder, folder / "own.csv")
+
+
 # ---- The command ----
 
 

@@ -11,7 +11,7 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ Meaning = tuple[str, str]
 class InUse:
     """The crosswalk that a force's incidents are mapped by: its rules, and where they come from."""
 
-    folder: Path
     column_map: sources.ColumnMap
     map_name: str
 
@@ -71,7 +70,7 @@ def in_use(folder: Path | str, crosswalk: str | None = None) -> InUse:
             f"The column map '{map_name}' has no crosswalk, so that the extract's own classes are taken. Where it has "
             'codes, name a crosswalk in force.toml under [sources.incidents]: crosswalk_file = "codes/ours.toml".'
         )
-    return InUse(Path(folder), column_map, map_name)
+    return InUse(column_map, map_name)
 
 
 def count_codes(folder: Path | str) -> pl.DataFrame:
@@ -186,7 +185,7 @@ class Check:
         if claimed.height:
             lines += [
                 "",
-                "Codes that several rules claim with different meanings; the most exact one decides, of words the first",
+                "Codes that several rules claim with different meanings; the most exact decides, of words the first",
             ]
             lines += [self._claimed(row) for row in claimed.head(_LISTED).iter_rows(named=True)]
             if claimed.height > _LISTED:
@@ -237,16 +236,7 @@ def check(folder: Path | str, crosswalk: str | None = None) -> Check:
 
 def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[str]) -> Check:
     """Do the same for codes that were counted by `count_codes`."""
-    return _checked(counted, used.rules, used.column_map.crosswalk_separator, used.words, demand_origins)
-
-
-def _checked(
-    counted: pl.DataFrame,
-    rules: Sequence[sources.CodeRule],
-    separator: str | None,
-    title: str,
-    demand_origins: Sequence[str],
-) -> Check:
+    rules = used.rules
     of_rules = pl.DataFrame(
         [
             (number, *rule.meaning, rule.nsir, len(rule.codes) + len(rule.patterns) + len(rule.words))
@@ -257,7 +247,7 @@ def _checked(
         },
         orient="row",
     )  # fmt: skip
-    mapped = sources.claims(sources.classify(counted, rules, separator), rules)
+    mapped = sources.claims(sources.classify(counted, rules, used.column_map.crosswalk_separator), rules)
     given = sources.meanings(mapped, rules).with_columns(pl.col("class_code", "origin").fill_null(sources.UNMAPPED))
     otherwise = (pl.col("class_code") != pl.col("stored_class")) | (pl.col("origin") != pl.col("stored_origin"))
     codes = (
@@ -297,7 +287,7 @@ def _checked(
         .with_columns(share=pl.col("incidents") / max(total, 1))
     )
     stored_otherwise = int(given.filter(otherwise)["incidents"].sum())
-    return Check(title, total, stored_otherwise, tuple(demand_origins), codes, ruled)
+    return Check(used.words, total, stored_otherwise, tuple(demand_origins), codes, ruled)
 
 
 def _suggest(code: str | None, description: str | None) -> Meaning | None:
@@ -355,7 +345,7 @@ def changed(used: InUse, change: Change) -> InUse:
     if unknown:
         raise BadSettings(f"There is no rule {unknown[0]}; there are {len(used.rules)}. Look at the crosswalk again.")
     rules = sources.changed_rules(used.rules, change.codes, change.rules)
-    return InUse(used.folder, used.column_map.model_copy(update={"crosswalk": rules}), used.map_name)
+    return replace(used, column_map=used.column_map.model_copy(update={"crosswalk": rules}))
 
 
 def save(folder: Path | str, change: Change, *, today: date, author: str | None = None) -> Path:
@@ -443,13 +433,20 @@ def apply(folder: Path | str) -> Imported | None:
 
     Every version of an incident that is mapped otherwise comes in again, in the order in which they came, so that a
     late extract that reissues an old one still turns nothing back. Rows that came by another column map stay as they
-    are. Raises as `in_use` does, and TryAgain while another process writes.
+    are. Raises as `in_use` does, UsageError where the extract gives classes itself, and TryAgain while another process
+    writes.
     """
     used = in_use(folder)
+    if {"class_code", "origin"} & set(used.column_map.columns):
+        raise UsageError(
+            f"The column map '{used.map_name}' takes classes or origins from columns of the extract, so that a "
+            "crosswalk can't say them all. Import the extract again."
+        )
     store = Store(folder)
     if _mapped_again(store, used).is_empty():
         return None
-    record = used.column_map.crosswalk_record or {}
+    record = used.column_map.crosswalk_record
+    assert record is not None
     notes = [f"Mapped again by {used.words}."]
     with store.writing(
         "incidents",

@@ -278,7 +278,7 @@ def import_extract(
     if tables.table(table).kind != "imported" and table != "service_times":
         raise UsageError(f"'{table}' is not imported: Bluelamp makes it. Imported are {', '.join(ORDER)}.")
     chosen = map_name or (settings.sources[table].map if table in settings.sources else "bluelamp")
-    column_map = read_map(folder, chosen, settings)
+    column_map = read_map(folder, chosen, settings, table)
     target = table if column_map.table == "any" else column_map.table
     if isinstance(path, sources.Query):
         path = sources.resumed(path, column_map.filling(target), _states(folder, target))
@@ -424,13 +424,16 @@ def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadArea
     )
 
 
-def read_map(folder: Path | str, chosen: str, settings: Settings | None = None) -> sources.ColumnMap:
+def read_map(
+    folder: Path | str, chosen: str, settings: Settings | None = None, table: str = "incidents"
+) -> sources.ColumnMap:
     """Read a shipped map by name, or a map file whose path is relative to the force's folder, with the crosswalk that
-    is in use: the one that the settings name for the table that it fills, else the map's own.
+    is in use: the one that the settings name for the table that it fills (`table` for a map for any), else its own.
     """
     is_beside = chosen.endswith(".toml") and (Path(folder) / chosen).is_file()
     column_map = sources.read_column_map(chosen, Path(folder) if is_beside else None)
-    given = settings.sources.get(column_map.table) if settings is not None else None
+    filled = table if column_map.table == "any" else column_map.table
+    given = settings.sources.get(filled) if settings is not None else None
     if given is None or given.crosswalk_file is None:
         return column_map
     return column_map.mapped_by(sources.read_crosswalk(given.crosswalk_file, folder))

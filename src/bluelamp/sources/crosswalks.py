@@ -162,8 +162,7 @@ def classify(codes: pl.DataFrame, rules: Sequence[CodeRule], separator: str | No
         tries["words"] = first_found(pl.col("_text"), words)
     said = [pl.col("code").str.to_lowercase().alias("_code")]
     if words:
-        text = pl.concat_str(pl.col("code", "description").fill_null(""), separator=" ")
-        said.append(text.str.to_lowercase().str.replace_all("_", " ", literal=True).alias("_text"))
+        said.append(_words_of_both().alias("_text"))
     keys = codes.select(said)
     left, decided = keys.unique(), []
     # Few codes get as far as words, which are the slowest to look for.
@@ -193,8 +192,7 @@ def claims(codes: pl.DataFrame, rules: Sequence[CodeRule]) -> pl.DataFrame:
     Words are a fallback, and no claim on a code that is listed.
     """
     code = pl.col("code").str.to_lowercase()
-    text = pl.concat_str(pl.col("code", "description").fill_null(""), separator=" ").str.to_lowercase()
-    text = text.str.replace_all("_", " ", literal=True)
+    text = _words_of_both()
     by_code: list[pl.Expr] = []
     by_words: list[pl.Expr] = []
     for number, rule in enumerate(rules, 1):
@@ -207,6 +205,12 @@ def claims(codes: pl.DataFrame, rules: Sequence[CodeRule]) -> pl.DataFrame:
     none = pl.lit([], dtype=pl.List(pl.Int64))
     first, second = (pl.concat_list(told).list.drop_nulls() if told else none for told in (by_code, by_words))
     return codes.with_columns(claimed_by=pl.when(first.list.len() > 0).then(first).otherwise(second))
+
+
+def _words_of_both() -> pl.Expr:
+    """Code and description together, as words are looked for in them."""
+    both = pl.concat_str(pl.col("code", "description").fill_null(""), separator=" ")
+    return both.str.to_lowercase().str.replace_all("_", " ", literal=True)
 
 
 def _as_regex(pattern: str) -> str:
