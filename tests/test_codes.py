@@ -299,12 +299,41 @@ def test_rows_of_another_column_map_stay_as_they_are(filed):
     assert kept["class_code"].to_list() == ["burglary"]
 
 
-def test_classes_that_the_extract_gives_are_not_mapped_over(tmp_path):
+def by_source(tmp_path):
+    """North's feed with the origin in a column of its own: its grade, of all things."""
     folder = make_force(tmp_path / "north")
-    text = (folder / "north.toml").read_text().replace('grade_code = "grade"', 'class_code = "grade"')
+    origin = 'origin = { column = "grade", words = { 1 = "partner", 2 = "officer_initiated" } }'
+    text = (folder / "north.toml").read_text().replace('grade_code = "grade"', origin)
     (folder / "north.toml").write_text(text)
-    with pytest.raises(UsageError, match="takes classes or origins from columns of the extract"):
-        codes.apply(folder)
+    intake.import_extract(folder, calls(folder / "calls.csv"))
+    return folder
+
+
+def test_an_origin_that_the_extract_gives_is_what_counts(tmp_path):
+    folder = by_source(tmp_path)
+    found = codes.check(folder)
+    assert (found.stored_otherwise, found.drive_demand) == (0, 0)
+    assert set(found.codes["origin"]) == {"officer_initiated"}
+    (folder / "more.csv").write_text("id,at,code,words,grade\nM1,2026-03-01 10:00,TH1,Shoplifting,1\n")
+    intake.import_extract(folder, folder / "more.csv")
+    rows = codes.check(folder).codes.filter(code="TH1").select("origin", "incidents").rows()
+    assert rows == [("officer_initiated", 6), ("partner", 1)]
+
+
+def test_mapping_again_leaves_what_the_extract_gives(tmp_path):
+    folder = by_source(tmp_path)
+    codes.save(folder, change(folder, {"XX9": ("animals", "public")}), today=TODAY)
+    assert codes.apply(folder).batch["rows_updated"] == 2
+    assert stored(folder)["XX9"] == ("animals", "officer_initiated", 2)
+
+
+def test_a_crosswalk_that_decides_nothing_is_told(tmp_path):
+    folder = make_force(tmp_path / "north")
+    both = 'class_code = "grade"\norigin = "words"'
+    text = (folder / "north.toml").read_text().replace('grade_code = "grade"', both)
+    (folder / "north.toml").write_text(text)
+    with pytest.raises(UsageError, match="takes classes and origins from columns of the extract"):
+        codes.in_use(folder)
 
 
 def test_a_crosswalk_named_for_a_map_without_codes_is_not_passed_over_in_silence(tmp_path):

@@ -89,11 +89,12 @@ form.addEventListener('change', (event) => {
 });
 form.addEventListener('click', (event) => {
   const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>('button.take') : null;
-  const own = button?.closest('tr')?.querySelectorAll('select');
-  if (!button || !own?.[0] || !own[1]) return;
-  own[0].value = button.dataset.class ?? '';
-  own[1].value = button.dataset.origin ?? '';
-  for (const select of own) select.classList.toggle('is-changed', isChanged(select));
+  const own = [...(button?.closest('tr')?.querySelectorAll('select') ?? [])];
+  if (!button || !own[0]) return;
+  for (const select of own) {
+    select.value = (select.name.startsWith('class.') ? button.dataset.class : button.dataset.origin) ?? '';
+    select.classList.toggle('is-changed', isChanged(select));
+  }
   own[0].focus();
   soon();
 });

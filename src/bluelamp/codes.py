@@ -40,6 +40,11 @@ class InUse:
         return self.column_map.crosswalk
 
     @property
+    def decides(self) -> tuple[str, ...]:
+        """What it decides of an incident: class and origin, less what the column map takes from the extract."""
+        return tuple(name for name in ("class_code", "origin") if name not in self.column_map.columns)
+
+    @property
     def version(self) -> int:
         """Its version; a crosswalk inside a column map is older than any in a file."""
         file = self.column_map.crosswalk_read
@@ -58,7 +63,7 @@ def in_use(folder: Path | str, crosswalk: str | None = None) -> InUse:
     """Give the crosswalk that incidents are mapped by, or another one in its place.
 
     Raises NoInput where there is no force or no such file, BadSettings for mistakes in it, and UsageError where the
-    column map has no crosswalk: then the extract gives classes itself.
+    column map has no crosswalk or none that decides anything: then the extract gives classes itself.
     """
     said = settings.read(folder)
     map_name = said.sources["incidents"].map if "incidents" in said.sources else "bluelamp"
@@ -70,7 +75,13 @@ def in_use(folder: Path | str, crosswalk: str | None = None) -> InUse:
             f"The column map '{map_name}' has no crosswalk, so that the extract's own classes are taken. Where it has "
             'codes, name a crosswalk in force.toml under [sources.incidents]: crosswalk_file = "codes/ours.toml".'
         )
-    return InUse(column_map, map_name)
+    used = InUse(column_map, map_name)
+    if not used.decides:
+        raise UsageError(
+            f"The column map '{map_name}' takes classes and origins from columns of the extract, so that its crosswalk "
+            "decides nothing. Take those columns out of the map to have it decide."
+        )
+    return used
 
 
 def count_codes(folder: Path | str) -> pl.DataFrame:
@@ -105,7 +116,8 @@ class Check:
 
     `codes`: `code`, `description` (the commonest), `incidents`, `rule`, `by`, `class_code`, `origin`, `nsir`,
     `claimed_by` (rules that give it another meaning and lost) and, where no rule speaks of it, `suggested_class` and
-    `suggested_origin`. A code whose descriptions fall under several rules has a row for each. `rules`: `rule`,
+    `suggested_origin`. A code whose descriptions fall under several rules has a row for each,
+    and so it has for each origin or class that the extract itself gives. `rules`: `rule`,
     `class_code`, `origin`, `nsir`, `listed` (codes, patterns and words), `incidents`, `share`.
     """
 
@@ -248,17 +260,21 @@ def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[s
         orient="row",
     )  # fmt: skip
     mapped = sources.claims(sources.classify(counted, rules, used.column_map.crosswalk_separator), rules)
-    given = sources.meanings(mapped, rules).with_columns(pl.col("class_code", "origin").fill_null(sources.UNMAPPED))
-    otherwise = (pl.col("class_code") != pl.col("stored_class")) | (pl.col("origin") != pl.col("stored_origin"))
+    stored = {"class_code": pl.col("stored_class"), "origin": pl.col("stored_origin")}
+    given = sources.meanings(mapped, rules).with_columns(
+        pl.col(name).fill_null(sources.UNMAPPED) if name in used.decides else stored[name].alias(name)
+        for name in stored
+    )
+    otherwise = pl.any_horizontal(pl.col(name) != stored[name] for name in stored)
     codes = (
-        mapped.sort("incidents", descending=True, maintain_order=True)
-        .group_by("code", "rule", "by", maintain_order=True)
+        given.sort("incidents", descending=True, maintain_order=True)
+        .group_by("code", "rule", "by", "class_code", "origin", maintain_order=True)
         .agg(
             pl.col("description").first(), pl.col("incidents").sum(),
             claimed_by=pl.col("claimed_by").explode().unique(maintain_order=True).drop_nulls(),
         )
-        .join(of_rules, on="rule", how="left", maintain_order="left")
-        .sort("incidents", "code", descending=[True, False], nulls_last=True)
+        .join(of_rules.select("rule", "nsir"), on="rule", how="left", maintain_order="left")
+        .sort("incidents", "code", "origin", descending=[True, False, False], nulls_last=True)
     )  # fmt: skip
     meaning = {number: rule.meaning for number, rule in enumerate(rules, 1)}
     # A rule that says the same is no rival.
@@ -271,7 +287,6 @@ def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[s
         for code, description, rule in codes.select("code", "description", "rule").iter_rows()
     ]
     codes = codes.with_columns(
-        pl.col("class_code", "origin").fill_null(sources.UNMAPPED),
         claimed_by=pl.Series(rivals, dtype=pl.List(pl.Int64)),
         suggested_class=pl.Series([guess and guess[0] for guess in guesses], dtype=pl.String),
         suggested_origin=pl.Series([guess and guess[1] for guess in guesses], dtype=pl.String),
@@ -433,15 +448,10 @@ def apply(folder: Path | str) -> Imported | None:
 
     Every version of an incident that is mapped otherwise comes in again, in the order in which they came, so that a
     late extract that reissues an old one still turns nothing back. Rows that came by another column map stay as they
-    are. Raises as `in_use` does, UsageError where the extract gives classes itself, and TryAgain while another process
-    writes.
+    are, and so does what the column map takes from the extract. Raises as `in_use` does, and TryAgain while another
+    process writes.
     """
     used = in_use(folder)
-    if {"class_code", "origin"} & set(used.column_map.columns):
-        raise UsageError(
-            f"The column map '{used.map_name}' takes classes or origins from columns of the extract, so that a "
-            "crosswalk can't say them all. Import the extract again."
-        )
     store = Store(folder)
     if _mapped_again(store, used).is_empty():
         return None
@@ -471,7 +481,7 @@ def _mapped_again(store: Store, used: InUse) -> pl.DataFrame:
     codes = versions.select(code="opening_code", description="opening_description")
     found = sources.meanings(
         sources.classify(codes, used.rules, used.column_map.crosswalk_separator), used.rules
-    ).select(pl.col("class_code", "origin").fill_null(sources.UNMAPPED))
+    ).select(pl.col(used.decides).fill_null(sources.UNMAPPED))
     mapped = versions.select(definition.columns).with_columns(
         pl.when(is_ours).then(found[name]).otherwise(pl.col(name)).alias(name) for name in found.columns
     )

@@ -26,7 +26,11 @@ def client(force):
 def form(client, action="save", **fields):
     """The fields of the page as it is, with some of them otherwise: `XX9="animals/public"`, `rule1="…"`."""
     page = client.get("/codes").text
-    sent = dict(re.findall(r'name="(token|version|code\.\d+|rule\.r\d+)" value="([^"]*)"', page)) | {"action": action}
+    sent = dict(
+        re.findall(
+            r'name="(token|version|(?:code|class|origin)\.\d+|(?:rule|class|origin)\.r\d+)" value="([^"]*)"', page
+        )
+    ) | {"action": action}
     for select in re.findall(r'<select name="([^"]+)".*?</select>', page, flags=re.DOTALL):
         block = page[page.index(f'<select name="{select}"') :]
         sent[select] = re.search(r'value="([^"]+)" selected', block)[1]
@@ -50,6 +54,19 @@ def test_the_page_shows_each_code_with_its_meaning_and_the_rule_that_decides(cli
     assert "no rule; its words suggest Antisocial behaviour, noise and nuisance, public" in text
     # The force's name is text, not markup.
     assert "North &lt;Valley&gt;" in page.text
+
+
+def test_an_origin_that_the_extract_gives_is_no_choice_on_the_page(force):
+    text = (force / "north.toml").read_text().replace('grade_code = "grade"', 'origin = { constant = "partner" }')
+    (force / "north.toml").write_text(text)
+    client = TestClient(make_app(force), follow_redirects=False)
+    page = client.get("/codes").text
+    assert "Class of TH1" in page
+    assert "Origin of TH1" not in page
+    assert "as the extract says" in page
+    # A form that is sent as it came changes nothing.
+    said = client.post("/codes/effect.json", data=form(client), headers=HERE)
+    assert said.json() is None
 
 
 def test_codes_come_as_json_and_csv(client):

@@ -70,7 +70,7 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
         return templates.get_template("codes.html").render(
             force=settings.read(folder).force.name, token=token, used=seen.used, before=seen.before,
             codes=seen.code_lines(change), rules=seen.rule_lines(change), left_out=seen.left_out, author=author,
-            effect=seen.effect(change), error=error, saved=saved, classes=sources.classes(),
+            effect=seen.effect(change), decides=seen.used.decides, error=error, saved=saved, classes=sources.classes(),
             origins=tables.table("incidents").by_name["origin"].enum,
         )  # fmt: skip
 
