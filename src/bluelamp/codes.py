@@ -168,7 +168,11 @@ class Check:
 
     def lines(self) -> list[str]:
         """Say it to a reader."""
-        left = self.unmapped
+        left = (
+            self.unmapped.group_by("code", "description", "suggested_class", "suggested_origin", maintain_order=True)
+            .agg(pl.col("incidents").sum())
+            .sort("incidents", descending=True, maintain_order=True)
+        )
         lines = [
             f"{count_of(self.incidents, 'incident')} with {count_of(self.codes['code'].n_unique(), 'code')}, mapped by "
             f"{self.title}.",
@@ -208,7 +212,10 @@ class Check:
         if not self.stored_otherwise:
             return []
         verb = "is" if self.stored_otherwise == 1 else "are"
-        return [f"{self._with_share(self.stored_otherwise)} {verb} stored with another meaning; --apply maps again."]
+        return [
+            f"{self._with_share(self.stored_otherwise)} {verb} stored with another meaning; --apply maps them again "
+            "by the crosswalk in use."
+        ]
 
     def _commonest(self, rule: int) -> str:
         codes = self.codes.filter(pl.col("rule") == rule)["code"].unique(maintain_order=True).to_list()
