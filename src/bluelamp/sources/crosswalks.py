@@ -139,7 +139,7 @@ def classify(codes: pl.DataFrame, rules: Sequence[CodeRule], separator: str | No
         ((_as_regex(each), number, each) for number, rule in enumerate(rules, 1) for each in rule.patterns),
         key=lambda found: (-len(re.sub(r"[*?]", "", found[2])), found[1]),
     )
-    words = [(each, number) for number, rule in enumerate(rules, 1) for each in rule.words]
+    words = [(_any_of(rule.words), number) for number, rule in enumerate(rules, 1) if rule.words]
     code, nothing = pl.col("_code"), pl.lit(None, dtype=pl.Int64)
 
     def look_up(text: pl.Expr) -> pl.Expr:
@@ -198,7 +198,7 @@ def claims(codes: pl.DataFrame, rules: Sequence[CodeRule]) -> pl.DataFrame:
     for number, rule in enumerate(rules, 1):
         of_codes = [code.is_in([each.lower() for each in rule.codes])] if rule.codes else []
         of_codes += [code.str.contains(_as_regex(each)) for each in rule.patterns]
-        of_words = [text.str.contains(each) for each in rule.words]
+        of_words = [text.str.contains(_any_of(rule.words))] if rule.words else []
         for found, told in ((of_codes, by_code), (of_words, by_words)):
             if found:
                 told.append(pl.when(pl.any_horizontal(found)).then(pl.lit(number, pl.Int64)))
@@ -211,6 +211,11 @@ def _words_of_both() -> pl.Expr:
     """Code and description together, as words are looked for in them."""
     both = pl.concat_str(pl.col("code", "description").fill_null(""), separator=" ")
     return both.str.to_lowercase().str.replace_all("_", " ", literal=True)
+
+
+def _any_of(words: Sequence[str]) -> str:
+    """Join regular expressions to one that finds any of them, in a fraction of the time."""
+    return "|".join(f"(?:{each})" for each in words)
 
 
 def _as_regex(pattern: str) -> str:
