@@ -3,9 +3,9 @@
     python docs/make_reference.py            write docs/reference/
     python docs/make_reference.py --check    fail, naming the pages, where what is written is no longer so
 
-Written are: a page for each table with their index and diagram, settings, column maps, commands, web addresses, exit
-codes, the rules of intake, classes and priors, and the methods of each family. Pages that people write (the map's
-format, the index of the reference) are left alone.
+Written are: a page for each table with their index and diagram, settings, column maps, crosswalks, commands, web
+addresses, exit codes, the rules of intake, classes and priors, and the methods of each family. Pages that people write
+(the map's format, the index of the reference) are left alone.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PARTS = {
     "RefreshmentPart": "refreshments rows",
     "Column": "column table",
     "Event": "events",
-    "Codes": "codes",
+    "CodeRule": "rules of codes",
     "Swap": "swapped columns",
     "ForceHint": "force",
 }
@@ -76,6 +76,8 @@ def made_pages() -> dict[str, str]:
         "force.schema.json": _as_json(settings.json_schema()),
         "column-maps.md": _column_maps_page(),
         "column-map.schema.json": _as_json(sources.column_map_schema()),
+        "crosswalks.md": _crosswalks_page(),
+        "crosswalk.schema.json": _as_json(sources.crosswalk_schema()),
         "commands.md": _commands_page(),
         "web.md": _web_page(),
         "exit-codes.md": _exit_codes_page(),
@@ -249,7 +251,10 @@ def _column_maps_page() -> str:
             "In place of the whole table, a plain text is the name of the column.",
         ),
         "Event": ("Events: `[[events]]`", "A field may be given for all rows in `[columns]`, or event by event here."),
-        "Codes": ("Codes: `[[crosswalk]]`", ""),
+        "CodeRule": (
+            "Rules of codes: `[[crosswalk]]`",
+            "The most exact rule decides. The same stand as `[[rules]]` in a [file of their own](crosswalks.md).",
+        ),
         "Swap": ("Swapped columns: `[[swapped]]`", ""),
         "ForceHint": ("The force: `[force]`", "Maps of known feeds have it, so that `bluelamp init` asks nothing."),
     }
@@ -257,6 +262,40 @@ def _column_maps_page() -> str:
         part = schema["$defs"][name]
         parts += [f"## {title}", f"{part['description']} {words}".strip(), _properties(part, schema)]
     return _page("Column maps", "src/bluelamp/sources/column_maps.py", *parts)
+
+
+def _crosswalks_page() -> str:
+    schema = sources.crosswalk_schema()
+    rule = schema["$defs"]["CodeRule"]
+    shipped = []
+    for name, title in sources.shipped_crosswalks().items():
+        crosswalk = sources.read_crosswalk(name).crosswalk
+        titles = sources.classes()
+        lines = [
+            [str(number), titles[each.class_code], each.origin.replace("_", " "), each.nsir or "", each.note or ""]
+            for number, each in enumerate(crosswalk.rules, 1)
+        ]
+        shipped += [
+            f"## `{name}`: {title}",
+            [f"- {note}" for note in crosswalk.notes],
+            _grid(["Rule", "Class", "Origin", "Category", "Note"], lines),
+        ]
+    return _page(
+        "Crosswalks",
+        "src/bluelamp/sources/crosswalks.py and src/bluelamp/sources/codes/",
+        "A crosswalk gives each of a force's codes a class and an origin. How to keep one is told in [Map your codes]"
+        "(../how-to/map-your-codes.md). The same as JSON Schema: [crosswalk.schema.json](crosswalk.schema.json).",
+        "A column map or force.toml names one by `crosswalk_file`: a shipped one by its name, a file by its path. Of "
+        "`codes/ours.toml`, `codes/ours.v2.toml`, … the newest is used, unless a version is named.",
+        "## The file",
+        _properties(schema, schema),
+        "## A rule: `[[rules]]`",
+        f"{rule['description']} It has at least one of `codes`, `patterns` and `words`. The most exact rule decides: a "
+        "code, then its part before the column map's `crosswalk_separator`, then the pattern with the most letters, "
+        "then the first rule whose words are found.",
+        _properties(rule, schema),
+        *shipped,
+    )
 
 
 # ---- Commands, addresses, exit codes ----
@@ -308,15 +347,20 @@ def _web_page() -> str:
         (Path(folder) / settings.FILE_NAME).write_text('[force]\nid = "x"\nname = "X"\ntime_zone = "UTC"\n', "utf-8")
         paths = make_app(folder).openapi()["paths"]
     rows = [
-        [f"`{path}`", operation["summary"], ", ".join(f"`{each['name']}`" for each in operation.get("parameters", []))]
+        [
+            f"`{path}`" if method == "get" else f"`{path}` ({method.upper()})",
+            operation["summary"],
+            ", ".join(f"`{each['name']}`" for each in operation.get("parameters", [])),
+        ]
         for path, operations in paths.items()
-        for operation in operations.values()
+        for method, operation in operations.items()
     ]
     rows.append(["`/openapi.json`", "All of this as an OpenAPI description", ""])
     return _page(
         "Web addresses",
         "src/bluelamp/web/app.py",
-        "`bluelamp serve FORCE` answers at these addresses. Nothing is written through them.",
+        "`bluelamp serve FORCE` answers at these addresses. Nothing is written through them but by the page about "
+        "codes, which is open to this machine alone unless `--edit-codes` opens it.",
         _grid(["Address", "What it gives", "Parameters"], rows),
         "`run` is a run's id; the latest run is meant where it is left out. Any column of a table can be asked for by "
         "value: `/tables/coverage.csv?level=pool&place_id=R-D2` gives the rows in which both hold, and "

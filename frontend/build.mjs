@@ -85,7 +85,7 @@ await build({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
     rolldownOptions: {
-      input: { app: entry },
+      input: { app: entry, codes: path.join(here, 'src/codes.ts') },
       output: {
         format: 'es',
         entryFileNames: '[name].js',

@@ -432,6 +432,58 @@ def erase(
 
 
 @app.command()
+def codes(
+    folder: Folder,
+    crosswalk: Annotated[
+        str | None, typer.Option("--try", help="A crosswalk to look at in place of the one in use, such as nsir_like")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the crosswalk in use as its next version, to be edited")
+    ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Map the stored incidents again by the crosswalk in use")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every code as CSV on standard output")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check what the crosswalk makes of the force's codes, and put a new version of it to use.
+
+    \b
+    bluelamp codes oakland                      what each rule maps, and what is left
+    bluelamp codes oakland --try nsir_like      the same with another crosswalk
+    bluelamp codes oakland --write              a file to edit: codes/oakland.toml, then .v2.toml, …
+    bluelamp codes oakland --apply              what is stored, mapped again
+    """
+    from bluelamp import codes as about
+
+    if write and (apply or crosswalk is not None):
+        raise UsageError("--write goes with neither --try nor --apply. Edit the file first; it is then in use.")
+    if apply and crosswalk is not None:
+        raise UsageError("--apply maps by the crosswalk in use. Name it in force.toml as crosswalk_file first.")
+    if write:
+        version = about.in_use(folder).version
+        path = about.save(folder, about.Change(version, {}, {}), today=datetime.now().astimezone().date())
+        message.print(f"Wrote {path}. It is in use from the next import on.", markup=False)
+        return
+    if apply:
+        done = about.apply(folder)
+        if done is None:
+            message.print("The stored incidents are mapped by it already; nothing was changed.", markup=False)
+        else:
+            _say_what_was_imported(done)
+            message.print(f"Next: bluelamp plan {folder}", markup=False)
+        return
+    found = about.check(folder, crosswalk)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+    elif as_csv:
+        typer.echo(found.to_csv(), nl=False)
+    else:
+        for line in found.lines():
+            typer.echo(line)
+
+
+@app.command()
 def upgrade(folder: Folder) -> None:
     """Bring the store of an older Bluelamp forward; rows stay as they are.
 
@@ -629,9 +681,17 @@ def serve(
         list[str] | None,
         typer.Option("--allow-host", help="A host name that others call this machine by; may be repeated"),
     ] = None,
+    edit_codes: Annotated[
+        bool | None,
+        typer.Option(
+            "--edit-codes/--no-edit-codes",
+            help="Open the page about codes to everyone who reaches the server, or to nobody; by default to this "
+            "machine only",
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
 ) -> None:
-    """Show the map in a browser, with every table behind it.
+    """Show the map in a browser, with every table behind it, and at /codes the codes and their crosswalk.
 
     \b
     bluelamp serve oakland
@@ -643,7 +703,8 @@ def serve(
     def say(text: str) -> None:
         message.print(text, markup=False)
 
-    listen(folder, host=host, port=port, names=tuple(names or ()), open_browser=browser, say=say)
+    allowed = tuple(names or ())
+    listen(folder, host=host, port=port, names=allowed, edit_codes=edit_codes, open_browser=browser, say=say)
 
 
 # ---- The made-up force ----

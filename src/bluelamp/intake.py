@@ -279,7 +279,7 @@ def import_extract(
     if tables.table(table).kind != "imported" and table != "service_times":
         raise UsageError(f"'{table}' is not imported: Bluelamp makes it. Imported are {', '.join(ORDER)}.")
     chosen = map_name or (settings.sources[table].map if table in settings.sources else "bluelamp")
-    column_map = _read_map(folder, chosen)
+    column_map = read_map(folder, chosen, settings, table)
     target = table if column_map.table == "any" else column_map.table
     if isinstance(path, sources.Query):
         path = sources.resumed(path, column_map.filling(target), _states(folder, target))
@@ -302,6 +302,8 @@ def import_extract(
         rules = extract.rules()
         strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"]))
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
+        if column_map.crosswalk_record is not None:
+            writer.note({"crosswalk": column_map.crosswalk_record})
         if writer.counts.quarantined < writer.counts.read:
             writer.note({"source": extract.state})
     if 0 < writer.counts.read == writer.counts.quarantined:
@@ -438,10 +440,19 @@ def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadArea
     )
 
 
-def _read_map(folder: Path | str, chosen: str) -> Any:
-    """Read a shipped map by name, or a map file whose path is relative to the force's folder."""
-    beside = Path(folder) / chosen
-    return sources.read_column_map(beside if chosen.endswith(".toml") and beside.is_file() else chosen)
+def read_map(
+    folder: Path | str, chosen: str, settings: Settings | None = None, table: str = "incidents"
+) -> sources.ColumnMap:
+    """Read a shipped map by name, or a map file whose path is relative to the force's folder, with the crosswalk that
+    is in use: the one that the settings name for the table that it fills (`table` for a map for any), else its own.
+    """
+    is_beside = chosen.endswith(".toml") and (Path(folder) / chosen).is_file()
+    column_map = sources.read_column_map(chosen, Path(folder) if is_beside else None)
+    filled = table if column_map.table == "any" else column_map.table
+    given = settings.sources.get(filled) if settings is not None else None
+    if given is None or given.crosswalk_file is None:
+        return column_map
+    return column_map.mapped_by(sources.read_crosswalk(given.crosswalk_file, folder))
 
 
 def read_whole(
@@ -476,7 +487,7 @@ def check_extract(
     progress: Progress = lambda stage, share: None,
 ) -> incidents.QualityReport:
     """Read an extract of incidents as an import would, without importing it, and describe its quality."""
-    column_map = _read_map(folder, map_name)
+    column_map = read_map(folder, map_name, settings)
     zone = settings.force.time_zone if settings else time_zone or column_map.time_zone
     extract = sources.read_extract(path, column_map, time_zone=zone, as_of=as_of or _now())
     rows, aside = read_whole(extract, progress)

@@ -139,6 +139,11 @@ class SourcePart(_Part):
     map: str = Field(
         "bluelamp", description="A shipped column map, or the path of a map file relative to the force's folder"
     )
+    crosswalk_file: str | None = Field(
+        None,
+        description="A crosswalk in place of the column map's own: a shipped one, or a path relative to the force's "
+        "folder, such as codes/ours.toml; its newest version is used",
+    )
     file: str | None = Field(
         None,
         description="The extract, relative to the force's folder; with * for one that is issued again and again, such "

@@ -8,7 +8,7 @@ import pytest
 
 from bluelamp import sources
 from bluelamp.errors import BadSettings, NoInput
-from bluelamp.sources import column_maps
+from bluelamp.sources import crosswalks
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -194,5 +194,5 @@ def test_a_crosswalk_has_no_code_that_its_feed_never_had(name, shared_data):
 
 
 def test_every_class_is_spelt_as_a_name():
-    assert all(code.isidentifier() and title for code, title in column_maps.classes().items())
-    assert "unknown" in column_maps.classes()
+    assert all(code.isidentifier() and title for code, title in crosswalks.classes().items())
+    assert "unknown" in crosswalks.classes()

@@ -1,4 +1,5 @@
-"""Any course a store may take: extracts issued, reissued, late, twice, writers killed, rows erased, views asked for.
+"""Any course a store may take: extracts issued, reissued, late, twice, mapped again, writers killed, rows erased, views
+asked for.
 
 A plain model is kept beside it, and after every step the store says what the model says and its accounts balance.
 """
@@ -30,10 +31,10 @@ def grade_of(log: str, hour: int) -> str:
     return str((sum(map(ord, log)) * 31 + hour * 7) % 4)
 
 
-def rows(versions: list[tuple[str, int]]) -> pl.DataFrame:
+def rows(versions: list[tuple[str, int]], class_code: str = "theft") -> pl.DataFrame:
     given = [
         {
-            "incident_id": log, "received_at": START, "class_code": "theft", "origin": "public",
+            "incident_id": log, "received_at": START, "class_code": class_code, "origin": "public",
             "grade_code": grade_of(log, hour), "updated_at": START + timedelta(hours=hour),
         }
         for log, hour in versions
@@ -51,6 +52,9 @@ class AnyCourse(RuleBasedStateMachine):
         self.known: set[tuple[str, int]] = set()
         self.erased: set[str] = set()
         self.batches = 0
+        # What the crosswalk says at the moment, and the versions that were stored again because it said otherwise.
+        self.class_code = "theft"
+        self.again: list[tuple[str, int]] = []
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -59,7 +63,7 @@ class AnyCourse(RuleBasedStateMachine):
 
     def take(self, versions: list[tuple[str, int]]) -> dict[str, int]:
         store = Store(self.place)
-        coming = rows(versions)
+        coming = rows(versions, self.class_code)
         kept, aside = store.leave_out_erased(
             "incidents", coming, pl.int_range(2, 2 + coming.height, dtype=pl.Int64, eager=True), "calls.csv"
         )
@@ -103,7 +107,24 @@ class AnyCourse(RuleBasedStateMachine):
             Store(self.place).erase("incident", log)
         if Store(self.place).read("incidents").filter(incident_id=log).is_empty():
             self.known = {each for each in self.known if each[0] != log}
+            self.again = [each for each in self.again if each[0] != log]
             self.erased.add(log)
+
+    @precondition(lambda self: self.known)
+    @rule()
+    def map_again(self) -> None:
+        """Have another class for all, or the one before: what was held is no reason to keep the present one."""
+        self.class_code = "fraud" if self.class_code == "theft" else "theft"
+        store = Store(self.place)
+        held = store.history("incidents").select(tables.table("incidents").columns)
+        mapped = held.with_columns(class_code=pl.lit(self.class_code)).unique(keep="last", maintain_order=True)
+        with store.writing("incidents", source_name="codes") as batch:
+            batch.revise(mapped)
+        self.batches += 1
+        self.again += sorted(self.known)
+        assert vars(batch.counts) | {"updated": 0} == dict.fromkeys(vars(batch.counts), 0)
+        assert batch.counts.updated == len(self.known)
+        assert set(store.read("incidents")["class_code"]) == {self.class_code}
 
     @rule()
     def sweep(self) -> None:
@@ -122,7 +143,7 @@ class AnyCourse(RuleBasedStateMachine):
         if not hasattr(self, "place"):
             return
         store = Store(self.place)
-        assert store.history("incidents").height == len(self.known)
+        assert store.history("incidents").height == len(self.known) + len(self.again)
         for hour in (2, 6, None):
             last: dict[str, int] = {}
             for log, at in self.known:

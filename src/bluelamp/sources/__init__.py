@@ -11,24 +11,52 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bluelamp.sources.column_maps import (
         ColumnMap,
-        classes,
         column_map_schema,
         parse_column_map,
         read_column_map,
         shipped_maps,
     )
+    from bluelamp.sources.crosswalks import (
+        UNMAPPED,
+        CodeRule,
+        Crosswalk,
+        CrosswalkFile,
+        changed_rules,
+        claims,
+        classes,
+        classify,
+        crosswalk_schema,
+        meanings,
+        newest_version,
+        read_crosswalk,
+        shipped_crosswalks,
+        write_version,
+    )
     from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons, resumed
     from bluelamp.sources.files import Query, file_sha256
-    from bluelamp.sources.proposals import Proposal, Question, propose
+    from bluelamp.sources.proposals import Proposal, Question, guess_class, propose
     from bluelamp.sources.rules import RULES
 
 _HOMES = {
     "ColumnMap": "column_maps",
-    "classes": "column_maps",
     "column_map_schema": "column_maps",
     "parse_column_map": "column_maps",
     "read_column_map": "column_maps",
     "shipped_maps": "column_maps",
+    "UNMAPPED": "crosswalks",
+    "CodeRule": "crosswalks",
+    "Crosswalk": "crosswalks",
+    "CrosswalkFile": "crosswalks",
+    "changed_rules": "crosswalks",
+    "claims": "crosswalks",
+    "classes": "crosswalks",
+    "classify": "crosswalks",
+    "crosswalk_schema": "crosswalks",
+    "meanings": "crosswalks",
+    "newest_version": "crosswalks",
+    "read_crosswalk": "crosswalks",
+    "shipped_crosswalks": "crosswalks",
+    "write_version": "crosswalks",
     "Query": "files",
     "file_sha256": "files",
     "RULES": "rules",
@@ -39,27 +67,42 @@ _HOMES = {
     "resumed": "extracts",
     "Proposal": "proposals",
     "Question": "proposals",
+    "guess_class": "proposals",
     "propose": "proposals",
 }
 
 __all__ = [
     "RULES",
+    "UNMAPPED",
     "Chunk",
+    "CodeRule",
     "ColumnMap",
+    "Crosswalk",
+    "CrosswalkFile",
     "Extract",
     "Proposal",
     "Query",
     "Question",
+    "changed_rules",
+    "claims",
     "classes",
+    "classify",
     "column_map_schema",
+    "crosswalk_schema",
     "file_sha256",
+    "guess_class",
+    "meanings",
+    "newest_version",
     "parse_column_map",
     "propose",
     "read_column_map",
+    "read_crosswalk",
     "read_extract",
     "reasons",
     "resumed",
+    "shipped_crosswalks",
     "shipped_maps",
+    "write_version",
 ]
 
 

@@ -7,6 +7,7 @@ are shipped in `maps/`; a force's own is a file of the same kind.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from functools import lru_cache
@@ -14,15 +15,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from bluelamp import periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
+from bluelamp.sources.crosswalks import CodeRule, CrosswalkFile, codes_given_twice, read_crosswalk
 from bluelamp.sources.files import Reading
 
-Origin = Literal[
-    "public", "partner", "mandatory_internal", "officer_initiated", "directed", "administrative", "unknown"
-]
 DateOrder = Literal["detect", "year_first", "day_first", "month_first", "epoch_seconds", "epoch_milliseconds"]
 
 
@@ -86,21 +85,6 @@ class Event(_Part):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return _short_form(value)
-
-
-class Codes(_Part):
-    """Codes that share a class and an origin."""
-
-    class_code: str = Field(alias="class", description="Class, one of sources/classes.toml")
-    origin: Origin = Field(description="Who made the work")
-    codes: tuple[str, ...] = Field(min_length=1, description="The feed's own codes")
-
-    @field_validator("class_code")
-    @classmethod
-    def _is_a_class(cls, value: str) -> str:
-        if value not in classes():
-            raise ValueError(f"not a class of sources/classes.toml.{did_you_mean(value, classes())}")
-        return value
 
 
 class Swap(_Part):
@@ -168,8 +152,14 @@ class ColumnMap(_Part):
     crosswalk_separator: str | None = Field(
         None, description="A code not in the crosswalk is looked up again by its part before this"
     )
-    crosswalk: tuple[Codes, ...] = Field((), description="What the feed's codes mean")
+    crosswalk: tuple[CodeRule, ...] = Field((), description="What the feed's codes mean")
+    crosswalk_file: str | None = Field(
+        None,
+        description="In place of `crosswalk`, a crosswalk in a file of its own: a shipped one, or a path relative to "
+        "the force's folder, such as codes/ours.toml; its newest version is used",
+    )
     notes: tuple[str, ...] = Field((), description="What a reader of the data should know")
+    _file: CrosswalkFile | None = PrivateAttr(None)
 
     @field_validator("time_zone")
     @classmethod
@@ -219,12 +209,11 @@ class ColumnMap(_Part):
             problems.append(f"'{self.table}' is not a table to import.{did_you_mean(self.table, imported)}")
         else:
             problems.extend(self._problems_of_columns())
-        seen: dict[str, str] = {}
-        for group in self.crosswalk:
-            for code in group.codes:
-                if code.casefold() in seen:
-                    problems.append(f"code '{code}' stands in the crosswalk twice")
-                seen[code.casefold()] = group.class_code
+        problems.extend(codes_given_twice(self.crosswalk))
+        if self.crosswalk and self.crosswalk_file is not None:
+            problems.append(
+                "'crosswalk' and 'crosswalk_file' are both given; the codes' meaning comes from one of them"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -252,9 +241,38 @@ class ColumnMap(_Part):
             problems.append("only one column may have 'split_by'")
         if self.table == "incidents" and (self.events or any(spec.split_by is not None for _, spec in self.specs)):
             problems.append("a row of a file of incidents is one incident: it has neither 'events' nor 'split_by'")
-        if self.crosswalk and "opening_code" not in self.columns:
+        if (self.crosswalk or self.crosswalk_file is not None) and "opening_code" not in self.columns:
             problems.append("the crosswalk needs a column for 'opening_code'")
         return problems
+
+    def mapped_by(self, file: CrosswalkFile) -> ColumnMap:
+        """Give the map with the rules of a crosswalk's file in place of its own.
+
+        Raises UsageError where the map reads no code.
+        """
+        if "opening_code" not in self.columns:
+            raise UsageError(
+                f"The column map '{self.title}' has no column for 'opening_code', so that '{file.name}' says nothing "
+                "about its rows."
+            )
+        mapped = self.model_copy(update={"crosswalk": file.crosswalk.rules, "crosswalk_file": file.asked})
+        mapped._file = file
+        return mapped
+
+    @property
+    def crosswalk_record(self) -> dict[str, Any] | None:
+        """What a batch keeps of the crosswalk that its rows were mapped by; nothing where there is none."""
+        if self._file is not None:
+            return self._file.record
+        if not self.crosswalk:
+            return None
+        rules = "\n".join(rule.model_dump_json() for rule in self.crosswalk)
+        return {"name": None, "version": None, "sha256": hashlib.sha256(rules.encode()).hexdigest()}
+
+    @property
+    def crosswalk_read(self) -> CrosswalkFile | None:
+        """The crosswalk's file, where its rules come from one."""
+        return self._file
 
     def filling(self, table: str) -> ColumnMap:
         """Give the map for one table: itself, or for table = 'any' one with that table's own column names.
@@ -326,13 +344,6 @@ def _checked_pattern(value: str | None) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def classes() -> dict[str, str]:
-    """List the classes of incident: code and title."""
-    text = (files("bluelamp.sources") / "classes.toml").read_text(encoding="utf-8")
-    return {code: str(title) for code, title in tomllib.loads(text).items()}
-
-
-@lru_cache(maxsize=1)
 def shipped_maps() -> dict[str, str]:
     """List the shipped column maps by file name, with their titles."""
     found = {}
@@ -343,7 +354,8 @@ def shipped_maps() -> dict[str, str]:
 
 
 def read_column_map(name: str | Path, folder: Path | None = None) -> ColumnMap:
-    """Read a shipped column map by its name, or a map file by its path (relative to `folder` where given).
+    """Read a shipped column map by its name, or a map file by its path (relative to `folder` where given), with the
+    crosswalk that it names (relative to `folder`, else to the map's own).
 
     Raises BadSettings with every mistake in the file at once, and NoInput where there is no such map or file.
     """
@@ -360,13 +372,20 @@ def read_column_map(name: str | Path, folder: Path | None = None) -> ColumnMap:
         ) from None
     except UnicodeDecodeError:
         raise BadSettings(f"{path} is not UTF-8 text. Save it as UTF-8 and try again.") from None
-    return parse_column_map(text, str(path))
+    column_map = parse_column_map(text, str(path))
+    return _with_its_crosswalk(column_map, folder if folder is not None else path.parent)
+
+
+def _with_its_crosswalk(column_map: ColumnMap, folder: Path) -> ColumnMap:
+    named = column_map.crosswalk_file
+    return column_map if named is None else column_map.mapped_by(read_crosswalk(named, folder))
 
 
 @lru_cache(maxsize=8)
 def _shipped_map(name: str) -> ColumnMap:
     source = files("bluelamp.sources") / "maps" / f"{name}.toml"
-    return parse_column_map(source.read_text(encoding="utf-8"), f"{name}.toml")
+    column_map = parse_column_map(source.read_text(encoding="utf-8"), f"{name}.toml")
+    return _with_its_crosswalk(column_map, Path())
 
 
 def parse_column_map(text: str, where: str = "The column map") -> ColumnMap:
@@ -393,7 +412,7 @@ def _known_at(place: list[str]) -> dict[str, str]:
     models: dict[str, type[BaseModel]] = {
         "columns": Column,
         "events": Event,
-        "crosswalk": Codes,
+        "crosswalk": CodeRule,
         "swapped": Swap,
         "force": ForceHint,
     }

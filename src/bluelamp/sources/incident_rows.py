@@ -6,11 +6,11 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 
 import polars as pl
 
-from bluelamp.sources.column_maps import ColumnMap, classes
+from bluelamp.sources.column_maps import ColumnMap
+from bluelamp.sources.crosswalks import UNMAPPED, classes, classify, meanings
 from bluelamp.sources.points import PointRules
 from bluelamp.sources.rules import Repairs
 
@@ -85,32 +85,18 @@ class IncidentRules:
             ids.append(f"{digest}-{self._occurrences[digest]}")
         return frame.with_columns(frame["incident_id"].scatter(nameless.arg_true(), ids))
 
-    @cached_property
-    def _meaning(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Class by code and origin by code; codes are compared without regard to case."""
-        groups = [(code.casefold(), group) for group in self.column_map.crosswalk for code in group.codes]
-        return {code: group.class_code for code, group in groups}, {code: group.origin for code, group in groups}
-
     def _classify(self, frame: pl.DataFrame, repairs: Repairs) -> pl.DataFrame:
-        if self.column_map.crosswalk:
-            class_of, origin_of = self._meaning
-            tries = [pl.col("opening_code").str.to_lowercase()]
-            if (separator := self.column_map.crosswalk_separator) is not None:
-                parts = tries[0].str.split(separator)
-                # Codes have few parts: the whole, then without the last one, then without the last two.
-                tries += [parts.list.head(parts.list.len() - less).list.join(separator) for less in (1, 2)]
-            frame = frame.with_columns(
-                pl.coalesce(
-                    name, *(code.replace_strict(by_code, default=None, return_dtype=pl.String) for code in tries)
-                )
-                for name, by_code in (("class_code", class_of), ("origin", origin_of))
-            )
+        rules = self.column_map.crosswalk
+        if rules:
+            codes = frame.select(code="opening_code", description="opening_description")
+            found = meanings(classify(codes, rules, self.column_map.crosswalk_separator), rules)
+            frame = frame.with_columns(pl.coalesce(name, found[name]).alias(name) for name in ("class_code", "origin"))
         if not self.column_map.uses_own_names:
             repairs.note("unknown_code", frame["class_code"].is_null())
-            frame = frame.with_columns(pl.col("class_code", "origin").fill_null("unknown"))
+            frame = frame.with_columns(pl.col("class_code", "origin").fill_null(UNMAPPED))
         strange = (~frame["class_code"].is_in(list(classes()))).fill_null(value=False)
         repairs.add("unknown_class", strange)
-        return frame.with_columns(class_code=pl.when(strange).then(pl.lit("unknown")).otherwise(pl.col("class_code")))
+        return frame.with_columns(class_code=pl.when(strange).then(pl.lit(UNMAPPED)).otherwise(pl.col("class_code")))
 
 
 def _read_as_second(frame: pl.DataFrame, seconds: dict[str, pl.Series], repairs: Repairs) -> pl.DataFrame:

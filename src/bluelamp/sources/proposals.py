@@ -21,7 +21,8 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, UsageError, count_of, did_you_mean, one_of
-from bluelamp.sources.column_maps import ColumnMap, classes, parse_column_map, read_column_map, shipped_maps
+from bluelamp.sources.column_maps import ColumnMap, parse_column_map, read_column_map, shipped_maps
+from bluelamp.sources.crosswalks import classes
 from bluelamp.sources.files import BrokenRow, ExtractFile, Query, Reading, read_source
 from bluelamp.sources.time_zones import zones_near
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_times

@@ -112,8 +112,16 @@ class Door:
         numbers = np.bincount(verdict, minlength=4).tolist()
         return stored, Counts(*numbers)
 
+    def revise(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, Counts]:
+        """Give the rows, each to be stored as an update whatever was held before, and the counts."""
+        stored = chunk.with_columns(is_update=pl.lit(True))
+        self._learn(stored, _hash_of(chunk, self._keys))
+        return stored, Counts(updated=chunk.height)
+
     def _judge_contested(self, contested: pl.DataFrame, hashes: _Hashes) -> npt.NDArray[np.int8]:
         known = self._gather(self._index.positions(hashes))
+        # Only what was revised is held more than once.
+        known = known.unique(self._columns, keep="first", maintain_order=True)
         whole, key = pl.struct(self._columns), pl.struct(self._keys)
         judged = (
             contested.with_columns(is_repeated=~whole.is_first_distinct(), is_later=~key.is_first_distinct())

@@ -394,10 +394,22 @@ class BatchWriter:
         `frame` has the table's columns with its types; the order of rows is the order of the file. Chunks of 100,000
         rows and more are quickest. Raises BadData for other columns or types.
         """
+        return self._take(frame, self._door.judge)
+
+    def revise(self, frame: pl.DataFrame) -> None:
+        """Store rows as new versions of keys that are known, even those that were held before.
+
+        For what we derive ourselves and may derive otherwise again: an extract's rows go through `add`, because there
+        what was held before is old. All count as updated. `frame` is as for `add`.
+        """
+        for first in range(0, frame.height, _ROWS_A_FILE):
+            self._take(frame.slice(first, _ROWS_A_FILE), self._door.revise)
+
+    def _take(self, frame: pl.DataFrame, judge: Callable[[pl.DataFrame], tuple[pl.DataFrame, Counts]]) -> Counts:
         _insist_on_columns(frame, self._table)
         frame = frame.select(tables.table(self._table).columns)
         with self._storing():
-            stored, counts = self._door.judge(frame)
+            stored, counts = judge(frame)
             self._note_instants(frame)
             if stored.height:
                 numbers = pl.int_range(self._rows_stored, self._rows_stored + stored.height, dtype=pl.Int64, eager=True)

@@ -1,7 +1,8 @@
 """The web page and its addresses: the map, and every table behind it as a page, as JSON and as CSV.
 
-Nothing here reaches off the machine, and nothing is written. A table's address ending in .json or .csv gives the same
-rows as its page, and any column can be asked for by value: `/tables/coverage.csv?level=pool&place_id=R-D2`.
+Nothing here reaches off the machine, and nothing is written but by the page about codes (`codes_page`). A table's
+address ending in .json or .csv gives the same rows as its page, and any column can be asked for by value:
+`/tables/coverage.csv?level=pool&place_id=R-D2`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,19 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from bluelamp import __version__, tables
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
-from bluelamp.errors import BadData, BluelampError, NoInput, NotPermitted, TryAgain, UsageError, did_you_mean
+from bluelamp.errors import (
+    BadData,
+    BadSettings,
+    BluelampError,
+    NoInput,
+    NotPermitted,
+    TryAgain,
+    UsageError,
+    did_you_mean,
+)
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
+from bluelamp.web.codes_page import add_codes
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -40,7 +51,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
-STATUS = {UsageError: 400, BadData: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
+STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
@@ -120,11 +131,18 @@ def links_of(run_id: str) -> dict[str, str]:
     } | {"tables": "/tables"}
 
 
-def make_app(folder: Path | str, allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")) -> FastAPI:
+def make_app(
+    folder: Path | str,
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]"),
+    *,
+    may_edit_codes: bool | None = None,
+) -> FastAPI:
     """Make the web application of the force in a folder.
 
     `allowed_hosts` are the host names that requests may use: others are refused, so that a web page elsewhere can't
-    reach the force's figures through a name of its own that points here.
+    reach the force's figures through a name of its own that points here. `may_edit_codes` opens the page about codes,
+    through which a crosswalk is changed, to everyone who can reach it or closes it; by default a request that a proxy
+    passes on finds it closed.
     """
     published = Published(Path(folder))
     app = FastAPI(
@@ -139,6 +157,7 @@ def make_app(folder: Path | str, allowed_hosts: tuple[str, ...] = ("localhost", 
     _answer_errors(app)
     _add_pages(app, published)
     _add_tables(app, published)
+    add_codes(app, published.folder, may_edit=may_edit_codes)
     return app
 
 
@@ -193,7 +212,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
             f'<a href="/schemas/{name}.json">schema</a>)</li>'
             for name in SHOWN
         )
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>"))
+        codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:

@@ -18,12 +18,14 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8321,
     names: tuple[str, ...] = (),
+    edit_codes: bool | None = None,
     open_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the force's map until it is stopped.
 
-    `names` are host names that others call this machine by, beside localhost and `host`.
+    `names` are host names that others call this machine by, beside localhost and `host`. `edit_codes` opens the page
+    about codes to everyone or closes it; by default it is open where only this machine reaches the server.
 
     Raises InputOutputError where the port is taken, NoInput where there is no force or no run.
     """
@@ -31,7 +33,11 @@ def serve(
 
     local = ("localhost", "127.0.0.1", "[::1]")
     is_local = host in ("127.0.0.1", "localhost", "::1")
-    app = make_app(folder, allowed_hosts=(*local, *names, *(() if is_local else (host,))))
+    app = make_app(
+        folder,
+        allowed_hosts=(*local, *names, *(() if is_local else (host,))),
+        may_edit_codes=edit_codes if edit_codes is not None or (is_local and not names) else False,
+    )
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -49,6 +55,8 @@ def serve(
     say(f"The map is at {address} (Ctrl-C stops it).")
     if not is_local:
         say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on it.")
+        if edit_codes:
+            say("Everyone who reaches it may change the crosswalk, too (/codes).")
         say(
             f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
         )

@@ -18,7 +18,7 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import UsageError, did_you_mean, one_of
-from bluelamp.sources import column_maps
+from bluelamp.sources import crosswalks
 from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
 from bluelamp.sources.twin.exports import Feeds
@@ -150,7 +150,7 @@ def _feeds(
         records.draw_contacts(world.logs, what["contacts"]["weekly"] * size, what["contacts"], random_of("contacts")),
         records.draw_offences(world.logs, what["offences"], random_of("offences")),
         workforce.minimums,
-        column_maps.classes(),
+        crosswalks.classes(),
         what["faults"],
         random_of("feed faults"),
     )
