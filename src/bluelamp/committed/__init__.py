@@ -9,7 +9,7 @@ from bluelamp.committed.attendances import UnitTime, find_attendances
 from bluelamp.committed.clocks import compare_clocks
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
-from bluelamp.committed.now import OpenNow, open_now
+from bluelamp.committed.now import OpenNow, count_open_logs, count_units_now, open_now
 from bluelamp.committed.rules import RULES
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "UnitTime",
     "compare_clocks",
     "count_committed",
+    "count_open_logs",
+    "count_units_now",
     "find_attendances",
     "measure_deployments",
     "open_now",
