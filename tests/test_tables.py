@@ -42,7 +42,7 @@ def as_text(name: str) -> pl.DataFrame:
 def test_a_definition_is_whole(name):
     definition = tables.table(name)
     assert definition.name == name
-    assert definition.kind in ("imported", "result", "record")
+    assert definition.kind in ("imported", "result", "record", "account")
     assert definition.regime in ("open", "law_enforcement", "personnel")
     assert len(set(definition.columns)) == len(definition.columns)
     assert definition.key

@@ -318,10 +318,7 @@ def _with_unit_time(
     """
     zone, presses = settings.force.time_zone, given["unit_status"]
     if presses.is_empty():
-        notes.append(
-            "No 'unit_status' is given: times are those of the incident log, so that work without a log, write-up, "
-            "guards and units that came back are not known."
-        )
+        notes.append(f"No 'unit_status' is given: {remarks.LEFT_OUT['unit_status']}.")
         return calls, {name: tables.empty(name) for name in OF_UNIT_TIME}
     first_press, last_press = presses["status_at"].min(), presses["status_at"].max()
     last_call = calls["received_at"].max()

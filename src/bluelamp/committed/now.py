@@ -108,7 +108,7 @@ def count_open_logs(logs: pl.DataFrame, grades: pl.Series, force_id: str, at: da
         .select(of_areas.columns)
     )
     begins = dict(enumerate(AGES))
-    ends = {place: age for place, age in enumerate(AGES[1:])}
+    ends = dict(enumerate(AGES[1:]))
     both = pl.concat([of_areas, of_force]).with_columns(
         at=pl.lit(at),
         minutes_from=pl.col("step").replace_strict(begins, return_dtype=pl.Int64),

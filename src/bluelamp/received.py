@@ -1,0 +1,87 @@
+"""What a force has received: the tables of kind 'account', worked out from its store when they are asked for.
+
+They are what the data page shows, what `bluelamp data` prints and what `bluelamp table received FORCE` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from bluelamp import intake, periods, remarks, sources, tables
+from bluelamp import settings as settings_
+from bluelamp.errors import NoInput
+from bluelamp.reports import data
+from bluelamp.store import Store
+
+NAMES = ("received", "received_days", "rules_applied", "orphans", "set_aside")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def account_for(folder: Path | str, now: Callable[[], datetime] = _now) -> dict[str, pl.DataFrame]:
+    """Give every table of kind 'account' of the force in a folder, all of one moment, by name.
+
+    Raises NoInput where there is no force.
+    """
+    zone = settings_.read(folder).force.time_zone
+    store = Store(folder).snapshot()
+    batches, moment = store.batches(), now()
+    current, of_days = _current_rows(store, zone)
+    left_out = {name: f"{words[0].upper()}{words[1:]}." for name, words in remarks.LEFT_OUT.items()}
+    received = data.describe_received(batches, current, of_days, left_out, zone, moment)
+    about = ["table_name", "file_name", "row_number", "field", "reason_code"]
+    return {
+        "received": received,
+        "received_days": data.count_days(batches, of_days, received, zone, moment),
+        "rules_applied": data.count_rules(batches, _committed_rules(store)),
+        "orphans": _orphans(folder),
+        "set_aside": data.group_set_aside(
+            store.quarantined(columns=about), batches,
+            {code: (rule.words, rule.mend) for code, rule in sources.RULES.items() if rule.kind == "set_aside"},
+            Path(folder).resolve().name,
+        ),
+    }  # fmt: skip
+
+
+def read(folder: Path | str, name: str) -> pl.DataFrame:
+    """Give one table of kind 'account'. Raises NoInput where there is no force."""
+    return account_for(folder)[name]
+
+
+def _current_rows(store: Store, zone: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Count the rows that each table has now, in all and by the local day of their time."""
+    counts, days = [], []
+    for name in sorted(set(store.batches()["table_name"])):
+        at = next((each.name for each in tables.table(name).fields if each.type == "datetime"), None)
+        rows = store.scan(name).select(pl.first(), at=pl.col(at) if at else pl.lit(None, dtype=periods.INSTANT))
+        named = pl.lit(name).alias("table_name")
+        counts.append(rows.select(named, rows=pl.len(), first_at=pl.col("at").min(), last_at=pl.col("at").max()))
+        day = pl.col("at").dt.convert_time_zone(zone).dt.date()
+        days.append(rows.drop_nulls("at").group_by(day=day).agg(rows=pl.len()).select(named, "day", "rows"))
+    instants = dict.fromkeys(("first_at", "last_at"), periods.INSTANT)
+    nothing = pl.DataFrame(schema={"table_name": pl.String(), "rows": pl.UInt32(), **instants})
+    no_day = pl.DataFrame(schema={"table_name": pl.String, "day": pl.Date, "rows": pl.UInt32})
+    found = pl.collect_all([*counts, *days])
+    return pl.concat([nothing, *found[: len(counts)]]), pl.concat([no_day, *found[len(counts) :]])
+
+
+def _committed_rules(store: Store) -> pl.DataFrame:
+    """Give what the rules of committed time did in the latest run; nothing where no run told of it."""
+    try:
+        return store.result("committed_rules")
+    except NoInput:
+        return tables.empty("committed_rules")
+
+
+def _orphans(folder: Path | str) -> pl.DataFrame:
+    rows = [(each.table, each.field, each.others, each.rows, each.naming) for each in intake.find_orphans(folder)]
+    names = ["table_name", "field", "other_table", "rows", "rows_naming"]
+    kinds = tables.table("orphans").polars_schema
+    found = pl.DataFrame(rows, schema={name: kinds[name] for name in names}, orient="row")
+    return tables.publish(found.with_columns(share=pl.col("rows") / pl.col("rows_naming")), "orphans")
