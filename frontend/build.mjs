@@ -85,7 +85,7 @@ await build({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
     rolldownOptions: {
-      input: { app: entry },
+      input: { app: entry, data: path.join(here, 'src/data.ts') },
       output: {
         format: 'es',
         entryFileNames: '[name].js',

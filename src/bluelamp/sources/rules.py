@@ -93,7 +93,7 @@ RULES: dict[str, Rule] = {
     "not_allowed": Rule(
         "set_aside",
         "a value is not one that its field allows",
-        "Put the value right at the source. If it is a word of your own, say in `words` of the column map what it means.",
+        "Put the value right at the source. If it is a word of your own, say in the map's `words` what it means.",
     ),
     "erased": Rule(
         "set_aside",
