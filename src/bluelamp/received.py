@@ -1,11 +1,11 @@
 """What a force has received: the tables of kind 'account', worked out from its store when they are asked for.
 
-They are what the data page shows, what `bluelamp data` prints and what `bluelamp table received FORCE` gives.
+They are what the data page shows, what `bluelamp data FORCE` prints and what `bluelamp table received FORCE` gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,9 +49,9 @@ def account_for(folder: Path | str, now: Callable[[], datetime] = _now) -> dict[
     }  # fmt: skip
 
 
-def read(folder: Path | str, name: str) -> pl.DataFrame:
-    """Give one table of kind 'account'. Raises NoInput where there is no force."""
-    return account_for(folder)[name]
+def lines(folder: Path | str, account: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Say an account in lines for people to read."""
+    return data.as_lines(account, settings_.read(folder).force.time_zone)
 
 
 def _current_rows(store: Store, zone: str) -> tuple[pl.DataFrame, pl.DataFrame]:

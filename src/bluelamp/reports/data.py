@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from bluelamp import periods, tables
+from bluelamp.errors import count_of
 
 # A table comes daily when it was imported on this many days, and on half of the days from the first to the last.
 _ENOUGH_DAYS = 3
@@ -182,7 +183,7 @@ def group_set_aside(
         latest_at=pl.col("committed_at").max(),
     )
     words = {code: each for code, (each, _) in rules.items()}
-    mend = {code: each for code, (_, each) in rules.items()}
+    mend = {code: each or None for code, (_, each) in rules.items()}
     commands = [
         # A file of an archive is imported with the archive.
         shlex.join(["bluelamp", "import", folder, file.partition("/")[0], "--table", name]) if mend.get(code) else None
@@ -196,3 +197,50 @@ def group_set_aside(
         ),
         "set_aside",
     )
+
+
+def as_lines(account: Mapping[str, pl.DataFrame], time_zone: str) -> list[str]:
+    """Say an account in lines for people to read; times are those of the force's own clock."""
+    zone = periods.zone(time_zone)
+
+    def when(at: datetime | None) -> str:
+        return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+    received = account["received"]
+    said = ["What came in"]
+    given = received.filter(pl.col("batches") > 0)
+    width = max((len(name) for name in given["table_name"]), default=0)
+    for row in given.iter_rows(named=True):
+        span = f", {when(row['first_at'])} to {when(row['last_at'])}" if row["first_at"] else ""
+        flags = [f"{count_of(row['days_without_rows'], 'day')} without rows"] if row["days_without_rows"] else []
+        if row["days_without_import"]:
+            flags.append(f"{count_of(row['days_without_import'], 'day')} without an import")
+        flags += ["stale: it comes daily"] if row["is_stale"] else []
+        latest = f"latest import {when(row['latest_at'])}{''.join(f'; {flag}' for flag in flags)}"
+        said.append(f"  {row['table_name']:<{width}}  {count_of(row['rows'], 'row')}{span}; {latest}")
+    missing = received.filter(pl.col("left_out").is_not_null())
+    said += _section(
+        "Not given", [f"{name}: {words}" for name, words in missing.select("table_name", "left_out").rows()]
+    )
+    aside = [
+        f"{row['table_name']}, {row['field']}: {count_of(row['rows'], 'row')} ({row['rows_latest']:,} in the latest "
+        f"import), such as row {row['first_row']} of {row['latest_file']}: {row['words']}."
+        + (f" {row['mend']} Then: {row['command']}" if row["mend"] else "")
+        for row in account["set_aside"].iter_rows(named=True)
+    ]
+    said += _section("Set aside, and how to mend it", aside)
+    orphans = [
+        f"{name}, {field}: {count_of(rows, 'row')} of {naming:,} ({share:.1%}) without the row of '{other}' they name"
+        for name, field, other, rows, naming, share in account["orphans"].iter_rows()
+    ]
+    said += _section("Keys", orphans)
+    rules = account["rules_applied"].sort("table_name", "stage", "rows", descending=[False, True, True])
+    touched = [
+        f"{name}: {count_of(rows, 'row')} ({share:.1%}) {words}"
+        for name, rows, share, words in rules.select("table_name", "rows", "share", "words").iter_rows()
+    ]
+    return said + _section("What each rule did", touched)
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []

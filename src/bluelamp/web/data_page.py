@@ -280,7 +280,7 @@ def _strips(days: pl.DataFrame, today: date) -> dict[str, dict[str, Any]]:
 
 def _bar(place: int, row: dict[str, Any] | None, most: int) -> dict[str, Any]:
     bar: dict[str, Any] = {
-        "x": 7 * place,
+        "x": _PITCH * place,
         "height": 0,
         "is_empty": False,
         "is_missing": False,
