@@ -95,7 +95,7 @@ def test_the_reference_page_says_every_field(name):
 
 
 def test_tables_are_listed_by_kind():
-    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record")}
+    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record", "account")}
     assert sorted(name for each in kinds.values() for name in each) == EVERY_TABLE
     assert "incidents" in kinds["imported"]
     assert "coverage" in kinds["result"]

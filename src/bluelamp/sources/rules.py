@@ -27,7 +27,8 @@ RULES: dict[str, Rule] = {
     "wrong_column_count": Rule(
         "set_aside",
         "the row has more or fewer values than the header has columns",
-        "Look for a delimiter inside a value. Have the source quote its texts, or leave that column out of the export.",
+        "Look for a delimiter inside a value, or a line that was cut. Have the source quote its texts, or leave that "
+        "column out of the export.",
     ),
     "broken_quotes": Rule(
         "set_aside",
