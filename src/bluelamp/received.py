@@ -6,6 +6,7 @@ They are what the data page shows, what `bluelamp data FORCE` prints and what `b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,29 +25,52 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def account_for(folder: Path | str, now: Callable[[], datetime] = _now) -> dict[str, pl.DataFrame]:
-    """Give every table of kind 'account' of the force in a folder, all of one moment, by name.
+@dataclass(frozen=True)
+class Holdings:
+    """What the accounts of one moment are made of, which takes seconds to read at a county's size.
 
-    Raises NoInput where there is no force.
+    `current` and `of_days` are what `data.describe_received` wants.
     """
+
+    folder: str
+    time_zone: str
+    batches: pl.DataFrame
+    current: pl.DataFrame
+    of_days: pl.DataFrame
+    orphans: pl.DataFrame
+    quarantined: pl.DataFrame
+    committed_rules: pl.DataFrame
+
+
+def read_holdings(folder: Path | str) -> Holdings:
+    """Read what the accounts of the force in a folder are made of. Raises NoInput where there is no force."""
     zone = settings_.read(folder).force.time_zone
     store = Store(folder).snapshot()
-    batches, moment = store.batches(), now()
     current, of_days = _current_rows(store, zone)
-    left_out = {name: f"{words[0].upper()}{words[1:]}." for name, words in remarks.LEFT_OUT.items()}
-    received = data.describe_received(batches, current, of_days, left_out, zone, moment)
     about = ["table_name", "file_name", "row_number", "field", "reason_code"]
+    return Holdings(
+        Path(folder).resolve().name, zone, store.batches(), current, of_days, _orphans(folder),
+        store.quarantined(columns=about), _committed_rules(store),
+    )  # fmt: skip
+
+
+def make_account(held: Holdings, now: datetime) -> dict[str, pl.DataFrame]:
+    """Give every table of kind 'account' by name, as they stand at a moment."""
+    left_out = {name: f"{words[0].upper()}{words[1:]}." for name, words in remarks.LEFT_OUT.items()}
+    set_aside = {code: (rule.words, rule.mend) for code, rule in sources.RULES.items() if rule.kind == "set_aside"}
+    received = data.describe_received(held.batches, held.current, held.of_days, left_out, held.time_zone, now)
     return {
         "received": received,
-        "received_days": data.count_days(batches, of_days, received, zone, moment),
-        "rules_applied": data.count_rules(batches, _committed_rules(store)),
-        "orphans": _orphans(folder),
-        "set_aside": data.group_set_aside(
-            store.quarantined(columns=about), batches,
-            {code: (rule.words, rule.mend) for code, rule in sources.RULES.items() if rule.kind == "set_aside"},
-            Path(folder).resolve().name,
-        ),
-    }  # fmt: skip
+        "received_days": data.count_days(held.batches, held.of_days, received, held.time_zone, now),
+        "rules_applied": data.count_rules(held.batches, held.committed_rules),
+        "orphans": held.orphans,
+        "set_aside": data.group_set_aside(held.quarantined, held.batches, set_aside, held.folder),
+    }
+
+
+def account_for(folder: Path | str, now: Callable[[], datetime] = _now) -> dict[str, pl.DataFrame]:
+    """Give every table of kind 'account' of the force in a folder. Raises NoInput where there is no force."""
+    return make_account(read_holdings(folder), now())
 
 
 def lines(folder: Path | str, account: Mapping[str, pl.DataFrame]) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -51,8 +50,6 @@ SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "
          "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
          *received.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events")
-# How long ago something came is told to the hour; working it out again for every reader would read the whole store.
-SECONDS_KEPT = 300
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
 
@@ -66,7 +63,7 @@ class Published:
         self.store = Store(folder)
         self._map = lru_cache(maxsize=4)(self._make_map)
         self._result = lru_cache(maxsize=24)(self._read_result)
-        self._account = lru_cache(maxsize=1)(self._account_for)
+        self._holdings = lru_cache(maxsize=1)(self._read_holdings)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -96,13 +93,13 @@ class Published:
         return self._result(name, self.run(run_id)["run_id"])
 
     def account(self) -> dict[str, pl.DataFrame]:
-        """Give the tables of kind 'account', worked out again when something came in or five minutes have passed."""
+        """Give the tables of kind 'account' as they stand now."""
         store = self.store.snapshot()
         state = (store.batches().height, store.runs().height, store.erasures().height)
-        return self._account(*state, int(time.time()) // SECONDS_KEPT)
+        return received.make_account(self._holdings(*state), datetime.now(UTC))
 
-    def _account_for(self, *_state: int) -> dict[str, pl.DataFrame]:
-        return received.account_for(self.folder)
+    def _read_holdings(self, *_state: int) -> received.Holdings:
+        return received.read_holdings(self.folder)
 
     def data_page(self, run_id: str | None) -> str:
         """Give the page of what came in; a force that has no run yet has one, too."""
