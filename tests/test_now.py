@@ -99,3 +99,11 @@ def test_the_time_left_is_never_less_than_nothing_and_is_the_mean_of_what_was_le
         assert left is None
     else:
         assert left == pytest.approx(sum(longer) / len(longer))
+
+
+def test_a_force_that_grades_nothing_has_its_rows_too():
+    incidents = logs("i1 received=07:55 closed=08:10").with_columns(grade_code=pl.lit(None, dtype=pl.String))
+    now = open_now(found(presses(*THERE), incidents, until="08:30").attendances, incidents, at("08:30"))
+    counted = count_open_logs(now.logs, incidents["grade_code"], "F", at("08:30"))
+    assert counted.select("level", "grade_code", "logs").unique().rows() == [("force", "none", 0)]
+    assert counted["at"].unique().to_list() == [at("08:30")]

@@ -2,6 +2,7 @@ import gzip
 import html
 import io
 import json
+from datetime import date
 
 import jsonschema
 import polars as pl
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from bluelamp import intake, tables
 from bluelamp.plan import read_table
 from bluelamp.received import account_for as read_account
+from bluelamp.web import data_page
 from bluelamp.web.app import SHOWN, make_app
 
 
@@ -184,3 +186,17 @@ def test_a_run_of_before_there_were_such_results_is_shown_without_them(small_for
     published = make_app(small_force).state.published
     monkeypatch.setattr(published.store, "results", lambda run_id: ["coverage"])
     assert "Who is committed is not known" in published.data_page(None)
+
+
+@pytest.mark.parametrize(("came", "last_shown"), [("2026-07-04", "2026-07-04"), ("2026-11-01", "2026-07-03")])
+def test_the_small_bars_end_with_the_last_import_or_where_old_data_ends(came, last_shown):
+    days = pl.DataFrame(
+        {"day": ["2026-07-01", "2026-07-03", came], "rows": [5, 10, 0], "batches": [0, 0, 1], "rows_read": [0, 0, 15]}
+    ).with_columns(
+        pl.col("day").str.to_date(), table_name=pl.lit("incidents"), is_empty=pl.lit(False), is_missing=pl.lit(False)
+    )
+    strip = data_page._strips(days, date(2026, 11, 2))["incidents"]
+    assert f"to {last_shown}: at most 10 rows a day" in strip["words"]
+    last = (date.fromisoformat(last_shown) - date(2026, 7, 3)).days
+    assert [bar["height"] for bar in strip["bars"]][-3 - last :][:3] == [9, 0, 18]
+    assert strip["bars"][-1]["came"] == (last == 1)

@@ -80,7 +80,7 @@ def open_now(attendances: pl.DataFrame, incidents: pl.DataFrame, at: datetime) -
 def count_open_logs(logs: pl.DataFrame, grades: pl.Series, force_id: str, at: datetime) -> pl.DataFrame:
     """Count the logs of `OpenNow` by place, grade and age: the table `open_logs`.
 
-    `grades` are those that the force has: each has its rows, with 0 where no log of it is open.
+    `grades` are those of all incidents: each has its rows, with 0 where no log of it is open.
     """
     step = pl.sum_horizontal((pl.col("minutes_open") >= age).cast(pl.Int64) for age in AGES) - 1
     known = logs.with_columns(
@@ -95,7 +95,7 @@ def count_open_logs(logs: pl.DataFrame, grades: pl.Series, force_id: str, at: da
         "oldest_waiting_at": received.filter(is_waiting).min(),
     }
     of_areas = known.group_by("grade_code", "step", place_id="area_id").agg(**counts).with_columns(level=pl.lit("area"))
-    every = pl.DataFrame({"grade_code": pl.concat([grades, known["grade_code"]]).drop_nulls().unique()}).join(
+    every = pl.DataFrame({"grade_code": grades.fill_null(NO_GRADE).unique()}).join(
         pl.DataFrame({"step": range(len(AGES))}, schema={"step": pl.Int64}), how="cross"
     )
     of_force = (

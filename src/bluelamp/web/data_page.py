@@ -120,7 +120,7 @@ def _lasting(minutes: float | None) -> str:
         return f"{whole} min"
     if whole < 600:
         return f"{whole // 60} h {whole % 60} min"
-    return f"{whole // 60} h" if whole < 72 * 60 else f"{whole // 1440} days"
+    return f"{whole // 60} h" if whole < 72 * 60 else f"{whole // 1440:,} days"
 
 
 def _number(count: int | None) -> str:
@@ -179,7 +179,10 @@ def _now_words(results: Mapping[str, pl.DataFrame], run: Mapping[str, Any] | Non
     busy = units.filter(~pl.col("stage").is_in(_FREE))
     waiting, busy_units = int(logs["logs_waiting"].sum()), int(busy["units"].sum())
     bands = logs.select("minutes_from", "minutes_to").unique().sort("minutes_from")
-    by_grade = logs.sort("grade_code", "minutes_from").group_by("grade_code", maintain_order=True)
+    # Where others are graded, a row of the ungraded without a log would say nothing.
+    is_told = (pl.col("grade_code") != "none") | (pl.col("logs").sum().over("grade_code") > 0)
+    told = logs if logs["grade_code"].n_unique() == 1 else logs.filter(is_told)
+    by_grade = told.sort("grade_code", "minutes_from").group_by("grade_code", maintain_order=True)
     return {
         "at": at,
         "words": f"{clock.when(at)}, {clock.ago(at)}: {count_of(int(logs['logs'].sum()), 'log')} open, {waiting:,} of "
@@ -259,9 +262,11 @@ def _received_row(row: dict[str, Any], strip: dict[str, Any] | None, clock: _Clo
 def _strips(days: pl.DataFrame, today: date) -> dict[str, dict[str, Any]]:
     """Draw each table's rows day by day, over the same last weeks of data for all of them."""
     past = days.filter(pl.col("day") <= today)
-    latest = past.filter((pl.col("rows") > 0) | (pl.col("batches") > 0))["day"].max()
-    if not isinstance(latest, date):
+    spoken, came = (past.filter(pl.col(name) > 0)["day"].max() for name in ("rows", "batches"))
+    if not isinstance(spoken, date) or not isinstance(came, date):
         return {}
+    # What comes in the morning speaks of yesterday; what was imported long after it was recorded is not followed there.
+    latest = max(came, spoken) if came - spoken <= timedelta(days=7) else spoken
     first = latest - timedelta(days=_STRIP_DAYS - 1)
     strips = {}
     for (name,), rows in past.filter(pl.col("day") >= first).group_by("table_name"):
