@@ -172,8 +172,8 @@ def _now_words(results: Mapping[str, pl.DataFrame], run: Mapping[str, Any] | Non
     if logs.is_empty():
         return {
             "at": None,
-            "words": "Who is committed is not known, because run "
-            f"{run['run_id']} had no 'unit_status'. Import the status log and plan again.",
+            "words": f"Who is committed is not known: run {run['run_id']} was made without 'unit_status', or before "
+            "this was counted. Import the status log where it is missing, and plan again.",
         }
     at = logs["at"][0]
     busy = units.filter(~pl.col("stage").is_in(_FREE))
