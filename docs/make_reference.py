@@ -30,6 +30,10 @@ KINDS = {
     ),
     "result": ("Tables that a run makes", "Made by `bluelamp plan`, all of one run together."),
     "record": ("Records that the store keeps", "Written by the store itself: what came in, and what was made of it."),
+    "account": (
+        "Accounts of what came in",
+        "Worked out from the store when they are asked for, by `bluelamp data`, `bluelamp table` and the page `/data`.",
+    ),
 }
 REGIMES = {
     "law_enforcement": "law-enforcement data (in the United Kingdom, Part 3 of the Data Protection Act 2018)",
@@ -411,7 +415,8 @@ def _rules_page() -> str:
     titles = {
         "set_aside": (
             "Set aside",
-            "The row can't be used. It is kept in `quarantine`, with its file, row number, field and reason.",
+            "The row can't be used. It is kept in `quarantine`, with its file, row number, field and reason. "
+            "Once mended, import the file again: what came in before stays as it is.",
         ),
         "changed": (
             "Changed",
@@ -424,8 +429,13 @@ def _rules_page() -> str:
         "`bluelamp import` under these names. There is no other way in which a row is changed."
     ]
     for kind, (title, words) in titles.items():
-        rows = [[f"`{name}`", rule.words] for name, rule in sources.RULES.items() if rule.kind == kind]
-        parts += [f"## {title}", words, _grid(["Rule", "What it says"], rows)]
+        rules = {name: rule for name, rule in sources.RULES.items() if rule.kind == kind}
+        if kind == "set_aside":
+            head = ["Rule", "What it says", "How to mend it"]
+            rows = [[f"`{name}`", rule.words, rule.mend] for name, rule in rules.items()]
+        else:
+            head, rows = ["Rule", "What it says"], [[f"`{name}`", rule.words] for name, rule in rules.items()]
+        parts += [f"## {title}", words, _grid(head, rows)]
     return _page("The rules of intake", "src/bluelamp/sources/rules.py", *parts)
 
 

@@ -704,18 +704,15 @@ def test_the_near_term_view_starts_from_the_committed_units_and_the_open_logs():
     shown = now.units.select("unit_id", "incident_id", "stage", "stage_since", "since", "grade_code")
     assert shown.rows() == [
         ("U1", "i1", "at_scene", at("08:10"), at("08:00"), "1"),
+        ("U2", None, "available", at("07:00"), None, None),
         ("U3", None, "custody", at("07:00"), at("07:00"), None),
+        ("U4", None, "available", at("08:20"), None, None),
     ]
-    assert now.logs.select("incident_id", "minutes_open", "units_there").rows() == [
-        ("i7", 390, 0),
-        ("i1", 35, 1),
-        ("i4", 20, 0),
-        ("i2", 20, 0),
-    ]
-    assert now.logs_by_age().rows() == [
-        ("1", "under 1 hour", 2, 1),
-        ("1", "4 to 24 hours", 1, 0),
-        ("2", "under 1 hour", 1, 0),
+    assert now.logs.select("incident_id", "minutes_open", "units_there", "units_sent").rows() == [
+        ("i7", 390, 0, 0),
+        ("i1", 35, 1, 2),
+        ("i4", 20, 0, 0),
+        ("i2", 20, 0, 0),
     ]
 
 

@@ -42,7 +42,7 @@ def as_text(name: str) -> pl.DataFrame:
 def test_a_definition_is_whole(name):
     definition = tables.table(name)
     assert definition.name == name
-    assert definition.kind in ("imported", "result", "record")
+    assert definition.kind in ("imported", "result", "record", "account")
     assert definition.regime in ("open", "law_enforcement", "personnel")
     assert len(set(definition.columns)) == len(definition.columns)
     assert definition.key
@@ -95,7 +95,7 @@ def test_the_reference_page_says_every_field(name):
 
 
 def test_tables_are_listed_by_kind():
-    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record")}
+    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record", "account")}
     assert sorted(name for each in kinds.values() for name in each) == EVERY_TABLE
     assert "incidents" in kinds["imported"]
     assert "coverage" in kinds["result"]

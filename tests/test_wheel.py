@@ -26,6 +26,7 @@ def test_the_built_page_the_schemas_and_the_maps_are_inside(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     for wanted in (
         "bluelamp/web/static/app.js",
+        "bluelamp/web/static/data.js",
         "bluelamp/web/static/single.js",
         "bluelamp/web/templates/page.html",
         "bluelamp/schemas/coverage.json",

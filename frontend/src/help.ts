@@ -14,6 +14,7 @@ const KEYS: [string[], string][] = [
   [['/'], 'find an area or a pool'],
   [['t'], 'table or map'],
   [['e'], 'export'],
+  [['i'], 'data: what came in, and what is open'],
   [['d'], 'dark or light'],
   [['Esc'], 'back to the whole force'],
   [['?'], 'this help'],
@@ -21,7 +22,9 @@ const KEYS: [string[], string][] = [
 
 export function buildHelpDialog(map: ForceMap): void {
   const { run, force } = map;
-  const keys = make('dl', { class: 'keys' }, ...KEYS.map(([names, meaning]) => make('div', {}, make('dt', {}, ...names.flatMap((name, index) => [index > 0 ? ' ' : '', make('kbd', {}, name)])), make('dd', {}, meaning))));
+  // A map sent as a file has no data page.
+  const keysHere = document.getElementById('data-link') ? KEYS : KEYS.filter(([[name]]) => name !== 'i');
+  const keys = make('dl', { class: 'keys' }, ...keysHere.map(([names, meaning]) => make('div', {}, make('dt', {}, ...names.flatMap((name, index) => [index > 0 ? ' ' : '', make('kbd', {}, name)])), make('dd', {}, meaning))));
   const single = make('input', { type: 'checkbox', id: 'single-keys', checked: singleKeysOn() });
   single.addEventListener('change', () => setSingleKeys(single.checked));
   const meaning: [string, string][] = [

@@ -9,6 +9,7 @@ export interface KeyActions {
   find: () => void;
   table: () => void;
   export: () => void;
+  data: () => void;
   help: () => void;
   theme: () => void;
   wholeForce: () => void;
@@ -85,6 +86,8 @@ export function listenForKeys(actions: KeyActions): void {
         return act(actions.table);
       case 'e':
         return act(actions.export);
+      case 'i':
+        return act(actions.data);
       case '?':
         return act(actions.help);
       case 'd':

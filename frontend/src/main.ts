@@ -21,6 +21,7 @@ import { readAddress, Store, writeAddress, type State } from './state';
 import { TwinTable } from './table';
 import { THEMES, type Theme } from './theme';
 import { Timebar } from './timebar';
+import { mapAddress } from './way-back';
 import { MapTip } from './tip';
 import { count, methodName, valueOf, viewOfPlace, viewsOf, VIEWS } from './wording';
 
@@ -183,6 +184,12 @@ async function start(): Promise<void> {
   const toggleTheme = () => store.set({ theme: theme().name === 'dark' ? 'light' : 'dark' });
   const toggleTable = () => store.set({ view: store.state.view === 'table' && (areaMap || !map.hasShapes) ? 'map' : 'table' });
   const open = (id: string) => byId<HTMLDialogElement>(id).showModal();
+  // A map sent as a file has no data page.
+  const toData = document.getElementById('data-link');
+  toData?.addEventListener('click', () => {
+    history.replaceState(null, '', writeAddress(map, store.state));
+    mapAddress.keep();
+  });
   byId('table-button').addEventListener('click', toggleTable);
   byId('export-button').addEventListener('click', () => open('export'));
   byId('help-button').addEventListener('click', () => open('help'));
@@ -205,6 +212,7 @@ async function start(): Promise<void> {
     find: () => find.focus(),
     table: toggleTable,
     export: () => open('export'),
+    data: () => toData?.click(),
     help: () => open('help'),
     theme: toggleTheme,
     wholeForce: () => store.set({ place: WHOLE_FORCE }),

@@ -364,6 +364,26 @@ def import_(
 
 
 @app.command()
+def data(folder: Folder, as_json: AsJson = False) -> None:
+    """Say what came in and when, what each rule did, and what is set aside and how to mend it.
+
+    \b
+    bluelamp data north
+    bluelamp data north --json
+    """
+    from bluelamp import received
+
+    account = received.account_for(folder)
+    if as_json:
+        from bluelamp.web.app import rows_as_json
+
+        typer.echo(json.dumps({name: json.loads(rows_as_json(rows, name)) for name, rows in account.items()}, indent=1))
+        return
+    for line in received.lines(folder, account):
+        typer.echo(line)
+
+
+@app.command()
 def watch(
     folder: Folder,
     places: Annotated[list[Path], typer.Argument(help="Folders that extracts arrive in")],
@@ -607,10 +627,15 @@ def table(
     import polars as pl
 
     from bluelamp import plan as flow
-    from bluelamp import tables
+    from bluelamp import received, tables
     from bluelamp.web.app import keep, rows_as_json
 
-    rows = flow.read_table(folder, name, run, moment(as_of, folder))
+    if name in received.NAMES:
+        if run is not None or as_of is not None:
+            raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
+        rows = received.account_for(folder)[name]
+    else:
+        rows = flow.read_table(folder, name, run, moment(as_of, folder))
     asked = {}
     for condition in where or []:
         column, equals, value = condition.partition("=")

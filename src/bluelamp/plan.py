@@ -42,7 +42,8 @@ from bluelamp.store import Store
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
     "events", "service_times", "unit_status", "unit_crews")  # fmt: skip
-RESULTS = ("outages", "committed", "demand", "forecast", "required_staff", "deployable", "coverage")
+OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
+RESULTS = ("outages", *OF_UNIT_TIME, "demand", "forecast", "required_staff", "deployable", "coverage")
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
@@ -178,7 +179,7 @@ def compute(
         )
 
     clock.start("committed")
-    calls, committed_time, without_log = _with_unit_time(calls, given, settings, notes)
+    calls, unit_time, without_log = _with_unit_time(calls, given, settings, notes)
     calls = _without_merged(calls, notes)
 
     clock.start("demand")
@@ -264,9 +265,9 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "committed": committed_time, "demand": demand, "forecast": predicted.table,
-        "required_staff": required, "deployable": on_duty.table, "coverage": covered,
-    }  # fmt: skip
+        "outages": outages, "demand": demand, "forecast": predicted.table, "required_staff": required,
+        "deployable": on_duty.table, "coverage": covered,
+    } | unit_time  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
         results={name: tables.publish(results[name], name) for name in RESULTS},
@@ -333,13 +334,13 @@ def settle_areas(
 
 def _with_unit_time(
     calls: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, notes: list[str]
-) -> tuple[pl.DataFrame, pl.DataFrame, committed.WithoutLog]:
-    """Give incidents with who was sent to them, as the status log says, the table `committed`, and how much is done
-    without a log. A force without a status log has only the logs' own times.
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame], committed.WithoutLog]:
+    """Give incidents with who was sent to them, as the status log says, the results that are made of it, and how much
+    is done without a log. A force without a status log has only the logs' own times.
     """
     zone, presses = settings.force.time_zone, given["unit_status"]
     if presses.is_empty():
-        return calls, tables.empty("committed"), committed.WithoutLog(None, None)
+        return calls, {name: tables.empty(name) for name in OF_UNIT_TIME}, committed.WithoutLog(None, None)
     first_press, last_press = presses["status_at"].min(), presses["status_at"].max()
     last_call = calls["received_at"].max()
     assert isinstance(first_press, datetime)
@@ -355,7 +356,14 @@ def _with_unit_time(
     counted = committed.count_committed(found.attendances, hours, settings.force.id, zone)
     without_log = committed.measure_without_log(counted, zone)
     notes += remarks.on_committed(found, counted, without_log, settings.staffing.other_work)
-    return calls, counted, without_log
+    now = committed.open_now(found.attendances, calls, until)
+    results = {
+        "committed": counted,
+        "committed_rules": found.rules,
+        "open_logs": committed.count_open_logs(now.logs, calls["grade_code"], settings.force.id, until),
+        "units_now": committed.count_units_now(now.units, found.attendances, calls, settings.force.id, until),
+    }
+    return calls, results, without_log
 
 
 def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

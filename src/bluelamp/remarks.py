@@ -19,6 +19,32 @@ from bluelamp.settings import OtherWorkPart
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
 
+# What is taken of the officers on the sheet where the table that would tell is not given.
+_TAKEN = {
+    "absences": "that everybody with a duty is there",
+    "people": "that nobody is a student or restricted",
+    "commitments": "that no planned operation takes anybody away",
+    "vehicles": "that there is a vehicle for every unit",
+}
+# What a force's figures leave out, or take for granted, without a table that it may import.
+LEFT_OUT = {
+    "incidents": "there is nothing to forecast from",
+    "areas": "areas are those that incidents name, or the whole force is one area",
+    "pools": "each district is one pool at all hours, or one pool covers the whole force",
+    "standards": "90 % of all incidents within 15 minutes is assumed",
+    "duties": "the map shows what is required, not what is short",
+    **{name: f"it is taken {words}" for name, words in _TAKEN.items()},
+    "minimums": "no minimum strength binds: units are asked for by demand alone",
+    "unit_status": "times are those of the incident log, which does not show write-up, guards, custody, units that came "
+    "back and work without a log, and clears a call with its last unit",
+    "unit_crews": "ends of duty, and which pool a unit serves, are known only as far as the status log says them",
+    "grade_history": "each incident has the grade that it has now; which it had before is not known",
+    "contacts": "calls that became no incident are not known",
+    "offences": "offences, and between which times they happened, are not known",
+    "events": "the forecast knows of public holidays, and of nothing else that is planned",
+    "service_times": "where incidents' own times are not complete, shipped priors stand in",
+}
+
 
 def on_committed(
     found: committed.UnitTime, counted: pl.DataFrame, without_log: committed.WithoutLog, counts: OtherWorkPart
@@ -91,8 +117,7 @@ def on_unseen_work(service_times: pl.DataFrame, units_for: Callable[[float], int
     fewer = 1 - units_for(1 / each) / asked
     more = units_for(1 / (1 - _MOST_UNSEEN)) / asked - 1
     return [
-        "No 'unit_status' is given, so that times are those of the incident log. It does not show write-up, guards, "
-        "custody, units that came back and work without a log, and it clears a call with its last unit. The "
+        f"No 'unit_status' is given: {LEFT_OUT['unit_status']}. The "
         f"requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of committed time "
         f"is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is cleared "
         "(assumptions, not measurements). Import 'unit_status' to know."
@@ -262,14 +287,8 @@ def on_rosters(covered: pl.DataFrame) -> list[str]:
 
 def on_the_sheet(given: Mapping[str, pl.DataFrame]) -> list[str]:
     """Say what is taken of the officers on the sheet because the table that would tell is not given."""
-    taken = {
-        "absences": "that everybody with a duty is there",
-        "people": "that nobody is a student or restricted",
-        "commitments": "that no planned operation takes anybody away",
-        "vehicles": "that there is a vehicle for every unit",
-    }
-    missing = [name for name in taken if given[name].is_empty()]
+    missing = [name for name in _TAKEN if given[name].is_empty()]
     if not missing:
         return []
-    *others, last = (taken[name] for name in missing)
+    *others, last = (_TAKEN[name] for name in missing)
     return [f"No {one_of(missing)} are given. It is taken {', '.join(others)}{' and ' if others else ''}{last}."]

@@ -129,7 +129,7 @@ class Table:
 
 
 def names(kind: str | None = None) -> list[str]:
-    """List the tables there are, all or of one kind (imported, result, record)."""
+    """List the tables there are, all or of one kind (imported, result, record, account)."""
     found = sorted(each.name[:-5] for each in files("bluelamp.schemas").iterdir() if each.name.endswith(".json"))
     return [name for name in found if kind is None or table(name).kind == kind]
 

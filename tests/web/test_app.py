@@ -1,14 +1,18 @@
 import gzip
+import html
 import io
 import json
+from datetime import date
 
 import jsonschema
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from bluelamp import tables
+from bluelamp import intake, tables
 from bluelamp.plan import read_table
+from bluelamp.received import account_for as read_account
+from bluelamp.web import data_page
 from bluelamp.web.app import SHOWN, make_app
 
 
@@ -116,7 +120,7 @@ def test_a_wrong_address_gets_a_sentence(client, path, status, words):
 
 def test_no_person_can_be_read_from_any_address(client, small_force):
     people = set(read_table(small_force, "people")["person_id"])
-    addresses = ["/", "/tables", "/api/map.json", "/health.json", *(f"/tables/{name}.csv" for name in SHOWN)]
+    addresses = ["/", "/data", "/tables", "/api/map.json", "/health.json", *(f"/tables/{name}.csv" for name in SHOWN)]
     for address in addresses:
         text = client.get(address).text
         assert not any(person in text for person in list(people)[:20]), address
@@ -137,3 +141,62 @@ def test_the_map_data_is_the_same_for_two_readings_of_one_run(small_force):
     two = TestClient(make_app(small_force)).get("/api/map.json", headers={"accept-encoding": "gzip"})
     assert one.content == two.content
     assert gzip.compress(one.content, mtime=0)
+
+
+# ---- the data page ----
+
+
+def test_the_data_page_says_what_came_in_and_what_is_missing(client, small_force):
+    page = client.get("/data").text
+    received = read_account(small_force)["received"]
+    for name, rows, left_out in received.select("table_name", "rows", "left_out").iter_rows():
+        assert f'data-key="{name}"' in page
+        assert left_out is None or html.escape(left_out, quote=False).replace("'", "&#39;") in page
+        assert rows == 0 or f'data-value="{rows}">{rows:,}<' in page
+
+
+def test_without_a_status_log_the_page_says_what_is_missing_for_the_moment_of_the_extract(client, small_force):
+    assert read_table(small_force, "open_logs").is_empty()
+    page = client.get("/data").text
+    assert "Who is committed is not known" in page
+    assert 'data-table="units_now"' not in page
+
+
+def test_a_force_without_a_run_has_a_data_page(tmp_path):
+    (tmp_path / "force.toml").write_text('[force]\nid = "N"\nname = "<North>"\ntime_zone = "UTC"\n')
+    page = TestClient(make_app(tmp_path)).get("/data")
+    assert page.status_code == 200
+    assert "There is no run yet" in page.text
+    assert "&lt;North&gt;: data" in page.text
+    assert "<North>" not in page.text
+
+
+def test_what_came_in_meanwhile_is_on_the_data_page(tmp_path):
+    (tmp_path / "force.toml").write_text('[force]\nid = "N"\nname = "North"\ntime_zone = "UTC"\n')
+    client = TestClient(make_app(tmp_path))
+    assert client.get("/tables/received.json?table_name=incidents").json()[0]["rows"] == 0
+    (tmp_path / "calls.csv").write_text(
+        "incident_id,received_at,class_code,origin\n1,2026-07-01T10:00:00Z,theft,public\n"
+    )
+    intake.import_extract(tmp_path, tmp_path / "calls.csv")
+    assert client.get("/tables/received.json?table_name=incidents").json()[0]["rows"] == 1
+
+
+def test_a_run_of_before_there_were_such_results_is_shown_without_them(small_force, monkeypatch):
+    published = make_app(small_force).state.published
+    monkeypatch.setattr(published.store, "results", lambda run_id: ["coverage"])
+    assert "Who is committed is not known" in published.data_page(None)
+
+
+@pytest.mark.parametrize(("came", "last_shown"), [("2026-07-04", "2026-07-04"), ("2026-11-01", "2026-07-03")])
+def test_the_small_bars_end_with_the_last_import_or_where_old_data_ends(came, last_shown):
+    days = pl.DataFrame(
+        {"day": ["2026-07-01", "2026-07-03", came], "rows": [5, 10, 0], "batches": [0, 0, 1], "rows_read": [0, 0, 15]}
+    ).with_columns(
+        pl.col("day").str.to_date(), table_name=pl.lit("incidents"), is_empty=pl.lit(False), is_missing=pl.lit(False)
+    )
+    strip = data_page._strips(days, date(2026, 11, 2))["incidents"]
+    assert f"to {last_shown}: at most 10 rows a day" in strip["words"]
+    last = (date.fromisoformat(last_shown) - date(2026, 7, 3)).days
+    assert [bar["height"] for bar in strip["bars"]][-3 - last :][:3] == [9, 0, 18]
+    assert strip["bars"][-1]["came"] == (last == 1)

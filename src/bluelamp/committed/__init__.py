@@ -9,7 +9,7 @@ from bluelamp.committed.attendances import UnitTime, find_attendances
 from bluelamp.committed.clocks import compare_clocks
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
-from bluelamp.committed.now import OpenNow, open_now
+from bluelamp.committed.now import OpenNow, count_open_logs, count_units_now, open_now
 from bluelamp.committed.rules import RULES
 from bluelamp.committed.without_log import WithoutLog, measure_without_log
 
@@ -20,6 +20,8 @@ __all__ = [
     "WithoutLog",
     "compare_clocks",
     "count_committed",
+    "count_open_logs",
+    "count_units_now",
     "find_attendances",
     "measure_deployments",
     "measure_without_log",

@@ -16,29 +16,90 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of intake: what it does to a row, and why, in words."""
+    """One rule of intake: what it does to a row, and why, in words; how a row that is set aside can be mended."""
 
     kind: Literal["set_aside", "changed", "noted"]
     words: str
+    mend: str = ""
 
 
 RULES: dict[str, Rule] = {
-    "wrong_column_count": Rule("set_aside", "the row has more or fewer values than the header has columns"),
-    "broken_quotes": Rule("set_aside", "a quote opens or closes in the wrong place"),
-    "cut_off": Rule("set_aside", "the file ends in the middle of the row"),
-    "broken_json": Rule("set_aside", "a line is not one JSON object in which each name stands once"),
-    "nested_value": Rule("set_aside", "a list or an object stands where one value was expected"),
-    "formula_without_value": Rule("set_aside", "a cell holds a formula that was never calculated"),
-    "merged_cells": Rule("set_aside", "a cell is merged into another one, so that its value is not known"),
-    "missing_time": Rule("set_aside", "a time that must be there is empty"),
-    "unreadable_time": Rule("set_aside", "a time that must be there can't be read"),
-    "impossible_time": Rule(
-        "set_aside", "a time that must be there lies before the first possible year or after the export"
+    "wrong_column_count": Rule(
+        "set_aside",
+        "the row has more or fewer values than the header has columns",
+        "Look for a delimiter inside a value, or a line that was cut. Have the source quote its texts, or leave that "
+        "column out of the export.",
     ),
-    "lacks_offset": Rule("set_aside", "a time does not say its offset, as its column map wants"),
-    "missing": Rule("set_aside", "a value that must be there is empty"),
-    "unreadable": Rule("set_aside", "a value is not of its field's type"),
-    "not_allowed": Rule("set_aside", "a value is not one that its field allows"),
+    "broken_quotes": Rule(
+        "set_aside",
+        "a quote opens or closes in the wrong place",
+        "Look for free text with quotes in it. Export it quoted, or without that column.",
+    ),
+    "cut_off": Rule(
+        "set_aside",
+        "the file ends in the middle of the row",
+        "The file was not whole, and rows after this one are missing. Copy or export it again.",
+    ),
+    "broken_json": Rule(
+        "set_aside",
+        "a line is not one JSON object in which each name stands once",
+        "Export again with one JSON object a line, each name once in it.",
+    ),
+    "nested_value": Rule(
+        "set_aside",
+        "a list or an object stands where one value was expected",
+        "Export that value by itself, as a text or a number.",
+    ),
+    "formula_without_value": Rule(
+        "set_aside",
+        "a cell holds a formula that was never calculated",
+        "Open the workbook in Excel and save it, so that formulas are calculated.",
+    ),
+    "merged_cells": Rule(
+        "set_aside",
+        "a cell is merged into another one, so that its value is not known",
+        "Undo the merging in the sheet, so that each row has a value of its own.",
+    ),
+    "missing_time": Rule(
+        "set_aside",
+        "a time that must be there is empty",
+        "Fill in the time at the source. If another column holds it, name that one in the column map.",
+    ),
+    "unreadable_time": Rule(
+        "set_aside",
+        "a time that must be there can't be read",
+        "Put the time right at the source. If it is only written in a form of its own, say its `format` in the map.",
+    ),
+    "impossible_time": Rule(
+        "set_aside",
+        "a time that must be there lies before the first possible year or after the export",
+        "Put the time right at the source. If there are many, look at `date_order` and `earliest_year` in the column "
+        "map.",
+    ),
+    "lacks_offset": Rule(
+        "set_aside",
+        "a time does not say its offset, as its column map wants",
+        "Add the offset to the times, or give the column map's `time_zone` the clock that they are by.",
+    ),
+    "missing": Rule(
+        "set_aside",
+        "a value that must be there is empty",
+        "Fill in the value at the source. If another column holds it, name that one in the column map.",
+    ),
+    "unreadable": Rule(
+        "set_aside",
+        "a value is not of its field's type",
+        "Put the value right at the source. If all rows have it, the column map names the wrong column.",
+    ),
+    "not_allowed": Rule(
+        "set_aside",
+        "a value is not one that its field allows",
+        "Put the value right at the source. If it is a word of your own, say in the map's `words` what it means.",
+    ),
+    "erased": Rule(
+        "set_aside",
+        "the row is of a person or an incident that was erased; it stays out, and its content is not kept",
+    ),
     "time_emptied_unreadable": Rule("changed", "a time after the receipt can't be read; it was emptied"),
     "time_emptied_impossible": Rule(
         "changed", "a time after the receipt lies before the first possible year or after the export; it was emptied"

@@ -109,13 +109,18 @@ class Store:
         with self._reading():
             return self._with_batches(name, self._fresh().files_of(name))
 
-    def quarantined(self, table: str | None = None, batch_id: str | None = None) -> pl.DataFrame:
-        """Give the rows that were set aside, with `batch_id`: all, or those meant for one table or of one batch."""
+    def quarantined(
+        self, table: str | None = None, batch_id: str | None = None, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Give the rows that were set aside, with `batch_id`: all, or those meant for one table or of one batch.
+
+        `columns` leaves out the others, such as the rows as they came.
+        """
         files = self._fresh().files_of("quarantine")
         if batch_id is not None:
             files = files.filter(pl.col("owner_id") == batch_id)
         with self._reading():
-            rows = self._with_batches("quarantine", files)
+            rows = self._with_batches("quarantine", files, columns)
         return rows if table is None else rows.filter(pl.col("table_name") == table)
 
     def runs(self) -> pl.DataFrame:
@@ -317,11 +322,13 @@ class Store:
         # Columns that a later version of the table added are empty in older rows.
         return pl.scan_parquet(paths, schema=shape, hive_partitioning=False, glob=False, missing_columns="insert")
 
-    def _with_batches(self, name: str, files: pl.DataFrame) -> pl.DataFrame:
-        """Read data files whole, each row with the batch that it came with."""
+    def _with_batches(self, name: str, files: pl.DataFrame, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read data files whole (or these columns), each row with the batch that it came with."""
         # Told from the numbers of rows, not from the paths: those may have other 'name=value' parts further up.
         owners = files.filter(pl.col("rows") > 0).select(pl.col("owner_id").repeat_by("rows").explode())
-        return self._scan_files(name, files).collect().with_columns(owners.to_series().alias("batch_id"))
+        scanned = self._scan_files(name, files)
+        kept = scanned if columns is None else scanned.select(columns)
+        return kept.collect().with_columns(owners.to_series().alias("batch_id"))
 
     def _without_replaced(self, name: str, files: pl.DataFrame, versions: pl.LazyFrame) -> pl.LazyFrame:
         """Leave out the versions that a later one of the same key has replaced."""

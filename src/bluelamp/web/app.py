@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
@@ -24,7 +25,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, tables
+from bluelamp import __version__, received, tables
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
 from bluelamp.errors import (
@@ -40,6 +41,7 @@ from bluelamp.errors import (
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
 from bluelamp.web.codes_page import add_codes
+from bluelamp.web.data_page import render_data_page
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -56,7 +58,8 @@ STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPerm
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
-         "required_staff", "coverage", "batches", "runs")  # fmt: skip
+         "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
+         *received.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -71,6 +74,7 @@ class Published:
         self.store = Store(folder)
         self._map = lru_cache(maxsize=4)(self._make_map)
         self._result = lru_cache(maxsize=24)(self._read_result)
+        self._holdings = lru_cache(maxsize=1)(self._read_holdings)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -93,9 +97,35 @@ class Published:
             return self.store.runs()
         if name == "batches":
             return self.store.batches()
+        if name in received.NAMES:
+            return self.account()[name]
         if name in IMPORTED:
             return self.store.read(name)
         return self._result(name, self.run(run_id)["run_id"])
+
+    def account(self) -> dict[str, pl.DataFrame]:
+        """Give the tables of kind 'account' as they stand now."""
+        store = self.store.snapshot()
+        state = (store.batches().height, store.runs().height, store.erasures().height)
+        return received.make_account(self._holdings(*state), datetime.now(UTC))
+
+    def _read_holdings(self, *_state: int) -> received.Holdings:
+        return received.read_holdings(self.folder)
+
+    def data_page(self, run_id: str | None) -> str:
+        """Give the page of what came in; a force that has no run yet has one, too."""
+        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        return render_data_page(
+            self.account(), self.store.batches(), run, {name: self._told(name, run) for name in NOW},
+            force_name=self.settings.force.name, folder=self.folder.resolve().name,
+            time_zone=self.settings.force.time_zone, now=datetime.now(UTC),
+        )  # fmt: skip
+
+    def _told(self, name: str, run: Mapping[str, Any] | None) -> pl.DataFrame:
+        """Give a result of a run, empty where the run is older than that table."""
+        if run is None or name not in self.store.results(run["run_id"]):
+            return tables.empty(name)
+        return self._result(name, run["run_id"])
 
     def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
         return flow.read_used(self.store, name, run_id) if name in flow.USED else self.store.result(name, run_id)
@@ -119,6 +149,7 @@ class Published:
         return {"id": force.id, "name": force.name, "time_zone": force.time_zone}
 
 
+NOW = ("open_logs", "units_now")
 MAP_RESULTS = ("areas", "pools", "standards", "outages", "demand", "coverage")
 
 
@@ -183,7 +214,11 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def map_page(run: RUN = None) -> HTMLResponse:
         run_id = published.run(run)["run_id"]
         title = f"{published.settings.force.name} · workforce against demand"
-        return HTMLResponse(render_page(title, data_url=f"/api/map.json?run={run_id}"))
+        return HTMLResponse(render_page(title, data_url=f"/api/map.json?run={run_id}", data_page=f"/data?run={run_id}"))
+
+    @app.get("/data", response_class=HTMLResponse, summary="What came in, what each rule did, what is set aside")
+    def data_page(run: RUN = None) -> HTMLResponse:
+        return HTMLResponse(published.data_page(run))
 
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
@@ -288,5 +323,5 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/tables">All tables</a></p></main></body></html>'
+        '<a href="/data">The data</a> · <a href="/tables">All tables</a></p></main></body></html>'
     )

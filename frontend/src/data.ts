@@ -1,0 +1,30 @@
+/** The data page: back to the map as it was left, light or dark, by keys as on the map. */
+
+import './data.css';
+import { byId } from './dom';
+import { singleKeysOn } from './keys';
+import { mapAddress } from './way-back';
+
+const map = byId<HTMLAnchorElement>('map-link');
+const left = mapAddress.read();
+if (left !== null) map.href = left;
+
+const root = document.documentElement;
+const chosen = /[#&]theme=(light|dark)/.exec(left ?? '')?.[1];
+if (chosen) root.dataset['theme'] = chosen;
+const darkWanted = matchMedia('(prefers-color-scheme: dark)');
+const turn = () => {
+  root.dataset['theme'] = (root.dataset['theme'] ?? (darkWanted.matches ? 'dark' : 'light')) === 'dark' ? 'light' : 'dark';
+};
+const theme = byId('theme-button');
+theme.hidden = false;
+theme.addEventListener('click', turn);
+
+document.addEventListener('keydown', (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === 'Escape') location.assign(map.href);
+  if (!singleKeysOn()) return;
+  if (event.key === 'm') location.assign(map.href);
+  if (event.key === 'd') turn();
+});
+document.body.dataset['phase'] = 'ready';
