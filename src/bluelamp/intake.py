@@ -283,8 +283,9 @@ def import_extract(
     if isinstance(path, sources.Query):
         path = sources.resumed(path, column_map.filling(target), _states(folder, target))
     extract = sources.read_extract(
-        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000
-    )
+        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000,
+        secret=lambda: sources.secret_of(folder, had_one=lambda: _has_tokens(folder)),
+    )  # fmt: skip
     sha256 = None if isinstance(path, sources.Query) else sources.file_sha256(path)
     store = Store(folder)
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
@@ -310,6 +311,18 @@ def import_extract(
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
+
+
+def _has_tokens(folder: Path | str) -> bool:
+    """Say whether tokens of the force's own making are stored."""
+    store = Store(folder)
+    for name in tables.names("imported"):
+        made = tables.table(name).tokens
+        if made:
+            held = store.read(name, columns=made)
+            if any(sources.is_token(held[each]).any() for each in made):
+                return True
+    return False
 
 
 def _are_boundaries(path: Path | str, map_name: str | None) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bluelamp.sources.files import Query, file_sha256
     from bluelamp.sources.proposals import Proposal, Question, propose
     from bluelamp.sources.rules import RULES
+    from bluelamp.sources.tokens import is_token, secret_of
 
 _HOMES = {
     "ColumnMap": "column_maps",
@@ -40,6 +41,8 @@ _HOMES = {
     "Proposal": "proposals",
     "Question": "proposals",
     "propose": "proposals",
+    "is_token": "tokens",
+    "secret_of": "tokens",
 }
 
 __all__ = [
@@ -53,12 +56,14 @@ __all__ = [
     "classes",
     "column_map_schema",
     "file_sha256",
+    "is_token",
     "parse_column_map",
     "propose",
     "read_column_map",
     "read_extract",
     "reasons",
     "resumed",
+    "secret_of",
     "shipped_maps",
 ]
 
