@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from bluelamp import deployable, intake, periods, plan, pools, settings, tables
-from bluelamp.sources.twin import Twin, make_twin, write_twin
+from bluelamp.sources.twin import Twin, exports, make_twin, write_twin
 from bluelamp.store import Store
 
 UNTIL = date(2026, 11, 23)
@@ -25,6 +25,8 @@ def twin() -> Twin:
 
 def bring_in(folder: Path, seed: int | None) -> None:
     """Import every extract of the force; shuffled, and a fifth of them twice, where a seed is given."""
+    # One secret for both forces, so that their tokens can be compared.
+    (folder / "tokens.key").write_text("07" * 32)
     work = intake.extracts_of(folder)
     if seed is not None:
         chance = random.Random(seed)
@@ -139,3 +141,29 @@ def test_net_deployable_is_that_of_the_truth_by_pool_and_kind_of_shift(force):
     assert big.height >= 4
     assert off.max() < 0.02, by_shift
     assert abs(both[column].sum() / both[f"{column}_true"].sum() - 1) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["caller", "place"])
+def test_repeat_callers_and_places_are_those_of_the_truth(force, twin, kind):
+    logs = exports.logs_at(twin.feeds, twin.feeds.world.until).filter(pl.col("merged_into").is_null())
+    if kind == "place":
+        truth = logs.select("incident_id", token="place_token")
+    else:
+        first = twin.feeds.tables["contact_calls.csv"].drop_nulls("incident_id").sort("contacted_at", "contact_id")
+        truth = logs.select("incident_id").join(
+            first.unique("incident_id", keep="first").select("incident_id", token="caller_token"),
+            on="incident_id", how="left",
+        )  # fmt: skip
+    each = truth.drop_nulls("token").group_by("token").len()["len"]
+    bounds = {"1": (1, 1), "2": (2, 2), "3-4": (3, 4), "5-9": (5, 9), "10+": (10, 10**9)}
+    expected = {band: int(each.is_between(*limits).sum()) for band, limits in bounds.items()}
+    expected |= {"unknown": truth["token"].null_count()}
+    overall = pl.col("class_code") == "all", pl.col("grade_code") == "all"
+    found = plan.read_table(force, "repeats").filter(*overall, kind=kind)
+
+    counts = found.select("incidents_each", pl.coalesce("tokens", "incidents")).rows()
+    assert dict(counts) == {band: number for band, number in expected.items() if number}
+    assert found["officer_hours"].sum() > 0
+    most = plan.read_table(force, "most_repeated").filter(kind=kind)
+    assert most["incidents"].to_list() == each.sort(descending=True).head(most.height).to_list()
+    assert not set(most["token"]) & set(truth["token"])

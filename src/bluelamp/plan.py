@@ -41,8 +41,10 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "service_times", "unit_status", "unit_crews")  # fmt: skip
-RESULTS = ("outages", "committed", "demand", "forecast", "required_staff", "deployable", "coverage")
+    "events", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
+RESULTS = (
+    "outages", "committed", "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable", "coverage"
+)  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
@@ -149,7 +151,8 @@ def compute(
     if forecast_from is not None:
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
-        for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at")):
+        for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
+                             ("contacts", "contacted_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
     if given["incidents"].is_empty():
         before = "" if forecast_from is None else f" before {forecast_from:%Y-%m-%d %H:%M} UTC"
@@ -194,6 +197,8 @@ def compute(
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
     driving = demand.filter(pl.col("origin").is_in(list(settings.demand.origins)))
     notes += remarks.on_demand(demand, driving, outages)
+    repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
+    notes += remarks.on_repeats(repeats.table)
 
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
@@ -253,7 +258,8 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "committed": committed_time, "demand": demand, "forecast": predicted.table,
+        "outages": outages, "committed": committed_time, "demand": demand, "repeats": repeats.table,
+        "most_repeated": repeats.most, "forecast": predicted.table,
         "required_staff": required, "deployable": on_duty.table, "coverage": covered,
     }  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}

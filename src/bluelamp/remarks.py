@@ -94,6 +94,29 @@ def on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame
     return notes
 
 
+def on_repeats(repeats: pl.DataFrame) -> list[str]:
+    """Say how much of the work comes from the same callers and places, and how many incidents name none."""
+    notes = []
+    overall = repeats.filter(pl.col("class_code") == "all", pl.col("grade_code") == "all")
+    for kind in overall["kind"].unique().sort():
+        shares = {
+            each: (incidents, hours or 0.0)
+            for each, incidents, hours in overall.filter(pl.col("kind") == kind)
+            .select("incidents_each", "share_of_incidents", "share_of_hours")
+            .iter_rows()
+        }
+        often = [shares.get(each, (0.0, 0.0)) for each in ("5-9", "10+")]
+        named = 1 - shares.get("unknown", (0.0, 0.0))[0]
+        at_default = f" and {shares['default'][0]:.0%} stand at default locations" if "default" in shares else ""
+        window = count_of(max(1, round((overall["to_at"][0] - overall["from_at"][0]) / timedelta(days=1))), "day")
+        notes.append(
+            f"{kind.capitalize()}s with five incidents or more in {window} have {sum(each for each, _ in often):.0%} of "
+            f"incidents and {sum(hours for _, hours in often):.0%} of officer-hours; {named:.0%} of incidents name a "
+            f"{kind}{at_default}. One number or address may be many people."
+        )
+    return notes
+
+
 def on_cover(
     work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame], time_zone: str
 ) -> list[str]:

@@ -3,13 +3,16 @@
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.quality import QualityReport, describe_quality
+from bluelamp.incidents.repeats import Repeats, find_repeats
 from bluelamp.incidents.service_times import measure_service_times
 
 __all__ = [
     "QualityReport",
+    "Repeats",
     "count_demand",
     "describe_quality",
     "find_outages",
+    "find_repeats",
     "measure_service_times",
     "read_priors",
 ]
