@@ -105,24 +105,27 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
 def tell_tables(
     folder: Path | str, files: Iterable[Path], map_name: str | None = None
 ) -> tuple[list[tuple[str, Path, str | None]], list[Path]]:
-    """Tell which tables extracts fill, by the last part of the names in force.toml: table, file and column map, in the
-    order to import them. A folder stands for the files in it. Files that no name fits are incidents where they were
-    named one by one; of a folder's they are given apart.
+    """Tell which tables extracts fill, by the names in force.toml: table, file and column map, in the order to import
+    them. A file whose whole path fits a name is of that one, or of several that are the same; else the last parts of
+    the names tell. A folder stands for the files in it and below it. Files that no name fits are incidents where they
+    were named one by one; of a folder's they are given apart.
     """
+    home = Path(folder).absolute()
     names = [
-        (name, Path(source.file).name, source.map)
+        (name, source.file, source.map)
         for name, source in _in_order(settings_.read(folder))
         if source.file is not None
     ]
     found: list[tuple[str, Path, str | None]] = []
     strange = []
     for given in files:
-        for path in sorted(_files_in(given)) if given.is_dir() else [given]:
-            fits = [
-                (name, path, map_name or chosen) for name, pattern, chosen in names if fnmatchcase(path.name, pattern)
-            ]
+        for path in _files_below(given) if given.is_dir() else [given]:
+            whole = [each for each in names if fnmatchcase(str(path.absolute()), str(home / each[1]))]
+            fits = whole or [each for each in names if fnmatchcase(path.name, Path(each[1]).name)]
             if fits:
-                found.append(fits[0])
+                # One file may fill several tables, such as a log that lists its units.
+                same = [(name, chosen) for name, pattern, chosen in fits if pattern == fits[0][1]]
+                found += [(name, path, map_name or chosen) for name, chosen in same]
             elif given.is_dir():
                 strange.append(path)
             else:
@@ -133,6 +136,12 @@ def tell_tables(
 
 def _files_in(place: Path) -> list[Path]:
     return [each for each in place.iterdir() if each.is_file() and not each.name.startswith(".")]
+
+
+def _files_below(place: Path) -> list[Path]:
+    """List the files of a folder and its subfolders, hidden ones left out, earlier names first."""
+    found = [each for each in place.rglob("*") if each.is_file()]
+    return sorted(each for each in found if not any(part.startswith(".") for part in each.relative_to(place).parts))
 
 
 class Watch:

@@ -116,9 +116,7 @@ def _count(named: pl.DataFrame, by_class: str, by_grade: str) -> pl.DataFrame:
             share_of_incidents=pl.col("incidents") / pl.col("incidents").sum().over(keys),
             share_of_hours=_share(pl.col("seconds"), pl.col("seconds").sum().over(keys)),
         )
-        .select(
-            *keys, "incidents_each", "tokens", "incidents", "officer_hours", "share_of_incidents", "share_of_hours"
-        )
+        .select(*keys, "incidents_each", "tokens", "incidents", "officer_hours", "share_of_incidents", "share_of_hours")
     )
 
 
@@ -128,7 +126,9 @@ def _most(named: pl.DataFrame) -> pl.DataFrame:
     known = named.drop_nulls("token")
     tokens_in_area = known.drop_nulls("area_id").group_by("area_id").agg(among=pl.col("token").n_unique())
     # Of equals the first by name, so that the same rows give the same table.
-    area, class_code = (pl.col(name).drop_nulls().sort().mode(maintain_order=True).first() for name in ("area_id", "class_code"))
+    area, class_code = (
+        pl.col(name).drop_nulls().sort().mode(maintain_order=True).first() for name in ("area_id", "class_code")
+    )
     return (
         known.group_by("token", "is_default")
         .agg(
@@ -149,9 +149,6 @@ def _most(named: pl.DataFrame) -> pl.DataFrame:
             share_of_hours=_share(pl.col("seconds"), pl.lit(total)),
         )
     )
-
-
-
 
 
 def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons, resumed
     from bluelamp.sources.files import Query, file_sha256
+    from bluelamp.sources.folder_proposals import FolderProposal, propose_database, propose_folder
     from bluelamp.sources.proposals import Proposal, Question, propose
     from bluelamp.sources.rules import RULES
     from bluelamp.sources.tokens import is_token, secret_of
@@ -38,6 +39,9 @@ _HOMES = {
     "read_extract": "extracts",
     "reasons": "extracts",
     "resumed": "extracts",
+    "FolderProposal": "folder_proposals",
+    "propose_database": "folder_proposals",
+    "propose_folder": "folder_proposals",
     "Proposal": "proposals",
     "Question": "proposals",
     "propose": "proposals",
@@ -50,6 +54,7 @@ __all__ = [
     "Chunk",
     "ColumnMap",
     "Extract",
+    "FolderProposal",
     "Proposal",
     "Query",
     "Question",
@@ -59,6 +64,8 @@ __all__ = [
     "is_token",
     "parse_column_map",
     "propose",
+    "propose_database",
+    "propose_folder",
     "read_column_map",
     "read_extract",
     "reasons",

@@ -350,7 +350,9 @@ class Extract:
         for at, name, code, reason in faults.first_of_each():
             raw = dict(zip(self.file.columns, stretch.values.row(at), strict=True))
             if self._token_columns:
-                hidden = {each: self._hidden(pl.Series([raw[each]]), what) for each, what in self._token_columns.items()}
+                hidden = {
+                    each: self._hidden(pl.Series([raw[each]]), what) for each, what in self._token_columns.items()
+                }
                 raw = {each: raw[each] for each in self.column_map.file_columns if each in raw}
                 raw |= {each: text[0] for each, text in hidden.items()}
             rows.append((stretch.row_numbers[at], name, code, reason, json.dumps(raw, ensure_ascii=False)))

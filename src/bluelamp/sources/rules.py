@@ -81,9 +81,7 @@ RULES: dict[str, Rule] = {
     "holds_no_row": Rule(
         "noted", "the row of the file has no time or no unit to make a row of; counted among the file's rows only"
     ),
-    "row_not_kept": Rule(
-        "noted", "the content of a broken row was not kept, because it may hold a caller or a place"
-    ),
+    "row_not_kept": Rule("noted", "the content of a broken row was not kept, because it may hold a caller or a place"),
     "row_without_id": Rule("noted", "no id of its own; numbered by its content and occurrence"),
 }
 
