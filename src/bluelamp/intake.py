@@ -112,9 +112,7 @@ def tell_tables(
     """
     home = Path(folder).absolute()
     names = [
-        (name, source.file, source.map)
-        for name, source in _in_order(settings_.read(folder))
-        if source.file is not None
+        (name, source.file, source.map) for name, source in _in_order(settings_.read(folder)) if source.file is not None
     ]
     found: list[tuple[str, Path, str | None]] = []
     strange = []

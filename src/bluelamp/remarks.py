@@ -108,9 +108,10 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
         often = [shares.get(each, (0.0, 0.0)) for each in ("5-9", "10+")]
         named = 1 - shares.get("unknown", (0.0, 0.0))[0]
         at_default = f" and {shares['default'][0]:.0%} stand at default locations" if "default" in shares else ""
-        window = count_of(max(1, round((overall["to_at"][0] - overall["from_at"][0]) / timedelta(days=1))), "day")
+        days = (overall["to_at"][0] - overall["from_at"][0]) / timedelta(days=1)
+        window = count_of(max(1, round(days)), "day")
         notes.append(
-            f"{kind.capitalize()}s with five incidents or more in {window} have {sum(each for each, _ in often):.0%} of "
+            f"{kind.capitalize()}s with five incidents or more in {window} have {sum(rows for rows, _ in often):.0%} of "
             f"incidents and {sum(hours for _, hours in often):.0%} of officer-hours; {named:.0%} of incidents name a "
             f"{kind}{at_default}. One number or address may be many people."
         )

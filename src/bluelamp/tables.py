@@ -3,8 +3,9 @@
 A definition uses the Frictionless Table Schema vocabulary (fields, types, constraints, primaryKey) with a few words of
 ours: `row` (what a row is), `kind` (imported, result or record), `regime` (the law that the rows fall under), `version`
 (the instant that tells which of two rows with a key is the later), `readsBackTo` (the oldest schema version whose rows
-can be read), and for a field `unit`, `decimals`, `sensitive` and `token` (kept as a keyed hash alone). From it come the Polars types, the check, the
-reference page, the blank template and the JSON Schema of the web API, so that a meaning is written once.
+can be read), and for a field `unit`, `decimals`, `sensitive` and `token` (kept as a keyed hash alone). From it come the
+Polars types, the check, the reference page, the blank template and the JSON Schema of the web API, so that a meaning is
+written once.
 """
 
 from __future__ import annotations

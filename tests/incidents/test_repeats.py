@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.drawn import drawn
 
 from bluelamp import incidents, remarks, tables
-from tests.drawn import drawn
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 HEADER = "incident_id | received_at | dispatched_at | cleared_at | class_code | origin | opening_grade_code | units"
@@ -27,10 +27,8 @@ def overall(repeats: incidents.Repeats, kind: str, class_code: str = "all") -> d
 
 def calls(*tokens: str, field: str = "place_token", area: str = "B1") -> pl.DataFrame:
     """One incident of one officer-hour for each token; a blank one has none."""
-    rows = [
-        f"{number} | 2026-05-01T10:00Z | 2026-05-01T10:00Z | 2026-05-01T11:00Z | violence | public | 1 | 1 | {token} | {area}"
-        for number, token in enumerate(tokens)
-    ]
+    hour = "2026-05-01T10:00Z | 2026-05-01T10:00Z | 2026-05-01T11:00Z | violence | public | 1 | 1"
+    rows = [f"{number} | {hour} | {token} | {area}" for number, token in enumerate(tokens)]
     return drawn("incidents", f"{HEADER} | {field} | area_id", *rows)
 
 

@@ -52,7 +52,8 @@ def find_repeats(
     )
     worked = worked.filter(pl.col("received_at") >= since, pl.col("received_at") < until)
     # A force that has kept less than a year is told so by the window, not shown a year with few repeats.
-    since = max(since, worked["received_at"].min() or since)  # type: ignore[type-var]
+    first = worked["received_at"].min()
+    since = first if isinstance(first, datetime) else since
     rows, most = [], []
     for kind in ("caller", "place"):
         if worked[kind].is_null().all():
@@ -132,8 +133,11 @@ def _most(named: pl.DataFrame) -> pl.DataFrame:
     return (
         known.group_by("token", "is_default")
         .agg(
-            incidents=pl.len().cast(pl.Int64), seconds=pl.col("seconds").sum(), area_id=area, class_code=class_code
-        )  # fmt: skip
+            incidents=pl.len().cast(pl.Int64),
+            seconds=pl.col("seconds").sum(),
+            area_id=area,
+            class_code=class_code,
+        )
         .filter(pl.col("incidents") > 1)
         .sort("incidents", "seconds", "token", descending=[True, True, False])
         .head(TOP)

@@ -191,7 +191,7 @@ class Extract:
 
     @cached_property
     def _token_columns(self) -> dict[str, str]:
-        """The file's columns that tokens are made of, with the field that each fills: what they hold is kept nowhere."""
+        """The file's columns that tokens are made of, with the field of each: what they hold is kept nowhere."""
         made = self.table.tokens
         filled = {source: name for name, spec in self.column_map.specs if name in made for source in spec.sources}
         return {column: name for column, name in filled.items() if column in self.file.columns}

@@ -36,6 +36,7 @@ _HOMES = {
 }  # fmt: skip
 _GRADES = ("grade_code", "opening_grade_code")
 _MATCHES, _HARDLY = 0.5, 0.05
+_MUCH = 0.15  # of a score
 _NO_DATA = (".toml", ".md", ".key", ".py", ".sh", ".pdf", ".html", ".doc", ".docx")
 _WATERMARK = r"updat|amend|modif|chang|\brow version\b|last (edit|touch)"
 
@@ -63,8 +64,8 @@ class Key:
         orphans = self.naming - self.matched
         left = "no orphan" if not orphans else count_of(orphans, "orphan")
         return (
-            f"{self.table}.{self.field} ({self.column}) → {self.other}.{self.key}: {_percent(self.matched, self.naming)} "
-            f"of {count_of(self.naming, 'row')}, {left}"
+            f"{self.table}.{self.field} ({self.column}) → {self.other}.{self.key}: "
+            f"{_percent(self.matched, self.naming)} of {count_of(self.naming, 'row')}, {left}"
         )
 
 
@@ -249,10 +250,10 @@ class _Looked:
 def pattern_of(path: Path, below: Path) -> str:
     """Name all issues of an extract by one name: figures of four and more, and dates, stand for any.
 
-    >>> pattern_of(Path("/x/feeds/2026-06-01/logs.csv"), Path("/x")), pattern_of(Path("/x/logs_20260601.csv"), Path("/x"))
-    ('feeds/*/logs.csv', 'logs_*.csv')
-    >>> pattern_of(Path("/x/district_2.csv"), Path("/x"))
-    'district_2.csv'
+    >>> pattern_of(Path("/x/feeds/2026-06-01/logs.csv"), Path("/x"))
+    'feeds/*/logs.csv'
+    >>> pattern_of(Path("/x/logs_20260601.csv"), Path("/x")), pattern_of(Path("/x/district_2.csv"), Path("/x"))
+    ('logs_*.csv', 'district_2.csv')
     """
     inside = path.relative_to(below).as_posix()
     dated = re.sub(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}([-_T]?\d{4,6})?|\d{2}[-_.]\d{2}[-_.]\d{4}|\d{4,}", "*", inside)
@@ -324,22 +325,23 @@ def propose_database(
         raise NoInput(f"There is no table and no view in {database.shown(url)} that this reader may see.")
     for relation in relations:
         try:
-            query = Query(url, f"SELECT * FROM {relation.quoted}")
+            query = Query(url, relation.select())
             issues = Issues([query], read_source(query), "utf-8", relation.name)
             for each in _look(relation.name, query, issues, strange):
-                each.given = Query(written, f"SELECT * FROM {relation.quoted}")
+                each.given = Query(written, relation.select())
                 looked.append(each)
         except BluelampError as error:
             strange.append(_stranger(relation.name, 1, str(error).splitlines()[0]))
     proposal = _put_together(looked, strange, {}, answers or {}, force_id, force_name)
     quotes = {relation.name: relation for relation in relations}
     by_where = {each.where: each for each in looked}
-    entries = [
-        replace(each, given=_narrowed(each.given, quotes[each.where], by_where[each.where]))
-        if isinstance(each.given, Query) and each.table
-        else each
-        for each in proposal.entries
-    ]
+    entries = []
+    for each in proposal.entries:
+        if isinstance(each.given, Query) and each.table:
+            query = _narrowed(each.given, quotes[each.where], by_where[each.where])
+            from_when = f"read from the last {query.watermark} on" if query.watermark else "read whole every time"
+            each = replace(each, given=query, why="; ".join(filter(None, [each.why, from_when])))
+        entries.append(each)
     return replace(proposal, entries=entries, variable=variable)
 
 
@@ -347,15 +349,12 @@ def _narrowed(query: Query, relation: Any, looked: _Looked) -> Query:
     """Ask a database for the columns that are read and for no others, from the last change on where there is one."""
     wanted = [name for name in looked.sample.columns if name not in looked.left]
     changed = looked.reading.fields.get("updated_at")
-    watermark = changed.columns[0] if changed is not None else None
-    if watermark is None:
-        shapes = Columns(looked.sample).shapes
-        told = (name for name in looked.sample.columns if re.search(_WATERMARK, spelled(name)))
-        watermark = next((name for name in told if shapes[name] in ("instant", "integer", "epoch")), None)
+    named = [*(changed.columns if changed is not None else ()), *looked.left]
+    told = (name for name in named if re.search(_WATERMARK, spelled(name)) and name in relation.ordered)
+    watermark = next(told, None)
     if watermark is not None and watermark not in wanted:
         wanted.append(watermark)
-    columns = ", ".join(relation.quote(name) for name in wanted)
-    return Query(query.url, f"SELECT {columns} FROM {relation.quoted}", watermark)
+    return Query(query.url, relation.select(wanted), watermark)
 
 
 def _data_files(extracts: Path, store: Path) -> Iterator[Path]:
@@ -390,16 +389,20 @@ def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) 
     references = {
         each.table: {reference.field for reference in tables.table(each.table).references} for each in readings
     }
+    surest = max(readings, key=lambda each: each.score)
+    if surest.lacking and not best.lacking and surest.score > best.score + _MUCH:
+        # It is what it looks most like, or nothing: a roster that lacks its pools is no file of incidents.
+        best = surest
     if best.lacking:
         # What is lacking may be told by its values, once the other files are known.
-        nearly = [each for each in readings if set(each.lacking) <= references[each.table]]
+        nearly = [each for each in readings if each.lacking and set(each.lacking) <= references[each.table]]
+        nearly = [each for each in nearly if each.score > surest.score - _MUCH]
         if not nearly:
-            nearest = max(readings, key=lambda each: each.score)
-            strange.append(_stranger(where, len(issues.paths), _why_not(nearest)))
+            strange.append(_stranger(where, len(issues.paths), _why_not(surest)))
             return []
         best = max(nearly, key=lambda each: each.score)
     second = max((each.score for each in readings if not each.lacking and each is not best), default=0.0)
-    certainty = "low" if best.score - second < 0.05 else best.certainty
+    certainty = "low" if best.score - second < 0.05 and not best.lacking else best.certainty
     return [_Looked(where, given, issues, sample, best, certainty=certainty)]
 
 
@@ -428,15 +431,20 @@ def _put_together(
     kept, doubled = _one_a_table(looked)
     strange = strange + doubled
     areas, of_areas = _choose_boundaries(drawn, kept, strange)
-    keys, kept, unjoined = _join(kept, of_areas)
+    kept, unjoined = _join(kept, of_areas)
     strange += unjoined
-    guesses: list[Guess] = []
+    guesses = [
+        Guess(f"{each.table}.{name}", " + ".join(taken.columns), taken.because, "fair")
+        for each in kept if each.map_name is None
+        for name, taken in each.reading.fields.items() if taken.by_values
+    ]  # fmt: skip
     _tell_grades(kept, guesses)
     keys = _measured(kept, of_areas)
     orders, questions = _settle_dates(kept, given, guesses)
     drafts = {each.table: _draft(each, orders[each.table], given) for each in kept if each.map_name is None}
     zone, clock = _settle_clock(kept, drafts, given, guesses, questions)
     entries = [_entry(each, drafts.get(each.table), clock) for each in kept]
+    guesses += [guess for draft in drafts.values() for guess in draft.guesses if guess.what == "crosswalk"]
     of_incidents = next((each for each in kept if each.table == "incidents"), None)
     shipped = of_incidents.map_name if of_incidents is not None else None
     hint = read_column_map(shipped).force if shipped is not None else None
@@ -475,7 +483,9 @@ def _homes(table: str) -> Iterator[tuple[str, str, str]]:
     declared = {each.field for each in definition.references}
     yield from ((each.field, each.table, each.key) for each in definition.references)
     for name, (home, key) in _HOMES.items():
-        if name in definition.by_name and name not in declared and home != table:
+        # Grades of settings stand for themselves.
+        of_logs = name != "grade_code" or table in ("incidents", "grade_history")
+        if name in definition.by_name and name not in declared and home != table and of_logs:
             yield name, home, key
 
 
@@ -490,7 +500,7 @@ def _known_values(kept: list[_Looked], of_areas: pl.Series | None) -> dict[tuple
     return found
 
 
-def _join(kept: list[_Looked], of_areas: pl.Series | None) -> tuple[list[Key], list[_Looked], list[Entry]]:
+def _join(kept: list[_Looked], of_areas: pl.Series | None) -> tuple[list[_Looked], list[Entry]]:
     """Take columns for keys by their values, where names are silent or wrong; give up what lacks one all the same."""
     known = _known_values([each for each in kept if not each.reading.lacking], of_areas)
     joined, unjoined = [], []
@@ -504,7 +514,7 @@ def _join(kept: list[_Looked], of_areas: pl.Series | None) -> tuple[list[Key], l
             unjoined.append(_stranger(each.where, len(each.issues.paths), _why_not(each.reading)))
         else:
             joined.append(each)
-    return [], joined, unjoined
+    return joined, unjoined
 
 
 def _take_by_values(looked: _Looked, name: str, others: pl.Series, called: str) -> None:
@@ -519,7 +529,7 @@ def _take_by_values(looked: _Looked, name: str, others: pl.Series, called: str) 
     if best is None or shares[best] < _MATCHES:
         return
     because = f"{shares[best]:.0%} of its values are those of {called}"
-    taken = dict(fields) | {name: Taken((best,), 0.9, because=because)}
+    taken = dict(fields) | {name: Taken((best,), 0.9, because=because, by_values=True)}
     ordered = {each: taken[each] for each in tables.table(looked.table).columns if each in taken}
     lacking = tuple(each for each in looked.reading.lacking if each != name)
     looked.reading = replace(looked.reading, fields=ordered, lacking=lacking)
@@ -606,7 +616,7 @@ def _settle_dates(
             if evidence.is_mixed:
                 raise
             unknown.append((each.table, error.summary))
-    questions = []
+    questions: list[Question] = []
     for table, summary in unknown:
         if len(told) == 1:
             orders[table] = next(iter(told))

@@ -703,11 +703,13 @@ def guess_class(words: str) -> tuple[str, str]:
 
 
 def quoted(text: str) -> str:
+    """Write text as a string of TOML."""
     # JSON's strings are TOML's basic strings, DEL and lone surrogates apart.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def inline(spec: dict[str, Any]) -> str:
+    """Write where a field's values come from as a column map has it, in one line."""
     if set(spec) == {"column"}:
         return quoted(spec["column"])
     return "{ " + ", ".join(f"{name} = {_value(value)}" for name, value in spec.items()) + " }"

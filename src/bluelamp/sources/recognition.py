@@ -47,6 +47,7 @@ class Taken:
     sureness: float
     words: dict[str, str] = field(default_factory=dict)
     because: str = "its name and its values"
+    by_values: bool = False
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import polars as pl
 
 from bluelamp.errors import BadSettings, InputOutputError, NotPermitted
 
-SECRET_FILE = "tokens.key"
+SECRET_FILE = "tokens.key"  # noqa: S105 - a name, not a secret
 _SECRET_BYTES = 32
 _MARK_FIGURES, _CHECK_FIGURES = 16, 8
 # A number, however it is spaced, is one number.
@@ -28,17 +28,17 @@ _IS_NUMBER = re.compile(r"\+?[\d\s().-]{5,}$")
 _BETWEEN_WORDS = re.compile(r"[\s,;.]+")
 # What control rooms write where nobody knows: many callers, never one.
 _NOT_KNOWN = (
-    r"^(?:0+|9{5,}|n/?a|none|nil|null|unk|unknown|not (?:known|given|stated|recorded|available)|no (?:number|fixed abode"
-    r"|address|trace)|anon(?:ymous)?|withheld|(?:number |caller )?(?:withheld|unavailable|restricted)|private(?: number)?"
-    r"|refused|declined|[-.?*x]+)$"
+    r"^(?:0+|9{5,}|n/?a|none|nil|null|unk|unknown|not (?:known|given|stated|recorded|available)|anon(?:ymous)?"
+    r"|no (?:number|fixed abode|address|trace)|(?:(?:number|caller) )?(?:withheld|unavailable|restricted)"
+    r"|private(?: number)?|refused|declined|[-.?*x]+)$"
 )
 
 
 def secret_of(folder: Path | str, *, had_one: Callable[[], bool] = lambda: False) -> bytes:
     """Give a force's secret; it is made where there is none yet.
 
-    `had_one` says whether tokens were made before: then a missing secret is an error, because a new one would make other
-    tokens of the same callers. Raises BadSettings (missing, or not a secret), NotPermitted and InputOutputError.
+    `had_one` says whether tokens were made before: then a missing secret is an error, because a new one would make
+    other tokens of the same callers. Raises BadSettings (missing, or not a secret), NotPermitted and InputOutputError.
     """
     path = Path(folder) / SECRET_FILE
     try:

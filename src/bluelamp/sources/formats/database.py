@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -48,6 +48,13 @@ class Relation:
     name: str
     quoted: str
     quote: Callable[[str], str]
+    # Columns that are times or numbers to the database itself, so that it knows which of two values is the later.
+    ordered: frozenset[str]
+
+    def select(self, columns: Sequence[str] = ()) -> str:
+        """Give the query for some of its columns, or for all."""
+        chosen = ", ".join(self.quote(name) for name in columns) or "*"
+        return f"SELECT {chosen} FROM {self.quoted}"  # noqa: S608 - the database itself has quoted these names
 
 
 def relations_of(url: str) -> list[Relation]:
@@ -61,6 +68,7 @@ def relations_of(url: str) -> list[Relation]:
         inspector = rows.alchemy.inspect(connection)
         preparer = connection.dialect.identifier_preparer
         own = inspector.default_schema_name
+        kinds = (rows.alchemy.DateTime, rows.alchemy.Date, rows.alchemy.Numeric, rows.alchemy.Integer)
         for schema in inspector.get_schema_names():
             if schema.startswith(("pg_", "information_schema")) or (schema == "temp"):
                 continue
@@ -68,7 +76,9 @@ def relations_of(url: str) -> list[Relation]:
             for name in sorted(names):
                 quoted = preparer.quote(name) if schema == own else f"{preparer.quote(schema)}.{preparer.quote(name)}"
                 called = name if schema == own else f"{schema}.{name}"
-                found.append(Relation(called, quoted, preparer.quote))
+                columns = inspector.get_columns(name, schema)
+                ordered = frozenset(each["name"] for each in columns if isinstance(each["type"], kinds))
+                found.append(Relation(called, quoted, preparer.quote, ordered))
     return found
 
 
@@ -99,10 +109,12 @@ def without_password(url: str) -> tuple[str, str | None]:
     if not made.password:
         return made.render_as_string(), None
     given = _VARIABLE.fullmatch(str(made.password))
-    name = given.group(1) if given else re.sub(r"\W+", "_", made.database or "database").strip("_").upper() + "_PASSWORD"
+    name = (
+        given.group(1) if given else re.sub(r"\W+", "_", made.database or "database").strip("_").upper() + "_PASSWORD"
+    )
     # Rendered, the braces of a variable would be escaped, so that it is put in afterwards.
-    rendered = made.set(password="PASSWORD").render_as_string(hide_password=False)
-    return rendered.replace(":PASSWORD@", f":${{{name}}}@", 1), name
+    before, _, after = made.render_as_string(hide_password=True).partition(":***@")
+    return f"{before}:${{{name}}}@{after}", name
 
 
 class DatabaseRows:
