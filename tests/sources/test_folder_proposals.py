@@ -196,6 +196,17 @@ def test_daily_issues_are_one_extract_under_a_pattern(tmp_path):
     assert "1 file with other columns: logs.csv" in entry.why
 
 
+def test_files_of_one_name_get_maps_of_their_own(tmp_path):
+    logs = [[f"L{n}", f"2026-06-{n % 28 + 1:02d}T10:00:00Z", "A"] for n in range(50)]
+    a_file(tmp_path / "command" / "export.csv", "LogRef,Created,Type", logs)
+    grades = [[f"L{n}", f"2026-06-{n % 28 + 1:02d}T10:00:00Z", "1"] for n in range(50)]
+    a_file(tmp_path / "history" / "export.csv", "LogRef,Graded,Grade", grades)
+    proposal = sources.propose_folder(tmp_path, tmp_path, answers=LONDON)
+
+    assert set(proposal.files()) == {"force.toml", "maps/export-incidents.toml", "maps/export-grade_history.toml"}
+    assert set(taken(proposal).values()) == {"incidents", "grade_history"}
+
+
 def test_what_fits_nothing_is_named_with_why(tmp_path):
     british(tmp_path)
     a_file(tmp_path / "canteen.csv", "dish,price", [["pie", 3]])

@@ -336,12 +336,13 @@ def propose_database(
     quotes = {relation.name: relation for relation in relations}
     by_where = {each.where: each for each in looked}
     entries = []
-    for each in proposal.entries:
-        if isinstance(each.given, Query) and each.table:
-            query = _narrowed(each.given, quotes[each.where], by_where[each.where])
-            from_when = f"read from the last {query.watermark} on" if query.watermark else "read whole every time"
-            each = replace(each, given=query, why="; ".join(filter(None, [each.why, from_when])))
-        entries.append(each)
+    for entry in proposal.entries:
+        if not isinstance(entry.given, Query) or entry.table is None:
+            entries.append(entry)
+            continue
+        query = _narrowed(entry.given, quotes[entry.where], by_where[entry.where])
+        from_when = f"read from the last {query.watermark} on" if query.watermark else "read whole every time"
+        entries.append(replace(entry, given=query, why="; ".join(filter(None, [entry.why, from_when]))))
     return replace(proposal, entries=entries, variable=variable)
 
 
@@ -443,7 +444,7 @@ def _put_together(
     orders, questions = _settle_dates(kept, given, guesses)
     drafts = {each.table: _draft(each, orders[each.table], given) for each in kept if each.map_name is None}
     zone, clock = _settle_clock(kept, drafts, given, guesses, questions)
-    entries = [_entry(each, drafts.get(each.table), clock) for each in kept]
+    entries = _named_apart([_entry(each, drafts.get(each.table), clock) for each in kept])
     guesses += [guess for draft in drafts.values() for guess in draft.guesses if guess.what == "crosswalk"]
     of_incidents = next((each for each in kept if each.table == "incidents"), None)
     shipped = of_incidents.map_name if of_incidents is not None else None
@@ -694,9 +695,22 @@ def _entry(looked: _Looked, draft: Draft | None, clock: str) -> Entry:
         f"{name} = {' + '.join(taken.columns)}" for name, taken in fields.items() if taken.sureness < 0.6
     )  # fmt: skip
     text = _map_text(looked, draft, clock)
-    name = re.sub(r"[^a-z0-9]+", "-", Path(looked.where).name.split(".")[0].lower()).strip("-") or looked.table
+    stem = looked.where if isinstance(looked.given, Query) else Path(looked.where).name.split(".")[0]
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or looked.table
     parse_column_map(text, f"The proposed column map of {looked.where}")
     return replace(common, map_name=f"maps/{name}.toml", map_text=text, unsure=unsure)
+
+
+def _named_apart(entries: list[Entry]) -> list[Entry]:
+    """Give maps that would have one name their tables' names beside it."""
+    names = [each.map_name for each in entries if each.map_text is not None]
+    twice = {name for name in names if names.count(name) > 1}
+    return [
+        replace(each, map_name=f"{each.map_name.removesuffix('.toml')}-{each.table}.toml")
+        if each.map_name in twice and each.map_text is not None
+        else each
+        for each in entries
+    ]
 
 
 def _map_text(looked: _Looked, draft: Draft, clock: str) -> str:
