@@ -6,6 +6,7 @@ and tells what it would find. Both are what the commands `import` and `check` do
 
 from __future__ import annotations
 
+import glob
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -89,7 +90,8 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
         found.append(("areas", Path(folder) / boundaries, BOUNDARIES))
     for name, source in _in_order(settings):
         if source.file is not None and is_pattern(source.file):
-            found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
+            there = sorted(Path(each) for each in glob.glob(_from_home(folder, source.file), recursive=True))
+            found += [(name, path, source.map) for path in there if path.is_file()]
         elif source.file is not None:
             found.append((name, Path(folder) / source.file, source.map))
         elif source.url is not None and source.query is not None:
@@ -110,7 +112,6 @@ def tell_tables(
     the names tell. A folder stands for the files in it and below it. Files that no name fits are incidents where they
     were named one by one; of a folder's they are given apart.
     """
-    home = Path(folder).absolute()
     names = [
         (name, source.file, source.map) for name, source in _in_order(settings_.read(folder)) if source.file is not None
     ]
@@ -118,7 +119,8 @@ def tell_tables(
     strange = []
     for given in files:
         for path in _files_below(given) if given.is_dir() else [given]:
-            whole = [each for each in names if fnmatchcase(str(path.absolute()), str(home / each[1]))]
+            lies_at = str(path.absolute())
+            whole = [each for each in names if fnmatchcase(lies_at, _from_home(Path(folder).absolute(), each[1]))]
             fits = whole or [each for each in names if fnmatchcase(path.name, Path(each[1]).name)]
             if fits:
                 # One file may fill several tables, such as a log that lists its units.
@@ -204,6 +206,11 @@ class Watch:
         except BluelampError as error:
             say(f"{called} could not be imported: {error}")
         return True
+
+
+def _from_home(folder: Path | str, name: str) -> str:
+    """Give a name of force.toml from the force's folder on, unless it is whole; signs in the folder mean nothing."""
+    return name if Path(name).is_absolute() else str(Path(glob.escape(str(folder))) / name)
 
 
 def is_pattern(name: str) -> bool:

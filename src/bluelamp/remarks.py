@@ -112,8 +112,8 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
         window = count_of(max(1, round(days)), "day")
         notes.append(
             f"{kind.capitalize()}s with five incidents or more in {window} have {sum(rows for rows, _ in often):.0%} "
-            f"of incidents and {sum(hours for _, hours in often):.0%} of officer-hours; {named:.0%} of incidents name a "
-            f"{kind}{at_default}. One number or address may be many people."
+            f"of incidents and {sum(hours for _, hours in often):.0%} of officer-hours; {named:.0%} of incidents name "
+            f"a {kind}{at_default}. One number or address may be many people."
         )
     return notes
 

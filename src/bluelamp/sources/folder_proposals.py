@@ -289,7 +289,8 @@ def propose_folder(
     drawn: dict[str, tuple[str, dict[str, Any]]] = {}
     for pattern, paths in groups.items():
         place = (extracts.expanduser().absolute() / pattern).as_posix()
-        given = place.removeprefix(f"{home.as_posix()}/")
+        # Signs that stand for others in a pattern stand for themselves here.
+        given = re.sub(r"([\[?])", r"[\1]", place.removeprefix(f"{home.as_posix()}/"))
         try:
             boundaries = _boundaries_in(paths[-1])
             if boundaries is not None:
