@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drawn import drawn
 
@@ -107,6 +107,7 @@ def test_nothing_known_gives_no_rows():
     assert remarks.on_repeats(repeats.table) == []
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(["", "a", "b", "c", "d"]), min_size=1, max_size=40))
 def test_every_incident_and_hour_is_counted_once_in_every_grouping(tokens):
     repeats = found(calls(*tokens))

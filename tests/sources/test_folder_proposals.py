@@ -207,6 +207,14 @@ def test_files_of_one_name_get_maps_of_their_own(tmp_path):
     assert set(taken(proposal).values()) == {"incidents", "grade_history"}
 
 
+def test_a_file_in_our_own_names_below_headings_gets_a_map_that_says_so(tmp_path):
+    rows = [[f"AB{n}", f"2026-06-{n % 28 + 1:02d}T10:00:00Z", "at_scene"] for n in range(50)]
+    path = a_file(tmp_path / "status.csv", "unit_id,status_at,status", rows)
+    path.write_text("Control room,,\nDaily,,\n" + path.read_text())
+    files = sources.propose_folder(tmp_path, tmp_path, answers=LONDON).files()
+    assert "header_row = 3" in files["maps/status.toml"]
+
+
 def test_what_fits_nothing_is_named_with_why(tmp_path):
     british(tmp_path)
     a_file(tmp_path / "canteen.csv", "dish,price", [["pie", 3]])

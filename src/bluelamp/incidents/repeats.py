@@ -19,6 +19,7 @@ LEAST_IN_AREA = 5
 # A place lies in one area, or in two where beats were redrawn; logs that stand at a station belong to many.
 _AREAS_OF_A_DEFAULT = 3
 _BANDS = ((1, "1"), (2, "2"), (4, "3-4"), (9, "5-9"))
+_USUAL = ("area_id", "class_code")
 _GROUPS = (("all", "all"), ("class_code", "all"), ("all", "grade_code"), ("class_code", "grade_code"))
 
 
@@ -58,9 +59,9 @@ def find_repeats(
     for kind in ("caller", "place"):
         if worked[kind].is_null().all():
             continue
-        named = worked.rename({kind: "token"}).with_columns(is_default=pl.lit(value=False))
-        if kind == "place":
-            named = named.with_columns(is_default=_is_default().over("token") & pl.col("token").is_not_null())
+        named = worked.rename({kind: "token"})
+        defaults = _default_locations(named) if kind == "place" else named.clear()["token"]
+        named = named.with_columns(is_default=pl.col("token").is_in(defaults.implode()).fill_null(value=False))
         rows += [_count(named, *group).with_columns(kind=pl.lit(kind)) for group in _GROUPS]
         most.append(_most(named).with_columns(kind=pl.lit(kind)))
     if not rows:
@@ -86,8 +87,10 @@ def _callers(incidents: pl.DataFrame, contacts: pl.DataFrame) -> pl.Series:
     return found.select(pl.coalesce("caller_token", "first_caller")).to_series()
 
 
-def _is_default() -> pl.Expr:
-    return pl.col("area_id").drop_nulls().n_unique() >= _AREAS_OF_A_DEFAULT
+def _default_locations(named: pl.DataFrame) -> pl.Series:
+    """Name the places that have incidents in too many areas to be one."""
+    areas = named.select("token", "area_id").drop_nulls().unique().group_by("token").len()
+    return areas.filter(pl.col("len") >= _AREAS_OF_A_DEFAULT)["token"]
 
 
 def _count(named: pl.DataFrame, by_class: str, by_grade: str) -> pl.DataFrame:
@@ -125,22 +128,19 @@ def _most(named: pl.DataFrame) -> pl.DataFrame:
     """Give the tokens with the most incidents, from two upwards."""
     total = int(named["seconds"].sum())
     known = named.drop_nulls("token")
-    tokens_in_area = known.drop_nulls("area_id").group_by("area_id").agg(among=pl.col("token").n_unique())
-    # Of equals the first by name, so that the same rows give the same table.
-    area, class_code = (
-        pl.col(name).drop_nulls().sort().mode(maintain_order=True).first() for name in ("area_id", "class_code")
-    )
-    return (
+    tokens_in_area = known.select("area_id", "token").drop_nulls().unique().group_by("area_id").agg(among=pl.len())
+    most = (
         known.group_by("token", "is_default")
-        .agg(
-            incidents=pl.len().cast(pl.Int64),
-            seconds=pl.col("seconds").sum(),
-            area_id=area,
-            class_code=class_code,
-        )
+        .agg(incidents=pl.len().cast(pl.Int64), seconds=pl.col("seconds").sum())
         .filter(pl.col("incidents") > 1)
         .sort("incidents", "seconds", "token", descending=[True, True, False])
         .head(TOP)
+    )
+    # Of equals the first by name, so that the same rows give the same table.
+    usual = {name: pl.col(name).drop_nulls().sort().mode(maintain_order=True).first() for name in _USUAL}
+    of_most = known.filter(pl.col("token").is_in(most["token"].implode())).group_by("token").agg(**usual)
+    return (
+        most.join(of_most, on="token", how="left", maintain_order="left")
         .join(tokens_in_area, on="area_id", how="left", maintain_order="left")
         .select(
             "token",

@@ -210,7 +210,8 @@ class Issues:
         return whole.select(pl.col(names[name]).str.strip_chars().replace("", None).alias(name) for name in ordered)
 
     def _reading(self) -> Reading:
-        return Reading(encoding=self.encoding, header_row=self.map_settings.get("header_row"))
+        said = self.map_settings
+        return Reading(encoding=self.encoding, header_row=said.get("header_row"), sheet=said.get("sheet"))
 
 
 @dataclass
@@ -379,7 +380,9 @@ def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) 
         column_map = read_column_map(name)
         if column_map.table != "any" and set(column_map.needed_columns) <= columns:
             by_table[column_map.table] = max(by_table.get(column_map.table, (0, "")), (len(columns), name))
-    if by_table and own_form_of(list(sample.columns)) is None:
+    # A file with headings above its columns, or in another encoding, needs a map that says so.
+    is_plain = not issues.map_settings and issues.encoding == "utf-8"
+    if by_table and is_plain and own_form_of(list(sample.columns)) is None:
         return [
             _Looked(where, given, issues, sample, TableReading(table, {}, (), 1.0), map_name=name, certainty="high")
             for table, (_, name) in by_table.items()
@@ -387,7 +390,8 @@ def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) 
     readings = recognise(Path(where).name, sample)
     best = readings[0]
     if best.is_own_form:
-        return [_Looked(where, given, issues, sample, best, map_name="bluelamp", certainty="high")]
+        own = "bluelamp" if is_plain else None
+        return [_Looked(where, given, issues, sample, best, map_name=own, certainty="high")]
     references = {
         each.table: {reference.field for reference in tables.table(each.table).references} for each in readings
     }

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +23,9 @@ SECRET_FILE = "tokens.key"  # noqa: S105 - a name, not a secret
 _SECRET_BYTES = 32
 _MARK_FIGURES, _CHECK_FIGURES = 16, 8
 # A number, however it is spaced, is one number.
-_IS_NUMBER = re.compile(r"\+?[\d\s().-]{5,}$")
-_BETWEEN_WORDS = re.compile(r"[\s,;.]+")
+_NUMBER = r"^\+?[\d\s().-]{5,}$"
+_BETWEEN_FIGURES, _BETWEEN_WORDS = r"[^\d]+", r"[\s,;.]+"
+_PAIR = {"value": pl.String, "token": pl.String}
 # What control rooms write where nobody knows: many callers, never one.
 _NOT_KNOWN = (
     r"^(?:0+|9{5,}|n/?a|none|nil|null|unk|unknown|not (?:known|given|stated|recorded|available)|anon(?:ymous)?"
@@ -92,36 +92,41 @@ def make_tokens(values: pl.Series, what: str, secret: bytes) -> pl.Series:
     Case, spaces and the signs between the figures of a number make no difference. A token of this secret's own making
     is given back as it is, so that an export can be read in again.
     """
-    text = values.cast(pl.String).str.strip_chars()
-    known = text.unique().drop_nulls()
-    known = known.filter(~is_not_known(known) & (known != ""))
-    made = [_token(value, what, secret) for value in known]
-    return text.replace_strict(known, pl.Series(made, dtype=pl.String), default=None, return_dtype=pl.String).alias(
-        values.name
-    )
+    text = values.cast(pl.String).str.strip_chars().alias("value")
+    known = text.filter(text.is_not_null() & (text != "") & ~is_not_known(text)).unique()
+    ours = known.filter(is_token(known))
+    ours = ours.filter(pl.Series([_is_ours(each, what, secret) for each in ours], dtype=pl.Boolean))
+    others = known.filter(~known.is_in(ours.implode()))
+    marks = _hashes(_folded(others), what, secret, _MARK_FIGURES)
+    checks = _hashes(marks, f"{what} made", secret, _CHECK_FIGURES)
+    tokens = [f"{what[0]}:{mark}{check}" for mark, check in zip(marks, checks, strict=True)]
+    meaning = pl.DataFrame({"value": [*others, *ours], "token": [*tokens, *ours]}, schema=_PAIR)
+    found = text.to_frame().join(meaning, on="value", how="left", maintain_order="left")
+    return found["token"].alias(values.name)
 
 
-def _token(value: str, what: str, secret: bytes) -> str:
-    kind, _, rest = value.partition(":")
-    length = _MARK_FIGURES + _CHECK_FIGURES
-    if kind == what[0] and len(rest) == length and _check(rest[:_MARK_FIGURES], what, secret) == rest[_MARK_FIGURES:]:
-        return value
-    mark = _hash(_folded(value), what, secret, _MARK_FIGURES)
-    return f"{what[0]}:{mark}{_check(mark, what, secret)}"
+def _folded(values: pl.Series) -> list[str]:
+    """Give values without what makes no difference."""
+    small = values.str.to_lowercase()
+    number = small.str.replace_all(_BETWEEN_FIGURES, "")
+    words = small.str.replace_all(_BETWEEN_WORDS, " ").str.strip_chars()
+    folded = pl.select(pl.when(small.str.contains(_NUMBER)).then(number).otherwise(words)).to_series()
+    return folded.to_list()
 
 
-def _check(mark: str, what: str, secret: bytes) -> str:
-    """Give the figures by which a token of our own is told from anything else."""
-    return _hash(mark, f"{what} made", secret, _CHECK_FIGURES)
+def _is_ours(token: str, what: str, secret: bytes) -> bool:
+    """Say whether a token was made with this secret: its last figures tell."""
+    kind, _, figures = token.partition(":")
+    mark, check = figures[:_MARK_FIGURES], figures[_MARK_FIGURES:]
+    return kind == what[0] and _hashes([mark], f"{what} made", secret, _CHECK_FIGURES) == [check]
 
 
-def _hash(value: str, what: str, secret: bytes, figures: int) -> str:
-    content = f"{what}\x1f{value}".encode(errors="surrogatepass")
-    return hashlib.blake2b(content, key=secret, digest_size=figures // 2).hexdigest()
-
-
-def _folded(value: str) -> str:
-    folded = value.casefold()
-    if _IS_NUMBER.match(folded):
-        return "".join(letter for letter in folded if letter.isdigit())
-    return " ".join(_BETWEEN_WORDS.split(folded)).strip()
+def _hashes(values: Iterable[str], what: str, secret: bytes, figures: int) -> list[str]:
+    keyed = hashlib.blake2b(f"{what}\x1f".encode(), key=secret, digest_size=figures // 2)
+    found = []
+    for value in values:
+        # A copy has taken in the key already.
+        each = keyed.copy()
+        each.update(value.encode())
+        found.append(each.hexdigest())
+    return found
