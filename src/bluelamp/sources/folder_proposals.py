@@ -84,6 +84,8 @@ class Entry:
     matched: int = 0
     left: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    # Boundaries stand under [areas], and are no source of their own.
+    are_boundaries: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class FolderProposal:
             lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
             lines.append("from_points = true")
         for each in self.entries:
-            if each.table is None or each.certainty == "-":
+            if each.table is None or each.are_boundaries:
                 continue
             lines += ["", f"[sources.{each.table}]", f"map = {quoted(each.map_name)}"]
             if isinstance(each.given, Query):
@@ -224,7 +226,7 @@ class _Looked:
     sample: pl.DataFrame
     reading: TableReading
     map_name: str | None = None
-    certainty: str = ""
+    certainty: str = "high"
 
     @property
     def table(self) -> str:
@@ -336,13 +338,13 @@ def propose_database(
             strange.append(_stranger(relation.name, 1, str(error).splitlines()[0]))
     proposal = _put_together(looked, strange, {}, answers or {}, force_id, force_name)
     quotes = {relation.name: relation for relation in relations}
-    by_where = {each.where: each for each in looked}
+    as_looked = {(each.where, each.table): each for each in looked}
     entries = []
     for entry in proposal.entries:
         if not isinstance(entry.given, Query) or entry.table is None:
             entries.append(entry)
             continue
-        query = _narrowed(entry.given, quotes[entry.where], by_where[entry.where])
+        query = _narrowed(entry.given, quotes[entry.where], as_looked[entry.where, entry.table])
         from_when = f"read from the last {query.watermark} on" if query.watermark else "read whole every time"
         entries.append(replace(entry, given=query, why="; ".join(filter(None, [entry.why, from_when]))))
     return replace(proposal, entries=entries, variable=variable)
@@ -379,19 +381,20 @@ def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) 
     for name in shipped_maps():
         column_map = read_column_map(name)
         if column_map.table != "any" and set(column_map.needed_columns) <= columns:
-            by_table[column_map.table] = max(by_table.get(column_map.table, (0, "")), (len(columns), name))
+            fits = len(column_map.file_columns), name
+            by_table[column_map.table] = max(by_table.get(column_map.table, (0, "")), fits)
     # A file with headings above its columns, or in another encoding, needs a map that says so.
     is_plain = not issues.map_settings and issues.encoding == "utf-8"
     if by_table and is_plain and own_form_of(list(sample.columns)) is None:
         return [
-            _Looked(where, given, issues, sample, TableReading(table, {}, (), 1.0), map_name=name, certainty="high")
+            _Looked(where, given, issues, sample, TableReading(table, {}, (), 1.0), map_name=name)
             for table, (_, name) in by_table.items()
         ]
     readings = recognise(Path(where).name, sample)
     best = readings[0]
     if best.is_own_form:
         own = "bluelamp" if is_plain else None
-        return [_Looked(where, given, issues, sample, best, map_name=own, certainty="high")]
+        return [_Looked(where, given, issues, sample, best, map_name=own)]
     references = {
         each.table: {reference.field for reference in tables.table(each.table).references} for each in readings
     }
@@ -470,8 +473,12 @@ def _put_together(
 
 
 def _one_a_table(looked: list[_Looked]) -> tuple[list[_Looked], list[Entry]]:
-    """Keep one extract a table: the one that is issued most often, then the one that fits best."""
-    order = sorted(looked, key=lambda each: (-len(each.issues.paths), -each.reading.score, each.where))
+    """Keep one extract a table: one that lacks nothing, then the one issued most often, then the one that fits best."""
+
+    def rank(each: _Looked) -> tuple[int, int, float, str]:
+        return len(each.reading.lacking), -len(each.issues.paths), -each.reading.score, each.where
+
+    order = sorted(looked, key=rank)
     kept: dict[str, _Looked] = {}
     doubled = []
     for each in order:
@@ -538,8 +545,9 @@ def _take_by_values(looked: _Looked, name: str, others: pl.Series, called: str) 
     taken = dict(fields) | {name: Taken((best,), 0.9, because=because, by_values=True)}
     ordered = {each: taken[each] for each in tables.table(looked.table).columns if each in taken}
     lacking = tuple(each for each in looked.reading.lacking if each != name)
+    if lacking != looked.reading.lacking:
+        looked.certainty = "fair"
     looked.reading = replace(looked.reading, fields=ordered, lacking=lacking)
-    looked.certainty = looked.certainty or "fair"
 
 
 def _match(values: pl.Series, others: pl.Series) -> tuple[int, int]:
@@ -561,17 +569,11 @@ def _measured(kept: list[_Looked], of_areas: pl.Series | None) -> list[Key]:
             values, others = each.values(name), known.get((home, key))
             if values is None or others is None or values.null_count() == values.len():
                 continue
-            values, others = (_meant(side, which) for side, which in ((values, (each, name)), (others, (None, ""))))
-            naming, matched = _match(values, others)
+            taken = each.reading.fields.get(name)
+            said = values.replace(taken.words) if taken is not None and taken.words else values
+            naming, matched = _match(said, others)
             keys.append(Key(each.table, name, str(values.name), home, key, naming, matched))
     return keys
-
-
-def _meant(values: pl.Series, which: tuple[_Looked | None, str]) -> pl.Series:
-    """Give what a column's words mean, where its map will say."""
-    looked, name = which
-    taken = looked.reading.fields.get(name) if looked is not None and looked.map_name is None else None
-    return values.replace(taken.words) if taken is not None and taken.words else values
 
 
 def _tell_grades(kept: list[_Looked], guesses: list[Guess]) -> None:
@@ -785,5 +787,6 @@ def _choose_boundaries(
     share, _, pattern, given, name, known = max(offers, key=lambda each: (each[0], each[1], each[4] == "area_id"))
     strange += [_stranger(each, 1, f"boundaries, of which {pattern} fits better") for each in drawn if each != pattern]
     why = f"boundaries, codes in '{name}'" + (f", which {share:.0%} of rows with an area name" if len(areas) else "")
-    strange.append(Entry(pattern, given, 1, "areas", "-", why))
+    certainty = "high" if share > _MATCHES else "low"
+    strange.append(Entry(pattern, given, 1, "areas", certainty, why, are_boundaries=True))
     return {"file": given, "id_property": name}, known

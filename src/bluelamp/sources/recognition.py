@@ -199,7 +199,7 @@ def _read_as(table: str, file_name: str, looked: Columns) -> Reading:
     definition = tables.table(table)
     offers: list[tuple[float, int, str, Taken]] = []
     for place, each in enumerate(definition.fields):
-        # A grade or a code is matched by name alone; what only intake writes is never offered.
+        # What only intake writes is never offered, and the status's own code comes with the status.
         if each.name == "repairs" or (each.name == "status_code" and table == "unit_status"):
             continue
         candidates = looked.instants if each.type == "datetime" else [(name,) for name in looked.sample.columns]
