@@ -315,6 +315,11 @@ def test_a_column_whose_words_mean_nothing_is_not_taken_for_a_field_of_choices()
     }  # fmt: skip
 
 
+def test_free_text_is_never_written_into_a_map():
+    reasons = pl.Series([f"sick: something about person {n}" for n in range(200)])
+    assert words_for(reasons, "absences", "kind") is None
+
+
 def test_a_column_of_few_codes_is_nobodys_number():
     sample = pl.DataFrame({"call_id": ["A", "B"] * 50, "received": ["2026-01-01 10:00"] * 100})
     best = recognise("calls.csv", sample)[0]

@@ -22,7 +22,8 @@ from bluelamp.sources.column_maps import classes
 
 _MOST = 0.9  # share of values that must have a shape
 _MOST_WORDS = 0.7  # share of rows whose words must be known
-_WORDS_LOOKED_AT = 400
+# A column with more different words than this is free text, which is never written into a map.
+_MOST_DIFFERENT_WORDS = 80
 _EXACT, _SURENESS = 1.0, (0.9, 0.65, 0.45)
 _DATE = r"^\d{1,4}[-/.](\d{1,2}|[A-Za-z]{3})[-/.]\d{1,4}$"
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?(\s*[AaPp][Mm])?$"
@@ -152,7 +153,9 @@ def words_for(text: pl.Series, table: str, name: str) -> dict[str, str] | None:
     known = _words()
     patterns = known["words_of"].get(table, {}).get(name) or known["words"].get(name.removeprefix("posted_")) or []
     titles = {title.lower(): code for code, title in classes().items()} if name == "class_code" else {}
-    counted = text.drop_nulls().value_counts(sort=True).head(_WORDS_LOOKED_AT)
+    counted = text.drop_nulls().value_counts(sort=True)
+    if counted.height > _MOST_DIFFERENT_WORDS:
+        return None
     meaning, told, total = {}, 0, text.drop_nulls().len()
     for value, rows in counted.iter_rows():
         said = value.lower()
