@@ -315,6 +315,11 @@ def test_a_column_whose_words_mean_nothing_is_not_taken_for_a_field_of_choices()
     }  # fmt: skip
 
 
+def test_offences_are_classed_by_our_titles_and_by_their_own_words():
+    said = words_for(pl.Series(["Theft and shoplifting", "Burglary dwelling", "burglary"]), "offences", "class_code")
+    assert said == {"Theft and shoplifting": "theft", "Burglary dwelling": "burglary"}
+
+
 def test_free_text_is_never_written_into_a_map():
     reasons = pl.Series([f"sick: something about person {n}" for n in range(200)])
     assert words_for(reasons, "absences", "kind") is None

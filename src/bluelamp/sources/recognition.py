@@ -19,11 +19,13 @@ import polars as pl
 
 from bluelamp import tables
 from bluelamp.sources.column_maps import classes
+from bluelamp.sources.proposals import guess_class
 
 _MOST = 0.9  # share of values that must have a shape
 _MOST_WORDS = 0.7  # share of rows whose words must be known
 # A column with more different words than this is free text, which is never written into a map.
 _MOST_DIFFERENT_WORDS = 80
+_MOST_OFFENCES = 1_000
 _EXACT, _SURENESS = 1.0, (0.9, 0.65, 0.45)
 _DATE = r"^\d{1,4}[-/.](\d{1,2}|[A-Za-z]{3})[-/.]\d{1,4}$"
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?(\s*[AaPp][Mm])?$"
@@ -153,14 +155,16 @@ def words_for(text: pl.Series, table: str, name: str) -> dict[str, str] | None:
     known = _words()
     patterns = known["words_of"].get(table, {}).get(name) or known["words"].get(name.removeprefix("posted_")) or []
     titles = {title.lower(): code for code, title in classes().items()} if name == "class_code" else {}
-    counted = text.drop_nulls().value_counts(sort=True)
-    if counted.height > _MOST_DIFFERENT_WORDS:
+    counted = text.drop_nulls().alias("word").value_counts().sort("count", "word", descending=[True, False])
+    if counted.height > (_MOST_OFFENCES if name == "class_code" else _MOST_DIFFERENT_WORDS):
         return None
     meaning, told, total = {}, 0, text.drop_nulls().len()
     for value, rows in counted.iter_rows():
         said = value.lower()
         ours = said if said in allowed.enum or (name == "class_code" and said in classes()) else titles.get(said)
-        if ours is None:
+        if ours is None and name == "class_code":
+            ours = next((each for each in [guess_class(said)[0]] if each != "unknown"), None)
+        elif ours is None:
             plain = said.replace("_", " ")
             ours = next((word for word, pattern in patterns if re.search(pattern, plain)), None)
         if ours is not None:
