@@ -697,3 +697,71 @@ def test_ctrl_c_gets_a_sentence_and_leaves_nothing_half_done(small_force, tmp_pa
     assert "stopped. Nothing half done is left" in said
     assert bluelamp("doctor", copy).returncode == 0
     assert pl.read_csv(bluelamp("table", "runs", copy, "--csv").stdout.encode()).height == 1
+
+
+def a_folder_of_extracts(folder: Path) -> Path:
+    """Two days' logs, issued twice, the units' presses, and a file that is nobody's."""
+    logs = [f"L{n},2026-03-{1 + n % 28:02d}T10:{n % 60:02d}:00Z,BURGLARY,B{n % 3}" for n in range(300)]
+    presses = [f"AB{n % 9},2026-03-{1 + n % 28:02d}T10:{n % 60:02d}:30Z,At scene,L{n}" for n in range(300)]
+    for day in ("2026-03-29", "2026-03-30"):
+        place = folder / "feeds" / day
+        place.mkdir(parents=True)
+        (place / "logs.csv").write_text("\n".join(["log_ref,created,type,beat", *logs]) + "\n")
+        (place / "status.csv").write_text("\n".join(["callsign,status_time,status,log_ref", *presses]) + "\n")
+    (folder / "canteen.csv").write_text("dish,price\npie,3\n")
+    return folder
+
+
+def test_init_looks_at_a_folder_and_import_of_it_works_straight_after(tmp_path):
+    extracts, folder = a_folder_of_extracts(tmp_path / "in [all]"), tmp_path / "new [1]"
+    found = bluelamp("init", folder, extracts, "--yes", *LONDON)
+    assert found.returncode == 0, found.stderr
+    assert re.search(r"^feeds/\*/logs\.csv \(2 files\) +incidents +\w+ +4 of 4$", found.stderr, re.MULTILINE)
+    assert re.search(r"^canteen\.csv +- +- +no column looks like one of ours$", found.stderr, re.MULTILINE)
+    assert "unit_status.incident_id (log_ref) → incidents.incident_id: 100 % of 600 rows, no orphan" in found.stderr
+    assert f"bluelamp import {folder} {extracts}" in found.stderr
+
+    done = bluelamp("import", folder, extracts)
+    assert done.returncode == 0, done.stderr
+    assert "canteen.csv: no name in force.toml fits it; it was left out." in done.stderr
+    for table in ("incidents", "unit_status"):
+        assert len(bluelamp("table", table, folder, "--csv").stdout.splitlines()) == 301
+    again = bluelamp("import", folder)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("300 unchanged") == 4
+
+
+def test_init_of_a_folder_away_from_a_terminal_says_what_an_option_settles(tmp_path):
+    extracts = a_folder_of_extracts(tmp_path / "in")
+    found = bluelamp("init", tmp_path / "new", extracts)
+    assert found.returncode == 2
+    assert "--time-zone" in found.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Name what to look at, once"),
+        (("in", "--from", "in/canteen.csv"), "Name what to look at, once"),
+        (("in", "--map", "oakland"), "--map names the column map of one extract"),
+    ],
+)
+def test_init_looks_at_one_thing(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    a_folder_of_extracts(tmp_path / "in")
+    found = bluelamp("init", "new", *arguments)
+    assert found.returncode == 2
+    assert words in found.stderr
+
+
+def test_init_takes_one_extract_without_from(tmp_path):
+    found = bluelamp("init", tmp_path / "new", feed(tmp_path, ISO), "--yes", *LONDON)
+    assert found.returncode == 0, found.stderr
+
+
+def test_init_of_a_database_names_the_variable_and_never_shows_the_password(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:hunter2@127.0.0.1:9/cad", "--yes")
+    assert found.returncode == 74
+    assert "hunter2" not in found.stderr + found.stdout

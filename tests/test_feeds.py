@@ -11,7 +11,7 @@ import pytest
 
 from bluelamp import deployable, intake, periods, plan, pools, settings, tables
 from bluelamp.committed import measure_without_log
-from bluelamp.sources.twin import Twin, make_twin, write_twin
+from bluelamp.sources.twin import Twin, exports, make_twin, write_twin
 from bluelamp.store import Store
 from tests.true_requirement import KEY, what_units_really_did
 
@@ -27,6 +27,8 @@ def twin() -> Twin:
 
 def bring_in(folder: Path, seed: int | None) -> None:
     """Import every extract of the force; shuffled, and a fifth of them twice, where a seed is given."""
+    # One secret for both forces, so that their tokens can be compared.
+    (folder / "tokens.key").write_text("07" * 32)
     work = intake.extracts_of(folder)
     if seed is not None:
         chance = random.Random(seed)
@@ -202,3 +204,32 @@ def test_with_the_flat_incident_file_alone_the_run_says_what_is_missing_and_how_
     assert abs(off) > 0.02
     assert min(more, fewer) > 10
     assert -fewer / 100 - 0.05 < off < more / 100
+
+
+@pytest.mark.parametrize("kind", ["caller", "place"])
+def test_repeat_callers_and_places_are_those_of_the_truth(force, twin, kind):
+    logs = exports.logs_at(twin.feeds, twin.feeds.world.until).filter(pl.col("merged_into").is_null())
+    if kind == "place":
+        truth = logs.select("incident_id", token="place_token")
+    else:
+        contacts = twin.feeds.tables["contact_calls.csv"].drop_nulls("incident_id")
+        # Who rang before the first export begins is in none.
+        exported = contacts.filter(pl.col("contacted_at") >= twin.feeds.world.begin)
+        first = exported.sort("contacted_at", "contact_id")
+        truth = logs.select("incident_id").join(
+            first.unique("incident_id", keep="first").select("incident_id", token="caller_token"),
+            on="incident_id", how="left",
+        )  # fmt: skip
+    each = truth.drop_nulls("token").group_by("token").len()["len"]
+    bounds = {"1": (1, 1), "2": (2, 2), "3-4": (3, 4), "5-9": (5, 9), "10+": (10, 10**9)}
+    expected = {band: int(each.is_between(*limits).sum()) for band, limits in bounds.items()}
+    expected |= {"unknown": truth["token"].null_count()}
+    overall = pl.col("class_code") == "all", pl.col("grade_code") == "all"
+    found = plan.read_table(force, "repeats").filter(*overall, kind=kind)
+
+    counts = found.select("incidents_each", pl.coalesce("tokens", "incidents")).rows()
+    assert dict(counts) == {band: number for band, number in expected.items() if number}
+    assert found["officer_hours"].sum() > 0
+    most = plan.read_table(force, "most_repeated").filter(kind=kind)
+    assert most["incidents"].to_list() == each.sort(descending=True).head(most.height).to_list()
+    assert not set(most["token"]) & set(truth["token"])

@@ -37,6 +37,9 @@ def as_text(name: str) -> pl.DataFrame:
 
 # ---- definitions ----
 
+# Numbers that count nothing and so have no unit.
+_NO_QUANTITY = ("sequence", "row_number", "seed", "rank")
+
 
 @pytest.mark.parametrize("name", EVERY_TABLE)
 def test_a_definition_is_whole(name):
@@ -51,7 +54,7 @@ def test_a_definition_is_whole(name):
     for each in definition.fields:
         assert each.description, each.name
         assert not each.description.endswith("."), each.name
-        assert each.unit or each.type not in ("number", "integer") or each.name in ("sequence", "row_number", "seed")
+        assert each.unit or each.type not in ("number", "integer") or each.name in _NO_QUANTITY
         assert each.decimals is not None or each.type != "number", f"{each.name} would be published with noise"
         if each.enum and each.example:
             assert each.example in each.enum, each.name

@@ -174,10 +174,16 @@ class DateOrder(StrEnum):
 @app.command()
 def init(
     folder: Folder,
+    extracts: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXTRACTS", help="A folder of extracts, one extract of incidents, or a database's address"
+        ),
+    ] = None,
     source: Annotated[
-        Path,
+        Path | None,
         typer.Option("--from", help="An extract of incidents (CSV, Excel, Parquet, JSON lines, plain, gzip or zip)"),
-    ],
+    ] = None,
     map_name: Annotated[str | None, typer.Option("--map", help="A shipped column map, such as oakland")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every proposal without asking")] = False,
     force_id: Annotated[str | None, typer.Option("--id", help="Short code of the force")] = None,
@@ -200,9 +206,11 @@ def init(
         typer.Option("--areas-property", help="Which of its properties holds id, name, district or kind: id=WARD_CODE"),
     ] = None,
 ) -> None:
-    """Start a force: look at an extract, propose how to read it, and write force.toml.
+    """Start a force: look at extracts, propose how to read them, and write force.toml.
 
     \b
+    bluelamp init north feeds/                           every extract below a folder, and the keys that join them
+    bluelamp init north 'postgresql+psycopg://…'         the tables and views of a database
     bluelamp init oakland --from calls.csv.gz --map oakland
     bluelamp init north --from calls.csv                 asks about what it could not tell
     bluelamp init north --from calls.csv --yes           takes its best guesses
@@ -223,8 +231,14 @@ def init(
         force = {"id": code, "name": name or code, "time_zone": time_zone or "UTC"}
         found = intake.look_at_areas(settings.from_values({"force": force, "areas": boundaries}))
 
+    which, where = _what_to_look_at(extracts, source, map_name)
+
     def propose() -> Any:
-        return sources.propose(source, map_name=map_name, answers=answers, force_id=code, force_name=name)
+        if which == "file":
+            return sources.propose(where, map_name=map_name, answers=answers, force_id=code, force_name=name)
+        if which == "folder":
+            return sources.propose_folder(Path(where), folder, answers=answers, force_id=code, force_name=name)
+        return sources.propose_database(where, answers=answers, force_id=code, force_name=name)
 
     proposal = propose()
     while proposal.questions:
@@ -236,7 +250,28 @@ def init(
         typer.confirm("Write this?", default=True, abort=True, err=True)
     for path in intake.write_force(folder, proposal.files(boundaries)):
         message.print(f"Wrote {path}", markup=False)
-    message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}", markup=False)
+    variable = getattr(proposal, "variable", None)
+    if variable is not None:
+        message.print(f"Put the password into the environment first: export {variable}=…", markup=False)
+    more = f" {where}" if which == "folder" else ""
+    message.print(f"Next: bluelamp check {folder}, then bluelamp import {folder}{more}", markup=False)
+
+
+def _what_to_look_at(extracts: str | None, source: Path | None, map_name: str | None) -> tuple[str, str]:
+    """Say what `init` is to look at: a file, a folder or a database, and where it is."""
+    if (extracts is None) == (source is None):
+        raise UsageError(
+            "Name what to look at, once: bluelamp init FORCE FOLDER for a folder of extracts, a database's address in "
+            "its place, or --from FILE for one extract of incidents."
+        )
+    where = str(source if extracts is None else extracts)
+    if extracts is not None and ("://" in extracts or extracts.startswith("${")):
+        which = "database"
+    else:
+        which = "folder" if Path(where).is_dir() else "file"
+    if which != "file" and map_name is not None:
+        raise UsageError("--map names the column map of one extract. A folder's and a database's are found one by one.")
+    return which, where
 
 
 def _boundaries(areas: Path | None, layer: str | None, crs: str | None, properties: list[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ and tells what it would find. Both are what the commands `import` and `check` do
 
 from __future__ import annotations
 
+import glob
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -88,7 +89,8 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
         found.append(("areas", Path(folder) / settings.areas.file, BOUNDARIES))
     for name, source in _in_order(settings):
         if source.file is not None and is_pattern(source.file):
-            found += [(name, path, source.map) for path in sorted(Path(folder).glob(source.file)) if path.is_file()]
+            there = sorted(Path(each) for each in glob.glob(_from_home(folder, source.file), recursive=True))
+            found += [(name, path, source.map) for path in there if path.is_file()]
         elif source.file is not None:
             found.append((name, Path(folder) / source.file, source.map))
         elif source.url is not None and source.query is not None:
@@ -104,24 +106,25 @@ def extracts_of(folder: Path | str) -> list[tuple[str, Path | sources.Query, str
 def tell_tables(
     folder: Path | str, files: Iterable[Path], map_name: str | None = None
 ) -> tuple[list[tuple[str, Path, str | None]], list[Path]]:
-    """Tell which tables extracts fill, by the last part of the names in force.toml: table, file and column map, in the
-    order to import them. A folder stands for the files in it. Files that no name fits are areas where they hold
+    """Tell which tables extracts fill, by the names in force.toml: table, file and column map, in the order to import
+    them. A file whose whole path fits a name is of that one, or of several that are the same; else the last parts of
+    the names tell. A folder stands for the files in it and below it. Files that no name fits are areas where they hold
     boundaries, and else incidents, where they were named one by one; of a folder's they are given apart.
     """
     names = [
-        (name, Path(source.file).name, source.map)
-        for name, source in _in_order(settings_.read(folder))
-        if source.file is not None
+        (name, source.file, source.map) for name, source in _in_order(settings_.read(folder)) if source.file is not None
     ]
     found: list[tuple[str, Path, str | None]] = []
     strange = []
     for given in files:
-        for path in sorted(_files_in(given)) if given.is_dir() else [given]:
-            fits = [
-                (name, path, map_name or chosen) for name, pattern, chosen in names if fnmatchcase(path.name, pattern)
-            ]
+        for path in _files_below(given) if given.is_dir() else [given]:
+            lies_at = str(path.absolute())
+            whole = [each for each in names if fnmatchcase(lies_at, _from_home(Path(folder).absolute(), each[1]))]
+            fits = whole or [each for each in names if fnmatchcase(path.name, Path(each[1]).name)]
             if fits:
-                found.append(fits[0])
+                # One file may fill several tables, such as a log that lists its units.
+                same = [(name, chosen) for name, pattern, chosen in fits if pattern == fits[0][1]]
+                found += [(name, path, map_name or chosen) for name, chosen in same]
             elif given.is_dir():
                 strange.append(path)
             else:
@@ -134,6 +137,12 @@ def tell_tables(
 
 def _files_in(place: Path) -> list[Path]:
     return [each for each in place.iterdir() if each.is_file() and not each.name.startswith(".")]
+
+
+def _files_below(place: Path) -> list[Path]:
+    """List the files of a folder and its subfolders, hidden ones left out, earlier names first."""
+    found = [each for each in place.rglob("*") if each.is_file()]
+    return sorted(each for each in found if not any(part.startswith(".") for part in each.relative_to(place).parts))
 
 
 class Watch:
@@ -198,6 +207,11 @@ class Watch:
         except BluelampError as error:
             say(f"{called} could not be imported: {error}")
         return True
+
+
+def _from_home(folder: Path | str, name: str) -> str:
+    """Give a name of force.toml from the force's folder on, unless it is whole; signs in the folder mean nothing."""
+    return name if Path(name).is_absolute() else str(Path(glob.escape(str(folder))) / name)
 
 
 def is_pattern(name: str) -> bool:
@@ -284,8 +298,9 @@ def import_extract(
     if isinstance(path, sources.Query):
         path = sources.resumed(path, column_map.filling(target), _states(folder, target))
     extract = sources.read_extract(
-        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000
-    )
+        path, column_map, time_zone=settings.force.time_zone, table=target, as_of=as_of or _now(), chunk_rows=250_000,
+        secret=lambda: sources.secret_of(folder, had_one=lambda: _has_tokens(folder)),
+    )  # fmt: skip
     sha256 = None if isinstance(path, sources.Query) else sources.file_sha256(path)
     store = Store(folder)
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
@@ -313,6 +328,18 @@ def import_extract(
     if target == "incidents" and settings.areas.from_points and settings.areas.file is None:
         notes += _derive_areas(folder, settings, extract)
     return Imported(writer.batch, rules, notes)
+
+
+def _has_tokens(folder: Path | str) -> bool:
+    """Say whether tokens of the force's own making are stored."""
+    store = Store(folder)
+    for name in tables.names("imported"):
+        made = tables.table(name).tokens
+        if made:
+            held = store.read(name, columns=made)
+            if any(sources.is_token(held[each]).any() for each in made):
+                return True
+    return False
 
 
 def _are_boundaries(path: Path | str, map_name: str | None) -> bool:

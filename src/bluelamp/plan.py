@@ -41,9 +41,12 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "service_times", "unit_status", "unit_crews")  # fmt: skip
+    "events", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
-RESULTS = ("outages", *OF_UNIT_TIME, "demand", "forecast", "required_staff", "deployable", "coverage")
+RESULTS = (
+    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable",
+    "coverage",
+)  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
@@ -150,7 +153,8 @@ def compute(
     if forecast_from is not None:
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
-        for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at")):
+        for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
+                             ("contacts", "contacted_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
     if given["incidents"].is_empty():
         before = "" if forecast_from is None else f" before {forecast_from:%Y-%m-%d %H:%M} UTC"
@@ -199,6 +203,8 @@ def compute(
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
     driving = demand.filter(drives)
     notes += remarks.on_demand(demand, driving, outages)
+    repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
+    notes += remarks.on_repeats(repeats.table)
 
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
@@ -265,8 +271,8 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "forecast": predicted.table, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered,
+        "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
+        "forecast": predicted.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
     } | unit_time  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(

@@ -35,8 +35,8 @@ LEFT_OUT = {
     "duties": "the map shows what is required, not what is short",
     **{name: f"it is taken {words}" for name, words in _TAKEN.items()},
     "minimums": "no minimum strength binds: units are asked for by demand alone",
-    "unit_status": "times are those of the incident log, which does not show write-up, guards, custody, units that came "
-    "back and work without a log, and clears a call with its last unit",
+    "unit_status": "times are those of the incident log, which does not show write-up, guards, custody, units that "
+    "came back and work without a log, and clears a call with its last unit",
     "unit_crews": "ends of duty, and which pool a unit serves, are known only as far as the status log says them",
     "grade_history": "each incident has the grade that it has now; which it had before is not known",
     "contacts": "calls that became no incident are not known",
@@ -222,6 +222,30 @@ def on_demand(demand: pl.DataFrame, driving: pl.DataFrame, outages: pl.DataFrame
     if masked:
         hours = count_of(round(masked), "hour")
         notes.append(f"{hours} of the history lie in outages, and count neither as demand nor as quiet.")
+    return notes
+
+
+def on_repeats(repeats: pl.DataFrame) -> list[str]:
+    """Say how much of the work comes from the same callers and places, and how many incidents name none."""
+    notes = []
+    overall = repeats.filter(pl.col("class_code") == "all", pl.col("grade_code") == "all")
+    for kind in overall["kind"].unique().sort():
+        shares = {
+            each: (incidents, hours or 0.0)
+            for each, incidents, hours in overall.filter(pl.col("kind") == kind)
+            .select("incidents_each", "share_of_incidents", "share_of_hours")
+            .iter_rows()
+        }
+        often = [shares.get(each, (0.0, 0.0)) for each in ("5-9", "10+")]
+        named = 1 - shares.get("unknown", (0.0, 0.0))[0]
+        at_default = f" and {shares['default'][0]:.0%} stand at default locations" if "default" in shares else ""
+        days = (overall["to_at"][0] - overall["from_at"][0]) / timedelta(days=1)
+        window = count_of(max(1, round(days)), "day")
+        notes.append(
+            f"{kind.capitalize()}s with five incidents or more in {window} have {sum(rows for rows, _ in often):.0%} "
+            f"of incidents and {sum(hours for _, hours in often):.0%} of officer-hours; {named:.0%} of incidents name "
+            f"a {kind}{at_default}. One number or address may be many people."
+        )
     return notes
 
 

@@ -3,8 +3,9 @@
 A definition uses the Frictionless Table Schema vocabulary (fields, types, constraints, primaryKey) with a few words of
 ours: `row` (what a row is), `kind` (imported, result or record), `regime` (the law that the rows fall under), `version`
 (the instant that tells which of two rows with a key is the later), `readsBackTo` (the oldest schema version whose rows
-can be read), and for a field `unit`, `decimals` and `sensitive`. From it come the Polars types, the check, the
-reference page, the blank template and the JSON Schema of the web API, so that a meaning is written once.
+can be read), and for a field `unit`, `decimals`, `sensitive` and `token` (kept as a keyed hash alone). From it come the
+Polars types, the check, the reference page, the blank template and the JSON Schema of the web API, so that a meaning is
+written once.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Field:
     decimals: int | None = None
     example: str | None = None
     sensitive: bool = False
+    token: bool = False  # made of what comes by a keyed hash; the value itself is never kept
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
@@ -127,6 +129,11 @@ class Table:
         """Column names, in order."""
         return [each.name for each in self.fields]
 
+    @property
+    def tokens(self) -> list[str]:
+        """Names of the columns that hold tokens."""
+        return [each.name for each in self.fields if each.token]
+
 
 def names(kind: str | None = None) -> list[str]:
     """List the tables there are, all or of one kind (imported, result, record, account)."""
@@ -176,6 +183,7 @@ def _read_field(definition: dict[str, Any]) -> Field:
         decimals=definition.get("decimals"),
         example=definition.get("example"),
         sensitive=definition.get("sensitive", False),
+        token=definition.get("token", False),
         required=constraints.get("required", False),
         minimum=constraints.get("minimum"),
         maximum=constraints.get("maximum"),

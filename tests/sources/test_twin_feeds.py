@@ -121,7 +121,9 @@ def test_exports_in_any_order_give_the_true_current_incidents(folder, twin):
     versions = every_export(folder, "command_logs.csv").sample(fraction=1, shuffle=True, seed=5)
     current = versions.sort("updated_at").unique("incident_id", keep="last").sort("incident_id")
     truth = twin.truth["current_incidents"].sort("incident_id")
-    compared = [name for name in truth.columns if name in current.columns]
+    # Tokens are made with a force's secret, which an extract that is not stored has none of.
+    tokens = tables.table("incidents").tokens
+    compared = [name for name in truth.columns if name in current.columns and name not in tokens]
 
     assert current.select(compared).equals(truth.select(compared))
 

@@ -18,7 +18,13 @@ from bluelamp.errors import BadData
 from bluelamp.store import Store
 
 FROZEN = sorted((Path(__file__).parent / "frozen").glob("schema-*.tar.xz"))
-ADDED = {"incidents": "updated_at", "people": "is_tutored", "duties": "duty_day", "minimums": "skill_code"}
+ADDED = {
+    "incidents": "updated_at",
+    "people": "is_tutored",
+    "duties": "duty_day",
+    "minimums": "skill_code",
+    "service_times": "write_up_minutes",
+}
 
 
 @pytest.fixture(params=FROZEN, ids=lambda path: path.name)

@@ -56,6 +56,34 @@ def count_demand(
     first, last = incidents["received_at"].min(), incidents["received_at"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
+    asked = ask_of_each(incidents, service_times, time_zone, crew_size_by_hour).with_columns(
+        area_id=pl.when(pl.col("area_id").is_in(list(known_areas))).then("area_id").otherwise(pl.lit(UNKNOWN_AREA)),
+        hour_starting=periods.hour_starting(
+            pl.col("received_at"),
+            time_zone,
+            first - timedelta(days=1),
+            last + timedelta(days=1),
+        ),
+    )
+    counted = asked.group_by("area_id", "hour_starting", "class_code", "grade_code", "origin").agg(
+        incidents=pl.len().cast(pl.Int64),
+        deployed=pl.col("deployed_thousandths").sum() / 1000,
+        officer_hours=pl.col("officer_seconds_asked").sum() / 3600,
+        measured=(pl.col("unit_seconds").is_not_null() | (pl.col("was_deployed") == 0)).sum().cast(pl.Int64),
+    )
+    return tables.publish(counted, "demand")
+
+
+def ask_of_each(
+    incidents: pl.DataFrame,
+    service_times: pl.DataFrame,
+    time_zone: str,
+    crew_size_by_hour: Sequence[int] = (1,) * 24,
+) -> pl.DataFrame:
+    """Say what each incident asks for, in the rows' order: `deployed_thousandths` and `officer_seconds_asked`.
+
+    The columns of `evidence` stand beside them, and the rules are those of `count_demand`.
+    """
     prior = nearest_prior(incidents.select("class_code", grade_code=opening_grade()).unique(), service_times).rename(
         {"share_deployed": "prior_share", "units_per_deployment": "prior_units", "minutes_per_unit": "prior_minutes"}
     )
@@ -72,30 +100,17 @@ def count_demand(
     each = (left / (is_unknown & ~is_open).sum().over(KEY)).clip(0, 1)
     expected_share = pl.when(is_open).then("prior_share").otherwise(each)
     share = pl.coalesce(pl.col("was_deployed").cast(pl.Float64), expected_share)
-    asked = (
+    return (
         evidence(incidents)
         .join(
             prior.select(*KEY, "prior_share", "prior_units", "prior_minutes"), on=KEY, how="left", maintain_order="left"
         )
         .with_columns(
-            area_id=pl.when(pl.col("area_id").is_in(list(known_areas))).then("area_id").otherwise(pl.lit(UNKNOWN_AREA)),
-            hour_starting=periods.hour_starting(
-                pl.col("received_at"),
-                time_zone,
-                first - timedelta(days=1),
-                last + timedelta(days=1),
-            ),
             local_hour=pl.col("received_at").dt.convert_time_zone(time_zone).dt.hour(),
             # Whole thousandths and seconds are summed, because sums of fractions differ with the order of adding up.
             deployed_thousandths=(share * 1000).round().cast(pl.Int64),
             unit_seconds_asked=(share * units * seconds_each).round().cast(pl.Int64),
         )
         .join(crew, on="local_hour", how="left", maintain_order="left")
+        .with_columns(officer_seconds_asked=pl.col("unit_seconds_asked") * pl.col("crew_size"))
     )
-    counted = asked.group_by("area_id", "hour_starting", "class_code", "grade_code", "origin").agg(
-        incidents=pl.len().cast(pl.Int64),
-        deployed=pl.col("deployed_thousandths").sum() / 1000,
-        officer_hours=(pl.col("unit_seconds_asked") * pl.col("crew_size")).sum() / 3600,
-        measured=(pl.col("unit_seconds").is_not_null() | (pl.col("was_deployed") == 0)).sum().cast(pl.Int64),
-    )
-    return tables.publish(counted, "demand")

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     )
     from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons, resumed
     from bluelamp.sources.files import Query, file_sha256
+    from bluelamp.sources.folder_proposals import FolderProposal, propose_database, propose_folder
     from bluelamp.sources.proposals import Proposal, Question, guess_class, propose
     from bluelamp.sources.rules import RULES
+    from bluelamp.sources.tokens import is_token, secret_of
 
 _HOMES = {
     "ColumnMap": "column_maps",
@@ -65,10 +67,15 @@ _HOMES = {
     "read_extract": "extracts",
     "reasons": "extracts",
     "resumed": "extracts",
+    "FolderProposal": "folder_proposals",
+    "propose_database": "folder_proposals",
+    "propose_folder": "folder_proposals",
     "Proposal": "proposals",
     "Question": "proposals",
     "guess_class": "proposals",
     "propose": "proposals",
+    "is_token": "tokens",
+    "secret_of": "tokens",
 }
 
 __all__ = [
@@ -80,6 +87,7 @@ __all__ = [
     "Crosswalk",
     "CrosswalkFile",
     "Extract",
+    "FolderProposal",
     "Proposal",
     "Query",
     "Question",
@@ -91,15 +99,19 @@ __all__ = [
     "crosswalk_schema",
     "file_sha256",
     "guess_class",
+    "is_token",
     "meanings",
     "newest_version",
     "parse_column_map",
     "propose",
+    "propose_database",
+    "propose_folder",
     "read_column_map",
     "read_crosswalk",
     "read_extract",
     "reasons",
     "resumed",
+    "secret_of",
     "shipped_crosswalks",
     "shipped_maps",
     "write_version",

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, count_of, did_you_mean
+from bluelamp.sources import tokens
 from bluelamp.sources.column_maps import Column, ColumnMap
 from bluelamp.sources.files import ExtractFile, Query, RowChunk, read_source
 from bluelamp.sources.incident_rows import IncidentRules
@@ -59,6 +61,7 @@ class Extract:
     as_of: datetime
     chunk_rows: int
     incident_rules: IncidentRules
+    secret: Callable[[], bytes] | None = None
     rows_read: int = 0
     rule_counts: Counter[str] = field(default_factory=Counter)
     _districts: list[pl.DataFrame] = field(default_factory=list)
@@ -131,6 +134,7 @@ class Extract:
         if self.column_map.events or any(spec.split_by is not None for spec in self.column_map.columns.values()):
             stretch, texts = self._spread(stretch, raw, texts)
         faults = Faults(stretch.values.height)
+        self._make_tokens(texts, repairs)
         times = {name: self._time(name, text, faults, repairs) for name, text in texts.items() if self._is_time(name)}
         typed = self._typed({name: text for name, text in texts.items() if name not in times}, faults, repairs)
         columns = {name: at for name, (at, _) in times.items()} | typed
@@ -142,6 +146,9 @@ class Extract:
         )
         if self.table.name == "incidents":
             seconds = {name: second for name, (_, second) in times.items()}
+            if frame["incident_id"].has_nulls():
+                # A number made of a row's content must not give away who called.
+                raw = raw.with_columns(self._hidden(raw[name], what) for name, what in self._token_columns.items())
             frame = self.incident_rules.apply(frame, raw, texts, seconds, repairs)
         frame = self._check(frame, faults, repairs)
         if self.table.name == "incidents":
@@ -181,6 +188,30 @@ class Extract:
             stretch, values=stretch.values[rows["_row"]], row_numbers=stretch.row_numbers.gather(rows["_row"])
         )
         return spread, {name: rows[name] for name in rows.columns if name not in ("_row", "_event")}
+
+    @cached_property
+    def _token_columns(self) -> dict[str, str]:
+        """The file's columns that tokens are made of, with the field of each: what they hold is kept nowhere."""
+        made = self.table.tokens
+        filled = {source: name for name, spec in self.column_map.specs if name in made for source in spec.sources}
+        return {column: name for column, name in filled.items() if column in self.file.columns}
+
+    @cached_property
+    def _key(self) -> bytes:
+        assert self.secret is not None
+        return self.secret()
+
+    def _make_tokens(self, texts: dict[str, pl.Series], repairs: Repairs) -> None:
+        """Put tokens in the place of what they are made of; a word for nobody or nowhere is emptied."""
+        for name in (each for each in self.table.tokens if each in texts and not texts[each].is_null().all()):
+            repairs.add("token_emptied", tokens.is_not_known(texts[name]))
+            texts[name] = self._hidden(texts[name], name)
+
+    def _hidden(self, values: pl.Series, what: str) -> pl.Series:
+        """Give tokens for values; nothing where there is no secret, because what is read then is not stored."""
+        if self.secret is None or values.is_null().all():
+            return _nothing(values.len(), pl.String()).alias(values.name)
+        return tokens.make_tokens(values, what, self._key)
 
     def _columns(self, values: pl.DataFrame) -> pl.DataFrame:
         """Give the columns that the map reads under their names, spaces around values taken off, empty ones null."""
@@ -301,6 +332,8 @@ class Extract:
     ) -> None:
         good = ~faults.any_of()
         self.rule_counts.update(each.reason_code for each in stretch.broken)
+        if self._token_columns and stretch.broken:
+            self.rule_counts["row_not_kept"] += len(stretch.broken)
         self.rule_counts.update(faults.counts())
         self.rule_counts.update(repairs.counts(good))
         if self.column_map.district is not None and self.table.name == "incidents":
@@ -309,9 +342,19 @@ class Extract:
             self._districts.append(counted.agg(incidents=pl.len().cast(pl.Int64)))
 
     def _quarantine(self, stretch: RowChunk, faults: Faults) -> pl.DataFrame:
-        rows = [(each.row_number, "row", each.reason_code, each.reason, each.raw_row) for each in stretch.broken]
+        # In a broken row nobody knows which value is the caller, and columns that are not read may name one.
+        rows = [
+            (each.row_number, "row", each.reason_code, each.reason, None if self._token_columns else each.raw_row)
+            for each in stretch.broken
+        ]
         for at, name, code, reason in faults.first_of_each():
             raw = dict(zip(self.file.columns, stretch.values.row(at), strict=True))
+            if self._token_columns:
+                hidden = {
+                    each: self._hidden(pl.Series([raw[each]]), what) for each, what in self._token_columns.items()
+                }
+                raw = {each: raw[each] for each in self.column_map.file_columns if each in raw}
+                raw |= {each: text[0] for each, text in hidden.items()}
             rows.append((stretch.row_numbers[at], name, code, reason, json.dumps(raw, ensure_ascii=False)))
         rows.sort()
         file_name = self.file.name if stretch.member is None else f"{self.file.name}/{stretch.member}"
@@ -343,12 +386,14 @@ def read_extract(
     as_of: datetime,
     table: str = "incidents",
     chunk_rows: int = 100_000,
+    secret: Callable[[], bytes] | None = None,
 ) -> Extract:
     """Open an extract for reading through its column map; go through the result for its chunks.
 
     `source` is a file in any format of `formats`, told by its content, or a query to a database.
     `time_zone` is the force's own, used where the map says 'force'; `table` is asked only by maps for any table.
-    `as_of` bounds recorded times: what lies more than a day after it is impossible. Raises NoInput, NotPermitted,
+    `as_of` bounds recorded times: what lies more than a day after it is impossible. `secret` gives what tokens are
+    made with; without it callers and places are left empty. Raises NoInput, NotPermitted,
     InputOutputError, UsageError and BadData (a missing column, a wrong delimiter or encoding, a file that is empty, cut
     off or has no row, dates of two orders), some of them while reading: then nothing that was read so far may be used.
     For a query also BadSettings (its address).
@@ -363,7 +408,7 @@ def read_extract(
         periods.zone(clock)
     home = time_zone if filled.time_zone in ("force", "stated", "UTC") else filled.time_zone
     rules = IncidentRules(filled, PointRules(filled.crs, home))
-    return Extract(file, filled, clock, definition, as_of, chunk_rows, rules)
+    return Extract(file, filled, clock, definition, as_of, chunk_rows, rules, secret)
 
 
 def resumed(query: Query, column_map: ColumnMap, states: Iterable[Mapping[str, str]]) -> Query:

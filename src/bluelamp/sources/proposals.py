@@ -31,7 +31,7 @@ _SAMPLE_ROWS = 60_000
 _CODES_LISTED = 1_000
 # Calls are fewest then everywhere.
 _SMALL_HOURS = range(1, 6)
-_ORDERS = ("day_first", "month_first", "year_first")
+ORDERS = ("day_first", "month_first", "year_first")
 _STEPS = ("received_at", "dispatched_at", "arrived_at", "cleared_at", "closed_at")
 # Words of a column's name that tell its field; the first field that fits takes the column.
 _NAMES: dict[str, str] = {
@@ -118,20 +118,20 @@ class Proposal:
 
     def _force_toml(self, areas: Mapping[str, str]) -> str:
         known = {name: value for name, value in self.force.items() if value is not None}
-        lines = ["[force]", *(f"{name} = {_quoted(value)}" for name, value in known.items())]
-        lines.append(f"time_zone = {_quoted(self.time_zone or '')}")
+        lines = ["[force]", *(f"{name} = {quoted(value)}" for name, value in known.items())]
+        lines.append(f"time_zone = {quoted(self.time_zone or '')}")
         if areas:
-            lines += ["", "[areas]", *(f"{name} = {_quoted(value)}" for name, value in areas.items())]
+            lines += ["", "[areas]", *(f"{name} = {quoted(value)}" for name, value in areas.items())]
         elif self.from_points:
             lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
             lines.append("from_points = true")
-        lines += ["", "[sources.incidents]", f"map = {_quoted(self.map_name)}"]
+        lines += ["", "[sources.incidents]", f"map = {quoted(self.map_name)}"]
         if isinstance(self.source, Query):
             given = {"url": self.source.url, "query": self.source.query, "watermark": self.source.watermark}
-            lines += [f"{name} = {_quoted(value)}" for name, value in given.items() if value is not None]
+            lines += [f"{name} = {quoted(value)}" for name, value in given.items() if value is not None]
         else:
             # The file lies outside the folder as a rule, so that its whole path is kept.
-            lines.append(f"file = {_quoted(str(self.source.expanduser().absolute()))}")
+            lines.append(f"file = {quoted(str(self.source.expanduser().absolute()))}")
         return "\n".join([*lines, ""])
 
 
@@ -153,16 +153,16 @@ def propose(
     given = dict(answers or {})
     if "time_zone" in given:
         periods.zone(given["time_zone"])
-    if given.get("date_order", _ORDERS[0]) not in _ORDERS:
-        raise UsageError(f"'{given['date_order']}' is not an order of dates. {one_of(_ORDERS)} was expected.")
-    file, encoding = _open(source)
+    if given.get("date_order", ORDERS[0]) not in ORDERS:
+        raise UsageError(f"'{given['date_order']}' is not an order of dates. {one_of(ORDERS)} was expected.")
+    file, encoding = open_guessing(source)
     recognised = map_name or _recognise(file)
     if recognised is not None:
         return _with_map(file, recognised, given, force_id, force_name, was_named=map_name is not None)
-    return _Draft(file, encoding, given).proposal(force_id, force_name)
+    return Draft(file, encoding, given).proposal(force_id, force_name)
 
 
-def _open(source: Path | str | Query) -> tuple[ExtractFile, str]:
+def open_guessing(source: Path | str | Query) -> tuple[ExtractFile, str]:
     """Open a source in the first encoding that reads all of it."""
     encoding = "utf-8"
     try:
@@ -233,7 +233,7 @@ def _with_map(
         reason = "you said so" if "time_zone" in given else "the map says so"
         guesses.append(Guess("time zone", zone, reason, "high"))
     else:
-        draft = _Draft(file, filled.encoding, given)
+        draft = Draft(file, filled.encoding, given)
         zone = draft.zone_from_points(filled)
         guesses += draft.guesses
         if zone is None:
@@ -253,16 +253,18 @@ def _ask_zone(hint: str = "") -> Question:
     return Question("time_zone", words + hint)
 
 
-class _Draft:
+class Draft:
     """A column map in the making."""
 
-    def __init__(self, file: ExtractFile, encoding: str, given: dict[str, str]) -> None:
+    def __init__(
+        self, file: ExtractFile, encoding: str, given: dict[str, str], sample: pl.DataFrame | None = None
+    ) -> None:
         self.file = file
         self.encoding = encoding
         self.given = given
         self.guesses: list[Guess] = []
         self.questions: list[Question] = []
-        self.sample = _sample_of(file)
+        self.sample = _sample_of(file) if sample is None else sample
         self.columns: dict[str, dict[str, Any]] = {}
         self.order = given.get("date_order", "detect")
         self.zone: str | None = None
@@ -283,8 +285,8 @@ class _Draft:
         self._find_words()
         self._find_id()
         self._close_only_what_is_closed()
-        self._find_zone(times)
-        crosswalk = self._draft_crosswalk()
+        self.find_zone()
+        crosswalk = self.draft_crosswalk()
         text = self._map_text(crosswalk) if "received_at" in self.columns else None
         if text is not None:
             parse_column_map(text, "The proposed column map")
@@ -509,13 +511,13 @@ class _Draft:
                 "closed_at", f"only where the status is {', '.join(closed)}", "open incidents have no end", "fair"
             )
 
-    def _find_zone(self, times: dict[str, pl.Series]) -> None:
+    def find_zone(self) -> None:
         """Guess the force's time zone, and by which clock the file's times are."""
         if "received_at" not in self.columns:
             return
-        received = times[
-            " + ".join(self.columns["received_at"].get("columns", [])) or self.columns["received_at"]["column"]
-        ]
+        spec = self.columns["received_at"]
+        joined = pl.concat_str([pl.col(name) for name in spec.get("columns", [spec.get("column")])], separator=" ")
+        received = self._instants(self.sample.select(joined).to_series())
         carries = _share(self._received_text().drop_nulls(), r"([Zz]|[+-]\d{2}:?\d{2})$") > 0.5
         said = self.given.get("time_zone")
         if said is not None:
@@ -585,7 +587,7 @@ class _Draft:
         else:
             self._guess("clock", "local", f"{written}; the day's shape can't tell local time from UTC here", "low")
 
-    def _draft_crosswalk(self) -> list[tuple[str, str, list[tuple[str, int, str]]]]:
+    def draft_crosswalk(self) -> list[tuple[str, str, list[tuple[str, int, str]]]]:
         """List the codes with their counts, classed where words say so: (class, origin, [(code, rows, words)])."""
         if "opening_code" not in self.columns:
             return []
@@ -608,25 +610,31 @@ class _Draft:
 
     def _map_text(self, crosswalk: list[tuple[str, str, list[tuple[str, int, str]]]]) -> str:
         lines = [
-            f"title = {_quoted(self.file.name)}",
+            f"title = {quoted(self.file.name)}",
             'table = "incidents"',
-            f"time_zone = {_quoted(self.map_zone)}",
+            f"time_zone = {quoted(self.map_zone)}",
         ]
         if self.encoding != "utf-8":
-            lines.append(f"encoding = {_quoted(self.encoding)}")
+            lines.append(f"encoding = {quoted(self.encoding)}")
         if self.order != "detect":
-            lines.append(f"date_order = {_quoted(self.order)}")
+            lines.append(f"date_order = {quoted(self.order)}")
         lines += [f"{name} = {json.dumps(value)}" for name, value in self.settings.items()]
         columns = dict(self.columns)
         if (district := columns.pop("district", None)) is not None:
-            lines.append(f"district = {_quoted(district['column'])}")
+            lines.append(f"district = {quoted(district['column'])}")
         lines += ["", "[columns]"]
-        lines += [f"{name} = {_inline(columns[name])}" for name in tables.table("incidents").columns if name in columns]
-        for class_code, origin, codes in crosswalk:
-            lines += ["", "[[crosswalk]]", f"class = {_quoted(class_code)}", f"origin = {_quoted(origin)}", "codes = ["]
-            lines += [f"  {_quoted(code)}, # {_comment(rows, said)}" for code, rows, said in codes]
-            lines.append("]")
+        lines += [f"{name} = {inline(columns[name])}" for name in tables.table("incidents").columns if name in columns]
+        lines += self.crosswalk_lines(crosswalk)
         return "\n".join(lines) + "\n"
+
+    def crosswalk_lines(self, crosswalk: list[tuple[str, str, list[tuple[str, int, str]]]]) -> list[str]:
+        """Write a crosswalk as a column map has it."""
+        lines: list[str] = []
+        for class_code, origin, codes in crosswalk:
+            lines += ["", "[[crosswalk]]", f"class = {quoted(class_code)}", f"origin = {quoted(origin)}", "codes = ["]
+            lines += [f"  {quoted(code)}, # {_comment(rows, said)}" for code, rows, said in codes]
+            lines.append("]")
+        return lines
 
 
 def _sample_of(file: ExtractFile) -> pl.DataFrame:
@@ -695,23 +703,25 @@ def guess_class(words: str) -> tuple[str, str]:
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write text as a string of TOML."""
     # JSON's strings are TOML's basic strings, DEL and lone surrogates apart.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _inline(spec: dict[str, Any]) -> str:
+def inline(spec: dict[str, Any]) -> str:
+    """Write where a field's values come from as a column map has it, in one line."""
     if set(spec) == {"column"}:
-        return _quoted(spec["column"])
+        return quoted(spec["column"])
     return "{ " + ", ".join(f"{name} = {_value(value)}" for name, value in spec.items()) + " }"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_quoted(name)} = {_quoted(each)}" for name, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{quoted(name)} = {quoted(each)}" for name, each in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(_quoted(each) for each in value) + "]"
-    return _quoted(str(value))
+        return "[" + ", ".join(quoted(each) for each in value) + "]"
+    return quoted(str(value))
 
 
 def _comment(rows: int, said: str) -> str:

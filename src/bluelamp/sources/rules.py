@@ -105,6 +105,9 @@ RULES: dict[str, Rule] = {
         "changed", "a time after the receipt lies before the first possible year or after the export; it was emptied"
     ),
     "value_emptied": Rule("changed", "a value that need not be there is not one that its field allows; it was emptied"),
+    "token_emptied": Rule(
+        "changed", "the caller or the place is a word for nobody or nowhere, such as withheld; it was emptied"
+    ),
     "dispatched_before_received": Rule("changed", "dispatch before receipt; the dispatch was emptied"),
     "arrived_before_received": Rule("changed", "arrival before receipt; the arrival was emptied"),
     "arrived_before_dispatched": Rule(
@@ -139,6 +142,7 @@ RULES: dict[str, Rule] = {
     "holds_no_row": Rule(
         "noted", "the row of the file has no time or no unit to make a row of; counted among the file's rows only"
     ),
+    "row_not_kept": Rule("noted", "the content of a broken row was not kept, because it may hold a caller or a place"),
     "row_without_id": Rule("noted", "no id of its own; numbered by its content and occurrence"),
 }
 

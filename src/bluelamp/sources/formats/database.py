@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,26 +41,112 @@ def read(source: Query, reading: Reading) -> DatabaseRows:
     return DatabaseRows(source, reading)
 
 
+@dataclass(frozen=True)
+class Relation:
+    """A table or a view: its name, and how a query writes it and its columns."""
+
+    name: str
+    quoted: str
+    quote: Callable[[str], str]
+    # Columns that are times or numbers to the database itself, so that it knows which of two values is the later.
+    ordered: frozenset[str]
+
+    def select(self, columns: Sequence[str] = ()) -> str:
+        """Give the query for some of its columns, or for all."""
+        chosen = ", ".join(self.quote(name) for name in columns) or "*"
+        return f"SELECT {chosen} FROM {self.quoted}"  # noqa: S608 - the database itself has quoted these names
+
+
+def relations_of(url: str) -> list[Relation]:
+    """List the tables and views of a database that this reader may see, its own bookkeeping left out.
+
+    Raises what connecting raises.
+    """
+    found = []
+    rows = DatabaseRows.unread(url)
+    with rows.connected("looked at") as connection:
+        inspector = rows.alchemy.inspect(connection)
+        preparer = connection.dialect.identifier_preparer
+        own = inspector.default_schema_name
+        kinds = (rows.alchemy.DateTime, rows.alchemy.Date, rows.alchemy.Numeric, rows.alchemy.Integer)
+        for schema in inspector.get_schema_names():
+            if schema.startswith(("pg_", "information_schema")) or (schema == "temp"):
+                continue
+            names = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
+            for name in sorted(names):
+                quoted = preparer.quote(name) if schema == own else f"{preparer.quote(schema)}.{preparer.quote(name)}"
+                called = name if schema == own else f"{schema}.{name}"
+                columns = inspector.get_columns(name, schema)
+                ordered = frozenset(each["name"] for each in columns if isinstance(each["type"], kinds))
+                found.append(Relation(called, quoted, preparer.quote, ordered))
+    return found
+
+
+def shown(url: str) -> str:
+    """Name a database without who reads it, and by which password."""
+    return _shown(_url_of(url))
+
+
+def without_password(url: str) -> tuple[str, str | None]:
+    """Give an address as it may be written down, and the variable of the environment that its password is to be in.
+
+    A password that is written out gives way to `${NAME}`; one that is such a variable already stays. Raises BadSettings
+    for an address that can't be read, or one that holds a password elsewhere.
+    """
+    from sqlalchemy.engine import make_url
+
+    whole = _VARIABLE.fullmatch(url.strip())
+    if whole:
+        return url.strip(), whole.group(1)
+    _url_of(url)
+    made = make_url(url.strip())
+    secret = [name for name in made.query if re.search("pass|pwd|secret|token|key", name.lower())]
+    if secret:
+        raise BadSettings(
+            f"The address of the database holds '{secret[0]}' behind its name, where it would be written down. Put the "
+            "password before the host, as in postgresql+psycopg://reader:${CAD_PASSWORD}@host/cad."
+        )
+    if not made.password:
+        return made.render_as_string(), None
+    given = _VARIABLE.fullmatch(str(made.password))
+    name = (
+        given.group(1) if given else re.sub(r"\W+", "_", made.database or "database").strip("_").upper() + "_PASSWORD"
+    )
+    # Rendered, the braces of a variable would be escaped, so that it is put in afterwards.
+    before, _, after = made.render_as_string(hide_password=True).partition(":***@")
+    return f"{before}:${{{name}}}@{after}", name
+
+
 class DatabaseRows:
     """The rows that a query gives."""
 
     def __init__(self, query: Query, reading: Reading) -> None:
-        self.source = query
-        self._alchemy = extensions.optional("sqlalchemy", "database", "Reading a database")
-        self._url = _url_of(query.url)
-        self.name = _shown(self._url)
-        self.map_settings: dict[str, Any] = {}
-        self.state: dict[str, str] = {}
+        self._open(query)
         self._reading = reading
-        self._refuse_missing_file()
-        with self._connected("looked at") as connection:
-            self.columns = list(connection.execute(self._select().where(self._alchemy.false())).keys())
+        with self.connected("looked at") as connection:
+            self.columns = list(connection.execute(self._select().where(self.alchemy.false())).keys())
         check_columns(self.name, self.columns, reading)
         if query.watermark is not None and query.watermark not in self.columns:
             raise BadSettings(
                 f"The query of {self.name} gives no column '{query.watermark}', which is named as its watermark."
                 f"{did_you_mean(query.watermark, self.columns)} It gives {', '.join(self.columns[:40])}."
             )
+
+    def _open(self, query: Query) -> None:
+        self.source = query
+        self.alchemy = extensions.optional("sqlalchemy", "database", "Reading a database")
+        self._url = _url_of(query.url)
+        self.name = _shown(self._url)
+        self.map_settings: dict[str, Any] = {}
+        self.state: dict[str, str] = {}
+        self._refuse_missing_file()
+
+    @classmethod
+    def unread(cls, url: str) -> DatabaseRows:
+        """Give a database to look around in, before there is a query."""
+        rows = cls.__new__(cls)
+        rows._open(Query(url, ""))
+        return rows
 
     @property
     def looks(self) -> tuple[str, str, str]:
@@ -80,7 +167,7 @@ class DatabaseRows:
         place = None if watermark is None else self.columns.index(watermark)
         last = self._since()
         rows_read = 0
-        with self._connected("read on") as connection:
+        with self.connected("read on") as connection:
             streamed = connection.execution_options(stream_results=True, yield_per=chunk_rows)
             for part in streamed.execute(self._from_start_on()).partitions(chunk_rows):
                 rows = [[text_of(value) for value in row] for row in part]
@@ -105,7 +192,7 @@ class DatabaseRows:
 
     def _select(self) -> Select[Any]:
         """Wrap the query, so that it can only read, and give all its columns."""
-        sql = self._alchemy
+        sql = self.alchemy
         # A colon in the query is its own, never a parameter of ours.
         written = sql.text(_BIND.sub(r"\\:\1", self.source.query.strip().rstrip(";")))
         inner = written.columns(*([sql.column(self.source.watermark)] if self.source.watermark else [])).subquery(
@@ -120,7 +207,7 @@ class DatabaseRows:
             return selected
         column = selected.get_final_froms()[0].c[self.source.watermark]
         # Those without a watermark come first, wherever this database would put them.
-        selected = selected.order_by(self._alchemy.case((column.is_(None), 0), else_=1), column)
+        selected = selected.order_by(self.alchemy.case((column.is_(None), 0), else_=1), column)
         start = self._start()
         return selected if start is None else selected.where((column >= start) | column.is_(None))
 
@@ -133,9 +220,9 @@ class DatabaseRows:
             )
 
     @contextmanager
-    def _connected(self, doing: str) -> Iterator[Connection]:
+    def connected(self, doing: str) -> Iterator[Connection]:
         """Connect, for reading alone; what fails is said, without a password."""
-        sql = self._alchemy
+        sql = self.alchemy
         try:
             engine = sql.create_engine(self._url, poolclass=sql.pool.NullPool)
         except (sql.exc.NoSuchModuleError, ModuleNotFoundError) as error:
