@@ -754,6 +754,10 @@ def twin(
         bool, typer.Option("--feeds", help="Send units to the last weeks' incidents, and export them day by day")
     ] = False,
     feed_days: Annotated[int | None, typer.Option(min=1, help="Days that --feeds exports; 28 by default")] = None,
+    mornings: Annotated[
+        int | None,
+        typer.Option(min=1, help="Daily exports; the first holds all days before. By default one for each day"),
+    ] = None,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
@@ -761,6 +765,7 @@ def twin(
     bluelamp twin lantern --areas 40 --days 730 --seed 7
     bluelamp twin county --preset county --days 1095
     bluelamp twin messy --feeds --feed-days 28
+    bluelamp twin years --preset county --feed-days 1095 --mornings 2    history at once, then a day
     """
     from bluelamp.sources.twin import FEED_DAYS, make_twin, write_twin
 
@@ -774,9 +779,9 @@ def twin(
         until=first_day,
         preset=preset,
         weekly_incidents=weekly_incidents,
-        feed_days=(feed_days or FEED_DAYS) if feeds or feed_days else None,
+        feed_days=(feed_days or FEED_DAYS) if feeds or feed_days or mornings else None,
     )
-    write_twin(folder, made)
+    write_twin(folder, made, mornings)
     message.print(
         f"Made {count_of(made.tables['incidents'].height, 'incident')} and "
         f"{count_of(made.tables['duties'].height, 'duty', 'duties')} in {folder}.",
