@@ -243,18 +243,20 @@ def find_orphans(folder: Path | str) -> list[Orphans]:
     """
     store = Store(folder).snapshot()
     filled = set(store.batches()["table_name"])
-    found = []
+    joins, counts = [], []
     for name in sorted(filled & set(tables.names("imported"))):
         for each in tables.table(name).references:
-            if each.table not in filled:
-                continue
-            naming = store.scan(name).select(each.field).drop_nulls()
-            known = store.scan(each.table).select(each.key).unique()
-            orphans = naming.join(known, left_on=each.field, right_on=each.key, how="anti").select(pl.len())
-            rows, total = (frame.item() for frame in pl.collect_all([orphans, naming.select(pl.len())]))
-            if rows:
-                found.append(Orphans(name, each.field, each.table, rows, total))
-    return found
+            if each.table in filled:
+                naming = store.scan(name).select(each.field).drop_nulls()
+                known = store.scan(each.table).select(each.key)
+                orphans = naming.join(known, left_on=each.field, right_on=each.key, how="anti")
+                joins.append((name, each.field, each.table))
+                counts += [orphans.select(pl.len()), naming.select(pl.len())]
+    rows = [frame.item() for frame in pl.collect_all(counts)]
+    found = (
+        Orphans(*join, *numbers) for join, numbers in zip(joins, zip(rows[::2], rows[1::2], strict=True), strict=True)
+    )
+    return [each for each in found if each.rows]
 
 
 def import_extract(

@@ -23,7 +23,6 @@ import polars as pl
 
 from bluelamp import tables
 from bluelamp.store import delta, disk
-from bluelamp.store.accounting import key_range
 from bluelamp.store.ledger import DataFile, Entry, Ledger
 
 if TYPE_CHECKING:
@@ -148,8 +147,7 @@ def _write(writer: Commit, kept: pl.DataFrame, name: str, row: dict[str, Any]) -
     path = f"{folder}/{old.rpartition('-')[0]}-{made.sha256}.parquet"
     os.rename(staged, writer.store / path)
     disk.sync_folder((writer.store / path).parent)
-    first, last = key_range(kept, name) if tables.table(name).kind == "imported" else (None, None)
-    return replace(made, path=path, first_key=first, last_key=last, of_owner=row["owner_id"])
+    return replace(made, path=path, of_owner=row["owner_id"])
 
 
 # ---- knowing it again ----

@@ -19,7 +19,7 @@ from bluelamp import tables
 from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.store import checking, delta, disk, erasing
 from bluelamp.store import ledger as ledgers
-from bluelamp.store.accounting import Counts, Door, Shelf
+from bluelamp.store.accounting import Counts, Door, Shelf, ranged_column
 from bluelamp.store.commit import ARTEFACTS, Commit
 from bluelamp.store.ledger import Ledger
 
@@ -509,7 +509,10 @@ class BatchWriter:
             disk.insist(store, [file])
             return _read_file(store / file.path, columns, self._table)
 
-        return Shelf(files["rows"], files["first_key"], files["last_key"], read)
+        # Lines of an older Bluelamp tell the range of the key's first column.
+        is_known = pl.col("key_column").fill_null(tables.table(self._table).key[0]) == ranged_column(self._table)
+        known = files.select("rows", pl.when(is_known).then(pl.col("first_key", "last_key")))
+        return Shelf(known["rows"], known["first_key"], known["last_key"], read)
 
 
 def _known_by(
