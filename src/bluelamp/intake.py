@@ -302,7 +302,7 @@ def import_extract(
                 named.update(_areas_named_in(rows))
             progress(target, chunk.share_read)
         rules = extract.rules()
-        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"]))
+        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"])) if named else []
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if column_map.crosswalk_record is not None:
             writer.note({"crosswalk": column_map.crosswalk_record})
