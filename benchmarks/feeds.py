@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import shutil
 import sys
 import tomllib
@@ -79,6 +80,8 @@ def main() -> None:
     asked.add_argument("--folder", type=Path, help="where to make the forces; a temporary folder by default")
     options = asked.parse_args()
 
+    # Whoever has installed Bluelamp has it compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     size = QUICK if options.quick else COUNTY
     about = measure.machine(measure.keep_to_cores(options.cores))
     busy = measure.busy_share()
@@ -255,8 +258,8 @@ def _say_peers(found: Measured) -> None:
                 lines.append((*cost_row(called, acts[act], rows), *(f"{each:.2f}" for each in ratios)))
         say_table(f"{words}, beside peers, in turns in this run", head, lines)
     print(
-        "\n  The peers read times and keep one row a key (feed_peers.py). They do not check values, say of a row why it was"
-        "\n  set aside or changed, keep the versions that are replaced, name orphans, or seal files with hashes."
+        "\n  The peers read times and keep one row a key (feed_peers.py). They do not check values, say of a row why it"
+        "\n  was set aside or changed, keep the versions that are replaced, name orphans, or seal files with hashes."
     )
 
 
