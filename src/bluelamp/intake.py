@@ -189,8 +189,14 @@ class Watch:
     ) -> bool:
         """Import one extract and say how it went; gives False where it is to be tried again as it is."""
         try:
-            imported.append(import_extract(self.folder, source, table=name, map_name=map_name))
-            batch = imported[-1].batch
+            # What a query gives is asked for again and again, and mostly known.
+            done = import_extract(
+                self.folder, source, table=name, map_name=map_name, only_news=isinstance(source, sources.Query)
+            )
+            batch = done.batch
+            if not batch:
+                return True
+            imported.append(done)
             say(f"{called}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
         except TryAgain as error:
             say(f"{called}: {error} It is tried again at the next look.")
@@ -266,14 +272,16 @@ def import_extract(
     table: str = "incidents",
     map_name: str | None = None,
     as_of: datetime | None = None,
+    only_news: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> Imported:
     """Import one file, or what a query gives, into a table of the force, as one batch seen whole or not at all.
 
     `map_name` is a shipped column map or the path of one; by default what force.toml says for the table, else the
-    product's own column names. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a damaged store)
-    or TryAgain (another import is running); the store is then as it was. Only where each of a few rows had to be set
-    aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
+    product's own column names. With `only_news` an extract of which everything is there already leaves the store as it
+    was, and `batch` of the answer is empty. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a
+    damaged store) or TryAgain (another import is running); the store is then as it was. Only where each of a few rows
+    had to be set aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
     """
     settings = settings_.read(folder)
     if table == "areas" and not isinstance(path, sources.Query) and _are_boundaries(path, map_name):
@@ -308,7 +316,9 @@ def import_extract(
             writer.note({"crosswalk": column_map.crosswalk_record})
         if writer.counts.quarantined < writer.counts.read:
             writer.note({"source": extract.state})
-    if 0 < writer.counts.read == writer.counts.quarantined:
+        if only_news and not writer.has_news():
+            writer.let_go()
+    if writer.batch and 0 < writer.counts.read == writer.counts.quarantined:
         raise _nothing_fits(folder, writer.batch)
     # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
     notes = [note for note in extract.notes if note not in column_map.notes] + strange

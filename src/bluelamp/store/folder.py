@@ -372,6 +372,7 @@ class BatchWriter:
         self._notes = notes
         self._stack = ExitStack()
         self._failure: BaseException | None = None
+        self._is_let_go = False
         self._pending: list[pl.DataFrame] = []
         self._set_aside: list[pl.DataFrame] = []
         self._rows_stored = 0
@@ -440,6 +441,21 @@ class BatchWriter:
         """Account for rows of the source that were joined to others before these were added."""
         self.counts += Counts(duplicate=rows)
 
+    def has_news(self) -> bool:
+        """Whether anything came that the store lacks: a row to be stored, or one set aside that was not before."""
+        if self.counts.accepted or self.counts.updated:
+            return True
+        said = ["table_name", "field", "reason_code", "raw_row"]
+        aside = pl.concat([tables.empty("quarantine"), *self._set_aside]).select(said).unique()
+        if aside.is_empty() or self.counts.quarantined > _height(self._set_aside):
+            return self.counts.quarantined > 0
+        known = self._store.quarantined(self._table).select(said)
+        return aside.join(known, on=said, how="anti", nulls_equal=True).height > 0
+
+    def let_go(self) -> None:
+        """Commit nothing when the block ends: the store stays as it was, and `batch` is empty."""
+        self._is_let_go = True
+
     def note(self, notes: Mapping[str, Any]) -> None:
         """Add what the report of the import says to the batch's notes. Values must be JSON."""
         self._notes |= notes
@@ -453,6 +469,8 @@ class BatchWriter:
                 if self._failure is not None:
                     # Caught by the caller, it would make a batch with rows missing.
                     raise self._failure
+                if self._is_let_go:
+                    return
                 with self._storing():
                     self._write_pending()
                     self._write_set_aside()

@@ -1,8 +1,11 @@
 """Databases by SQLAlchemy URL: the rows of a query, streamed, from where the last import stopped.
 
 With a watermark (a column that grows whenever a row changes) an import asks for the rows that have it at the last one's
-value or above, some time back where it is a time, because a transaction that began earlier may end later. Rows that
-were read before are unchanged, and counted so. Rows without a watermark are read every time. A row's number is its
+value or above, some time back where it is a time, because a transaction that began earlier may end later. A text that
+says a time is one, and is read an hour further back, because the clock that it was written by may have been put back;
+any other text is refused, because '10' comes before '9' in it. From a number nothing can be taken: where a sequence is
+the watermark, a row whose transaction ends after that of a higher one is missed. Rows that were read before are
+unchanged, and counted so. Rows without a watermark are read every time. A row's number is its
 place in the answer.
 """
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Select
 
 REREAD = timedelta(hours=1)
+CLOCK_CHANGE = timedelta(hours=1)
+# A time as text, as far as its minutes or seconds; what follows (parts of a second, an offset) sorts behind it.
+_TIME_AS_TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:([T ])(\d\d:\d\d)(:\d\d)?.*)?", re.ASCII)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
@@ -89,6 +95,7 @@ class DatabaseRows:
                 if place is not None:
                     # They come in the order of the watermark, as the database understands it.
                     last = next((row[place] for row in reversed(part) if row[place] is not None), last)
+                    self._refuse_text_without_time(last)
                 yield chunk_of(len(self.columns), rows, numbers, [])
         if not rows_read and self.source.since is None:
             raise no_row(self.name)
@@ -101,7 +108,19 @@ class DatabaseRows:
     def _start(self) -> Any:
         """Give the watermark from which rows are read."""
         since = self._since()
+        if isinstance(since, str):
+            return _earlier_text(since)
+        if isinstance(since, date) and not isinstance(since, datetime):
+            return since - timedelta(days=1)
         return since - REREAD if isinstance(since, datetime) else since
+
+    def _refuse_text_without_time(self, value: Any) -> None:
+        if isinstance(value, str) and _earlier_text(value) is None:
+            raise BadSettings(
+                f"'{self.source.watermark}' of {self.name} can't be a watermark: it holds text that is no time, and "
+                "text is sorted letter by letter, so that 10 comes before 9 and rows would be missed. A time such as "
+                "2026-11-23 18:00:00, or a number, was expected; without a watermark everything is read each time."
+            )
 
     def _select(self) -> Select[Any]:
         """Wrap the query, so that it can only read, and give all its columns."""
@@ -165,6 +184,25 @@ class DatabaseRows:
         for secret in (str(each) for each in given if each):
             words = words.replace(secret, "***")
         return words
+
+
+def _earlier_text(value: str) -> str | None:
+    """Give the text of a time some time before, written alike as far as its seconds; nothing where it is no time.
+
+    >>> _earlier_text("2026-11-23T18:00:00.120Z")
+    '2026-11-23T16:00:00'
+    """
+    found = _TIME_AS_TEXT.fullmatch(value)
+    try:
+        at = datetime.fromisoformat("".join(part or "" for part in found.groups())) if found else None
+    except ValueError:
+        at = None
+    if found is None or at is None:
+        return None
+    _, between, minutes, seconds = found.groups()
+    if minutes is None:
+        return f"{at - timedelta(days=1):%Y-%m-%d}"
+    return f"{at - REREAD - CLOCK_CHANGE:%Y-%m-%d{between}%H:%M{':%S' if seconds else ''}}"
 
 
 def _url_of(written: str) -> URL:
