@@ -300,6 +300,7 @@ def import_extract(
     store = Store(folder)
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
         named: Counter[str] = Counter()
+        shared: list[pl.DataFrame] = []
         for chunk in extract:
             rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
             writer.add(rows)
@@ -308,9 +309,12 @@ def import_extract(
                     writer.quarantine(aside)
             if target == "incidents":
                 named.update(_areas_named_in(rows))
+            if target == "people":
+                shared.append(chunk.rows.with_columns(chunk.row_numbers))
             progress(target, chunk.share_read)
         rules = extract.rules()
         strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"])) if named else []
+        strange += _numbers_of_two(pl.concat(shared)) if shared else []
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if column_map.crosswalk_record is not None:
             writer.note({"crosswalk": column_map.crosswalk_record})
@@ -395,6 +399,22 @@ def _strange_areas(named: Mapping[str, int], known: Collection[str]) -> list[str
     return [
         f"{count_of(rows, 'row')} {verb} an area that the force does not have: {shown}{more}. They count as of unknown "
         "place until the names or the boundaries are put right."
+    ]
+
+
+def _numbers_of_two(people: pl.DataFrame) -> list[str]:
+    """Say where one file has two rows for a number and the same time that differ: they may be two people."""
+    key = pl.struct(tables.table("people").key)
+    distinct = people.unique(tables.table("people").columns, keep="first", maintain_order=True)
+    twice = distinct.filter(key.is_duplicated())
+    if twice.is_empty():
+        return []
+    numbers = twice["person_id"].n_unique()
+    first = twice.group_by(tables.table("people").key, maintain_order=True).agg("row_number")["row_number"][0]
+    return [
+        f"{count_of(numbers, 'number')} in 'people' {'stands' if numbers == 1 else 'stand'} for rows that differ, first "
+        f"in rows {' and '.join(map(str, first))}. The last one counts. If they are two people, give one of them "
+        "another number where the file comes from: until then the duties of both are one person's."
     ]
 
 
