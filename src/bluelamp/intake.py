@@ -412,8 +412,8 @@ def _numbers_of_two(people: pl.DataFrame) -> list[str]:
     numbers = twice["person_id"].n_unique()
     first = twice.group_by(tables.table("people").key, maintain_order=True).agg("row_number")["row_number"][0]
     return [
-        f"{count_of(numbers, 'number')} in 'people' {'stands' if numbers == 1 else 'stand'} for rows that differ, first "
-        f"in rows {' and '.join(map(str, first))}. The last one counts. If they are two people, give one of them "
+        f"{count_of(numbers, 'number')} in 'people' {'stands' if numbers == 1 else 'stand'} for rows that differ, "
+        f"first in rows {' and '.join(map(str, first))}. The last one counts. If they are two people, give one of them "
         "another number where the file comes from: until then the duties of both are one person's."
     ]
 
