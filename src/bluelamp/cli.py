@@ -440,7 +440,8 @@ def erase(
         if not sys.stdin.isatty():
             raise UsageError("Erasing can't be undone. Say --yes to do it without being asked.")
         typer.confirm(f"Erase that {kind}'s rows for good?", abort=True, err=True)
-    done = Store(folder).erase(kind, key, reference)
+    store = Store(folder)
+    done = store.erase(kind, key, reference)
     message.print(
         f"{count_of(done['rows_removed'], 'row')} removed, {count_of(done['rows_emptied'], 'row')} no longer naming "
         "it. Backups and the source still hold what they held.",
@@ -449,6 +450,12 @@ def erase(
     runs = json.loads(done["runs"])
     if runs:
         message.print(f"No longer to be reproduced: {', '.join(runs)}. What they published stays.", markup=False)
+    if store.still_names(key):
+        message.print(
+            "The ledger of this store was begun by an older Bluelamp and still has the number as the first or the last "
+            "of a file. To be rid of that as well, import everything into a new folder.",
+            markup=False,
+        )
 
 
 @app.command()

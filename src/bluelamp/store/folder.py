@@ -238,6 +238,10 @@ class Store:
         with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
             return writer.erase(kind, key, reference)
 
+    def still_names(self, key: str) -> bool:
+        """Say whether the ledger has a number that was erased; only one that an older Bluelamp began can."""
+        return erasing.is_still_named(self._path, key)
+
     def _holds(self, kind: str, key: str) -> bool:
         field = erasing.FIELDS[kind]
         filled = [name for name in tables.names("imported") if field in tables.table(name).columns]
