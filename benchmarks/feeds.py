@@ -126,20 +126,20 @@ def measure_days(
     found = Measured(days, measure.fingerprint(folder / "feeds"))
     for turn in range(size.imports if is_whole else 1):
         measure.note(f"importing {days:,} days (turn {turn + 1})")
-        found.imported.append(_import(folder, [history], found.rows))
+        found.imported.append(measure.note_cost(_import(folder, [history], found.rows)))
     kept = folder / "kept"
     shutil.copytree(folder / "store", kept)
     for turn in range(size.mornings):
         measure.note(f"the next morning's (turn {turn + 1} of {size.mornings})")
         shutil.rmtree(folder / "store")
         shutil.copytree(kept, folder / "store")
-        found.mornings.append(measure.run([BLUELAMP, "import", folder, morning, "--json"]))
+        found.mornings.append(measure.note_cost(measure.run([BLUELAMP, "import", folder, morning, "--json"])))
         found.morning_rows = _accounted(found.mornings[-1])
     if with_plan:
         measure.note("planning, for information")
         others = [each["file"] for each in tomllib.loads((folder / "force.toml").read_text())["sources"].values()]
         measure.run([BLUELAMP, "import", folder, *(folder / each for each in others if each.startswith("extracts/"))])
-        found.planned = measure.run([BLUELAMP, "plan", folder, "--quiet"])
+        found.planned = measure.note_cost(measure.run([BLUELAMP, "plan", folder, "--quiet"]))
     if peers:
         _measure_peers(folder, found, peers, history, morning, size.imports)
     shutil.rmtree(kept)

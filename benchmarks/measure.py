@@ -165,6 +165,12 @@ def note(words: str) -> None:
     print(f"… {words}", file=sys.stderr, flush=True)
 
 
+def note_cost(cost: Cost) -> Cost:
+    """Say what was measured as soon as it is, so that a run that is stopped has told something."""
+    note(f"  {cost.seconds:.2f} s, {cost.cpu_seconds:.2f} s of CPU, {cost.gigabytes:.2f} GB")
+    return cost
+
+
 @contextmanager
 def working_folder(asked: Path | None) -> Iterator[Path]:
     """Give the folder that was asked for, or one that is gone afterwards."""
