@@ -249,20 +249,28 @@ def find_orphans(folder: Path | str) -> list[Orphans]:
     """
     store = Store(folder).snapshot()
     filled = set(store.batches()["table_name"])
-    joins, counts = [], []
-    for name in sorted(filled & set(tables.names("imported"))):
-        for each in tables.table(name).references:
-            if each.table in filled:
-                naming = store.scan(name).select(each.field).drop_nulls()
-                known = store.scan(each.table).select(each.key)
-                orphans = naming.join(known, left_on=each.field, right_on=each.key, how="anti")
-                joins.append((name, each.field, each.table))
-                counts += [orphans.select(pl.len()), naming.select(pl.len())]
-    rows = [frame.item() for frame in pl.collect_all(counts)]
-    found = (
-        Orphans(*join, *numbers) for join, numbers in zip(joins, zip(rows[::2], rows[1::2], strict=True), strict=True)
-    )
-    return [each for each in found if each.rows]
+    joins = [
+        (each.table, each.key, name, each.field)
+        for name in sorted(filled & set(tables.names("imported")))
+        for each in tables.table(name).references
+        if each.table in filled
+    ]
+    counted = []
+    # All that name rows of one table are held against it at once, because its keys are many.
+    for others, key in sorted({join[:2] for join in joins}):
+        naming = pl.concat(
+            store.scan(name).select(pl.lit(number, pl.Int16).alias("join"), pl.col(field).alias(key))
+            for number, (*known, name, field) in enumerate(joins)
+            if known == [others, key]
+        ).drop_nulls(key)
+        orphans = naming.join(store.scan(others).select(key), on=key, how="anti")
+        counted.append(orphans.group_by("join").len().join(naming.group_by("join").len("naming"), on="join"))
+    found = [row for frame in pl.collect_all(counted) for row in frame.iter_rows()]
+    return [
+        Orphans(name, field, others, rows, naming)
+        for number, rows, naming in sorted(found, key=lambda row: joins[row[0]][2:])
+        for others, _, name, field in [joins[number]]
+    ]
 
 
 def import_extract(
