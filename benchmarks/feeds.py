@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import measure
@@ -76,6 +76,7 @@ def main() -> None:
     asked.add_argument("--json", action="store_true", help="one last line for machines")
     asked.add_argument("--no-peers", action="store_true", help="leave out DuckDB and bare Polars")
     asked.add_argument("--no-plan", action="store_true", help="leave out the plan, for which there is no bar here")
+    asked.add_argument("--turns", type=int, help="how often all years are imported, and the peers run; 3 by default")
     asked.add_argument("--cores", type=int, default=2, help="cores to use; the bars are for 2")
     asked.add_argument("--folder", type=Path, help="where to make the forces; a temporary folder by default")
     options = asked.parse_args()
@@ -83,6 +84,7 @@ def main() -> None:
     # Whoever has installed Bluelamp has it compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     size = QUICK if options.quick else COUNTY
+    size = replace(size, imports=options.turns or size.imports)
     about = measure.machine(measure.keep_to_cores(options.cores))
     busy = measure.busy_share()
     about.append(("busy before", f"{busy:.0%} of the cores, in the second before anything began"))
