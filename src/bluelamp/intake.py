@@ -250,26 +250,26 @@ def find_orphans(folder: Path | str) -> list[Orphans]:
     store = Store(folder).snapshot()
     filled = set(store.batches()["table_name"])
     joins = [
-        (each.table, each.key, name, each.field)
+        (name, each.field, each.table, each.key)
         for name in sorted(filled & set(tables.names("imported")))
         for each in tables.table(name).references
         if each.table in filled
     ]
     counted = []
     # All that name rows of one table are held against it at once, because its keys are many.
-    for others, key in sorted({join[:2] for join in joins}):
+    for others, key in sorted({join[2:] for join in joins}):
         naming = pl.concat(
             store.scan(name).select(pl.lit(number, pl.Int16).alias("join"), pl.col(field).alias(key))
-            for number, (*known, name, field) in enumerate(joins)
-            if known == [others, key]
+            for number, (name, field, *named) in enumerate(joins)
+            if named == [others, key]
         ).drop_nulls(key)
         orphans = naming.join(store.scan(others).select(key), on=key, how="anti")
         counted.append(orphans.group_by("join").len().join(naming.group_by("join").len("naming"), on="join"))
-    found = [row for frame in pl.collect_all(counted) for row in frame.iter_rows()]
+    found = sorted(row for frame in pl.collect_all(counted) for row in frame.iter_rows())
     return [
-        Orphans(name, field, others, rows, naming)
-        for number, rows, naming in sorted(found, key=lambda row: joins[row[0]][2:])
-        for others, _, name, field in [joins[number]]
+        Orphans(name, field, others, rows, rows_naming)
+        for number, rows, rows_naming in found
+        for name, field, others, _ in [joins[number]]
     ]
 
 
@@ -308,7 +308,7 @@ def import_extract(
     store = Store(folder)
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
         named: Counter[str] = Counter()
-        shared: list[pl.DataFrame] = []
+        people: list[pl.DataFrame] = []
         for chunk in extract:
             rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
             writer.add(rows)
@@ -318,11 +318,11 @@ def import_extract(
             if target == "incidents":
                 named.update(_areas_named_in(rows))
             if target == "people":
-                shared.append(chunk.rows.with_columns(chunk.row_numbers))
+                people.append(chunk.rows.with_columns(chunk.row_numbers))
             progress(target, chunk.share_read)
         rules = extract.rules()
         strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"])) if named else []
-        strange += _numbers_of_two(pl.concat(shared)) if shared else []
+        strange += _numbers_of_two(pl.concat(people)) if people else []
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if column_map.crosswalk_record is not None:
             writer.note({"crosswalk": column_map.crosswalk_record})

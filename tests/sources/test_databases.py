@@ -225,7 +225,7 @@ def test_a_day_as_text_is_read_from_the_day_before(tmp_path):
     assert imported(folder)[1] == {"read": 2, "accepted": 1, "unchanged": 1}
 
 
-@pytest.mark.parametrize("mark", ["10", "v0009", "2026-13-45 10:00:00"])
+@pytest.mark.parametrize("mark", ["10", "v0009", "2026-13-45 10:00:00", "0001-01-01 00:30"])
 def test_text_that_says_no_time_is_refused_as_a_watermark_and_nothing_is_imported(tmp_path, mark):
     database = SQLite(tmp_path)
     database.run("CREATE TABLE calls (id TEXT, received TEXT, code TEXT, updated_at TEXT)")

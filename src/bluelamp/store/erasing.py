@@ -82,8 +82,8 @@ def erase(writer: Commit, kind: str, key: str, reference: str | None) -> dict[st
 
 def is_still_named(store: Path, key: str) -> bool:
     """Say whether a line of the ledger, written by an older Bluelamp, has a number as the first or last of a file."""
-    lines = store / ledgers.LINES
-    return lines.exists() and json.dumps(key, ensure_ascii=False).encode() in lines.read_bytes()
+    lines, number = (store / ledgers.LINES).read_bytes(), json.dumps(key, ensure_ascii=False)
+    return any(f'"{end}":{number}'.encode() in lines for end in ("first_key", "last_key"))
 
 
 def finish(writer: Commit) -> None:

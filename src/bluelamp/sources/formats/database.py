@@ -193,16 +193,15 @@ def _earlier_text(value: str) -> str | None:
     '2026-11-23T16:00:00'
     """
     found = _TIME_AS_TEXT.fullmatch(value)
-    try:
-        at = datetime.fromisoformat("".join(part or "" for part in found.groups())) if found else None
-    except ValueError:
-        at = None
-    if found is None or at is None:
+    if found is None:
         return None
-    _, between, minutes, seconds = found.groups()
-    if minutes is None:
-        return f"{at - timedelta(days=1):%Y-%m-%d}"
-    return f"{at - REREAD - CLOCK_CHANGE:%Y-%m-%d{between}%H:%M{':%S' if seconds else ''}}"
+    day, between, minutes, seconds = found.groups()
+    try:
+        at = datetime.fromisoformat(f"{day}{between or ''}{minutes or ''}{seconds or ''}")
+        earlier = at - (REREAD + CLOCK_CHANGE if minutes else timedelta(days=1))
+    except (ValueError, OverflowError):
+        return None
+    return earlier.isoformat(between, "seconds" if seconds else "minutes") if minutes else earlier.date().isoformat()
 
 
 def _url_of(written: str) -> URL:
