@@ -39,7 +39,7 @@ _FORMS = (
 )
 _SHAPE = (
     r"^(?P<a>\d{1,4})[-/. ](?P<b>\d{1,2}|[A-Za-z]{3,9})[-/. ](?P<c>\d{1,4})"
-    r"[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>[Zz]|[+-]\d{2}(?::?\d{2})?)?$"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -208,9 +208,9 @@ def _parse_by_shape(text: pl.Series, order: str) -> tuple[pl.Series, pl.Series]:
             pl.lit("T"),
             hour.cast(pl.String).str.zfill(2),
             pl.lit(":"),
-            pl.col("minute"),
+            pl.col("minute").str.zfill(2),
             pl.lit(":"),
-            pl.col("second").fill_null("00"),
+            pl.col("second").fill_null("00").str.zfill(2),
             pl.lit("."),
             micro,
         ]
