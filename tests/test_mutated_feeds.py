@@ -86,11 +86,16 @@ def an_extract(force: Path, table: str, stem: str, rows: pl.DataFrame) -> Extrac
 def mutated(chance: random.Random, data: bytes) -> tuple[bytes, set[int]]:
     """Change data in one to four places; gives the lines of the original that were touched."""
     ends = [at for at, byte in enumerate(data) if byte == 10]
+
+    def lines(first: int, last: int) -> set[int]:
+        """The lines that bytes lie in; a line's end belongs to the one after it, too."""
+        return set(range(sum(end < first for end in ends), sum(end <= last for end in ends) + 1))
+
     touched: set[int] = set()
+    cut_out = 0
     # From the end on, so that the lines before stay where they are.
     for at in sorted((chance.randrange(len(data)) for _ in range(chance.randint(1, 4))), reverse=True):
-        line = sum(end < at for end in ends)
-        touched |= {line, line + (at in ends)}
+        touched |= lines(at, at)
         kind = chance.randrange(5)
         if kind == 0:
             data = data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
@@ -98,14 +103,16 @@ def mutated(chance: random.Random, data: bytes) -> tuple[bytes, set[int]]:
             data = data[:at] + chance.choice(SPOILS) + data[at:]
         elif kind == 2:
             length = chance.randrange(1, 30)
-            touched |= {sum(end < each for end in ends) + (each in ends) for each in (at, at + length)}
+            # What was cut out before lay behind this, so that this reaches further.
+            cut_out += length
+            touched |= lines(at, at + cut_out)
             data = data[:at] + data[at + length :]
         elif kind == 3:
             data = data[:at] + data[max(at - 100, 0) :]
-            touched |= set(range(sum(end < at - 100 for end in ends), line + 1))
+            touched |= lines(at - 100, at)
         elif chance.random() < 0.2:
             data = data[:at]
-            touched |= set(range(line, len(ends) + 1))
+            touched |= set(range(min(lines(at, at)), len(ends) + 1))
     return data, touched
 
 
