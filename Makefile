@@ -26,6 +26,7 @@ check: $(STAMPS)/dev
 ## bench: measure against the bars and print them
 bench: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/feeds.py
 
 ## soak: what takes minutes: hundreds of kills, thousands of flipped bits and mutated files
 soak: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql

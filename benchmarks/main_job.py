@@ -19,7 +19,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -30,11 +29,10 @@ from typing import Any
 
 import measure
 from measure import Cost
-from report import Bar, say_bars, say_for_machines, say_table
+from report import COST_HEAD, Bar, cost_row, say_bars, say_for_machines, say_table
 
 HERE = Path(__file__).parent
 BLUELAMP = Path(sys.executable).with_name("bluelamp")
-PEERS_HOME = HERE.parent / ".venv" / "peers"
 # The coming eight weeks begin here whatever the day on which this runs, so that the data are the same.
 UNTIL = "2026-11-23"
 PACKAGES = ("bluelamp", "polars", "numpy", "deltalake", "playwright")
@@ -106,11 +104,11 @@ def main() -> None:
     busy = measure.busy_share()
     about.append(("busy before", f"{busy:.0%} of the cores, in the second before anything began"))
     missing = _what_the_page_lacks()
-    peers = {} if options.no_peers else _peers(may_install=not options.quick)
+    peers = {} if options.no_peers else measure.pythons_of_peers(may_install=not options.quick)
     say_versions(about, peers, missing)
     if busy > measure.BUSY_SHARE:
         print(f"\nWARNING: the machine is busy ({busy:.0%} of its cores are at work). Times below are too long.")
-    with _folder(options.folder) as folder:
+    with measure.working_folder(options.folder) as folder:
         first = measure_force(folder / "force", QUICK if options.quick else COUNTY, peers, with_page=not missing)
         tenth = None
         if not (options.quick or options.no_tenfold):
@@ -125,16 +123,6 @@ def main() -> None:
         say_for_machines(bars)
 
 
-@contextmanager
-def _folder(asked: Path | None) -> Iterator[Path]:
-    if asked is not None:
-        asked.mkdir(parents=True, exist_ok=True)
-        yield asked
-        return
-    with tempfile.TemporaryDirectory(prefix="bluelamp-bench-") as made:
-        yield Path(made)
-
-
 def _what_the_page_lacks() -> str:
     """Say what is missing for measuring the page, or nothing."""
     try:
@@ -144,40 +132,24 @@ def _what_the_page_lacks() -> str:
     return "" if page.chromium() else "there is no Chromium (set CHROMIUM, or install Debian's 'chromium')"
 
 
-def _peers(*, may_install: bool) -> dict[str, Path]:
-    """Give the Python of each peer. They live in an environment of their own: Bluelamp does not depend on them."""
-    python = PEERS_HOME / "bin" / "python"
-    if not python.exists() and may_install:
-        subprocess.run([sys.executable, "-m", "venv", PEERS_HOME], check=True)
-        install = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
-        done = subprocess.run([*install, HERE / "requirements.txt"], capture_output=True, text=True)
-        if done.returncode:
-            print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
-            shutil.rmtree(PEERS_HOME)
-    found = {"polars": Path(sys.executable)}
-    if python.exists():
-        found |= {"pandas": python, "duckdb": python}
-    return found
-
-
 # ---- Measuring ----
 
 
 def measure_force(folder: Path, size: Size, peers: dict[str, Path], *, with_page: bool) -> Measured:
     """Make a force and measure everything about it."""
-    _note(f"making the force ({size.name})")
+    measure.note(f"making the force ({size.name})")
     measure.run([BLUELAMP, "twin", folder, *size.arguments, "--until", UNTIL])
     found = Measured(size, measure.fingerprint(folder / "extracts"))
     for turn in range(size.repeats):
-        _note(f"importing ({size.name}, {turn + 1} of {size.repeats})")
+        measure.note(f"importing ({size.name}, {turn + 1} of {size.repeats})")
         shutil.rmtree(folder / "store", ignore_errors=True)
         found.imported.append(measure.run([BLUELAMP, "import", folder, "--json"]))
         _account(found)
         for name, python in peers.items():
-            _note(f"the same with {name}")
+            measure.note(f"the same with {name}")
             _run_peer(found, name, python, folder)
     for turn in range(size.repeats):
-        _note(f"planning ({size.name}, {turn + 1} of {size.repeats})")
+        measure.note(f"planning ({size.name}, {turn + 1} of {size.repeats})")
         found.planned.append(measure.run([BLUELAMP, "plan", folder, "--quiet"]))
     run = json.loads(measure.run([BLUELAMP, "table", "runs", folder, "--json"]).output)[-1]
     found.stages = json.loads(run["seconds"])
@@ -191,10 +163,6 @@ def measure_force(folder: Path, size: Size, peers: dict[str, Path], *, with_page
     if with_page and size.presses:
         _measure_page(found, "single file", (folder / "map.html").resolve().as_uri())
     return found
-
-
-def _note(words: str) -> None:
-    print(f"… {words}", file=sys.stderr, flush=True)
 
 
 def _account(found: Measured) -> None:
@@ -274,14 +242,14 @@ def _measure_page(found: Measured, how: str, address: str) -> None:
     # A short run opens the single file once, for its keys.
     is_brief = found.size is QUICK and how != "served"
     if not is_brief:
-        _note(f"first view of the page ({found.size.name}, {how})")
+        measure.note(f"first view of the page ({found.size.name}, {how})")
         found.views[how] = page.first_views(address, areas, found.size.views)
     if not found.size.presses:
         return
-    _note(f"keys ({how})")
+    measure.note(f"keys ({how})")
     found.keys[how], found.held[how] = page.press_keys(address, areas, found.size.presses, found.size.held)
     if not is_brief:
-        _note(f"whether the pictures agree ({how})")
+        measure.note(f"whether the pictures agree ({how})")
         hours = range(100, 100 + found.size.pictures)
         found.pictures[how] = page.pictures_agree(address + EVERY_AREA, areas, hours)
 
@@ -327,34 +295,17 @@ def say_versions(about: list[tuple[str, str]], peers: dict[str, Path], missing: 
         print(f"  {what:<14}  {words}")
 
 
-def _cost_row(words: str, costs: list[Cost], rows: int | None = None) -> tuple[str, ...]:
-    cost = measure.middle(costs)
-    spread = f"{min(each.seconds for each in costs):.1f}–{max(each.seconds for each in costs):.1f}"
-    return (
-        words,
-        f"{cost.seconds:.2f}",
-        spread if len(costs) > 1 else "",
-        f"{cost.cpu_seconds:.2f}",
-        f"{cost.gigabytes:.2f}",
-        f"{rows / cost.seconds:,.0f}" if rows else "",
-        f"{cost.others:.0%}",
-    )
-
-
-COST_HEAD = ("whole process", "wall s", "from–to", "CPU s", "peak GB", "rows/s", "others' share")
-
-
 def say_measured(found: Measured) -> None:
     """Print what one force cost, what its page took, and how the peers did."""
     print(f"\nThe force ({found.size.name}): {' '.join(found.size.arguments)} --until {UNTIL}")
     print(f"  extracts, SHA-256 of names and contents: {found.fingerprint}")
     print(f"  rows: {', '.join(f'{name} {rows:,}' for name, rows in found.rows.items())}")
     costs = [
-        _cost_row("bluelamp import", found.imported, sum(found.rows.values())),
-        _cost_row("bluelamp plan", found.planned),
+        cost_row("bluelamp import", found.imported, sum(found.rows.values())),
+        cost_row("bluelamp plan", found.planned),
     ]
     if found.mapped:
-        costs.append(_cost_row("bluelamp map (one file)", [found.mapped]))
+        costs.append(cost_row("bluelamp map (one file)", [found.mapped]))
     times = "once" if len(found.imported) == 1 else f"median of {len(found.imported)}, memory the greatest"
     say_table(f"Commands ({times})", COST_HEAD, costs)
     stages = "   ".join(f"{stage} {seconds:.1f} s" for stage, seconds in found.stages.items())
@@ -367,12 +318,12 @@ def say_measured(found: Measured) -> None:
 
 def _say_peers(found: Measured) -> None:
     ours = measure.middle(found.imported)
-    rows = [(*_cost_row("bluelamp import (all tables)", found.imported, found.incidents), "1", "1")]
+    rows = [(*cost_row("bluelamp import (all tables)", found.imported, found.incidents), "1", "1")]
     for name, costs in found.peers.items():
         cost = measure.middle(costs)
         words = "polars alone (our engine, bare)" if name == "polars" else name
         ratios = (f"{ours.seconds / cost.seconds:.2f}", f"{ours.gigabytes / cost.gigabytes:.2f}")
-        rows.append((*_cost_row(words, costs, found.incidents), *ratios))
+        rows.append((*cost_row(words, costs, found.incidents), *ratios))
     title = "The import beside its peers, in turns in this run: the same incidents.csv.gz to Parquet"
     say_table(title, (*COST_HEAD, "our time ÷ theirs", "our memory ÷ theirs"), rows)
     print(

@@ -12,17 +12,21 @@ import gzip
 import hashlib
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 GIGABYTE = 1e9
+HERE = Path(__file__).parent
+PEERS_HOME = HERE.parent / ".venv" / "peers"
 # Where others take more than this share of the cores, their work is measured as well.
 BUSY_SHARE = 0.10
 
@@ -148,9 +152,47 @@ def fingerprint(extracts: Path) -> str:
     Of what they hold and not of how it was compressed, which another build of zlib does otherwise.
     """
     digest = hashlib.sha256()
-    for path in sorted(extracts.iterdir()):
-        digest.update(f"{path.name}\n".encode())
-        with gzip.open(path) as content:
+    for path in sorted(each for each in extracts.rglob("*") if each.is_file()):
+        digest.update(f"{path.relative_to(extracts).as_posix()}\n".encode())
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as content:
             while block := content.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def note(words: str) -> None:
+    """Say what is being measured, to whoever waits."""
+    print(f"… {words}", file=sys.stderr, flush=True)
+
+
+def note_cost(cost: Cost) -> Cost:
+    """Say what was measured as soon as it is, so that a run that is stopped has told something."""
+    note(f"  {cost.seconds:.2f} s, {cost.cpu_seconds:.2f} s of CPU, {cost.gigabytes:.2f} GB")
+    return cost
+
+
+@contextmanager
+def working_folder(asked: Path | None) -> Iterator[Path]:
+    """Give the folder that was asked for, or one that is gone afterwards."""
+    if asked is not None:
+        asked.mkdir(parents=True, exist_ok=True)
+        yield asked
+        return
+    with tempfile.TemporaryDirectory(prefix="bluelamp-bench-") as made:
+        yield Path(made)
+
+
+def pythons_of_peers(*, may_install: bool) -> dict[str, Path]:
+    """Give the Python of each peer. They live in an environment of their own: Bluelamp does not depend on them."""
+    python = PEERS_HOME / "bin" / "python"
+    if not python.exists() and may_install:
+        subprocess.run([sys.executable, "-m", "venv", PEERS_HOME], check=True)
+        install = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
+        done = subprocess.run([*install, HERE / "requirements.txt"], capture_output=True, text=True)
+        if done.returncode:
+            print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
+            shutil.rmtree(PEERS_HOME)
+    found = {"polars": Path(sys.executable)}
+    if python.exists():
+        found |= {"pandas": python, "duckdb": python}
+    return found

@@ -6,6 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import measure
+from measure import Cost
+
+COST_HEAD = ("whole process", "wall s", "from–to", "CPU s", "peak GB", "rows/s", "others' share")
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -50,3 +55,18 @@ def say_for_machines(bars: Mapping[str, Bar]) -> None:
         for name, each in bars.items()
     }
     print(json.dumps({"bars": values}))
+
+
+def cost_row(words: str, costs: Sequence[Cost], rows: int | None = None) -> tuple[str, ...]:
+    """Give the row of a table under `COST_HEAD`: the middle of several runs of one command."""
+    cost = measure.middle(costs)
+    spread = f"{min(each.seconds for each in costs):.1f}–{max(each.seconds for each in costs):.1f}"
+    return (
+        words,
+        f"{cost.seconds:.2f}",
+        spread if len(costs) > 1 else "",
+        f"{cost.cpu_seconds:.2f}",
+        f"{cost.gigabytes:.2f}",
+        f"{rows / cost.seconds:,.0f}" if rows else "",
+        f"{cost.others:.0%}",
+    )

@@ -475,7 +475,8 @@ def erase(
         if not sys.stdin.isatty():
             raise UsageError("Erasing can't be undone. Say --yes to do it without being asked.")
         typer.confirm(f"Erase that {kind}'s rows for good?", abort=True, err=True)
-    done = Store(folder).erase(kind, key, reference)
+    store = Store(folder)
+    done = store.erase(kind, key, reference)
     message.print(
         f"{count_of(done['rows_removed'], 'row')} removed, {count_of(done['rows_emptied'], 'row')} no longer naming "
         "it. Backups and the source still hold what they held.",
@@ -484,6 +485,12 @@ def erase(
     runs = json.loads(done["runs"])
     if runs:
         message.print(f"No longer to be reproduced: {', '.join(runs)}. What they published stays.", markup=False)
+    if store.still_names(key):
+        message.print(
+            "The ledger of this store was begun by an older Bluelamp and still has the number as the first or the last "
+            "of a file. To be rid of that as well, import everything into a new folder.",
+            markup=False,
+        )
 
 
 @app.command()
@@ -789,6 +796,10 @@ def twin(
         bool, typer.Option("--feeds", help="Send units to the last weeks' incidents, and export them day by day")
     ] = False,
     feed_days: Annotated[int | None, typer.Option(min=1, help="Days that --feeds exports; 28 by default")] = None,
+    mornings: Annotated[
+        int | None,
+        typer.Option(min=1, help="Daily exports; the first holds all days before. By default one for each day"),
+    ] = None,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
@@ -796,6 +807,7 @@ def twin(
     bluelamp twin lantern --areas 40 --days 730 --seed 7
     bluelamp twin county --preset county --days 1095
     bluelamp twin messy --feeds --feed-days 28
+    bluelamp twin years --preset county --feed-days 1095 --mornings 2    history at once, then a day
     """
     from bluelamp.sources.twin import FEED_DAYS, make_twin, write_twin
 
@@ -809,9 +821,9 @@ def twin(
         until=first_day,
         preset=preset,
         weekly_incidents=weekly_incidents,
-        feed_days=(feed_days or FEED_DAYS) if feeds or feed_days else None,
+        feed_days=(feed_days or FEED_DAYS) if feeds or feed_days or mornings else None,
     )
-    write_twin(folder, made)
+    write_twin(folder, made, mornings)
     message.print(
         f"Made {count_of(made.tables['incidents'].height, 'incident')} and "
         f"{count_of(made.tables['duties'].height, 'duty', 'duties')} in {folder}.",

@@ -198,8 +198,14 @@ class Watch:
     ) -> bool:
         """Import one extract and say how it went; gives False where it is to be tried again as it is."""
         try:
-            imported.append(import_extract(self.folder, source, table=name, map_name=map_name))
-            batch = imported[-1].batch
+            # What a query gives is asked for again and again, and mostly known.
+            done = import_extract(
+                self.folder, source, table=name, map_name=map_name, only_news=isinstance(source, sources.Query)
+            )
+            batch = done.batch
+            if not batch:
+                return True
+            imported.append(done)
             say(f"{called}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
         except TryAgain as error:
             say(f"{called}: {error} It is tried again at the next look.")
@@ -257,18 +263,28 @@ def find_orphans(folder: Path | str) -> list[Orphans]:
     """
     store = Store(folder).snapshot()
     filled = set(store.batches()["table_name"])
-    found = []
-    for name in sorted(filled & set(tables.names("imported"))):
-        for each in tables.table(name).references:
-            if each.table not in filled:
-                continue
-            naming = store.scan(name).select(each.field).drop_nulls()
-            known = store.scan(each.table).select(each.key).unique()
-            orphans = naming.join(known, left_on=each.field, right_on=each.key, how="anti").select(pl.len())
-            rows, total = (frame.item() for frame in pl.collect_all([orphans, naming.select(pl.len())]))
-            if rows:
-                found.append(Orphans(name, each.field, each.table, rows, total))
-    return found
+    joins = [
+        (name, each.field, each.table, each.key)
+        for name in sorted(filled & set(tables.names("imported")))
+        for each in tables.table(name).references
+        if each.table in filled
+    ]
+    counted = []
+    # All that name rows of one table are held against it at once, because its keys are many.
+    for others, key in sorted({join[2:] for join in joins}):
+        naming = pl.concat(
+            store.scan(name).select(pl.lit(number, pl.Int16).alias("join"), pl.col(field).alias(key))
+            for number, (name, field, *named) in enumerate(joins)
+            if named == [others, key]
+        ).drop_nulls(key)
+        orphans = naming.join(store.scan(others).select(key), on=key, how="anti")
+        counted.append(orphans.group_by("join").len().join(naming.group_by("join").len("naming"), on="join"))
+    found = sorted(row for frame in pl.collect_all(counted) for row in frame.iter_rows())
+    return [
+        Orphans(name, field, others, rows, rows_naming)
+        for number, rows, rows_naming in found
+        for name, field, others, _ in [joins[number]]
+    ]
 
 
 def import_extract(
@@ -278,14 +294,16 @@ def import_extract(
     table: str = "incidents",
     map_name: str | None = None,
     as_of: datetime | None = None,
+    only_news: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> Imported:
     """Import one file, or what a query gives, into a table of the force, as one batch seen whole or not at all.
 
     `map_name` is a shipped column map or the path of one; by default what force.toml says for the table, else the
-    product's own column names. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a damaged store)
-    or TryAgain (another import is running); the store is then as it was. Only where each of a few rows had to be set
-    aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
+    product's own column names. With `only_news` an extract of which everything is there already leaves the store as it
+    was, and `batch` of the answer is empty. Raises NoInput, BadData, BadSettings, InputOutputError (a full disk, a
+    damaged store) or TryAgain (another import is running); the store is then as it was. Only where each of a few rows
+    had to be set aside is BadData raised and the batch there all the same, so that they can be read in `quarantine`.
     """
     settings = settings_.read(folder)
     if table == "areas" and not isinstance(path, sources.Query) and _are_boundaries(path, map_name):
@@ -305,6 +323,7 @@ def import_extract(
     store = Store(folder)
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
         named: Counter[str] = Counter()
+        people: list[pl.DataFrame] = []
         for chunk in extract:
             rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
             writer.add(rows)
@@ -313,15 +332,20 @@ def import_extract(
                     writer.quarantine(aside)
             if target == "incidents":
                 named.update(_areas_named_in(rows))
+            if target == "people":
+                people.append(chunk.rows.with_columns(chunk.row_numbers))
             progress(target, chunk.share_read)
         rules = extract.rules()
-        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"]))
+        strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"])) if named else []
+        strange += _numbers_of_two(pl.concat(people)) if people else []
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if column_map.crosswalk_record is not None:
             writer.note({"crosswalk": column_map.crosswalk_record})
         if writer.counts.quarantined < writer.counts.read:
             writer.note({"source": extract.state})
-    if 0 < writer.counts.read == writer.counts.quarantined:
+        if only_news and not writer.has_news():
+            writer.let_go()
+    if writer.batch and 0 < writer.counts.read == writer.counts.quarantined:
         raise _nothing_fits(folder, writer.batch)
     # What the map's author wrote about the source is for the report of `check`; an import tells what happened.
     notes = [note for note in extract.notes if note not in column_map.notes] + strange
@@ -410,6 +434,22 @@ def _strange_areas(named: Mapping[str, int], known: Collection[str]) -> list[str
     return [
         f"{count_of(rows, 'row')} {verb} an area that the force does not have: {shown}{more}. They count as of unknown "
         "place until the names or the boundaries are put right."
+    ]
+
+
+def _numbers_of_two(people: pl.DataFrame) -> list[str]:
+    """Say where one file has two rows for a number and the same time that differ: they may be two people."""
+    key = pl.struct(tables.table("people").key)
+    distinct = people.unique(tables.table("people").columns, keep="first", maintain_order=True)
+    twice = distinct.filter(key.is_duplicated())
+    if twice.is_empty():
+        return []
+    numbers = twice["person_id"].n_unique()
+    first = twice.group_by(tables.table("people").key, maintain_order=True).agg("row_number")["row_number"][0]
+    return [
+        f"{count_of(numbers, 'number')} in 'people' {'stands' if numbers == 1 else 'stand'} for rows that differ, "
+        f"first in rows {' and '.join(map(str, first))}. The last one counts. If they are two people, give one of them "
+        "another number where the file comes from: until then the duties of both are one person's."
     ]
 
 

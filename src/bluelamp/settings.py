@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -336,8 +337,12 @@ def read(folder: Path | str) -> Settings:
     return parse(text, str(path))
 
 
+@lru_cache(maxsize=8)
 def parse(text: str, where: str = FILE_NAME) -> Settings:
-    """Read settings from TOML text. Raises BadSettings with every mistake at once."""
+    """Read settings from TOML text; the same text gives the same settings, which nobody can change.
+
+    Raises BadSettings with every mistake at once.
+    """
     return from_values(read_toml(text, where), where)
 
 

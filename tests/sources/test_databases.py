@@ -163,6 +163,79 @@ def test_another_query_or_column_map_reads_from_the_start(database, tmp_path):
     assert imported(folder)[1] == {"read": 7, "unchanged": 7}
 
 
+def watched(folder: Path) -> tuple[int, list[str]]:
+    """One look of `bluelamp watch` at a force's query: how many batches it made, and what it said."""
+    said: list[str] = []
+    (folder / "arriving").mkdir(exist_ok=True)
+    return len(intake.Watch(folder, [folder / "arriving"]).look(said.append, settled=True)), said
+
+
+def every_byte(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (folder / "store").rglob("*") if path.is_file()}
+
+
+def test_a_look_that_finds_nothing_new_leaves_every_byte_of_the_store_as_it_was(database, tmp_path):
+    folder = a_force(tmp_path, database.url)
+    put(
+        database,
+        ("a", "2026-11-01 10:00:00+00", "BURG", "2026-11-01 10:00:00"),
+        ("b", "1026-11-01 10:00:00+00", "BURG", None),
+    )
+    assert watched(folder)[0] == 1, "of which one row was set aside"
+    before = every_byte(folder)
+    for _ in range(3):
+        assert watched(folder) == (0, [])
+    assert every_byte(folder) == before
+
+    put(database, ("c", "1026-11-01 10:00:00+00", "BURG", "2026-11-02 10:00:00"))
+    assert watched(folder)[0] == 1, "a row that can't be used is news as well"
+    put(database, ("d", "2026-11-03 10:00:00+00", "BURG", "2026-11-03 10:00:00"))
+    assert watched(folder)[0] == 1
+    assert watched(folder) == (0, [])
+    for batch in Store(folder).batches().to_dicts():
+        parts = ("accepted", "updated", "unchanged", "duplicate", "quarantined")
+        assert batch["rows_read"] == sum(batch[f"rows_{part}"] for part in parts)
+    assert Store(folder).read("incidents")["incident_id"].sort().to_list() == ["a", "d"]
+    assert Store(folder).verify() == []
+
+
+@pytest.mark.parametrize("form", ["{} {}", "{}T{}", "{}T{}.120Z", "{} {}+00:00"])
+def test_a_text_that_says_a_time_is_read_some_time_back_like_a_time(tmp_path, form):
+    database = SQLite(tmp_path)
+    database.run("CREATE TABLE calls (id TEXT, received TEXT, code TEXT, updated_at TEXT)")
+    folder = a_force(tmp_path, database.url)
+    put(database, ("a", "2026-11-01 10:00:00", "B", form.format("2026-11-01", "10:00:00")))
+    imported(folder)
+
+    # Transactions that began earlier and ended later, and one written after the clock was put back.
+    put(database, ("b", "2026-11-01 09:30:00", "B", form.format("2026-11-01", "09:30:00")))
+    put(database, ("c", "2026-11-01 10:00:00", "B", form.format("2026-11-01", "10:00:00")))
+    put(database, ("d", "2026-11-01 08:30:00", "B", form.format("2026-11-01", "08:30:00")))
+
+    assert imported(folder)[1] == {"read": 4, "accepted": 3, "unchanged": 1}
+
+
+def test_a_day_as_text_is_read_from_the_day_before(tmp_path):
+    database = SQLite(tmp_path)
+    database.run("CREATE TABLE calls (id TEXT, received TEXT, code TEXT, updated_at TEXT)")
+    folder = a_force(tmp_path, database.url)
+    put(database, ("a", "2026-11-01 10:00:00", "B", "2026-11-01"))
+    imported(folder)
+    put(database, ("b", "2026-10-31 23:59:00", "B", "2026-10-31"))
+    assert imported(folder)[1] == {"read": 2, "accepted": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize("mark", ["10", "v0009", "2026-13-45 10:00:00", "0001-01-01 00:30"])
+def test_text_that_says_no_time_is_refused_as_a_watermark_and_nothing_is_imported(tmp_path, mark):
+    database = SQLite(tmp_path)
+    database.run("CREATE TABLE calls (id TEXT, received TEXT, code TEXT, updated_at TEXT)")
+    folder = a_force(tmp_path, database.url)
+    put(database, ("a", "2026-11-01 10:00:00", "B", mark))
+    with pytest.raises(BadSettings, match=r"'updated_at' of .* can't be a watermark: it holds text that is no time"):
+        imported(folder)
+    assert Store(folder).batches().is_empty()
+
+
 def test_a_query_may_hold_colons_percent_signs_and_a_semicolon(database, tmp_path):
     put(database, ("a:b", "2026-11-01 10:00:00+00", "100%", "2026-11-01 10:00:00"))
     query = "SELECT id, code, ':x' AS sign FROM calls WHERE code LIKE '%\\%' OR id = 'a:b' -- 10:30\n;"

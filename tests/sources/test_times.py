@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bluelamp.errors import BadData
-from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_times
+from bluelamp.sources.times import DateOrderEvidence, _parse_by_shape, needs_date_order, read_times
 
 
 def read(text: str, order: str = "detect", time_zone: str = "Europe/London", **how: object) -> datetime | None:
@@ -159,3 +161,39 @@ def test_the_dates_that_speak_against_an_order_are_counted():
 def test_only_dates_that_begin_with_a_day_or_month_need_an_order():
     assert needs_date_order(pl.Series(["2026-01-05 10:00", "03/04/2026 10:00"]))
     assert not needs_date_order(pl.Series(["2026-01-05 10:00", None, "5 Jan 2026 10:00"]))
+
+
+_YEARS = st.sampled_from(["2026", "1999", "0026", "26", "+2026", "02026"])
+_NUMBERS = st.integers(0, 70).map(str) | st.integers(0, 9).map(lambda n: f"0{n}")
+_DATES = st.one_of(
+    st.builds("{}-{}-{}".format, _YEARS, _NUMBERS, _NUMBERS),
+    st.builds("{}/{}/{}".format, _NUMBERS, _NUMBERS, _YEARS),
+    st.dates().map(str),
+    st.dates().map(lambda day: f"{day:%d/%m/%Y}"),
+)
+_CLOCKS = (
+    st.times().map(lambda at: f"{at:%H:%M:%S}")
+    | st.times().map(lambda at: f"{at:%H:%M}")
+    | st.builds("{}:{}:{}".format, _NUMBERS, _NUMBERS, _NUMBERS)
+)
+_ENDS = st.sampled_from(["", "", "Z", "z", "+01:00", "-05:30", "+24:00", "+23:75", "+01", " am", ".5", ".123456789Z"])
+
+
+@given(
+    st.lists(st.builds("{}{}{}{}".format, _DATES, st.sampled_from([" ", "T", "  ", ", "]), _CLOCKS, _ENDS), max_size=6),
+    st.sampled_from(["day_first", "month_first", "year_first"]),
+)
+@example(["22/11/2026 10:05:60", "2026-11-22T10:05:60+00:00", "31/02/2026 10:05:00"], "day_first")
+@example(["2000-01-01 0:0:0", "2/1/2000 9:5:7", "2000-01-01T9:5:7+01:00"], "day_first")
+@example(["2026-11-22T10:05:00+01:00", "2026-11-22T10:05:00+24:00"], "year_first")
+def test_a_time_is_the_same_read_fast_with_others_of_its_form_or_slowly_by_its_shape(texts, order):
+    text = pl.Series(texts, dtype=pl.String)
+    walls, instants = _parse_by_shape(text, order)
+    found = read_times(text, order=order, time_zone="UTC")
+    slowly = walls.dt.replace_time_zone("UTC").zip_with(instants.is_null(), instants)
+    assert found["at"].eq_missing(slowly).all(), found.with_columns(text=text, slowly=slowly)
+
+
+def test_a_form_that_says_its_offset_gives_the_instant():
+    at = read("14.07.2026 23-41-03 +0200", time_format="%d.%m.%Y %H-%M-%S %z")
+    assert at == datetime(2026, 7, 14, 21, 41, 3, tzinfo=UTC)

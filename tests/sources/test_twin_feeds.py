@@ -69,6 +69,16 @@ def every_export(folder: Path, name: str) -> pl.DataFrame:
 # ---- the exports ----
 
 
+@pytest.mark.parametrize("name", [each.name for each in exports.FILES if each.follows and each.table != "incidents"])
+def test_a_history_that_is_handed_over_at_once_holds_what_its_mornings_hold(twin, folder, tmp_path, name):
+    write_twin(tmp_path, twin, mornings=2)
+    assert sorted(path.name for path in (tmp_path / "feeds").iterdir()) == ["2026-11-22", "2026-11-23"]
+    key = list(tables.table(next(each.table for each in exports.FILES if each.name == name)).key)
+    at_once, by_day = (every_export(place, name).unique(key).sort(key).select(key) for place in (tmp_path, folder))
+    assert at_once.height > 0
+    assert at_once.equals(by_day)
+
+
 def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
     write_twin(tmp_path, make_twin(areas=12, days=40, seed=3, until=UNTIL, feed_days=DAYS))
 

@@ -1,5 +1,7 @@
 """Every row that comes in is accounted for: new, updated, unchanged, a duplicate or set aside."""
 
+from datetime import UTC, datetime, timedelta
+
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,6 +145,51 @@ def test_accounting_is_that_of_the_plain_rules(files):
                 door.written(2, lambda whole=whole: whole.select(tables.table("events").columns))
         assert counts == plain.take([row for chunk in chunks for row in rows_of(chunk).rows()])
         stored += [each for each in kept if each.height]
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
+def test_a_range_of_numbers_holds_each_of_them_and_neither_its_first_nor_its_last_whole(ids):
+    first, last = accounting.key_range(named(ids), "events")
+    assert first is not None
+    assert last is not None
+    ordered = pl.Series(ids).sort()
+    assert first != ordered[0] or not first
+    assert last != ordered[-1] or not last
+    read = []
+
+    def note(number: int, columns: list[str]) -> pl.DataFrame:
+        read.append(number)
+        return named(ids).select(columns)
+
+    for each in ids:
+        read.clear()
+        Door("events", Shelf(pl.Series([len(ids)]), pl.Series([first]), pl.Series([last]), note)).judge(named([each]))
+        assert read, "a file that holds the key is read"
+
+
+def named(ids: list[str]) -> pl.DataFrame:
+    return events(list(range(len(ids)))).with_columns(event_id=pl.Series(ids, dtype=pl.String))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "range_of"),
+    [
+        ("unit_status", "status_at", ("2026-03-01T08:00:00+00:00", "2026-03-01T10:00:00+00:00")),
+        ("incidents", "incident_id", ("2026-11", "2026-29")),
+        ("vehicles", "pool_id", ("R", "R")),
+    ],
+)
+def test_files_are_passed_over_by_the_instant_of_their_key_or_the_beginning_of_its_numbers(name, column, range_of):
+    instant = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    rows = {
+        "status_at": [instant, instant + timedelta(hours=2)],
+        "incident_id": ["2026-1144", "2026-2910"],
+        "pool_id": ["R11", "R12"],
+    }
+    given_ = {key: values for key, values in rows.items() if key in tables.table(name).columns}
+    frame = pl.DataFrame(given_, schema_overrides=tables.table(name).polars_schema)
+    assert accounting.ranged_column(name) == column
+    assert accounting.key_range(frame, name) == range_of
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

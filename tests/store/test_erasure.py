@@ -107,6 +107,27 @@ def test_every_version_of_an_incident_goes_from_every_file_and_what_names_it_is_
     assert GONE not in outside["incident_id"].to_list()
 
 
+def test_no_file_of_the_store_holds_the_number_whatever_stood_first_or_last(tmp_path: Path):
+    for number, ids in enumerate((["2026-104417"], ["2026-104416", "2026-104417"], ["2026-104417", "2026-990000"])):
+        store = Store(tmp_path / str(number))
+        store.folder.mkdir()
+        take(store, "incidents", *map(log, ids))
+        take(store, "incidents", *(log(each, "1") for each in ids))
+        take(store, "unit_status", press(1, "2026-104417"), press(5, None))
+        take(store, "grade_history", {"incident_id": "2026-104417", "graded_at": START, "grade_code": "2"})
+        take(store, "people", {"person_id": "P-00815-X", "role_code": "response", "pool_id": "R1"})
+        store.erase("incident", "2026-104417", "SAR-9")
+        store.erase("person", "P-00815-X")
+        assert files_below(store.folder)
+        for path in files_below(store.folder):
+            content = path.read_bytes()
+            if path.suffix == ".parquet" and "_delta_log" not in str(path):
+                content += pl.read_parquet(path, hive_partitioning=False).write_ndjson().encode()
+            assert b"2026-104417" not in content, path
+            assert b"P-00815-X" not in content, path
+        assert store.verify() == []
+
+
 def test_a_person_goes_with_every_duty_and_the_others_stay(template: Path):
     store = Store(template)
     erased = store.erase("person", "P1")

@@ -12,8 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from typer.testing import CliRunner
 
 from bluelamp import tables
+from bluelamp.cli import app
 from bluelamp.errors import BadData
 from bluelamp.store import Store
 
@@ -54,6 +56,17 @@ def test_an_old_store_is_read_as_it_is_with_new_columns_empty(old: Store):
         assert rows.height > 5
         assert rows[column].null_count() == rows.height
     assert old.batches()["rows_accepted"].sum() == sum(len(rows) for rows in contents(old).values())
+    assert old.verify() == []
+
+
+def test_a_number_that_an_old_ledger_names_is_told_when_it_is_erased(old: Store):
+    (old.folder / "force.toml").write_text('[force]\nid = "old"\nname = "Old"\ntime_zone = "Europe/London"\n')
+    old.upgrade()
+    ids = old.read("incidents")["incident_id"].sort()
+    for number, is_named in ((ids[0], True), (ids[3], False)):
+        said = CliRunner().invoke(app, ["erase", str(old.folder), "--incident", number, "--yes"]).output
+        assert "removed" in said
+        assert ("still has the number as the first or the last" in said) == is_named
     assert old.verify() == []
 
 

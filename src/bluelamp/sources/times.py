@@ -7,21 +7,39 @@ day-first, in second place month-first. Where both occur, or neither, nothing is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
 from bluelamp import periods
 from bluelamp.errors import BadData, count_of
 
-_FAST = (
-    ("%Y-%m-%d %H:%M:%S", False),
-    ("%Y-%m-%dT%H:%M:%SZ", True),
-    ("%Y-%m-%dT%H:%M:%S", False),
-    ("%Y-%m-%d %H:%M", False),
+
+class _Form(NamedTuple):
+    """A form that whole columns are written in: as Polars calls it, what it looks like, and what it says."""
+
+    written: str
+    pattern: str
+    is_instant: bool = False
+    order: str | None = None  # of the date, where it can't be seen
+
+
+# A value that looks otherwise is read by its shape, which is slow, and the same for what both can read.
+_FORMS = (
+    _Form("%Y-%m-%d %H:%M:%S", r"^\d{4}-"),
+    _Form("%Y-%m-%dT%H:%M:%SZ", r"^\d{4}-", is_instant=True),
+    _Form("%Y-%m-%dT%H:%M:%S", r"^\d{4}-"),
+    _Form("%Y-%m-%d %H:%M", r"^\d{4}-"),
+    _Form("%Y-%m-%dT%H:%M:%S%:z", r"^\d{4}-[0-9-]{5}T[0-9:]{8}[+-]\d{2}:\d{2}$", is_instant=True),
+    _Form("%Y-%m-%d %H:%M:%S%:z", r"^\d{4}-[0-9-]{5} [0-9:]{8}[+-]\d{2}:\d{2}$", is_instant=True),
+    _Form("%d/%m/%Y %H:%M:%S", r"^\d{1,2}/\d{1,2}/\d{4} [0-9:]+$", order="day_first"),
+    _Form("%d/%m/%Y %H:%M", r"^\d{1,2}/\d{1,2}/\d{4} [0-9:]+$", order="day_first"),
+    _Form("%m/%d/%Y %H:%M:%S", r"^\d{1,2}/\d{1,2}/\d{4} [0-9:]+$", order="month_first"),
+    _Form("%m/%d/%Y %H:%M", r"^\d{1,2}/\d{1,2}/\d{4} [0-9:]+$", order="month_first"),
 )
 _SHAPE = (
     r"^(?P<a>\d{1,4})[-/. ](?P<b>\d{1,2}|[A-Za-z]{3,9})[-/. ](?P<c>\d{1,4})"
-    r"[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>[Zz]|[+-]\d{2}(?::?\d{2})?)?$"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -116,20 +134,17 @@ def _parse(text: pl.Series, order: str, time_format: str | None) -> tuple[pl.Ser
     if order in ("epoch_seconds", "epoch_milliseconds"):
         count = text.cast(pl.Int64, strict=False) * (1_000_000 if order == "epoch_seconds" else 1000)
         return walls, count.cast(naive).dt.replace_time_zone("UTC")
-    for shape, is_instant in ((time_format, False),) if time_format else _FAST:
+    stated = (_Form(time_format, "", is_instant="z" in time_format),) if time_format else ()
+    for form in stated or (each for each in _FORMS if each.order in (None, order)):
         left = text.is_not_null() & walls.is_null() & instants.is_null()
         if not left.any():
             return walls, instants
         # A whole column is written one way as a rule, so its first value tells which form is worth trying.
-        first = text.filter(left).head(1)
-        if time_format is None and first.str.to_datetime(shape, strict=False, time_unit="us").null_count():
+        if not stated and _in_form(text.filter(left).head(1), form).null_count():
             continue
-        read = text.str.to_datetime(shape, strict=False, time_unit="us")
-        if time_format is None:
-            # Otherwise 14-11-22 would pass as the year 14.
-            read = pl.select(pl.when(text.str.contains(r"^\d{4}-")).then(read)).to_series()
-        if is_instant:
-            instants = pl.select(pl.coalesce(instants, read.dt.replace_time_zone("UTC"))).to_series()
+        read = _in_form(text, form)
+        if form.is_instant:
+            instants = pl.select(pl.coalesce(instants, read)).to_series()
         else:
             walls = pl.select(pl.coalesce(walls, read)).to_series()
     left = text.is_not_null() & walls.is_null() & instants.is_null()
@@ -139,6 +154,16 @@ def _parse(text: pl.Series, order: str, time_format: str | None) -> tuple[pl.Ser
         walls = walls.scatter(rows, more_walls)
         instants = instants.scatter(rows, more_instants)
     return walls, instants
+
+
+def _in_form(text: pl.Series, form: _Form) -> pl.Series:
+    """Read the values of one form, the others empty."""
+    zone = "UTC" if "z" in form.written else None
+    read = text.str.to_datetime(form.written, strict=False, time_unit="us", time_zone=zone)
+    if form.pattern:
+        # Otherwise 14-11-22 would pass as the year 14.
+        read = pl.select(pl.when(text.str.contains(form.pattern)).then(read)).to_series()
+    return read.dt.replace_time_zone("UTC") if form.is_instant and zone is None else read
 
 
 def _parse_by_shape(text: pl.Series, order: str) -> tuple[pl.Series, pl.Series]:
@@ -183,9 +208,9 @@ def _parse_by_shape(text: pl.Series, order: str) -> tuple[pl.Series, pl.Series]:
             pl.lit("T"),
             hour.cast(pl.String).str.zfill(2),
             pl.lit(":"),
-            pl.col("minute"),
+            pl.col("minute").str.zfill(2),
             pl.lit(":"),
-            pl.col("second").fill_null("00"),
+            pl.col("second").fill_null("00").str.zfill(2),
             pl.lit("."),
             micro,
         ]

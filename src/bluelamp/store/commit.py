@@ -27,7 +27,7 @@ import polars as pl
 from bluelamp import tables
 from bluelamp.store import delta, disk, erasing
 from bluelamp.store import ledger as ledgers
-from bluelamp.store.accounting import key_range
+from bluelamp.store.accounting import key_range, ranged_column
 from bluelamp.store.ledger import DataFile, Entry, Ledger
 
 WRITING = ".writing"
@@ -122,6 +122,7 @@ class Commit:
             schema_version=tables.table(name).schema_version,
             first_key=first_key,
             last_key=last_key,
+            key_column=ranged_column(name) if first_key is not None else None,
         )
         self._staged.append(Staged(path, file, delta.statistics(frame, name)))
         return path

@@ -42,7 +42,7 @@ _PRIMITIVE = {
     "date": "date",
 }
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_CHECKPOINT_EVERY = 100
+_CHECKPOINT_EVERY = 25
 _HINT = "_last_checkpoint"
 
 

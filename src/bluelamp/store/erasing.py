@@ -5,7 +5,8 @@ renaming of the ledger's head; then the Delta tables are told, and the old files
 next writer does the rest.
 
 What was erased is known again by a salted SHA-256 of its number, so that an extract which still holds it does not bring
-it back. What is left of it: that hash, and an incident's number where it was the first or the last of a file.
+it back; nothing else is left of it. Only a ledger that an older Bluelamp began may have the number as the first or the
+last of a file, and there is no way to take a line out of a ledger: `is_still_named` tells.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from bluelamp import tables
 from bluelamp.store import delta, disk
-from bluelamp.store.accounting import key_range
+from bluelamp.store import ledger as ledgers
 from bluelamp.store.ledger import DataFile, Entry, Ledger
 
 if TYPE_CHECKING:
@@ -76,6 +78,12 @@ def erase(writer: Commit, kind: str, key: str, reference: str | None) -> dict[st
     )
     finish(writer)
     return writer.ledger.erasures.row(-1, named=True)
+
+
+def is_still_named(store: Path, key: str) -> bool:
+    """Say whether a line of the ledger, written by an older Bluelamp, has a number as the first or last of a file."""
+    lines, number = (store / ledgers.LINES).read_bytes(), json.dumps(key, ensure_ascii=False)
+    return any(f'"{end}":{number}'.encode() in lines for end in ("first_key", "last_key"))
 
 
 def finish(writer: Commit) -> None:
@@ -148,8 +156,7 @@ def _write(writer: Commit, kept: pl.DataFrame, name: str, row: dict[str, Any]) -
     path = f"{folder}/{old.rpartition('-')[0]}-{made.sha256}.parquet"
     os.rename(staged, writer.store / path)
     disk.sync_folder((writer.store / path).parent)
-    first, last = key_range(kept, name) if tables.table(name).kind == "imported" else (None, None)
-    return replace(made, path=path, first_key=first, last_key=last, of_owner=row["owner_id"])
+    return replace(made, path=path, of_owner=row["owner_id"])
 
 
 # ---- knowing it again ----

@@ -19,7 +19,7 @@ from bluelamp import tables
 from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.store import checking, delta, disk, erasing
 from bluelamp.store import ledger as ledgers
-from bluelamp.store.accounting import Counts, Door, Shelf
+from bluelamp.store.accounting import Counts, Door, Shelf, ranged_column
 from bluelamp.store.commit import ARTEFACTS, Commit
 from bluelamp.store.ledger import Ledger
 
@@ -238,6 +238,10 @@ class Store:
         with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
             return writer.erase(kind, key, reference)
 
+    def still_names(self, key: str) -> bool:
+        """Say whether the ledger has a number that was erased; only one that an older Bluelamp began can."""
+        return erasing.is_still_named(self._path, key)
+
     def _holds(self, kind: str, key: str) -> bool:
         field = erasing.FIELDS[kind]
         filled = [name for name in tables.names("imported") if field in tables.table(name).columns]
@@ -372,6 +376,7 @@ class BatchWriter:
         self._notes = notes
         self._stack = ExitStack()
         self._failure: BaseException | None = None
+        self._is_let_go = False
         self._pending: list[pl.DataFrame] = []
         self._set_aside: list[pl.DataFrame] = []
         self._rows_stored = 0
@@ -440,6 +445,21 @@ class BatchWriter:
         """Account for rows of the source that were joined to others before these were added."""
         self.counts += Counts(duplicate=rows)
 
+    def has_news(self) -> bool:
+        """Whether anything came that the store lacks: a row to be stored, or one set aside that was not before."""
+        if self.counts.accepted or self.counts.updated:
+            return True
+        said = ["table_name", "field", "reason_code", "raw_row"]
+        aside = pl.concat([tables.empty("quarantine"), *self._set_aside]).select(said).unique()
+        if aside.is_empty() or self.counts.quarantined > _height(self._set_aside):
+            return self.counts.quarantined > 0
+        known = self._store.quarantined(self._table).select(said)
+        return aside.join(known, on=said, how="anti", nulls_equal=True).height > 0
+
+    def let_go(self) -> None:
+        """Commit nothing when the block ends: the store stays as it was, and `batch` is empty."""
+        self._is_let_go = True
+
     def note(self, notes: Mapping[str, Any]) -> None:
         """Add what the report of the import says to the batch's notes. Values must be JSON."""
         self._notes |= notes
@@ -453,6 +473,8 @@ class BatchWriter:
                 if self._failure is not None:
                     # Caught by the caller, it would make a batch with rows missing.
                     raise self._failure
+                if self._is_let_go:
+                    return
                 with self._storing():
                     self._write_pending()
                     self._write_set_aside()
@@ -509,7 +531,10 @@ class BatchWriter:
             disk.insist(store, [file])
             return _read_file(store / file.path, columns, self._table)
 
-        return Shelf(files["rows"], files["first_key"], files["last_key"], read)
+        # Lines of an older Bluelamp tell the range of the key's first column.
+        is_known = pl.col("key_column").fill_null(tables.table(self._table).key[0]) == ranged_column(self._table)
+        known = files.select("rows", pl.when(is_known).then(pl.col("first_key", "last_key")))
+        return Shelf(known["rows"], known["first_key"], known["last_key"], read)
 
 
 def _known_by(

@@ -45,6 +45,7 @@ _FILE = {
     "schema_version": pl.Int64(),
     "first_key": pl.String(),
     "last_key": pl.String(),
+    "key_column": pl.String(),
 }
 _LOG = {"path": pl.String(), "bytes": pl.Int64(), "sha256": pl.String()}
 FILES_SHAPE = pl.Schema({"owner_id": pl.String(), **_FILE})
@@ -70,6 +71,7 @@ class DataFile:
     schema_version: int
     first_key: str | None = None
     last_key: str | None = None
+    key_column: str | None = None  # whose range it is; in older lines that of the key's first column
     of_owner: str | None = None  # batch of the rows, where it is not that of the line
 
 

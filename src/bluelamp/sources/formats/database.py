@@ -1,8 +1,11 @@
 """Databases by SQLAlchemy URL: the rows of a query, streamed, from where the last import stopped.
 
 With a watermark (a column that grows whenever a row changes) an import asks for the rows that have it at the last one's
-value or above, some time back where it is a time, because a transaction that began earlier may end later. Rows that
-were read before are unchanged, and counted so. Rows without a watermark are read every time. A row's number is its
+value or above, some time back where it is a time, because a transaction that began earlier may end later. A text that
+says a time is one, and is read an hour further back, because the clock that it was written by may have been put back;
+any other text is refused, because '10' comes before '9' in it. From a number nothing can be taken: where a sequence is
+the watermark, a row whose transaction ends after that of a higher one is missed. Rows that were read before are
+unchanged, and counted so. Rows without a watermark are read every time. A row's number is its
 place in the answer.
 """
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Select
 
 REREAD = timedelta(hours=1)
+CLOCK_CHANGE = timedelta(hours=1)
+# A time as text, as far as its minutes or seconds; what follows (parts of a second, an offset) sorts behind it.
+_TIME_AS_TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:([T ])(\d\d:\d\d)(:\d\d)?.*)?", re.ASCII)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
@@ -176,6 +182,7 @@ class DatabaseRows:
                 if place is not None:
                     # They come in the order of the watermark, as the database understands it.
                     last = next((row[place] for row in reversed(part) if row[place] is not None), last)
+                    self._refuse_text_without_time(last)
                 yield chunk_of(len(self.columns), rows, numbers, [])
         if not rows_read and self.source.since is None:
             raise no_row(self.name)
@@ -188,7 +195,19 @@ class DatabaseRows:
     def _start(self) -> Any:
         """Give the watermark from which rows are read."""
         since = self._since()
+        if isinstance(since, str):
+            return _earlier_text(since)
+        if isinstance(since, date) and not isinstance(since, datetime):
+            return since - timedelta(days=1)
         return since - REREAD if isinstance(since, datetime) else since
+
+    def _refuse_text_without_time(self, value: Any) -> None:
+        if isinstance(value, str) and _earlier_text(value) is None:
+            raise BadSettings(
+                f"'{self.source.watermark}' of {self.name} can't be a watermark: it holds text that is no time, and "
+                "text is sorted letter by letter, so that 10 comes before 9 and rows would be missed. A time such as "
+                "2026-11-23 18:00:00, or a number, was expected; without a watermark everything is read each time."
+            )
 
     def _select(self) -> Select[Any]:
         """Wrap the query, so that it can only read, and give all its columns."""
@@ -252,6 +271,24 @@ class DatabaseRows:
         for secret in (str(each) for each in given if each):
             words = words.replace(secret, "***")
         return words
+
+
+def _earlier_text(value: str) -> str | None:
+    """Give the text of a time some time before, written alike as far as its seconds; nothing where it is no time.
+
+    >>> _earlier_text("2026-11-23T18:00:00.120Z")
+    '2026-11-23T16:00:00'
+    """
+    found = _TIME_AS_TEXT.fullmatch(value)
+    if found is None:
+        return None
+    day, between, minutes, seconds = found.groups()
+    try:
+        at = datetime.fromisoformat(f"{day}{between or ''}{minutes or ''}{seconds or ''}")
+        earlier = at - (REREAD + CLOCK_CHANGE if minutes else timedelta(days=1))
+    except (ValueError, OverflowError):
+        return None
+    return earlier.isoformat(between, "seconds" if seconds else "minutes") if minutes else earlier.date().isoformat()
 
 
 def _url_of(written: str) -> URL:

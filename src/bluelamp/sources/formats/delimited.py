@@ -42,6 +42,7 @@ MOST_LINES_IN_A_ROW = 200
 _LINE_FEED, _QUOTE = 10, 34
 _MOST_CHARACTERS = 60_000_000
 _FIRST_ROWS = 10
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb")
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -51,8 +52,17 @@ def fits(source: Path | Query, head: bytes) -> int:
 
 
 def read(source: Path, reading: Reading) -> DelimitedFile:
-    """Open a CSV or TSV file."""
-    return DelimitedFile(source, reading)
+    """Open a CSV or TSV file. One that is called a workbook may be such text, too; where it is not, that is said."""
+    try:
+        return DelimitedFile(source, reading)
+    except BadData as error:
+        if source.suffix.lower() not in _WORKBOOKS:
+            raise
+        raise BadData(
+            f"{source.name} is called a workbook and is none: it does not begin as one does. Save it as .xlsx in the "
+            f"program that it comes from. Read as text, it was refused, too: {error.summary}",
+            error.problems,
+        ) from None
 
 
 class DelimitedFile:

@@ -418,13 +418,18 @@ def _sheet(duties: pl.DataFrame, prefix: str, kind: str) -> pl.DataFrame:
     )
 
 
-def mornings(world: World) -> Iterator[tuple[date, int, int]]:
-    """Give every export: its day, and the first and the last second that it covers; the first one begins earlier."""
+def mornings(world: World, last: int | None = None) -> Iterator[tuple[date, int, int]]:
+    """Give every export: its day, and the first and the last second that it covers; the first one begins earlier.
+
+    With `last` only so many: the first of them then holds all that came before, as when a force's history is handed
+    over once.
+    """
     calendar = world.calendar
     days = [int(calendar.epoch[calendar.hours_of(day, day + 1)][0]) for day in range(calendar.past_days + 1)]
     first = int(np.searchsorted(days, world.first))
-    for day in range(first + 1, calendar.past_days + 1):
-        since = world.begin if day == first + 1 else days[max(first, day - _DAYS_COVERED)]
+    begin = first + 1 if last is None else max(first + 1, calendar.past_days + 1 - last)
+    for day in range(begin, calendar.past_days + 1):
+        since = world.begin if day == begin else days[max(first, day - _DAYS_COVERED)]
         yield calendar.days[0] + timedelta(days=day), since, days[day]
 
 

@@ -60,10 +60,11 @@ def force_toml(
     return "\n".join(lines) + "\n"
 
 
-def write_twin(folder: Path | str, twin: Twin) -> None:
+def write_twin(folder: Path | str, twin: Twin, mornings: int | None = None) -> None:
     """Write a made-up force to a folder: force.toml, extracts/, truth/ and README.txt.
 
-    The same force gives the same bytes. Raises InputOutputError where the folder can't be written.
+    `mornings` bounds the number of daily exports, the first of which then holds all that came before. The same force
+    gives the same bytes. Raises InputOutputError where the folder can't be written.
     """
     folder = Path(folder)
     try:
@@ -78,7 +79,7 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
             if name != "future_incidents":
                 frame.write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
         if twin.feeds is not None:
-            _write_feeds(folder, twin.feeds, twin.parameters)
+            _write_feeds(folder, twin.feeds, twin.parameters, mornings)
         text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
         (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
     except OSError as error:
@@ -88,13 +89,13 @@ def write_twin(folder: Path | str, twin: Twin) -> None:
         ) from None
 
 
-def _write_feeds(folder: Path, feeds: exports.Feeds, numbers: dict[str, Any]) -> None:
+def _write_feeds(folder: Path, feeds: exports.Feeds, numbers: dict[str, Any], mornings: int | None) -> None:
     """Write the column maps and every morning's export, each in a folder named by its day."""
     (folder / "maps").mkdir(exist_ok=True)
     for each in exports.FILES:
         text = exports.column_map(each, numbers, feeds.names_of_classes)
         (folder / exports.map_name(each)).write_text(text, encoding="utf-8")
-    for day, since, until in exports.mornings(feeds.world):
+    for day, since, until in exports.mornings(feeds.world, mornings):
         place = folder / "feeds" / day.isoformat()
         place.mkdir(parents=True, exist_ok=True)
         for each in exports.FILES:
