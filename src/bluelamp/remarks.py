@@ -81,7 +81,7 @@ def on_committed(
 def _on_what_counts(without_log: committed.WithoutLog, counts: OtherWorkPart) -> list[str]:
     """Say which of the work beside calls is in the requirement."""
     usual, pressing = without_log.usual, without_log.pressing
-    silent = "of work without a log what is done even when hardly any unit is free"
+    silent = "that part of work without a log which is done even when hardly any unit is free"
     if pressing is not None and usual is not None:
         silent += f" ({60 * pressing:.0f} of its {60 * usual:.0f} minutes for each hour at calls)"
     words = {"write-up": counts.write_up, "long commitments": counts.long_commitments}
