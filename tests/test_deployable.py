@@ -416,6 +416,22 @@ def test_no_more_units_go_out_than_there_are_vehicles():
     assert column(result, "officers_deployable")[10] == 6, "officers without a vehicle are there all the same"
 
 
+def test_crews_in_briefing_keep_their_vehicle_and_leave_it_to_nobody():
+    """Eight officers with six cars: while a quarter of the hour is briefing, a quarter of the cars' time is."""
+    rows = drawn("vehicles", "pool_id | from_hour | to_hour | vehicles", "R1 | 0 | 24 | 6")
+    result = found(team(8), {"vehicles": rows}, briefing_minutes=15)
+    units = column(result, "units_deployable")
+    assert units[7] == 4.5
+    assert column(result, "units_crewed")[7] == 6, "as many as there are vehicles, but not all are out"
+    assert units[8] == 6
+
+
+def test_vehicles_that_are_enough_change_nothing():
+    rows = drawn("vehicles", "pool_id | from_hour | to_hour | vehicles", "R1 | 0 | 24 | 8")
+    with_them, without = (found(team(8), given, briefing_minutes=15) for given in ({"vehicles": rows}, None))
+    assert column(with_them, "units_deployable") == column(without, "units_deployable")
+
+
 # ---- nobody twice ----
 
 

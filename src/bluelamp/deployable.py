@@ -19,7 +19,8 @@ The rules, in one place:
   are. It takes those first who could go out, and of these alike who is in briefing, at refreshments or not to go alone.
 - Where units are single-crewed, two who may not go out alone make one unit, and one of them left over rides with
   another: units = officers who may go alone + half of those who may not. Larger crews are officers ÷ crew size.
-- No more units can go out than the pool has vehicles.
+- No more crews have a vehicle than the pool has vehicles, and a crew keeps its own through briefing and refreshments:
+  units that can go out = vehicles × the share of officers who are at neither, where vehicles are short.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ from bluelamp.pools import Integers, PoolHours, vehicles_of
 _STATES = ("absent", "tutored", "restricted", "briefing", "refreshments", "in_pairs", "alone")
 # A duty lasts a day at most, so what begins earlier before the first hour has no part in it, nor in a turn that has.
 _MARGIN = timedelta(days=3)
+
+
+# Of officers who may go out: those neither in briefing nor at refreshments.
+_SHARE_AT_NEITHER = pl.col("officers_deployable") / pl.max_horizontal(
+    pl.col("officers_deployable") + pl.col("officers_briefing") + pl.col("officers_refreshments"), 0.001
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def find_deployable(
             **{name: values[place, hour] / 1000 for name, values in steps.items()},
             "vehicles": pl.Series(owned).fill_nan(None),
         }
-    ).with_columns(units_deployable=pl.min_horizontal("units_crewed", "vehicles"))
+    ).with_columns(units_deployable=pl.min_horizontal("units_crewed", pl.col("vehicles") * _SHARE_AT_NEITHER))
     notes: list[str] = []
     if not table.is_empty():
         meant = able.filter(pl.col("ends_at") > first, pl.col("starts_at") < last)
