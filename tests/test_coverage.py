@@ -301,6 +301,37 @@ def test_urgent_calls_go_first():
     assert pool == pytest.approx((urgent + 3 * patient) / 4, abs=6e-4)
 
 
+def test_streams_are_told_apart_and_an_immediate_call_has_its_own_chance():
+    rows = drawn(
+        "standards", f"{STANDARD} | stream",
+        "1 | all | 15 | 0.9 | received | arrived | 2 | 7 | immediate",
+        "2 | all | 60 | 0.8 | received | arrived | 2 | 7 | deferrable",
+        "3 | all | 60 | 0.8 | received | arrived | 2 | 7 | scheduled",
+    )  # fmt: skip
+    work = offered({("a", "1"): 1.0, ("b", "2"): 2.0, ("a", "3"): 1.0, ("b", "4"): 4.0}, standards=rows)
+    forecast = drawn(
+        "forecast",
+        "level|area_id|span|hour_starting|class_code|grade_code|incidents_mean|officer_hours_mean|method",
+        "area  | b  | hour | 2026-01-05T12:00:00Z | all | all | 6 | 2 | m",
+        "pool  | R1 | hour | 2026-01-05T12:00:00Z | all | all | 8 | 2 | m",
+        "force | F  | hour | 2026-01-05T12:00:00Z | all | all | 8 | 3 | m",
+    )
+    coverage = cover(work, always(8), forecast=forecast)
+    noon = coverage.filter(pl.col("hour_starting").dt.hour() == 12).select("place_id", "^(imm|def|sch).*_mean$")
+    # Grade 4 has no target, and is in no stream.
+    assert {place: tuple(means) for place, *means in noon.rows() if place != "a"} == {
+        "R1": (1.0, 2.0, 1.0), "F": (1.0, 2.0, 1.0), "b": (0.0, 2.0, 0.0),
+    }  # fmt: skip
+    urgent, patient, of_both = (
+        figures(coverage, "chance_late", *place)[0] for place in (("area", "a"), ("area", "b"), ("pool", "R1"))
+    )
+    assert 0 < patient < urgent < 1, "an hour is easier to keep than a quarter of one"
+    assert of_both == pytest.approx((urgent + 2 * patient) / 3, abs=1e-3)
+    for place in (("area", "a"), ("pool", "R1"), ("force", "F")):
+        assert figures(coverage, "chance_late_immediate", *place)[0] == pytest.approx(urgent, abs=1e-3)
+    assert figures(coverage, "chance_late_immediate", "area", "b") == [None] * 24
+
+
 def test_urgent_calls_are_reached_although_there_is_more_work_than_units():
     work = offered({("a", "1"): 1.0, ("b", "2"): 6.0}, standards=TWO_GRADES)
     coverage = cover(work, always(5))

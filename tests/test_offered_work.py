@@ -259,3 +259,38 @@ def test_units_away_go_with_no_sample_of_demand():
     service = drawn("service_times", AFTER, "x | all | 1 | 1 | 60 | drawn | | 240 | 240")
     work = offered({("a", "1"): 3.0}, service_times=service, multipliers=list(np.linspace(0.5, 1.5, SAMPLES)))
     assert abs(np.corrcoef(work.load[:, 0, 0], work.away[:, 0, 0])[0, 1]) < 0.1
+
+
+# ---- streams ----
+
+STREAMED = f"{STANDARD} | stream"
+
+
+def test_a_stream_is_what_the_force_says_and_else_goes_by_the_target():
+    rows = drawn(
+        "standards", STREAMED,
+        "1 | all | 15   | 0.9 | received | arrived | 2 | 7 |",
+        "2 | all | 120  | 0.9 | received | arrived | 2 | 7 |",
+        "3 | all | 2880 | 0.9 | received | arrived | 2 | 7 |",
+        "4 | all | 60   | 0.9 | received | arrived | 2 | 7 | deferrable",
+        "5 | all | 60   | 0.9 | received | arrived | 2 | 7 | scheduled",
+    )  # fmt: skip
+    work = offered({("a", grade): 1.0 for grade in "123456"}, standards=rows)
+    assert [work.stream_of(grade) for grade in range(6)] == [
+        "immediate", "immediate", "deferrable", "deferrable", "scheduled", None,
+    ]  # fmt: skip
+
+
+def test_who_has_a_slot_keeps_a_unit_busy_and_waits_in_no_queue():
+    rows = drawn("standards", STREAMED, "1 | all | 15 | 0.9 | received | arrived | 2 | 7 | scheduled")
+    work = offered({("a", "1"): 4.0}, standards=rows)
+    np.testing.assert_allclose(work.mean_load, 4.0)
+    assert not work.holds.any()
+    assert not work.target_share_of_arrivals.any()
+
+
+def test_incidents_of_grades_add_up_in_areas_and_pools_whether_or_not_a_unit_goes():
+    service = drawn("service_times", SERVICE, "x | 1 | 0.5 | 1 | 60 | drawn", "x | 2 | 0 | 1 | 60 | drawn")
+    work = offered({("a", "1"): 4.0, ("b", "2"): 3.0}, service_times=service)
+    np.testing.assert_allclose(work.pool_incidents[:, 0], [[4.0] * 24, [3.0] * 24])
+    np.testing.assert_allclose(work.area_incidents.sum(axis=1), work.pool_incidents[:, 0])

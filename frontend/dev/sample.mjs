@@ -244,7 +244,7 @@ export function makeSample({ areas: areaCount = 121, start = '2026-11-23T18:00Z'
       pool: poolFigures,
       area: demandFigures(areaMeans, 0.3, areaLate, areaDelay),
     },
-    recent: { starting: recentStarting, area: { incidents: recentAreas }, force: { incidents: recentForce } },
+    recent: { starting: recentStarting, area: { incidents: recentAreas }, force: { incidents: recentForce }, apart: {} },
     standards: [
       { grade: '1', area_kind: 'urban', target_minutes: 15, target_share: 0.9 },
       { grade: '1', area_kind: 'rural', target_minutes: 20, target_share: 0.9 },

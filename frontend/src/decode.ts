@@ -53,6 +53,8 @@ interface Payload {
     starting: number[];
     area: { incidents: (number | null)[][] };
     force: { incidents: (number | null)[][] };
+    /** Incidents by area whose origin does not drive the forecast, by origin. */
+    apart: Record<string, number[]>;
   };
   standards: Standard[];
   links: Record<string, string>;

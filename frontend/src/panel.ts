@@ -7,6 +7,14 @@ import { asWritten, count, percent, percentRange, range, roleName, shortNames, s
 
 type Write = (value: number) => string;
 
+/** Incidents of the days before that are kept apart from demand, by origin: of an area, or of the whole force. */
+function apartAt(map: ForceMap, place: Place): [string, number][] {
+  if (place.scope === 'pool') return [];
+  return Object.entries(map.recent.apart)
+    .map(([origin, byArea]): [string, number] => [origin, place.scope === 'area' ? (byArea[place.index] ?? 0) : byArea.reduce((sum, each) => sum + each, 0)])
+    .filter(([, incidents]) => incidents > 0);
+}
+
 export class Panel {
   private readonly figures = byId('place-figures');
   private readonly more = byId('place-more');
@@ -183,8 +191,13 @@ export class Panel {
     this.row(list, 'Incidents, median', [this.value(place, 'incidents_p50', hour)]);
     this.row(list, 'Incidents, one time in two', [this.span(place, 'incidents_p25', 'incidents_p75', hour)]);
     this.row(list, 'Incidents, 19 times in 20', [this.span(place, 'incidents_p025', 'incidents_p975', hour)]);
+    // Where every call is worked in one stream, there is nothing to tell apart.
+    const streams = (['immediate', 'deferrable', 'scheduled'] as const).filter((stream) => (this.map.number(place.scope, `${stream}_mean`, place.index, hour) ?? 0) > 0);
+    if (streams.length > 1) for (const stream of streams) this.row(list, `Of them ${stream}`, [this.value(place, `${stream}_mean`, hour)]);
     this.row(list, 'Officer-hours', [this.value(place, 'officer_hours_mean', hour)]);
+    if (streams.length > 1 && this.map.figure(place.scope, 'chance_late_immediate')) this.row(list, 'Chance that an immediate call is late', [this.value(place, 'chance_late_immediate', hour, percent)]);
     if (this.map.figure(place.scope, 'chance_any_late')) this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
+    for (const [origin, incidents] of apartAt(this.map, place)) this.row(list, `Kept apart, 14 days before: ${origin.replaceAll('_', '-')}`, [make('span', {}, count(incidents, 'incident'))]);
     return list;
   }
 

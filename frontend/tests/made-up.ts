@@ -48,7 +48,7 @@ export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZon
       },
       area: { incidents_mean: figure(3, everyHour(412), everyHour(88)), chance_late: figure(4, everyHour(1000), everyHour(2000)) },
     },
-    recent: { starting: starting.map((unix) => unix - hours * 3600), area: { incidents: [everyHour(1), everyHour(null)] }, force: { incidents: [everyHour(1)] } },
+    recent: { starting: starting.map((unix) => unix - hours * 3600), area: { incidents: [everyHour(1), everyHour(null)] }, force: { incidents: [everyHour(1)] }, apart: {} },
     standards: [{ grade: '1', area_kind: 'all', target_minutes: 15, target_share: 0.9 }],
     links: {},
   };

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import queueing, tables
-from bluelamp.offered_work import OfferedWork
+from bluelamp.offered_work import STREAMS, OfferedWork
 from bluelamp.pools import Floats, PoolHours
 
 _QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
@@ -102,7 +102,14 @@ class _Lateness:
         """Average over targets, then over samples. `weights` and `late` are targets × samples × places × hours."""
         if not late.shape[0]:
             empty = np.full(wait.shape[1:], np.nan)
-            names = ("chance_late", "chance_late_p10", "chance_late_p90", "chance_any_late", "expected_delay_minutes")
+            names = (
+                "chance_late",
+                "chance_late_immediate",
+                "chance_late_p10",
+                "chance_late_p90",
+                "chance_any_late",
+                "expected_delay_minutes",
+            )
             return dict.fromkeys(names, empty)
         calls = weights.sum(axis=0)
         late_calls = (weights * late).sum(axis=0)
@@ -130,8 +137,14 @@ class _Lateness:
         def shown(values: Floats) -> Floats:
             return np.where(usable, values, np.nan)
 
+        at_once = np.array([target.stream == "immediate" for target in spoken_of])
+        urgent = weights[at_once]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            immediate = shown((urgent * late[at_once]).sum(axis=(0, 1)) / urgent.sum(axis=(0, 1)))
+
         return {
             "chance_late": shown(mean),
+            "chance_late_immediate": immediate,
             "chance_late_p10": shown(at(0.1)),
             "chance_late_p90": shown(at(0.9)),
             "chance_any_late": shown((1 - np.exp(-late_calls)).mean(axis=0)),
@@ -163,10 +176,11 @@ def find_coverage(
     lateness = _Lateness(work, load, units)
     required = required_staff.filter(pl.col("method") == method, pl.col("grade_code") == "all")
     answering = _pool_rows(required, pool_hours, hours, units, officers, lateness.of_pools())
+    streams = _streams(work, hours, force_id)
     rows = [
-        _with_demand(answering, forecast, "pool"),
-        _with_demand(_force_rows(answering, hours, lateness.of_force(), force_id), forecast, "force"),
-        _with_demand(_area_rows(areas, work, hours, lateness), forecast, "area"),
+        _with_demand(answering, forecast, streams, "pool"),
+        _with_demand(_force_rows(answering, hours, lateness.of_force(), force_id), forecast, streams, "force"),
+        _with_demand(_area_rows(areas, work, hours, lateness), forecast, streams, "area"),
     ]
     others = sorted(set(required["role_code"]) - {pool_hours.role_code})
     rows += [_other_role_rows(required, deployable, role) for role in others]
@@ -282,14 +296,50 @@ def _area_rows(areas: pl.DataFrame, work: OfferedWork, hours: pl.Series, latenes
     return pl.concat(parts).with_columns(level=pl.lit("area"), role_code=pl.lit(pool_hours.role_code))
 
 
-def _with_demand(rows: pl.DataFrame, forecast: pl.DataFrame, level: str) -> pl.DataFrame:
+def _streams(work: OfferedWork, hours: pl.Series, force_id: str) -> pl.DataFrame:
+    """Give what part of a place's expected incidents each stream has: level, place, hour and `STREAMS`."""
+    streams = [work.stream_of(grade) for grade in range(len(work.grades))]
+    stream_of = np.array([-1 if stream is None else STREAMS.index(stream) for stream in streams])
+    cover = work.pool_hours
+    levels = {
+        "area": (cover.area_ids, work.area_incidents),
+        "pool": (cover.pool_ids, work.pool_incidents),
+        "force": ([force_id], work.area_incidents.sum(axis=1, keepdims=True)),
+    }
+    parts = []
+    for level, (place_ids, by_grade) in levels.items():
+        total = by_grade.sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = [
+                np.where(total > 0, by_grade[stream_of == number].sum(axis=0) / total, 0.0)
+                for number in range(len(STREAMS))
+            ]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "level": pl.repeat(level, total.size, eager=True),
+                    "place_id": pl.Series(place_ids, dtype=pl.String)[np.repeat(np.arange(len(place_ids)), len(hours))],
+                    "hour_starting": hours[np.tile(np.arange(len(hours)), len(place_ids))],
+                    **{stream: share.ravel() for stream, share in zip(STREAMS, shares, strict=True)},
+                }
+            )
+        )
+    return pl.concat(parts)
+
+
+def _with_demand(rows: pl.DataFrame, forecast: pl.DataFrame, streams: pl.DataFrame, level: str) -> pl.DataFrame:
     expected = forecast.filter(
         pl.col("level") == level,
         pl.col("span") == "hour",
         pl.col("class_code") == "all",
         pl.col("grade_code") == "all",
     ).select(pl.col("area_id").alias("place_id"), "hour_starting", *_DEMAND)
-    return rows.join(expected, on=["place_id", "hour_starting"], how="left")
+    place = ["place_id", "hour_starting"]
+    of_level = streams.filter(pl.col("level") == level).drop("level")
+    joined = rows.join(expected, on=place, how="left").join(of_level, on=place, how="left")
+    return joined.with_columns(
+        (pl.col("incidents_mean") * pl.col(stream)).alias(f"{stream}_mean") for stream in STREAMS
+    ).drop(STREAMS)
 
 
 def _other_role_rows(required: pl.DataFrame, deployable: pl.DataFrame, role: str) -> pl.DataFrame:

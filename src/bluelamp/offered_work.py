@@ -21,6 +21,12 @@ SHORTEST_MINUTES = 1 / 60
 _GOLDEN = 0.6180339887498949
 
 
+# How calls are worked: in a queue, from a backlog by age, in slots.
+STREAMS = ("immediate", "deferrable", "scheduled")
+# A grade whose stream nobody has stated is immediate up to so many minutes of target.
+_IMMEDIATE_MINUTES = 120
+
+
 @dataclass(frozen=True)
 class Target:
     """One response target as a queue sees it: the minutes left for waiting once handling and travel are paid."""
@@ -30,6 +36,7 @@ class Target:
     waiting_minutes: float
     target_share: float
     other_minutes: float  # handling and travel, as far as the clock runs during them
+    stream: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class OfferedWork:
     mean_load: Floats  # pools × hours, at the mean of demand
     mean_load_by_grade: Floats  # grades × pools × hours
     area_arrivals: Floats  # grades × areas × hours, at the mean of demand
+    area_incidents: Floats  # grades × areas × hours: incidents, whether or not they get a unit
+    pool_incidents: Floats  # grades × pools × hours
     factor_of_district: Floats  # samples × districts × hours: what a sample's day multiplies
     district_of_area: Integers
 
@@ -63,6 +72,11 @@ class OfferedWork:
         total = self.mean_load_by_grade.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(total > 0, self.mean_load_by_grade / total, 0.0)
+
+    def stream_of(self, grade: int) -> str | None:
+        """Give the stream of a grade: the most urgent one of its targets; none where it has no target."""
+        found = {target.stream for target in self.targets if target.grade_code == self.grades[grade]}
+        return min(found, key=STREAMS.index, default=None)
 
     def times(self, factor: float) -> OfferedWork:
         """Give work whose calls each take a unit so many times as long."""
@@ -105,7 +119,10 @@ def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence
                     handling = (row["handling_minutes"] or 0.0) if row["clock_starts"] != "dispatched" else 0.0
                     travel = (row["travel_minutes"] or 0.0) if row["clock_stops"] == "arrived" else 0.0
                     waiting = max(row["target_minutes"] - handling - travel, 0.0)
-                    targets.append(Target(grade, kind, waiting, row["target_share"], handling + travel))
+                    stream = row["stream"] or (
+                        "immediate" if row["target_minutes"] <= _IMMEDIATE_MINUTES else "deferrable"
+                    )
+                    targets.append(Target(grade, kind, waiting, row["target_share"], handling + travel, stream))
                     break
     return targets
 
@@ -128,7 +145,10 @@ def _targets_by_day(
         key=lambda each: (grades.index(each.grade_code), astuple(each)),
     )
     holds = np.array([[target in targets for targets in by_day] for target in found], dtype=np.bool_)
-    return found, holds.reshape(len(found), len(by_day))[:, day_of_hour - day_of_hour[0]]
+    # Who has a slot does not wait in the queue: such a target asks for no units and judges nobody.
+    queues = np.array([target.stream != "scheduled" for target in found], dtype=np.bool_)
+    in_force = holds.reshape(len(found), len(by_day)) & queues[:, None]
+    return found, in_force[:, day_of_hour - day_of_hour[0]]
 
 
 def offer_work(
@@ -172,6 +192,7 @@ def offer_work(
     grade_of_cell = np.array([grades.index(grade) for _, grade in cells])
 
     deployed = np.zeros((len(grades), count, rates.shape[2]))
+    called = np.zeros_like(deployed)
     load = np.zeros_like(deployed)
     jobs = np.zeros_like(deployed)
     writing, silent, long_load, long_stays = np.zeros((4, count, rates.shape[2]))
@@ -179,6 +200,7 @@ def offer_work(
         grade = grade_of_cell[number]
         by_block = np.zeros((count, rates.shape[2]))
         np.add.at(by_block, blocks.block_of_area, rates[:, number, :])
+        called[grade] += by_block
         sent = by_block * share[number]
         deployed[grade] += sent
         jobs[grade] += sent * units[number]
@@ -240,6 +262,8 @@ def offer_work(
                 for grade in range(len(grades))
             ]
         ),
+        area_incidents=np.stack([rates[:, grade_of_cell == grade].sum(axis=1) for grade in range(len(grades))]),
+        pool_incidents=pooled(called),
         factor_of_district=np.moveaxis(by_hour, 2, 1),
         district_of_area=district_of_area,
     )

@@ -255,15 +255,20 @@ def on_cover(
     """Name what has no say in requirement and gap, because the tables do not fit together."""
     notes = []
     unjudged = []
-    for grade, calls, urgency in zip(work.grades, work.area_arrivals.sum(axis=1), work.urgency, strict=True):
+    streams = [work.stream_of(grade) for grade in range(len(work.grades))]
+    for grade, calls, urgency, stream in zip(
+        work.grades, work.area_arrivals.sum(axis=1), work.urgency, streams, strict=True
+    ):
         has_none = np.isinf(urgency)
-        if calls[has_none].any():
+        if calls[has_none].any() and stream != "scheduled":
             unjudged.append(f"'{grade}'" if has_none.all() else f"'{grade}' (on some days)")
     if unjudged:
         notes.append(
             f"No response target applies to grade {', '.join(unjudged)}: those calls keep units busy, but ask for "
             "none of their own and are never called late."
         )
+    if any(streams):
+        notes.append(_on_streams(work.grades, streams, given["standards"]))
     changes = np.flatnonzero((work.holds[:, 1:] != work.holds[:, :-1]).any(axis=0)) + 1
     if len(changes):
         days = [f"{day:%Y-%m-%d}" for day in periods.local_parts(work.hours[changes], time_zone)["day"]]
@@ -290,6 +295,18 @@ def on_cover(
     if uncovered:
         notes.append(f"In {count_of(uncovered, 'hour')} no pool covers any area, so that nobody is asked for.")
     return notes
+
+
+def _on_streams(grades: Sequence[str], streams: Sequence[str | None], standards: pl.DataFrame) -> str:
+    """Say which grades are worked in which stream, and whether the force has said so."""
+    parts = [
+        f"{stream} {', '.join(grade for grade, its in zip(grades, streams, strict=True) if its == stream)}"
+        for stream in offered_work.STREAMS
+        if stream in streams
+    ]
+    stated = "" if standards["stream"].is_not_null().any() else " (by their targets; 'standards' does not say)"
+    scheduled = " Scheduled calls keep units busy, but wait in no queue." if "scheduled" in streams else ""
+    return f"Streams of grades{stated}: {'; '.join(parts)}.{scheduled}"
 
 
 def on_rosters(covered: pl.DataFrame) -> list[str]:

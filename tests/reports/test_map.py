@@ -115,3 +115,25 @@ def test_a_force_of_one_area_without_a_boundary_has_no_geography():
     areas = planned(zone, first)[0].used["areas"]
     one = areas.filter(level="area").head(1).with_columns(boundary=pl.lit(None, dtype=pl.String))
     assert map_of(zone, first, areas=one)["run"]["geography"] == "none"
+
+
+def test_streams_stand_beside_the_incidents_that_they_are_parts_of():
+    figures = map_of(LONDON, date(2026, 3, 23))["figures"]
+    for scope in ("pool", "area"):
+        whole = figures[scope]["incidents_mean"]["values"]
+        parts = [figures[scope][f"{stream}_mean"]["values"] for stream in ("immediate", "deferrable", "scheduled")]
+        of_parts = sum(value or 0 for part in parts for place in part for value in place)
+        assert 0.5 < of_parts / sum(value or 0 for place in whole for value in place) < 1, "grade 4 has no target"
+        assert max(value or 0 for place in parts[2] for value in place) == 0
+
+
+def test_what_does_not_drive_the_forecast_is_counted_apart_by_origin():
+    zone, first = LONDON, date(2026, 3, 23)
+    made, run = planned(zone, first)
+    apart = map_of(zone, first)["recent"]["apart"]
+    origins = orjson.loads(run["settings"])["demand"]["origins"]
+    since = datetime.combine(first - timedelta(days=14), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+    kept = made.results["demand"].filter(~pl.col("origin").is_in(origins), pl.col("hour_starting") >= since)
+    counted = dict(kept.group_by("origin").agg(pl.col("incidents").sum()).iter_rows())
+    assert {origin: sum(by_area) for origin, by_area in apart.items()} == counted
+    assert {"officer_initiated", "directed", "administrative"} == set(counted)

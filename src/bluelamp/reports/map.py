@@ -27,8 +27,18 @@ FORMAT = "bluelamp-map/1"
 DAYS = 14
 # A place that can't be drawn keeps its number among the shapes, so that figures and shapes stay side by side.
 NOWHERE = {"type": "MultiPolygon", "coordinates": []}
-_INCIDENTS = [f"incidents_{name}" for name in ("mean", "p025", "p10", "p25", "p50", "p75", "p90", "p975")]
-_LATENESS = ["chance_late", "chance_late_p10", "chance_late_p90", "chance_any_late", "expected_delay_minutes"]
+_INCIDENTS = [
+    *(f"incidents_{name}" for name in ("mean", "p025", "p10", "p25", "p50", "p75", "p90", "p975")),
+    *(f"{stream}_mean" for stream in ("immediate", "deferrable", "scheduled")),
+]
+_LATENESS = [
+    "chance_late",
+    "chance_late_immediate",
+    "chance_late_p10",
+    "chance_late_p90",
+    "chance_any_late",
+    "expected_delay_minutes",
+]
 _COVER = ["units_required", "officers_required", "officers_required_gross"]
 _DUTY = ["units_on_duty", "units_gap", "units_gap_p10", "units_gap_p90", "officers_on_duty", "officers_gap"]
 
@@ -263,6 +273,15 @@ def _recent(
     known = hours < run["data_until"]
     for since, until in outages.select("starts_at", "ends_at").iter_rows():
         known &= ~((hours >= since) & (hours < until))
+    apart = (
+        demand.filter(
+            pl.col("hour_starting").is_in(hours.implode()), ~pl.col("origin").is_in(origins), pl.col("incidents") > 0
+        )
+        .group_by("area_id", "origin")
+        .agg(pl.col("incidents").sum())
+        .pivot("origin", index="area_id", values="incidents", sort_columns=True)
+    )
+    of_area = pl.DataFrame({"area_id": area_ids}).join(apart, on="area_id", how="left", maintain_order="left")
     grid = _grid(counts, area_ids, hours, ["incidents"])["incidents"].fill_null(0).to_numpy()
     by_area = grid.reshape(len(area_ids), len(hours))
     total = counts.group_by("hour_starting").agg(pl.col("incidents").sum())
@@ -280,6 +299,8 @@ def _recent(
         "starting": hours.dt.epoch("s").to_list(),
         "area": {"incidents": [blanked(row) for row in by_area.tolist()]},
         "force": {"incidents": [blanked(by_force.to_list())]},
+        # What does not drive the forecast is counted beside it: officers' own work, patrols, administration.
+        "apart": {name: of_area[name].fill_null(0).to_list() for name in of_area.columns if name != "area_id"},
     }
 
 

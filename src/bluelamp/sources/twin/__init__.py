@@ -265,6 +265,7 @@ def _standards(numbers: dict[str, Any]) -> pl.DataFrame:
                 "arrived",
                 numbers["handling_minutes"][grade],
                 travel[kind],
+                each["stream"],
                 "Made-up response policy",
             )
             for kind in ("urban", "rural", "all")
@@ -280,6 +281,7 @@ def _standards(numbers: dict[str, Any]) -> pl.DataFrame:
         "clock_stops",
         "handling_minutes",
         "travel_minutes",
+        "stream",
         "source",
     ]
     return pl.DataFrame(rows, schema=columns, orient="row")
