@@ -267,7 +267,7 @@ def on_cover(
             f"No response target applies to grade {', '.join(unjudged)}: those calls keep units busy, but ask for "
             "none of their own and are never called late."
         )
-    if any(streams):
+    if len(set(streams) - {None}) > 1:
         notes.append(_on_streams(work.grades, streams, given["standards"]))
     changes = np.flatnonzero((work.holds[:, 1:] != work.holds[:, :-1]).any(axis=0)) + 1
     if len(changes):

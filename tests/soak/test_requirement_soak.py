@@ -68,4 +68,4 @@ def test_with_the_flat_incident_file_alone_they_are_biased_and_the_run_says_so(c
     off = mean_error(against_the_truth(county, planned.results["required_staff"]))
     print(f"\nmean error from the flat file {off:+.2%}")
     assert abs(off) > 0.02
-    assert any("'unit_status'" in note and "may be off" in note for note in planned.notes)
+    assert any("'unit_status'" in note and "may be far off" in note for note in planned.notes)
