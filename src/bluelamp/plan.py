@@ -235,11 +235,11 @@ def compute(
         write_up=settings.staffing.other_work.write_up, long_commitments=settings.staffing.other_work.long_commitments,
         without_log=(without_log.pressing or 0.0) * settings.staffing.other_work.without_log,
     )  # fmt: skip
-    if given["unit_status"].is_empty():
-        method, utilisation = settings.staffing.method, settings.staffing.utilisation
-        notes += remarks.on_unseen_work(
-            service_times, lambda factor: staffing.units_wanted(method, work.times(factor), utilisation)
-        )
+    method, utilisation = settings.staffing.method, settings.staffing.utilisation
+    notes += remarks.on_unseen_work(
+        unit_time["committed"], service_times,
+        lambda factor: staffing.units_wanted(method, work.times(factor), utilisation),
+    )  # fmt: skip
     required = staffing.require_staff(
         work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
         time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
@@ -262,6 +262,7 @@ def compute(
         force_id=force,
     )  # fmt: skip
     notes += remarks.on_cover(work, cover, given, zone)
+    notes += remarks.on_kinds(areas, standards)
     notes += remarks.on_pools(cover, areas, settings.staffing.role, today)
     notes += remarks.on_rosters(covered)
     notes += on_duty.notes

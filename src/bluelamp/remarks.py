@@ -50,24 +50,17 @@ def on_committed(
     found: committed.UnitTime, counted: pl.DataFrame, without_log: committed.WithoutLog, counts: OtherWorkPart
 ) -> list[str]:
     """Say how far committed time can be believed, what it is beside the time at calls, and which of that counts."""
-    of_force = counted.filter(pl.col("level") == "force", ~pl.col("stage").is_in(["available", "unknown"]))
+    of_force = _committed_of_force(counted)
     total = float(of_force["unit_hours"].sum())
     if not total:
         return ["The status log tells of no committed time."]
     repaired = float(of_force["repaired_unit_hours"].sum())
-    apart = {
-        "guards, custody and other long commitments": pl.col("is_long"),
-        "write-up": pl.col("stage") == "write_up",
-        "work without a log": ~pl.col("has_incident") & ~pl.col("is_long")
-        & ~pl.col("stage").is_in(["write_up", "briefing", "refreshments"]),
-    }  # fmt: skip
-    parts = [
-        f"{words} {float(of_force.filter(holds)['unit_hours'].sum()) / total:.0%}" for words, holds in apart.items()
-    ]
+    shares = _beside_calls(of_force)
+    parts = [f"{words} {share:.0%}" for words, share in shares.items()]
     notes = [
         f"{repaired / total:.1%} of committed unit-hours begin or end by a rule of repair, where a press was missed.",
         f"Beside the time at calls, committed time is {', '.join(parts)}.",
-        *_on_what_counts(without_log, counts),
+        *_on_what_counts(shares, without_log, counts),
     ]
     weeks = found.clock.filter(pl.col("hours_ahead") != 0).height
     if weeks:
@@ -78,38 +71,64 @@ def on_committed(
     return notes
 
 
-def _on_what_counts(without_log: committed.WithoutLog, counts: OtherWorkPart) -> list[str]:
-    """Say which of the work beside calls is in the requirement."""
+_LONG, _WRITE_UP, _WITHOUT_LOG = "guards, custody and other long commitments", "write-up", "work without a log"
+
+
+def _committed_of_force(counted: pl.DataFrame) -> pl.DataFrame:
+    """Keep the rows of `committed` that are the whole force's, and time at work."""
+    at_work = ~pl.col("stage").is_in(["available", "unknown", "briefing", "refreshments"])
+    return counted.filter(pl.col("level") == "force", at_work, pl.col("unit_hours") > 0)
+
+
+def _beside_calls(of_force: pl.DataFrame) -> dict[str, float]:
+    """Give the shares of the force's committed time that are not at calls."""
+    hours, total = pl.col("unit_hours"), float(of_force["unit_hours"].sum())
+    is_long, is_write_up = pl.col("is_long"), pl.col("stage") == "write_up"
+    return of_force.select(
+        hours.filter(is_long).sum().alias(_LONG) / total,
+        hours.filter(is_write_up).sum().alias(_WRITE_UP) / total,
+        hours.filter(~is_long & ~is_write_up & ~pl.col("has_incident")).sum().alias(_WITHOUT_LOG) / total,
+    ).row(0, named=True)
+
+
+def _on_what_counts(shares: Mapping[str, float], without_log: committed.WithoutLog, counts: OtherWorkPart) -> list[str]:
+    """Say which of the work beside calls is in the requirement; what the log never shows can't be."""
     usual, pressing = without_log.usual, without_log.pressing
-    silent = "that part of work without a log which is done even when hardly any unit is free"
+    silent = f"that part of {_WITHOUT_LOG} which is done even when hardly any unit is free"
     if pressing is not None and usual is not None:
         silent += f" ({60 * pressing:.0f} of its {60 * usual:.0f} minutes for each hour at calls)"
-    words = {"write-up": counts.write_up, "long commitments": counts.long_commitments}
-    kept = [name for name, is_kept in words.items() if is_kept]
-    dropped = [name for name, is_kept in words.items() if not is_kept]
-    if pressing is None:
-        dropped.append("work without a log, for which the hours of a week are not all known yet")
-    elif counts.without_log:
-        kept.append(silent)
-    else:
-        dropped.append("work without a log")
-    notes = []
-    if kept:
-        notes.append(f"In the requirement beside calls: {', '.join(kept)}.")
-    if dropped:
-        notes.append(f"Not in the requirement: {', '.join(dropped)}.")
-    return notes
+    switches = {_WRITE_UP: counts.write_up, _LONG: counts.long_commitments, _WITHOUT_LOG: counts.without_log}
+    unseen = [name for name in switches if not shares[name]]
+    kept = [name for name, is_on in switches.items() if is_on and shares[name] and name != _WITHOUT_LOG]
+    dropped = [name for name, is_on in switches.items() if not is_on and shares[name]]
+    if counts.without_log and shares[_WITHOUT_LOG]:
+        if pressing is None:
+            dropped.append(f"{_WITHOUT_LOG}, for which the hours of a week are not all known yet")
+        else:
+            kept.append(silent)
+    said = {
+        "In the requirement beside calls": kept,
+        "Not in the requirement": dropped,
+        "Not in the requirement, because the status log shows none": unseen,
+    }
+    return [f"{words}: {', '.join(names)}." for words, names in said.items() if names]
 
 
 # How much of committed time no incident log shows, at most, where nobody has measured it: an assumption, named as one.
 _MOST_UNSEEN = 0.4
 
 
-def on_unseen_work(service_times: pl.DataFrame, units_for: Callable[[float], int]) -> list[str]:
-    """Say what the logs' own times leave out, and how far off a requirement may be that rests on them alone.
+def on_unseen_work(counted: pl.DataFrame, service_times: pl.DataFrame, units_for: Callable[[float], int]) -> list[str]:
+    """Say how far off a requirement may be that knows calls alone, because no status log is given or it shows no more.
 
     `units_for` gives the units, summed over pools and hours, that so many times the work would ask for.
     """
+    of_force = _committed_of_force(counted)
+    if not of_force.is_empty() and any(_beside_calls(of_force).values()):
+        return []
+    why = "The status log shows nothing but calls."
+    if of_force.is_empty():
+        why = f"No 'unit_status' is given: {LEFT_OUT['unit_status']}."
     weights = (service_times["share_deployed"] * service_times["incidents"].fill_null(0)).to_numpy()
     units = service_times["units_per_deployment"].to_numpy()
     each = float(np.average(units, weights=weights if weights.any() else None))
@@ -117,10 +136,9 @@ def on_unseen_work(service_times: pl.DataFrame, units_for: Callable[[float], int
     fewer = 1 - units_for(1 / each) / asked
     more = units_for(1 / (1 - _MOST_UNSEEN)) / asked - 1
     return [
-        f"No 'unit_status' is given: {LEFT_OUT['unit_status']}. The "
-        f"requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of committed time "
-        f"is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is cleared "
-        "(assumptions, not measurements). Import 'unit_status' to know."
+        f"{why} The requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of "
+        f"committed time is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is "
+        "cleared (assumptions, not measurements). A 'unit_status' with write-up, guards and custody tells."
     ]
 
 
@@ -285,11 +303,12 @@ def on_cover(
         strange = given[name].join(cover, on=place, how="anti")
         if strange.height:
             pool_ids = strange["pool_id"].unique().sort()
+            mend = " Import 'pools' with their areas to use them." if given["pools"].is_empty() else ""
             more = f" and {len(pool_ids) - 3} more" if len(pool_ids) > 3 else ""
             of_role = " for that role" if "role_code" in place else ""
             notes.append(
                 f"{count_of(strange.height, 'row')} of '{name}' speak of pools that 'pools' does not have{of_role} "
-                f"({', '.join(pool_ids[:3])}{more}), and are left out."
+                f"({', '.join(pool_ids[:3])}{more}), and are left out.{mend}"
             )
     uncovered = int((~work.pool_hours.runs.any(axis=0)).sum())
     if uncovered:
@@ -307,6 +326,19 @@ def _on_streams(grades: Sequence[str], streams: Sequence[str | None], standards:
     stated = "" if standards["stream"].is_not_null().any() else " (by their targets; 'standards' does not say)"
     scheduled = " Scheduled calls keep units busy, but wait in no queue." if "scheduled" in streams else ""
     return f"Streams of grades{stated}: {'; '.join(parts)}.{scheduled}"
+
+
+def on_kinds(areas: pl.DataFrame, standards: pl.DataFrame) -> list[str]:
+    """Say which grades have targets for urban and rural areas only, where areas are neither."""
+    plain = areas.filter(pl.col("level") == "area", pl.col("kind") == "all").height
+    everywhere = standards.filter(pl.col("area_kind") == "all")["grade_code"]
+    only = standards.filter(~pl.col("grade_code").is_in(everywhere.implode()))["grade_code"].unique().sort().to_list()
+    if not plain or not only or "all" in everywhere:
+        return []
+    return [
+        f"{count_of(plain, 'area is', 'areas are')} neither urban nor rural, so that no target of grade {one_of(only)} "
+        "holds there. Give their kind with the boundaries, or a target for all kinds."
+    ]
 
 
 def on_rosters(covered: pl.DataFrame) -> list[str]:

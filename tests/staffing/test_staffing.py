@@ -340,6 +340,17 @@ def test_the_range_is_that_of_load_and_units_away_together():
     assert (high - low >= 5).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_work_that_no_target_speaks_of_must_be_done_all_the_same(method):
+    slots = drawn("standards", f"{STANDARD} | stream", "1 | all | 15 | 0.9 | received | arrived | 2 | 7 | scheduled")
+    rows = staff(offered({("a", "1"): 4.0}, standards=slots, service_times=LONG)).filter(method=method)
+    asked = rows.filter(grade_code="all")
+    # Five at calls and write-up, six at long commitments.
+    assert min(asked["units_required"]) >= 5 + 6
+    assert min(asked["units_required_p10"]) >= 5
+    assert asked["binding_grade"].null_count() == 24, "no grade's target decides"
+
+
 # ---- the family ----
 
 

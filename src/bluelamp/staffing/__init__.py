@@ -38,9 +38,14 @@ def _by_grade(rung: ModuleType, work: OfferedWork, utilisation: float) -> Intege
 
 
 def _wanted(rung: ModuleType, work: OfferedWork, by_grade: Integers, utilisation: float) -> Integers:
-    """Give units for all grades together. Where a rung knows no targets, work adds up and no grade decides."""
+    """Give units for all grades together. Where a rung knows no targets, work adds up and no grade decides.
+
+    Work that no target speaks of (a grade without one, a slot that was agreed) must be done all the same: there are
+    never fewer units than are kept busy.
+    """
     if rung.MEETS_TARGETS:
-        most: Integers = by_grade.max(axis=0)
+        busy = np.ceil(rung.load_of(work).mean(axis=0) + work.long_load).astype(np.int64)
+        most: Integers = np.maximum(by_grade.max(axis=0), busy)
         return most
     added: Integers = rung.units_for_load(work.mean_load, work.long_load, work, utilisation)
     return added
@@ -111,7 +116,7 @@ def _by_method(
     load = rung.load_of(work)
     low, high = (rung.units_for_load(*_sample_at(level, load, work.away), work, utilisation) for level in (0.1, 0.9))
     minimum_binds = least_units > wanted
-    decides = (wanted > 0) & ~minimum_binds & rung.MEETS_TARGETS
+    decides = (wanted > 0) & ~minimum_binds & rung.MEETS_TARGETS & (by_grade.max(axis=0) == wanted)
     answers = [
         _Answer(
             grade_code="all",

@@ -46,4 +46,5 @@ def units_for_load_and_targets(load: Floats, away: Integers, work: OfferedWork) 
                 load[asked], target.waiting_minutes, work.service_minutes[asked], target.target_share
             )
             found[asked] = np.maximum(found[asked], units)
-    return np.asarray(found + away)
+    # Work that nobody promised a time for must be done all the same.
+    return np.asarray(np.maximum(found, np.ceil(load).astype(np.int64)) + away)
