@@ -26,6 +26,7 @@ ADDED = {
     "duties": "duty_day",
     "minimums": "skill_code",
     "service_times": "write_up_minutes",
+    "standards": "stream",
 }
 
 
@@ -53,7 +54,7 @@ def test_there_is_a_frozen_store():
 def test_an_old_store_is_read_as_it_is_with_new_columns_empty(old: Store):
     for name, column in ADDED.items():
         rows = old.read(name)
-        assert rows.height > 5
+        assert rows.height > 3
         assert rows[column].null_count() == rows.height
     assert old.batches()["rows_accepted"].sum() == sum(len(rows) for rows in contents(old).values())
     assert old.verify() == []
