@@ -698,6 +698,13 @@ def _without_small_parts(
     return dict(zip(labels, shapely.coverage_simplify(joined, _BORDER_METRES), strict=True))
 
 
+def _drawn_and_known(areas: pl.DataFrame, points: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
+    """Give the areas with a boundary, the points with a place and their row, and an answer that knows none."""
+    drawn = areas.filter((pl.col("level") == "area") & pl.col("boundary").is_not_null()).sort("area_id", "valid_from")
+    known = points.with_row_index("point").filter(pl.col("longitude").is_not_null() & pl.col("latitude").is_not_null())
+    return drawn, known, pl.Series("area_id", [None], dtype=pl.String).new_from_index(0, points.height)
+
+
 def assign_areas(points: pl.DataFrame, areas: pl.DataFrame) -> pl.Series:
     """Say in which area each point lies: `area_id`, row by row, null outside every one.
 
@@ -706,9 +713,7 @@ def assign_areas(points: pl.DataFrame, areas: pl.DataFrame) -> pl.Series:
     """
     import shapely
 
-    drawn = areas.filter((pl.col("level") == "area") & pl.col("boundary").is_not_null()).sort("area_id", "valid_from")
-    nothing = pl.Series("area_id", [None], dtype=pl.String).new_from_index(0, points.height)
-    known = points.with_row_index("point").filter(pl.col("longitude").is_not_null() & pl.col("latitude").is_not_null())
+    drawn, known, nothing = _drawn_and_known(areas, points)
     if drawn.is_empty() or known.is_empty():
         return nothing
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
@@ -735,9 +740,7 @@ def nearest_areas(points: pl.DataFrame, areas: pl.DataFrame, metres: float) -> p
     """
     import shapely
 
-    drawn = areas.filter((pl.col("level") == "area") & pl.col("boundary").is_not_null()).sort("area_id", "valid_from")
-    nothing = pl.Series("area_id", [None], dtype=pl.String).new_from_index(0, points.height)
-    known = points.with_row_index("point").filter(pl.col("longitude").is_not_null() & pl.col("latitude").is_not_null())
+    drawn, known, nothing = _drawn_and_known(areas, points)
     if drawn.is_empty() or known.is_empty():
         return nothing
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())

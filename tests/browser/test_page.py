@@ -291,6 +291,7 @@ def test_play_moves_the_hour_by_itself(browser, served):
     opened.press("Space")
     opened.wait("window.bluelamp.state().hour > 2")
     opened.press("Space")
+    assert opened.hour > 2
     opened.context.close()
 
 

@@ -22,7 +22,7 @@ from bluelamp import periods, tables
 from bluelamp.errors import BadData, BluelampError, NoInput, UsageError, count_of
 from bluelamp.sources.column_maps import parse_column_map, read_column_map, shipped_maps
 from bluelamp.sources.files import ExtractFile, Query, Reading, RowChunk, read_source
-from bluelamp.sources.proposals import ORDERS, Draft, Guess, Question, inline, open_guessing, quoted
+from bluelamp.sources.proposals import ORDERS, Draft, Guess, Question, force_toml, inline, open_guessing, quoted
 from bluelamp.sources.recognition import Columns, Taken, grade_words, own_form_of, recognise, spelled
 from bluelamp.sources.recognition import Reading as TableReading
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order
@@ -129,24 +129,12 @@ class FolderProposal:
         return written | {each.map_name: each.map_text for each in self.entries if each.map_text is not None}
 
     def _force_toml(self, areas: Mapping[str, str]) -> str:
-        known = {name: value for name, value in self.force.items() if value is not None}
-        lines = ["[force]", *(f"{name} = {quoted(value)}" for name, value in known.items())]
-        lines.append(f"time_zone = {quoted(self.time_zone or '')}")
-        if areas:
-            lines += ["", "[areas]", *(f"{name} = {quoted(value)}" for name, value in areas.items())]
-        elif self.from_points:
-            lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
-            lines.append("from_points = true")
-        for each in self.entries:
-            if each.table is None or each.are_boundaries:
-                continue
-            lines += ["", f"[sources.{each.table}]", f"map = {quoted(each.map_name)}"]
-            if isinstance(each.given, Query):
-                said = {"url": each.given.url, "query": each.given.query, "watermark": each.given.watermark}
-                lines += [f"{name} = {quoted(value)}" for name, value in said.items() if value is not None]
-            else:
-                lines.append(f"file = {quoted(each.given)}")
-        return "\n".join([*lines, ""])
+        sources = [
+            (each.table, each.map_name, each.given)
+            for each in self.entries
+            if each.table is not None and not each.are_boundaries
+        ]
+        return force_toml(self.force, self.time_zone, areas, self.from_points, sources)
 
 
 def _remark(entry: Entry) -> str:

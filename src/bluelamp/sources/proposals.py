@@ -117,22 +117,35 @@ class Proposal:
         return lines + [f"? {question.words}" for question in self.questions]
 
     def _force_toml(self, areas: Mapping[str, str]) -> str:
-        known = {name: value for name, value in self.force.items() if value is not None}
-        lines = ["[force]", *(f"{name} = {quoted(value)}" for name, value in known.items())]
-        lines.append(f"time_zone = {quoted(self.time_zone or '')}")
-        if areas:
-            lines += ["", "[areas]", *(f"{name} = {quoted(value)}" for name, value in areas.items())]
-        elif self.from_points:
-            lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
-            lines.append("from_points = true")
-        lines += ["", "[sources.incidents]", f"map = {quoted(self.map_name)}"]
-        if isinstance(self.source, Query):
-            given = {"url": self.source.url, "query": self.source.query, "watermark": self.source.watermark}
-            lines += [f"{name} = {quoted(value)}" for name, value in given.items() if value is not None]
+        # The file lies outside the folder as a rule, so that its whole path is kept.
+        given = self.source if isinstance(self.source, Query) else str(self.source.expanduser().absolute())
+        return force_toml(self.force, self.time_zone, areas, self.from_points, [("incidents", self.map_name, given)])
+
+
+def force_toml(
+    force: Mapping[str, Any],
+    time_zone: str | None,
+    areas: Mapping[str, str],
+    from_points: bool,
+    sources: Iterable[tuple[str, str, str | Query]],
+) -> str:
+    """Write force.toml. `sources` are table, column map, and a file as it is to be named, or a query."""
+    known = {name: value for name, value in force.items() if value is not None}
+    lines = ["[force]", *(f"{name} = {quoted(value)}" for name, value in known.items())]
+    lines.append(f"time_zone = {quoted(time_zone or '')}")
+    if areas:
+        lines += ["", "[areas]", *(f"{name} = {quoted(value)}" for name, value in areas.items())]
+    elif from_points:
+        lines += ["", "[areas]", "# The force drew no boundaries: approximate ones are made from labelled points."]
+        lines.append("from_points = true")
+    for table, map_name, given in sources:
+        lines += ["", f"[sources.{table}]", f"map = {quoted(map_name)}"]
+        if isinstance(given, Query):
+            said = {"url": given.url, "query": given.query, "watermark": given.watermark}
+            lines += [f"{name} = {quoted(value)}" for name, value in said.items() if value is not None]
         else:
-            # The file lies outside the folder as a rule, so that its whole path is kept.
-            lines.append(f"file = {quoted(str(self.source.expanduser().absolute()))}")
-        return "\n".join([*lines, ""])
+            lines.append(f"file = {quoted(given)}")
+    return "\n".join([*lines, ""])
 
 
 def propose(
