@@ -612,6 +612,23 @@ def test_a_run_is_not_asked_of_a_table_that_belongs_to_none(small_force):
         assert bluelamp("table", name, small_force, "--run", "zzz").returncode == 66
 
 
+def test_a_table_changed_since_the_run_that_is_shown_says_so_and_how_to_see_it(small_force, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_force, copy)
+    shown = bluelamp("table", "standards", copy, "--csv")
+    assert not shown.stderr
+    standards = tmp_path / "standards.csv"
+    head, first = shown.stdout.splitlines()[:2]
+    standards.write_text(f"{head}\n{first.replace(',0.9,', ',0.8,')}\n")
+    assert bluelamp("import", copy, standards, "--table", "standards").returncode == 0
+    found = bluelamp("table", "standards", copy, "--csv")
+    assert found.stdout == shown.stdout
+    assert "1 import changed it since" in found.stderr
+    stored = bluelamp("table", "standards", copy, "--csv", *re.search(r"(--as-of) (\S+)", found.stderr).groups())
+    assert stored.stdout != shown.stdout
+    assert not stored.stderr
+
+
 def test_doctor_finds_a_flipped_bit(small_force, tmp_path):
     assert bluelamp("doctor", small_force).returncode == 0
     copy = tmp_path / "copy"

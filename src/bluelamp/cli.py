@@ -678,6 +678,8 @@ def table(
         rows = received.account_for(folder)[name]
     else:
         rows = flow.read_table(folder, name, run, moment(as_of, folder))
+        if run is None and as_of is None and (since := flow.tell_imported_since(folder, name)):
+            message.print(since, markup=False)
     asked = {}
     for condition in where or []:
         column, equals, value = condition.partition("=")

@@ -457,6 +457,25 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
     return store.read(name) if definition.kind == "imported" else store.result(name, run_id)
 
 
+def tell_imported_since(folder: Path | str, name: str) -> str:
+    """Say that rows of a table were imported after the run as which `read_table` shows it; empty where none were."""
+    store, zone = Store(folder), periods.zone(settings_.read(folder).force.time_zone)
+    if name not in USED or store.runs().is_empty():
+        return ""
+    run = store.latest_run()
+    since = store.batches().filter(
+        pl.col("table_name") == name, ~pl.col("batch_id").is_in(json.loads(run["batches"])),
+        pl.col("rows_accepted") + pl.col("rows_updated") > 0,
+    )  # fmt: skip
+    if since.is_empty():
+        return ""
+    after = since.sort("sequence")["committed_at"].to_list()[-1].astimezone(zone) + timedelta(minutes=1)
+    return (
+        f"This is '{name}' as run {run['run_id']} used it; {count_of(since.height, 'import')} changed it since. "
+        f"--as-of {after:%Y-%m-%dT%H:%M} shows it as it is stored, and `bluelamp plan` takes it up."
+    )
+
+
 def read_used(store: Store, name: str, run_id: str | None = None) -> pl.DataFrame:
     """Give an imported table as a run used it."""
     return pl.read_parquet(store.artefact(f"{name}.parquet", run_id))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bluelamp import intake, periods, remarks, sources, tables
+from bluelamp import committed, intake, periods, remarks, sources, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput
 from bluelamp.reports import data
@@ -62,7 +62,7 @@ def make_account(held: Holdings, now: datetime) -> dict[str, pl.DataFrame]:
     return {
         "received": received,
         "received_days": data.count_days(held.batches, held.of_days, received, held.time_zone, now),
-        "rules_applied": data.count_rules(held.batches, held.committed_rules),
+        "rules_applied": data.count_rules(held.batches, held.committed_rules, committed.OF_INTERVALS),
         "orphans": held.orphans,
         "set_aside": data.group_set_aside(held.quarantined, held.batches, set_aside, held.folder),
     }

@@ -153,19 +153,23 @@ def test_what_a_rule_did_is_added_up_over_all_imports_of_a_table():
     batches = imports(
         "incidents 07-05T06:00 a.csv 8", "incidents 07-06T06:00 b.csv 2", "contacts 07-06T06:00 c.csv 4"
     ).with_columns(notes=pl.Series([told("swapped", 1), told("swapped", 2), told("swapped", 4)]))
-    rows = data.count_rules(batches, tables.empty("committed_rules"))
-    assert rows.select("table_name", "rule", "stage", "rows", "share").rows() == [
-        ("contacts", "swapped", "intake", 4, 1.0),
-        ("incidents", "swapped", "intake", 3, 0.3),
+    rows = data.count_rules(batches, tables.empty("committed_rules"), ())
+    assert rows.select("table_name", "rule", "stage", "rows", "share", "share_of").rows() == [
+        ("contacts", "swapped", "intake", 4, 1.0, "4 rows read in 1 import"),
+        ("incidents", "swapped", "intake", 3, 0.3, "10 rows read in 2 imports"),
     ]
 
 
 def test_rules_of_committed_time_stand_with_the_status_log():
     rules = pl.DataFrame(
-        {"rule": ["no_log"], "kind": ["noted"], "rows": [7], "share": [0.1], "words": ["committed without a log"]}
-    )
-    rows = data.count_rules(imports(), rules)
-    assert rows.select("table_name", "stage", "rows", "share").rows() == [("unit_status", "committed_time", 7, 0.1)]
+        {"rule": ["no_log", "no_time"], "kind": ["noted", "left_out"], "rows": [7, 2], "share": [0.1, 0.02],
+         "words": ["committed without a log", "another status followed"]}
+    )  # fmt: skip
+    rows = data.count_rules(imports(), rules, ("no_log",))
+    assert rows.select("table_name", "stage", "rows", "share", "share_of").rows() == [
+        ("unit_status", "committed_time", 7, 0.1, "intervals of the latest run"),
+        ("unit_status", "committed_time", 2, 0.02, "presses of the latest run"),
+    ]
 
 
 def aside(*lines: str) -> pl.DataFrame:
@@ -198,6 +202,17 @@ def test_rows_set_aside_are_grouped_by_reason_with_their_latest_place_and_how_to
          "bluelamp import north b.zip --table incidents"),
         ("row", "erased", 1, 0, "a.csv", 7, None, None),
     ]  # fmt: skip
+
+
+def test_rows_kept_out_after_an_erasure_are_told_apart_from_faults_to_mend():
+    batches = imports("incidents 07-05T06:00 a.csv 8 0 0 0 3")
+    rows = aside(
+        "b1 incidents a.csv 3 received_at missing_time", "b1 incidents a.csv 7 row erased", "b1 incidents a.csv 8 row erased"
+    )  # fmt: skip
+    to_mend, kept_out = data.part_erased(data.group_set_aside(rows, batches, RULES, "north"))
+    assert to_mend["reason_code"].to_list() == ["missing_time"]
+    assert kept_out == "2 rows of erased persons or incidents came again and stayed out."
+    assert data.part_erased(to_mend)[1] == ""
 
 
 def test_a_command_can_be_typed_as_it_stands_whatever_the_file_is_called():

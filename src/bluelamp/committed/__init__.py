@@ -10,10 +10,11 @@ from bluelamp.committed.clocks import compare_clocks
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
 from bluelamp.committed.now import OpenNow, count_open_logs, count_units_now, open_now
-from bluelamp.committed.rules import RULES
+from bluelamp.committed.rules import OF_INTERVALS, RULES
 from bluelamp.committed.without_log import WithoutLog, measure_without_log
 
 __all__ = [
+    "OF_INTERVALS",
     "RULES",
     "OpenNow",
     "UnitTime",

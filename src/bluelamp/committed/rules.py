@@ -44,7 +44,8 @@ RULES: dict[str, tuple[str, str]] = {
     "unknown_pool": ("noted", "neither the press nor a booking says which pool the unit served; counted as unknown"),
 }
 
-_OF_INTERVALS = ("open_at_end", "no_log", "unknown_pool")
+# Rules that are told of intervals, all others of presses: what their shares are of.
+OF_INTERVALS = ("open_at_end", "no_log", "unknown_pool")
 RULE = pl.Enum(list(RULES))
 
 
@@ -57,7 +58,7 @@ def as_report(counts: dict[str, int], presses: int, intervals: int) -> pl.DataFr
     """Give the rules that touched a press or an interval, with their share of all of these."""
 
     def share(rule: str) -> float:
-        return counts[rule] / max(intervals if rule in _OF_INTERVALS else presses, 1)
+        return counts[rule] / max(intervals if rule in OF_INTERVALS else presses, 1)
 
     rows = [
         {"rule": rule, "kind": kind, "rows": counts[rule], "share": share(rule), "words": words}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -19,6 +19,7 @@ from bluelamp.errors import count_of
 # A table comes daily when it was imported on this many days, and on half of the days from the first to the last.
 _ENOUGH_DAYS = 3
 STALE_AFTER_HOURS = 24.0
+_ERASED = "erased"
 _COUNTS = ("read", "accepted", "updated", "unchanged", "duplicate", "quarantined")
 
 
@@ -139,27 +140,37 @@ def _every_day(days: pl.DataFrame) -> pl.DataFrame:
     return spans.explode("day").select("table_name", pl.col("day").cast(pl.Date)).drop_nulls()
 
 
-def count_rules(batches: pl.DataFrame, committed_rules: pl.DataFrame) -> pl.DataFrame:
-    """Add up what each rule did to the rows of each table: the table `rules_applied`."""
+def count_rules(batches: pl.DataFrame, committed_rules: pl.DataFrame, of_intervals: Sequence[str]) -> pl.DataFrame:
+    """Add up what each rule did to the rows of each table: the table `rules_applied`.
+
+    `of_intervals` names the rules of committed time that are told of intervals; the others are told of presses.
+    """
     shape = {"table_name": pl.String, "rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
     told = [
         {"table_name": table_name, **rule}
         for table_name, notes in batches.sort("sequence").select("table_name", "notes").iter_rows()
         for rule in json.loads(notes or "{}").get("rules", ())
     ]
-    read = batches.group_by("table_name").agg(pl.col("rows_read").sum())
+    read = batches.group_by("table_name").agg(pl.col("rows_read").sum(), batches=pl.len())
+    all_read = [
+        f"{count_of(rows, 'row')} read in {count_of(imports, 'import')}"
+        for rows, imports in read.select("rows_read", "batches").iter_rows()
+    ]
+    read = read.with_columns(share_of=pl.Series(all_read, dtype=pl.String))
     intake = (
         pl.DataFrame(told, schema=shape)
         .group_by("table_name", "rule")
         # An older Bluelamp may have said it in other words.
         .agg(pl.col("kind", "words").last(), pl.col("rows").sum())
         .join(read, on="table_name", how="left")
-        .select(*shape, share=pl.col("rows") / pl.col("rows_read"), stage=pl.lit("intake"))
+        .select(*shape, "share_of", share=pl.col("rows") / pl.col("rows_read"), stage=pl.lit("intake"))
     )
+    is_of_intervals = pl.col("rule").is_in(list(of_intervals))
     pressed = committed_rules.select(
-        pl.lit("unit_status").alias("table_name"), "rule", "kind", "rows", "words", "share",
+        pl.lit("unit_status").alias("table_name"), "rule", "kind", "rows", "words",
+        pl.when(is_of_intervals).then(pl.lit("intervals")).otherwise(pl.lit("presses")).alias("share_of"), "share",
         stage=pl.lit("committed_time"),
-    )  # fmt: skip
+    ).with_columns(pl.col("share_of") + " of the latest run")  # fmt: skip
     return tables.publish(pl.concat([intake, pressed]), "rules_applied")
 
 
@@ -199,6 +210,17 @@ def group_set_aside(
     )
 
 
+def part_erased(set_aside: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Part `set_aside` into the reasons that somebody can mend and words about rows kept out because of an erasure.
+
+    The words are empty where there are none: they are no fault, and nothing is to be mended.
+    """
+    is_erased = pl.col("reason_code") == _ERASED
+    rows = int(set_aside.filter(is_erased)["rows"].sum())
+    words = f"{count_of(rows, 'row')} of erased persons or incidents came again and stayed out." if rows else ""
+    return set_aside.filter(~is_erased), words
+
+
 def as_lines(account: Mapping[str, pl.DataFrame], time_zone: str) -> list[str]:
     """Say an account in lines for people to read; times are those of the force's own clock."""
     zone = periods.zone(time_zone)
@@ -222,13 +244,15 @@ def as_lines(account: Mapping[str, pl.DataFrame], time_zone: str) -> list[str]:
     said += _section(
         "Not given", [f"{name}: {words}" for name, words in missing.select("table_name", "left_out").rows()]
     )
+    to_mend, kept_out = part_erased(account["set_aside"])
     aside = [
         f"{row['table_name']}, {row['field']}: {count_of(row['rows'], 'row')} ({row['rows_latest']:,} in the latest "
         f"import), such as row {row['first_row']} of {row['latest_file']}: {row['words']}."
         + (f" {row['mend']} Then: {row['command']}" if row["mend"] else "")
-        for row in account["set_aside"].iter_rows(named=True)
+        for row in to_mend.iter_rows(named=True)
     ]
     said += _section("Set aside, and how to mend it", aside)
+    said += _section("Kept out", [kept_out] if kept_out else [])
     orphans = [
         f"{name}, {field}: {count_of(rows, 'row')} of {naming:,} ({share:.1%}) without the row of '{other}' they name"
         for name, field, other, rows, naming, share in account["orphans"].iter_rows()
@@ -236,10 +260,13 @@ def as_lines(account: Mapping[str, pl.DataFrame], time_zone: str) -> list[str]:
     said += _section("Keys", orphans)
     rules = account["rules_applied"].sort("table_name", "stage", "rows", descending=[False, True, True])
     touched = [
-        f"{name}: {count_of(rows, 'row')} ({share:.1%}) {words}"
-        for name, rows, share, words in rules.select("table_name", "rows", "share", "words").iter_rows()
+        f"{name}: {count_of(rows, 'row')} ({share:.1%} of the {share_of}) {words}"
+        for name, rows, share, share_of, words in rules.select(
+            "table_name", "rows", "share", "share_of", "words"
+        ).iter_rows()
     ]
-    return said + _section("What each rule did", touched)
+    title = "What each rule did (a row that came again counts each time)"
+    return said + _section(title, touched)
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import committed, periods, sources
 from bluelamp.errors import count_of
-from bluelamp.reports.data import STALE_AFTER_HOURS
+from bluelamp.reports import data
 
 _STRIP_DAYS = 35
 _PITCH = 5
@@ -55,6 +55,7 @@ def render_data_page(
     filled = received.filter(pl.col("batches") > 0)
     strips = _strips(account["received_days"], now.astimezone(periods.zone(time_zone)).date())
     rules = account["rules_applied"]
+    to_mend, kept_out = data.part_erased(account["set_aside"])
     templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     return templates.get_template("data.html").render(
         force_name=force_name,
@@ -70,8 +71,9 @@ def render_data_page(
         set_aside=[
             row | {"rows_shown": _number(row["rows"]), "latest_shown": _number(row["rows_latest"]),
                    "row_shown": _number(row["first_row"]), "when": clock.when(row["latest_at"])}
-            for row in account["set_aside"].sort("rows", descending=True).iter_rows(named=True)
+            for row in to_mend.sort("rows", descending=True).iter_rows(named=True)
         ],
+        kept_out=kept_out,
         orphans=[
             row | {"rows_shown": _number(row["rows"]), "share_shown": _percent(row["rows"], row["share"])}
             for row in account["orphans"].sort("share", descending=True).iter_rows(named=True)
@@ -137,7 +139,7 @@ def _notes(account: Mapping[str, pl.DataFrame], clock: _Clock) -> list[dict[str,
     notes: list[tuple[str, bool]] = []
     until = received.filter(table_name="incidents")["last_at"].item()
     if until is not None:
-        is_old = clock.now - until > timedelta(hours=STALE_AFTER_HOURS)
+        is_old = clock.now - until > timedelta(hours=data.STALE_AFTER_HOURS)
         notes.append((f"The latest incident is of {clock.when(until)}, {clock.ago(until)}.", is_old))
     for name, at in received.filter("is_stale").select("table_name", "latest_at").iter_rows():
         notes.append((f"'{name}' comes daily, and nothing came since {clock.when(at)}, {clock.ago(at)}.", True))
@@ -146,7 +148,8 @@ def _notes(account: Mapping[str, pl.DataFrame], clock: _Clock) -> list[dict[str,
         notes.append((f"{count_of(days, 'day')} of '{name}' between its first and its last have no row.", False))
     missing = received.filter(pl.col("left_out").is_not_null()).height
     notes.append((f"{received.height - missing} of {received.height} tables are given.", False))
-    aside, still = (int(account["set_aside"][name].sum()) for name in ("rows", "rows_latest"))
+    to_mend, _ = data.part_erased(account["set_aside"])
+    aside, still = (int(to_mend[name].sum()) for name in ("rows", "rows_latest"))
     if aside:
         notes.append(
             (f"{count_of(aside, 'row')} set aside, {still:,} of them in the latest import of its table.", still > 0)
@@ -333,7 +336,7 @@ def _rule_groups(rules: pl.DataFrame) -> list[dict[str, Any]]:
                 | {
                     "kind_words": _KINDS[row["kind"]],
                     "rows_shown": _number(row["rows"]),
-                    "share_shown": _percent(row["rows"], row["share"]),
+                    "share_shown": f"{_percent(row['rows'], row['share'])} of the {row['share_of']}",
                 }
                 for row in group
             ],
