@@ -207,7 +207,9 @@ def test_rows_set_aside_are_grouped_by_reason_with_their_latest_place_and_how_to
 def test_rows_kept_out_after_an_erasure_are_told_apart_from_faults_to_mend():
     batches = imports("incidents 07-05T06:00 a.csv 8 0 0 0 3")
     rows = aside(
-        "b1 incidents a.csv 3 received_at missing_time", "b1 incidents a.csv 7 row erased", "b1 incidents a.csv 8 row erased"
+        "b1 incidents a.csv 3 received_at missing_time",
+        "b1 incidents a.csv 7 row erased",
+        "b1 incidents a.csv 8 row erased",
     )  # fmt: skip
     to_mend, kept_out = data.part_erased(data.group_set_aside(rows, batches, RULES, "north"))
     assert to_mend["reason_code"].to_list() == ["missing_time"]
