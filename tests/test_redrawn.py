@@ -9,9 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bluelamp import geography, intake, plan, tables
 from bluelamp.plan import Planned
+from bluelamp.redrawn import succeed, that_hold
 from bluelamp.store import Store
 from tests.planned import planned, small_settings, twin
 
@@ -257,3 +260,156 @@ def test_events_of_old_beats_are_told():
     run = compute(areas=areas, pools=pools, events=event)
     told = f"1 event speaks of areas not in force on 2026-11-23 ({gone}), and changes nothing."
     assert [note for note in run.notes if note.startswith(told)]
+
+
+# ---- days that are put right ----
+
+DAYS = [None, *(date(2026, 11, day) for day in (4, 10, 18, 25))]
+SETS = {"old": ("A", "B"), "new": ("A", "C"), "other": ("B", "D", "E")}
+
+
+def a_set(name: str, day: date | None) -> pl.DataFrame:
+    """One of three sets of areas; an A of one is not the A of another."""
+    rows = [
+        {"area_id": code, "level": "area", "kind": "all", "valid_from": day, "is_approximate": False,
+         "boundary": shapely.to_geojson(shapely.box(at, len(name), at + 1, len(name) + 1))}
+        for at, code in enumerate(SETS[name])
+    ]  # fmt: skip
+    return tables.check(pl.DataFrame(rows, schema_overrides={"valid_from": pl.Date}), "areas")
+
+
+def brought_in(held: pl.DataFrame, name: str, day: date | None) -> pl.DataFrame:
+    after = succeed(held, a_set(name, day))
+    kept = held.join(pl.concat([after.rows, after.others]), on=["area_id", "valid_from"], how="anti", nulls_equal=True)
+    return pl.concat([kept, after.rows, after.others])
+
+
+def in_force(areas: pl.DataFrame, day: date) -> list[str]:
+    first, last = pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)
+    return sorted(areas.filter(pl.lit(day).is_between(first, last), level="area")["area_id"])
+
+
+def expected_sets(calendar: dict[date, str], name: str, day: date | None) -> dict[date, str]:
+    """The same by the calendar alone: a set is moved where its neighbour is the same, and else written down."""
+    begins = day or date.min
+    later = min((each for each in calendar if each > begins), default=None)
+    earlier = max((each for each in calendar if each < begins), default=None)
+    moved = later if later and calendar[later] == name else None
+    if moved is None and earlier not in (None, date.min) and calendar[earlier] == name:
+        moved = earlier
+    return {each: kept for each, kept in calendar.items() if each != moved} | {begins: name}
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(SETS)), st.sampled_from(DAYS)), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_one_set_of_areas_at_most_is_in_force_on_any_day_whatever_came_in_and_when(imports):
+    held, calendar = tables.empty("areas"), {}
+    for name, day in imports:
+        held, calendar = brought_in(held, name, day), expected_sets(calendar, name, day)
+        assert held.select("area_id", "valid_from").is_unique().all()
+        for number in range(1, 30):
+            today = date(2026, 11, number)
+            begun = max((each for each in calendar if each <= today), default=None)
+            assert in_force(held, today) == (sorted(SETS[calendar[begun]]) if begun else []), today
+        again = succeed(held, a_set(name, day))
+        assert again.others.is_empty()
+        assert again.rows.join(held, on=held.columns, how="anti", nulls_equal=True).is_empty(), "nothing is left to say"
+
+
+def test_a_file_with_old_and_new_beats_and_one_for_days_between_go_together():
+    both = pl.concat([a_set("old", None), a_set("new", DAYS[3]).filter(area_id="C")]).with_columns(
+        valid_to=pl.when(pl.col("area_id") == "B").then(pl.lit(date(2026, 11, 17)))
+    )
+    held = succeed(tables.empty("areas"), both).rows
+    assert [in_force(held, date(2026, 11, day)) for day in (1, 17, 18)] == [["A", "B"], ["A", "B"], ["A", "C"]]
+    held = brought_in(held, "other", DAYS[1])
+    assert [in_force(held, date(2026, 11, day)) for day in (3, 4, 17, 18)] == [
+        ["A", "B"], ["B", "D", "E"], ["B", "D", "E"], ["A", "C"],
+    ]  # fmt: skip
+
+
+def redated(tmp_path: Path, name: str, day: str) -> list[str]:
+    """Import a file of areas from a day on, and give what the import says of days."""
+    more = f"valid_from = {day}" if day else ""
+    (tmp_path / "force.toml").write_text(FORCE.format(file=name, more=more), encoding="utf-8")
+    return [
+        note for note in intake.import_extract(tmp_path, tmp_path / name, table="areas").notes if "Made" not in note
+    ]
+
+
+def test_a_first_day_that_was_wrong_is_put_right_earlier_and_later_and_back(tmp_path):
+    write_areas(tmp_path / "old.geojson", ("A", (0, 51, 0.2, 51.1)), ("B", (0.2, 51, 0.4, 51.1)))
+    write_areas(tmp_path / "new.geojson", ("A", (0, 51, 0.1, 51.1)), ("B2", (0.1, 51, 0.4, 51.1)))
+    assert redated(tmp_path, "old.geojson", "") == []
+
+    def sets() -> list[list[str]]:
+        return [in_force(Store(tmp_path).read("areas"), date(2026, 11, day)) for day in (9, 10, 17, 18, 24, 25)]
+
+    old, new = ["A", "B"], ["A", "B2"]
+    assert redated(tmp_path, "new.geojson", "2026-11-18") == [
+        "They hold from 2026-11-18; the 2 areas that the force had before end on 2026-11-17."
+    ]
+    first = sets()
+    assert first == [old, old, old, new, new, new]
+    moment = Store(tmp_path).batches()["committed_at"].max()
+    assert redated(tmp_path, "new.geojson", "2026-11-10") == [
+        "The same areas held from 2026-11-18 so far. That day is corrected: they hold from 2026-11-10.",
+        "The 2 areas that the force had before end on 2026-11-09.",
+    ]
+    assert sets() == [old, new, new, new, new, new]
+    assert redated(tmp_path, "new.geojson", "2026-11-25") == [
+        "The same areas held from 2026-11-10 so far. That day is corrected: they hold from 2026-11-25.",
+        "The 2 areas that the force had before end on 2026-11-24.",
+    ]
+    assert sets() == [old, old, old, old, old, new]
+    redated(tmp_path, "new.geojson", "2026-11-18")
+    assert sets() == first, "a day that was given before counts when it is given again"
+    assert redated(tmp_path, "old.geojson", "") == [
+        "They hold until 2026-11-17, because the force has others from 2026-11-18 on. Where these are to take their "
+        "place, too, import this file with valid_from = 2026-11-18 under [areas] in force.toml, and then once more as "
+        "now."
+    ]
+    assert sets() == first
+    known = Store(tmp_path).read("areas", as_of=moment)
+    assert [in_force(known, date(2026, 11, day)) for day in (9, 10, 17, 18, 24, 25)] == first
+    # Districts and the force have one row a day, too.
+    for level in ("district", "force"):
+        held = that_hold(Store(tmp_path).read("areas")).filter(level=level).sort("valid_from", nulls_last=False)
+        assert held.select("valid_from", "valid_to").rows() == [
+            (None, date(2026, 11, 17)), (date(2026, 11, 18), None)
+        ]  # fmt: skip
+
+
+def test_areas_put_right_by_another_file_for_the_same_day_are_taken_back(tmp_path):
+    write_areas(tmp_path / "wrong.geojson", ("1", (0, 51, 0.2, 51.1)), ("2", (0.2, 51, 0.4, 51.1)))
+    write_areas(tmp_path / "right.geojson", ("A", (0, 51, 0.2, 51.1)), ("B", (0.2, 51, 0.4, 51.1)))
+    for day in ("", "2026-11-10"):
+        redated(tmp_path, "wrong.geojson", day)
+        told = redated(tmp_path, "right.geojson", day)
+        assert told[-1] == (
+            "2 areas are taken back, because this file is for the same days and does not have them: 1, 2. One file "
+            "holds all areas of its day. A view of an earlier moment (--as-of) still has them."
+        )
+        assert in_force(Store(tmp_path).read("areas"), date(2026, 11, 10)) == ["A", "B"]
+
+
+def test_each_incident_counts_once_after_a_first_day_was_put_right(tmp_path):
+    write_areas(tmp_path / "old.geojson", ("A", (0, 51, 0.2, 51.1)), ("B", (0.2, 51, 0.4, 51.1)))
+    write_areas(tmp_path / "new.geojson", ("C", (0, 51, 0.1, 51.1)), ("D", (0.1, 51, 0.4, 51.1)))
+    lines = ["incident_id,received_at,class_code,origin,area_id,longitude,latitude"]
+    for hour in range(24 * 21):
+        at = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=hour)
+        area = ("C" if hour % 2 else "D") if at.day >= 10 else ("A" if hour % 2 else "B")
+        x = 0.05 if area == "C" else 0.3
+        lines.append(f"I{hour:04},{at:%Y-%m-%dT%H:%M:%SZ},theft,public,{area},{x},51.05")
+    (tmp_path / "calls.csv").write_text("\n".join(lines), encoding="utf-8")
+    redated(tmp_path, "old.geojson", "")
+    intake.import_extract(tmp_path, tmp_path / "calls.csv")
+    redated(tmp_path, "new.geojson", "2026-11-18")
+    redated(tmp_path, "new.geojson", "2026-11-10")
+    run = plan.plan(tmp_path)
+    demand = Store(tmp_path).result("demand", run)
+    assert set(demand["area_id"]) == {"C", "D"}
+    assert demand["incidents"].sum() == 24 * 21
+    used = plan.read_table(tmp_path, "areas", run)
+    assert sorted(used.filter(level="area")["area_id"]) == ["C", "D"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -787,14 +787,6 @@ def areas_on(areas: pl.DataFrame, day: date) -> pl.DataFrame:
         .sort("level", "area_id", "valid_from", nulls_last=False)
         .unique(["level", "area_id"], keep="last", maintain_order=True)
     )
-
-
-def ended_before(areas: pl.DataFrame, day: date | None) -> pl.DataFrame:
-    """Give the rows of `areas` that still hold when others begin on a day, with the day before as their last."""
-    if day is None:
-        return areas.clear()
-    begun, lasting = pl.col("valid_from").fill_null(date.min) < day, pl.col("valid_to").fill_null(date.max) >= day
-    return areas.filter(begun & lasting).with_columns(valid_to=pl.lit(day - timedelta(days=1)))
 
 
 def default_pools(areas: pl.DataFrame, role: str = "response") -> pl.DataFrame:

@@ -18,11 +18,11 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import boundaries, geography, incidents, sources, tables
+from bluelamp import boundaries, geography, incidents, redrawn, sources, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
 from bluelamp.settings import Settings
-from bluelamp.store import Store
+from bluelamp.store import BatchWriter, Store
 
 Progress = Callable[[str, float], None]
 # What others speak of comes before them.
@@ -415,7 +415,7 @@ def _areas_of(folder: Path | str, settings: Settings) -> pl.DataFrame:
     """
     if settings.areas.from_points and settings.areas.file is None:
         return tables.empty("areas")
-    known = Store(folder).read("areas")
+    known = redrawn.that_hold(Store(folder).read("areas"))
     file = settings.areas.file
     if known.is_empty() and file is not None and (Path(folder) / file).is_file():
         known = _read_boundaries(Path(folder) / file, settings).read
@@ -459,37 +459,43 @@ def _now() -> datetime:
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
-    """Import the force's areas from a file of boundaries and, as a batch of their own, the districts and the force made
-    of them. Areas that hold from a day on end what the force had before.
+    """Import the force's areas from a file of boundaries and, as batches of their own, the districts and the force made
+    of them, and what areas held before become.
     """
     found = _read_boundaries(path, settings)
     store, name = Store(folder), Path(path).name
-    ended = geography.ended_before(store.read("areas"), settings.areas.valid_from)
     with store.writing(
         "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
     ) as writer:
-        writer.add(found.read)
+        held = store.read("areas")
+        after = redrawn.succeed(held, found.rows)
+        is_made = pl.col("area_id").is_in(found.made["area_id"].implode())
+        _bring_to(writer, after.rows.filter(~is_made), held)
         writer.count_duplicates(found.features - found.read.height)
-        writer.note({"notes": found.notes})
+        writer.note({"notes": [*found.notes, *after.notes]})
     notes = list(found.notes)
     if found.made.height:
         # Areas first: they say which district they lie in, and a district without its row lacks no more than its name.
         with store.writing("areas", source_name=f"districts and force of {name}", map_name="derived") as made:
-            made.add(found.made)
+            _bring_to(made, after.rows.filter(is_made), held)
         levels = dict(found.made.group_by("level").len().iter_rows())
         parts = [count_of(levels["district"], "district")] if "district" in levels else []
         notes.append(f"Made by joining them: {' and '.join(parts + ['the force'] * ('force' in levels))}.")
-    if ended.height:
+    if after.others.height:
         # New areas first: where both hold on a day, those that begin later count.
         told = f"areas that {name} takes the place of"
-        with store.writing("areas", source_name=told, map_name="derived") as ending:
-            ending.add(ended)
-        rows = ended.filter(pl.col("level") == "area").height
-        notes.append(
-            f"They hold from {settings.areas.valid_from}; the {count_of(rows, 'area')} that the force had before "
-            f"{'ends' if rows == 1 else 'end'} on {ended['valid_to'][0]}."
-        )
-    return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes)
+        with store.writing("areas", source_name=told, map_name="derived") as giving_way:
+            _bring_to(giving_way, after.others, held)
+    return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes + after.notes)
+
+
+def _bring_to(writer: BatchWriter, rows: pl.DataFrame, held: pl.DataFrame) -> None:
+    """Store rows so that they are what holds: a set whose day is put right may be what it was once before."""
+    same, key = held.columns, tables.table("areas").key
+    differs = rows.join(held, on=same, how="anti", nulls_equal=True, maintain_order="left")
+    revised = differs.join(held, on=key, how="semi", nulls_equal=True, maintain_order="left")
+    writer.revise(revised)
+    writer.add(rows.join(revised, on=key, how="anti", nulls_equal=True, maintain_order="left"))
 
 
 def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadAreas:

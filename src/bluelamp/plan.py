@@ -30,6 +30,7 @@ from bluelamp import (
     offered_work,
     periods,
     pools,
+    redrawn,
     remarks,
     staffing,
     tables,
@@ -149,6 +150,7 @@ def compute(
     or lies more than a year after the last incident.
     """
     given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
+    given["areas"] = redrawn.that_hold(given["areas"])
     zone, force = settings.force.time_zone, settings.force.id
     if forecast_from is not None:
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:

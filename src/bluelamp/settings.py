@@ -123,7 +123,7 @@ class AreasPart(_Part):
     valid_from: date | None = Field(
         None,
         description="First day on which that file's areas hold, where it does not say so itself: what the force had "
-        "before ends on the day before",
+        "before ends on the day before. Import the file again when this was wrong",
     )
     from_points: bool = Field(False, description="Derive approximate areas from incidents that name their area")
     border_metres: float = Field(
