@@ -6,7 +6,7 @@ marked approximate, because its border is only where the labels change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -107,13 +107,15 @@ def read_areas(
     near: tuple[float, float] | None = None,
     layer: str | None = None,
     valid_from: date | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> ReadAreas:
     """Read areas from GeoJSON, a GeoPackage or a shapefile, with the districts and the force that they make up.
 
     `source` is a path or a parsed FeatureCollection. `crs` names its coordinate system (EPSG:27700 for the British
     grid) and goes before what the file says; `near` is a point (longitude, latitude) that the force lies around, and
     tells swapped axes; `layer` names one of a file's several. Districts and the force are the union of their areas
-    where the file has none of its own. `valid_from` is the day from which areas hold that do not say so themselves.
+    where the file has none of its own. `valid_from` is the day from which areas hold that do not say so themselves, and
+    `kinds` the kind, by code, of areas of which the file does not say whether they are urban or rural.
     Broken rings are repaired (buffer by nothing, as GEOS's make_valid does); a feature without geometry keeps its row.
     Raises NoInput, NotPermitted, BadData and BadSettings as sentences.
     """
@@ -126,7 +128,7 @@ def read_areas(
         read = boundaries.load(source, layer)
     where = read.where
     features = _features_of(read.collection, where)
-    parts, notes = _parts_of(features, named, where)
+    parts, notes = _parts_of(features, named, where, kinds or {})
     for part in parts:
         part.valid_from = part.valid_from or valid_from
     shapes = [part.shape for part in parts if part.shape is not None]
@@ -177,7 +179,9 @@ def _crs_of(read: boundaries.Features) -> str | None:
     return str(name)
 
 
-def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[list[_Part], list[str]]:
+def _parts_of(
+    features: Sequence[Any], named: Properties, where: str, kinds: Mapping[str, str]
+) -> tuple[list[_Part], list[str]]:
     from shapely import GEOSException, get_coordinates
     from shapely.geometry import shape
 
@@ -189,6 +193,7 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             "under [areas] in force.toml or as --areas-property id=… with 'bluelamp init'."
         )
     parts, problems, without = [], [], 0
+    of_no_kind = set()
     for number, each in enumerate(features, start=1):
         given = each.get("properties") or {}
         code = _word(given.get(named.id))
@@ -200,9 +205,12 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             name=_word(given.get(named.name)) or code,
             level=_choice(given.get(named.level or ""), ("area", "district", "force"), "area"),
             district=_word(given.get(named.district or "")),
-            kind=_choice(given.get(named.kind or ""), ("urban", "rural", "all"), "all"),
+            kind=_choice(given.get(named.kind or ""), ("urban", "rural", "all"), ""),
             population=_whole(given.get(named.population or "")),
         )
+        if not part.kind:
+            part.kind = kinds.get(code, "all")
+            of_no_kind |= {code} if part.level == "area" else set()
         try:
             part.valid_from, part.valid_to = _days_of(given, named)
         except ValueError as error:
@@ -224,6 +232,7 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             f"{where} can't be used as areas yet. {count_of(len(problems), 'thing')} to put right:", problems[:50]
         )
     notes = [f"{count_of(without, 'area')} without a boundary: kept, but not drawn."] if without else []
+    notes += _on_kinds(of_no_kind, kinds, named)
     has_districts = not named.district or named.district in keys or any(part.level == "district" for part in parts)
     if len(parts) > 1 and not has_districts:
         notes.append(
@@ -232,6 +241,22 @@ def _parts_of(features: Sequence[Any], named: Properties, where: str) -> tuple[l
             "force.toml, or as --areas-property district=… with 'bluelamp init'."
         )
     return parts, notes
+
+
+def _on_kinds(codes: set[str], kinds: Mapping[str, str], named: Properties) -> list[str]:
+    """Say which areas keep the kind that they had because their file tells none, and which have none."""
+    kept, new = codes & set(kinds), sorted(codes - set(kinds))
+    if not kept:
+        return []
+    keeps = "1 area keeps the kind that it" if len(kept) == 1 else f"{len(kept):,} areas keep the kind that they"
+    note = f"{keeps} had, because the file does not say which are urban and which rural."
+    if new:
+        more = f" and {len(new) - 5:,} more" if len(new) > 5 else ""
+        note += (
+            f" {count_of(len(new), 'area has', 'areas have')} none: {', '.join(new[:5])}{more}. Give it in the "
+            f"property '{named.kind or 'kind'}', or name another as kind_property under [areas] in force.toml."
+        )
+    return [note]
 
 
 def _listed(keys: Iterable[str]) -> str:

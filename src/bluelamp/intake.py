@@ -462,8 +462,8 @@ def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings)
     """Import the force's areas from a file of boundaries and, as batches of their own, the districts and the force made
     of them, and what areas held before become.
     """
-    found = _read_boundaries(path, settings)
     store, name = Store(folder), Path(path).name
+    found = _read_boundaries(path, settings, redrawn.kinds_of(store.read("areas")))
     with store.writing(
         "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
     ) as writer:
@@ -498,7 +498,9 @@ def _bring_to(writer: BatchWriter, rows: pl.DataFrame, held: pl.DataFrame) -> No
     writer.add(rows.join(revised, on=key, how="anti", nulls_equal=True, maintain_order="left"))
 
 
-def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadAreas:
+def _read_boundaries(
+    path: Path | str, settings: Settings, kinds: Mapping[str, str] | None = None
+) -> geography.ReadAreas:
     part = settings.areas
     return geography.read_areas(
         path,
@@ -510,6 +512,7 @@ def _read_boundaries(path: Path | str, settings: Settings) -> geography.ReadArea
         crs=part.crs,
         layer=part.layer,
         valid_from=part.valid_from,
+        kinds=kinds,
     )
 
 

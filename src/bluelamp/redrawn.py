@@ -38,6 +38,12 @@ def that_hold(areas: pl.DataFrame) -> pl.DataFrame:
     return areas.filter(_last >= pl.col("valid_from").fill_null(_day_after(date.min)))
 
 
+def kinds_of(areas: pl.DataFrame) -> dict[str, str]:
+    """Say by code which areas are urban or rural: as the latest row that says so has it."""
+    told = _lowest(that_hold(areas)).filter(pl.col("kind") != "all").sort("valid_from", nulls_last=False)
+    return dict(told.select("area_id", "kind").iter_rows())
+
+
 def succeed(held: pl.DataFrame, new: pl.DataFrame) -> Succession:
     """Give the days that a new set of areas is for to it alone.
 
@@ -50,7 +56,8 @@ def succeed(held: pl.DataFrame, new: pl.DataFrame) -> Succession:
     following = _next_start(held, last_start)
     moved_from = None
     stay = held
-    if starts == last_start and of_set["valid_to"].null_count() == of_set.height:
+    is_plain = starts == last_start and of_set["valid_to"].null_count() == of_set.height
+    if is_plain and not _are_same(_lowest(held).filter(_first == starts), of_set):
         preceding = _start_before(held, starts)
         if following is not None and _are_same(_on(held, following), of_set):
             moved_from, following = following, _next_start(held, following)
