@@ -260,3 +260,24 @@ def test_a_status_log_with_its_clock_an_hour_off_is_told_by_the_plan(tmp_path: P
     found = CliRunner().invoke(app, ["plan", str(force)])
     assert found.exception is None, found.exception
     assert "the clocks of status log and incident log differ by whole hours" in found.output
+
+
+def test_a_status_log_issued_again_with_its_clock_an_hour_off_is_told_by_the_import(force: Path):
+    def presses(first: int, last: int, clock: str) -> list[str]:
+        return [
+            f"U{at % 3},2026-07-0{1 + at // 20}T{at % 20:02}:15:30{clock},at_scene,I{at}" for at in range(first, last)
+        ]
+
+    put(force, "status.csv", STATUS, *presses(0, 40, "+01:00"), day="07-02")
+    assert "there already" not in bring(force, "07-02").output
+    put(force, "status.csv", STATUS, *presses(20, 60, "+01:00"), day="07-03")
+    assert "there already" not in bring(force, "07-03").output
+    # The local time of summer, written down as if it were that of winter.
+    put(force, "status.csv", STATUS, *presses(40, 80, "+00:00"), day="07-04")
+    found = " ".join(bring(force, "07-04").output.split())
+    assert (
+        "20 presses of 2026-07-03 (UTC) are there already, of the same unit, status and incident, exactly 1 hour "
+        "earlier: the clock of this extract is off, or that of one before. All were added" in found
+    )
+    assert Store(force).batches("unit_status")["rows_accepted"].to_list() == [40, 20, 40], "nothing is dropped"
+    insist_on_accounts(force)

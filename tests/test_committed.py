@@ -19,6 +19,8 @@ from bluelamp.committed import (
     find_attendances,
     measure_deployments,
     open_now,
+    presses_apart,
+    say_reissued_apart,
 )
 from tests.drawn import drawn
 
@@ -443,6 +445,39 @@ def test_clocks_that_agree_or_differ_by_minutes_are_not_told_of():
     for shift in (timedelta(0), timedelta(minutes=7), timedelta(minutes=30)):
         assert compare_clocks(*jobs(60, shift)).is_empty()
     assert compare_clocks(*jobs(4, timedelta(hours=1))).is_empty(), "too few to tell"
+
+
+def reissued(held: pl.DataFrame, new: pl.DataFrame) -> list[str]:
+    return say_reissued_apart(presses_apart(new, held))
+
+
+@given(st.integers(10, 60), st.integers(-14, 14), st.integers(0, 59), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_a_log_issued_again_is_told_of_where_it_is_whole_hours_off_and_only_there(many, hours, minutes, overlap):
+    held = jobs(many, timedelta(0))[0]
+    # The next extract has the last jobs again, and some that nobody has seen.
+    first = DAY + timedelta(hours=2 * int(many * (1 - overlap)))
+    new = jobs(many + 12, timedelta(0))[0].filter(pl.col("status_at") >= first)
+    again = new.join(held, on=["unit_id", "status_at", "status", "incident_id"], how="semi").height
+    late = new.with_columns(pl.col("status_at") + timedelta(hours=hours, minutes=minutes))
+    notes = reissued(held, late)
+    if minutes or not hours or again < 10:
+        assert notes == []
+    elif again >= 40:
+        told_of = f"exactly {abs(hours)} hour{'s' if abs(hours) > 1 else ''} {'earlier' if hours > 0 else 'later'}"
+        assert [told_of in note for note in notes] == [True]
+        assert notes[0].startswith(f"{again:,} presses of 2026-01-")
+
+
+def test_presses_that_are_there_by_their_own_time_or_of_a_unit_that_came_back_tell_of_no_clock():
+    held = jobs(40, timedelta(0))[0]
+    came_back = held.with_columns(pl.col("status_at") + pl.int_range(pl.len()) * timedelta(seconds=97))
+    assert reissued(held, held) == []
+    assert reissued(held, came_back) == []
+    assert reissued(held.clear(), held) == reissued(held, held.clear()) == []
+    # Ends of duty fall on the same hours every day, and have no incident.
+    no_log = held.with_columns(incident_id=pl.lit(None, pl.String), status=pl.lit("briefing"))
+    assert reissued(no_log, no_log.with_columns(pl.col("status_at") + timedelta(hours=8))) == []
 
 
 def test_times_of_a_log_repair_nothing_while_the_clocks_disagree():

@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import boundaries, geography, incidents, redrawn, sources, tables
+from bluelamp import boundaries, committed, geography, incidents, redrawn, sources, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
 from bluelamp.settings import Settings
@@ -32,6 +32,7 @@ ORDER = (
 )  # fmt: skip
 # What stands for a column map where areas come as boundaries, in whatever format.
 BOUNDARIES = "geojson"
+_PRESS = ("unit_id", "status", "incident_id", "status_at")
 RULES_SHAPE = {"rule": pl.String, "kind": pl.String, "rows": pl.Int64, "words": pl.String}
 
 
@@ -324,8 +325,11 @@ def import_extract(
     with store.writing(target, source_name=extract.file.name, source_sha256=sha256, map_name=chosen) as writer:
         named: Counter[str] = Counter()
         people: list[pl.DataFrame] = []
+        apart: list[pl.DataFrame] = []
         for chunk in extract:
             rows, erased = store.leave_out_erased(target, chunk.rows, chunk.row_numbers, extract.file.name)
+            if target == "unit_status":
+                apart.append(committed.presses_apart(rows, writer.held_near(rows, committed.FARTHEST, _PRESS)))
             writer.add(rows)
             for aside in (chunk.quarantined, erased):
                 if aside.height:
@@ -338,6 +342,7 @@ def import_extract(
         rules = extract.rules()
         strange = _strange_areas(named, set(_areas_of(folder, settings)["area_id"])) if named else []
         strange += _numbers_of_two(pl.concat(people)) if people else []
+        strange += committed.say_reissued_apart(pl.concat(apart)) if apart else []
         writer.note({"rules": rules.filter(pl.col("rows") > 0).to_dicts(), "notes": [*extract.notes, *strange]})
         if column_map.crosswalk_record is not None:
             writer.note({"crosswalk": column_map.crosswalk_record})

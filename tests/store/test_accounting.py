@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluelamp import tables
-from bluelamp.errors import BadData
+from bluelamp.errors import BadData, InputOutputError
 from bluelamp.store import Counts, Store, accounting, delta, folder
 from bluelamp.store.accounting import Door, Shelf
 from tests.store.children import events
@@ -248,3 +248,28 @@ def test_an_import_opens_only_files_whose_keys_it_may_meet(store, monkeypatch):
     monkeypatch.setattr(folder, "_read_file", lambda path, *rest: opened.append(path) or read(path, *rest))
     assert take(store, events([120, 130, 160])) == Counts(accepted=1, unchanged=2)
     assert len(set(opened)) == 1
+
+
+def test_rows_held_at_times_near_those_of_a_chunk_are_given_and_files_of_other_times_stay_unread(tmp_path):
+    def presses(day: int) -> pl.DataFrame:
+        rows = [
+            {"unit_id": "U1", "status_at": datetime(2026, 3, day, hour, tzinfo=UTC), "status": "available"}
+            for hour in range(24)
+        ]
+        return pl.DataFrame(rows, schema=tables.table("unit_status").polars_schema)
+
+    store = Store(tmp_path)
+    for day in (1, 2, 20):
+        with store.writing("unit_status", source_name=f"{day}.csv") as batch:
+            assert batch.held_near(presses(day), timedelta(0), ["status_at"]).is_empty()
+            batch.add(presses(day))
+    far = store.history("unit_status")["batch_id"][0]
+    (file,) = (tmp_path / "store" / "unit_status").glob(f"*{far}/*.parquet")
+    file.unlink()
+    with store.writing("unit_status", source_name="again.csv") as batch:
+        near = batch.held_near(presses(3).head(2), timedelta(hours=2), ["unit_id", "status_at"])
+        assert near.rows() == [("U1", datetime(2026, 3, 2, hour, tzinfo=UTC)) for hour in (22, 23)]
+        assert batch.held_near(presses(3).clear(), timedelta(hours=2), ["unit_id"]).is_empty()
+        with pytest.raises(InputOutputError):
+            batch.held_near(presses(1), timedelta(hours=2), ["unit_id"])
+        batch.let_go()

@@ -6,7 +6,7 @@ log is kept and shown as such.
 """
 
 from bluelamp.committed.attendances import UnitTime, find_attendances
-from bluelamp.committed.clocks import compare_clocks
+from bluelamp.committed.clocks import FARTHEST, compare_clocks, presses_apart, say_reissued_apart
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
 from bluelamp.committed.now import OpenNow, count_open_logs, count_units_now, open_now
@@ -14,6 +14,7 @@ from bluelamp.committed.rules import OF_INTERVALS, RULES
 from bluelamp.committed.without_log import WithoutLog, measure_without_log
 
 __all__ = [
+    "FARTHEST",
     "OF_INTERVALS",
     "RULES",
     "OpenNow",
@@ -27,4 +28,6 @@ __all__ = [
     "measure_deployments",
     "measure_without_log",
     "open_now",
+    "presses_apart",
+    "say_reissued_apart",
 ]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -204,6 +204,20 @@ class Door:
         self._own.append(_Stretch(start, stored.height, lambda: stored.select(self._columns)))
         self._index.add(hashes, start)
         self._index.settle()
+
+    def held_between(self, first: datetime, last: datetime, columns: Sequence[str]) -> pl.DataFrame:
+        """Give the rows of the shelf, of all versions, whose ranged instant lies from one moment to another.
+
+        Only files that may have one are read; those of which the range is not known are passed over.
+        """
+        is_near = ((self._first_keys <= last) & (self._last_keys >= first)).fill_null(value=False)
+        column = ranged_column(self._name)
+        shape = tables.table(self._name).polars_schema
+        found = [pl.DataFrame(schema={each: shape[each] for each in columns})]
+        for number in np.flatnonzero(is_near.to_numpy()).tolist():
+            rows = self._shelf.read(number, list(dict.fromkeys([*columns, column])))
+            found.append(rows.filter(pl.col(column).is_between(first, last)).select(columns))
+        return pl.concat(found)
 
     def written(self, stretches: int, read: Callable[[], pl.DataFrame]) -> None:
         """Say that the last `stretches` chunks can be read from one file, so that memory need not keep them."""

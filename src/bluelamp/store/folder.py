@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -407,6 +407,19 @@ class BatchWriter:
         rows and more are quickest. Raises BadData for other columns or types.
         """
         return self._take(frame, self._door.judge)
+
+    def held_near(self, frame: pl.DataFrame, reach: timedelta, columns: Sequence[str]) -> pl.DataFrame:
+        """Give the rows that the store held before this import at times near those of a chunk: no farther than `reach`.
+
+        Of a table whose key has an instant (`ranged_column`). Versions that were replaced are among them. Files of
+        other times stay unread.
+        """
+        instants = frame[ranged_column(self._table)]
+        low, high = instants.min(), instants.max()
+        if not isinstance(low, datetime) or not isinstance(high, datetime):
+            return frame.clear().select(columns)
+        with disk.failures_told(f"Reading '{self._writer.store}'"):
+            return self._door.held_between(low - reach, high + reach, columns)
 
     def revise(self, frame: pl.DataFrame) -> None:
         """Store rows as new versions of keys that are known, even those that were held before.
