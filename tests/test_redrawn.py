@@ -383,6 +383,33 @@ def test_a_first_day_that_was_wrong_is_put_right_earlier_and_later_and_back(tmp_
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("day", ["2026-11-10", "2026-11-25"])
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_an_import_that_was_killed_between_its_batches_is_completed_by_importing_again(
+    tmp_path, monkeypatch, day, batches
+):
+    write_areas(tmp_path / "old.geojson", ("A", (0, 51, 0.2, 51.1)), ("B", (0.2, 51, 0.4, 51.1)))
+    write_areas(tmp_path / "new.geojson", ("A", (0, 51, 0.1, 51.1)), ("B2", (0.1, 51, 0.4, 51.1)))
+    redated(tmp_path, "old.geojson", "")
+    redated(tmp_path, "new.geojson", "2026-11-18")
+    write, left = Store.writing, iter([True] * batches)
+
+    def killed(store: Store, *args: Any, **named: Any) -> Any:
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return write(store, *args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "writing", killed)
+        with pytest.raises(KeyboardInterrupt):
+            redated(tmp_path, "new.geojson", day)
+    redated(tmp_path, "new.geojson", day)
+    for number in (9, 10, 17, 18, 24, 25):
+        today = date(2026, 11, number)
+        expected = ["A", "B2"] if today >= date.fromisoformat(day) else ["A", "B"]
+        assert in_force(Store(tmp_path).read("areas"), today) == expected, today
+
+
 def test_areas_put_right_by_another_file_for_the_same_day_are_taken_back(tmp_path):
     write_areas(tmp_path / "wrong.geojson", ("1", (0, 51, 0.2, 51.1)), ("2", (0.2, 51, 0.4, 51.1)))
     write_areas(tmp_path / "right.geojson", ("A", (0, 51, 0.2, 51.1)), ("B", (0.2, 51, 0.4, 51.1)))

@@ -464,17 +464,22 @@ def _now() -> datetime:
 
 
 def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings) -> Imported:
-    """Import the force's areas from a file of boundaries and, as batches of their own, the districts and the force made
-    of them, and what areas held before become.
+    """Import the force's areas from a file of boundaries and, as batches of their own, what areas held before become
+    and the districts and the force made of the new ones.
     """
     store, name = Store(folder), Path(path).name
-    found = _read_boundaries(path, settings, redrawn.kinds_of(store.read("areas")))
+    held = store.read("areas")
+    found = _read_boundaries(path, settings, redrawn.kinds_of(held))
+    after = redrawn.succeed(held, found.rows)
+    is_made = pl.col("area_id").is_in(found.made["area_id"].implode())
+    if after.others.height:
+        # First of all: where an import is killed before the new areas are there, importing again completes it.
+        told = f"areas that {name} takes the place of"
+        with store.writing("areas", source_name=told, map_name="derived") as giving_way:
+            _bring_to(giving_way, after.others, held)
     with store.writing(
         "areas", source_name=name, source_sha256=sources.file_sha256(path), map_name=BOUNDARIES
     ) as writer:
-        held = store.read("areas")
-        after = redrawn.succeed(held, found.rows)
-        is_made = pl.col("area_id").is_in(found.made["area_id"].implode())
         _bring_to(writer, after.rows.filter(~is_made), held)
         writer.count_duplicates(found.features - found.read.height)
         writer.note({"notes": [*found.notes, *after.notes]})
@@ -486,11 +491,6 @@ def _import_boundaries(folder: Path | str, path: Path | str, settings: Settings)
         levels = dict(found.made.group_by("level").len().iter_rows())
         parts = [count_of(levels["district"], "district")] if "district" in levels else []
         notes.append(f"Made by joining them: {' and '.join(parts + ['the force'] * ('force' in levels))}.")
-    if after.others.height:
-        # New areas first: where both hold on a day, those that begin later count.
-        told = f"areas that {name} takes the place of"
-        with store.writing("areas", source_name=told, map_name="derived") as giving_way:
-            _bring_to(giving_way, after.others, held)
     return Imported(writer.batch, pl.DataFrame(schema=RULES_SHAPE), notes + after.notes)
 
 
