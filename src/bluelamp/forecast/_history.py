@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 import holidays
 import numpy as np
@@ -16,6 +18,8 @@ from bluelamp.pools import UNKNOWN_AREA
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Parts of a day that holidays and events have effects by.
+BLOCKS = 4
 # Evenings before a holiday that public lists leave out, though every control room knows them.
 EVES = {(12, 24): "Christmas Eve", (12, 31): "New Year's Eve"}
 
@@ -47,6 +51,8 @@ class Calendar:
     block: Integers  # 0–3, the six-hour part of the local day
     days: list[date]
     label: list[str]  # one an hour: the name of a special day, or ''
+    force_kinds: list[str]
+    force_event: NDArray[np.bool_]  # kinds × hours: whether an event of the whole force is on
     event_kinds: list[str]
     event_of: NDArray[np.int8]  # areas × hours: 0 where there is no event, else 1 + index into event_kinds
 
@@ -57,6 +63,39 @@ class Calendar:
         ends = np.append(starts[1:], self.ends_at.timestamp())
         lengths: Floats = (ends - starts) / 3600
         return lengths
+
+    @cached_property
+    def label_of_day(self) -> list[str]:
+        """Name of the special day, one a day, or ''."""
+        found = [""] * len(self.days)
+        for day, label in zip(self.day_of_hour, self.label, strict=True):
+            found[day] = label
+        return found
+
+    @cached_property
+    def special(self) -> list[str]:
+        """What makes each hour special: the name of its day, else the kind of an event of the whole force, or ''."""
+        found = list(self.label)
+        for kind, is_on in zip(self.force_kinds, self.force_event, strict=True):
+            for hour in np.flatnonzero(is_on):
+                found[hour] = found[hour] or kind
+        return found
+
+    @cached_property
+    def row(self) -> Integers:
+        """Day and block of each hour, as one number: day × BLOCKS + block."""
+        return self.day_of_hour * BLOCKS + self.block
+
+    @cached_property
+    def force_share(self) -> Floats:
+        """Share of each block in which an event of the whole force is on, kinds × days × blocks."""
+        return self.by_block(self.force_event) / np.maximum(self.by_block(np.ones((1, len(self.row)))), 1)
+
+    def by_block(self, values: NDArray[Any]) -> Floats:
+        """Sum rows × hours to rows × days × blocks."""
+        size = len(self.days) * BLOCKS
+        sums: Floats = np.array([np.bincount(self.row, weights=each, minlength=size) for each in values], dtype=float)
+        return sums.reshape(len(values), len(self.days), BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -116,9 +155,10 @@ def make_calendar(
     label_of_day = _special_days(days.to_list(), country, subdivision)
     label = [label_of_day.get(day, "") for day in parts["day"]]
     starts = hours.dt.epoch("s").to_numpy()
+    force_kinds = sorted({kind for kind, *_ in force_wide})
+    force_event = np.zeros((len(force_kinds), len(hours)), dtype=np.bool_)
     for kind, begins, ends in force_wide:
-        for position in np.flatnonzero((starts >= begins.timestamp()) & (starts < ends.timestamp())):
-            label[position] = label[position] or kind
+        force_event[force_kinds.index(kind)] |= (starts >= begins.timestamp()) & (starts < ends.timestamp())
     kinds = sorted({kind for kind, *_ in local})
     event_of = np.zeros((len(series.area_ids), len(hours)), dtype=np.int8)
     for kind, begins, ends, touched in local:
@@ -129,9 +169,11 @@ def make_calendar(
         ends_at=last,
         day_of_hour=np.array([day_index[day] for day in parts["day"]], dtype=np.int64),
         slot=parts["slot"].to_numpy().astype(np.int64),
-        block=(parts["hour"] // 6).to_numpy().astype(np.int64),
+        block=(parts["hour"] // (24 // BLOCKS)).to_numpy().astype(np.int64),
         days=days.to_list(),
         label=label,
+        force_kinds=force_kinds,
+        force_event=force_event,
         event_kinds=kinds,
         event_of=event_of,
     )

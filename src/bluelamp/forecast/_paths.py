@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 
-from bluelamp.forecast._history import Calendar, Floats, Integers
+from bluelamp.forecast._history import BLOCKS, Calendar, Floats, Integers
 from bluelamp.forecast._rates import RateModel
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
-_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES = range(6)
+_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES, _BLOCK, _HOUR, _CLASSES = range(9)
+# Poisson means drawn at once: 16 MB.
+_DRAWN_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -48,53 +51,133 @@ def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_be
     The level drifts from day to day; `days_between` are those between the end of the history and the first day.
     """
     districts, shocks = len(model.series.district_ids), model.shocks
-    level = _gamma(_generator(seed, _LEVEL), shocks.level, (paths, 1, 1))
     of_day = [
         (
-            _generator(seed, _DRIFT, day).standard_normal(paths),
             _gamma(_generator(seed, _FORCE_DAY, day), shocks.force_day, (paths, 1)),
             _gamma(_generator(seed, _DISTRICT_DAY, day), shocks.district_day, (paths, districts)),
         )
         for day in range(days)
     ]
-    steps, force, district = (np.stack(each, axis=1) for each in zip(*of_day, strict=True))
+    force, district = (np.stack(each, axis=1) for each in zip(*of_day, strict=True))
+    multipliers: Floats = _levels(model, paths, seed, days, days_between) * force * district
+    return multipliers
+
+
+def _levels(model: RateModel, paths: int, seed: int, days: int, days_between: float) -> Floats:
+    if model.trend is not None:
+        coming = _days_ahead(model, days, days_between)
+        return model.trend.draw(
+            paths, coming, len(model.series.district_ids), lambda number: _generator(seed, _LEVEL, number)
+        )
+    shocks = model.shocks
+    level = _gamma(_generator(seed, _LEVEL), shocks.level, (paths, 1, 1))
+    steps = np.stack([_generator(seed, _DRIFT, day).standard_normal(paths) for day in range(days)], axis=1)
     variance = np.full(days, shocks.drift)
     variance[0] += shocks.drift * days_between
     drift = np.exp((steps * np.sqrt(variance) - variance / 2).cumsum(axis=1))[:, :, None]
-    multipliers: Floats = level * drift * force * district
-    return multipliers
+    found: Floats = level * drift
+    return found
+
+
+def _days_ahead(model: RateModel, days: int, days_between: float) -> list[date]:
+    """Name the days with paths: the first is the day after the history's last, or as many days later as lie between."""
+    if model.trend is None:
+        return []
+    first = model.trend.force.last_day + timedelta(days=1 + int(days_between))
+    return [first + timedelta(days=number) for number in range(days)]
 
 
 def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: int) -> Iterator[DayPaths]:
     """Draw the events of every path, a day at a time.
 
-    Each district's day total is Poisson with its mean multiplied by the path's shocks; its events fall on series and
-    hours in proportion to their rates.
+    The counts of each district, class and hour are Poisson, with their mean multiplied by the path's shocks; their
+    events fall on areas and grades in proportion to their rates. Where incidents come in clumps, each is followed by
+    others of its series and hour, as many as a geometric distribution gives.
     """
-    paths, days, districts = multipliers.shape
-    cells = model.series.shape[1]
+    paths, days, _ = multipliers.shape
+    shocks = model.shocks
+    order, starts = _by_class(model)
+    mixes = _mixes(model, calendar, paths, days, seed)
+    alone = 1 / (1 + shocks.clump / 2)
     for day in range(days):
         hours = np.flatnonzero(calendar.day_of_hour == day)
         first, last = int(hours[0]), int(hours[-1]) + 1
-        rates = model.rates(calendar, first, last)
+        rates = model.rates(calendar, first, last)[:, order]
         generator = _generator(seed, _EVENTS, day)
-        drawn_path, drawn_series, drawn_hour = [], [], []
-        for district in range(districts):
+        together = _gamma(_generator(seed, _HOUR, day), shocks.hour, (paths, last - first))
+        of_block = _gamma(_generator(seed, _BLOCK, day), shocks.block, (paths, BLOCKS))
+        together = together * of_block[:, calendar.block[first:last]] * alone
+        drawn = []
+        for district in range(multipliers.shape[2]):
             members = np.flatnonzero(model.series.district_of_area == district)
-            weights = rates[members].ravel()
-            total = float(weights.sum())
-            counts = generator.poisson(total * multipliers[:, day, district])
-            cumulative = np.cumsum(weights)
-            points = generator.random(int(counts.sum())) * cumulative[-1] if len(cumulative) else np.zeros(0)
-            where = np.searchsorted(cumulative, points, side="right").clip(0, max(len(weights) - 1, 0))
-            area, rest = np.divmod(where, cells * (last - first))
-            cell, hour = np.divmod(rest, last - first)
-            drawn_path.append(np.repeat(np.arange(paths), counts))
-            drawn_series.append(members[area] * cells + cell)
-            drawn_hour.append(hour + first)
-        yield DayPaths(
-            day, first, last, np.concatenate(drawn_path), np.concatenate(drawn_series), np.concatenate(drawn_hour)
-        )
+            of_path = multipliers[:, day, district, None] * together
+            mix = None if mixes is None else mixes[:, day]
+            drawn.append(_draw_district(generator, rates[members], starts, of_path, mix, members, order))
+        path, series, hour = (np.concatenate(each) for each in zip(*drawn, strict=True))
+        if shocks.clump > 1e-9:
+            copies = generator.geometric(2 / (2 + shocks.clump), len(path))
+            path, series, hour = (np.repeat(each, copies) for each in (path, series, hour))
+        yield DayPaths(day, first, last, path, series, hour + first)
+
+
+def _by_class(model: RateModel) -> tuple[Integers, Integers]:
+    """Give the cells in order of their class, and where each class starts; one class where they all go together."""
+    if model.trend is None or model.trend.classes is None:
+        return np.arange(model.series.shape[1]), np.zeros(1, dtype=np.int64)
+    of_cell = model.trend.class_of_cell
+    order = np.argsort(of_cell, kind="stable")
+    return order, np.searchsorted(of_cell[order], np.arange(of_cell.max() + 1))
+
+
+def _mixes(model: RateModel, calendar: Calendar, paths: int, days: int, seed: int) -> Floats | None:
+    if model.trend is None:
+        return None
+    return model.trend.draw_classes(paths, calendar.days[:days], lambda number: _generator(seed, _CLASSES, number))
+
+
+def _draw_district(
+    generator: np.random.Generator,
+    rates: Floats,
+    starts: Integers,
+    of_path: Floats,
+    mix: Floats | None,
+    members: Integers,
+    order: Integers,
+) -> tuple[Integers, Integers, Integers]:
+    """Draw one district's day: path, series and hour of the day of every event.
+
+    `rates` are areas × cells (in order of class) × hours, `of_path` paths × hours, `mix` paths × classes.
+    """
+    areas, cells, hours = rates.shape
+    classes = len(starts)
+    expected = np.add.reduceat(rates.sum(axis=0), starts, axis=0)  # classes × hours
+    counts = []
+    for begin in range(0, len(of_path), max(_DRAWN_AT_ONCE // (classes * hours), 1)):
+        some = slice(begin, begin + max(_DRAWN_AT_ONCE // (classes * hours), 1))
+        mean = expected[None] * of_path[some, None, :]
+        if mix is not None:
+            mean *= mix[some, :, None]
+        counts.append(generator.poisson(mean))
+    count = np.concatenate(counts).reshape(len(of_path), classes * hours)
+    path, place = np.nonzero(count)
+    times = count[path, place]
+    path, place = np.repeat(path, times), np.repeat(place, times)
+    # Weights of the areas and grades of each class and hour, end to end: one search finds where a point falls.
+    ends = np.append(starts[1:], cells)
+    weights = np.concatenate(
+        [rates[:, begin:end].transpose(2, 0, 1).ravel() for begin, end in zip(starts, ends, strict=True)]
+    )
+    upto = np.cumsum(weights)
+    sizes = np.repeat((ends - starts) * areas, hours)
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    below = np.concatenate([[0.0], upto])[bounds]
+    points = below[place] + generator.random(len(place)) * (below[place + 1] - below[place])
+    where = np.searchsorted(upto, points, side="right")
+    where = np.clip(where, bounds[place], bounds[place + 1] - 1) - bounds[place]
+    of_class, hour = np.divmod(place, hours)
+    area, cell = np.divmod(where, (ends - starts)[of_class])
+    series = members[area] * cells + order[starts[of_class] + cell]
+    return path, series, hour
 
 
 def draw_places(place: Integers, hour: Integers, share: Floats, seed: int, day: int) -> Integers:

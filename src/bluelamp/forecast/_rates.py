@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bluelamp.forecast._history import Calendar, Floats, Series
+from bluelamp.forecast._history import BLOCKS, Calendar, Floats, Series
+from bluelamp.forecast._trend import Trend
 
 
 @dataclass(frozen=True)
 class Shocks:
     """Variances of factors with mean 1: of the whole force's day, of a district's day, of the level at the end of the
     history, and of the step by which it drifts each day after, so that what is far is less sure than what is near.
+
+    `block` and `hour` are those of the force's six-hour part of a day and of its hour. `clump` is how many incidents,
+    beyond one and times two, come at once on average in one place and hour: the variance of counts over their mean,
+    less one, where nothing else is shared.
     """
 
     force_day: float
     district_day: float
     level: float
     drift: float = 0.0
+    block: float = 0.0
+    hour: float = 0.0
+    clump: float = 0.0
 
     def of_level(self, days_ahead: Floats) -> Floats:
         """Give the variance of the level so many days after the history ends."""
@@ -38,36 +47,50 @@ class RateModel:
     event_factor: dict[str, float]  # kind of event -> a factor for the areas that it touches
     shocks: Shocks
     notes: tuple[str, ...] = field(default=())
+    trend: Trend | None = None  # levels that move, seasons and holidays; without one the level stays where it is
 
     def rates(self, calendar: Calendar, first: int, last: int) -> Floats:
         """Give expected incidents, areas × cells × hours, for the calendar's hours first … last-1."""
         slots = calendar.slot[first:last]
         factor = calendar.lengths[first:last].copy()
         for position in range(first, last):
-            label = calendar.label[position]
+            label = calendar.special[position]
             if label:
                 blocks = self.special.get(label)
                 if blocks is None:
                     blocks = self.special.get("any", np.ones(4))
                 factor[position - first] *= blocks[calendar.block[position]]
         rates: Floats = self.slot_rates[:, :, slots] * factor
+        if self.trend is not None:
+            self._follow(self.trend, rates, calendar, first, last)
         for number, kind in enumerate(calendar.event_kinds, start=1):
             touched = calendar.event_of[:, first:last] == number
             if touched.any():
                 rates *= np.where(touched, self.event_factor.get(kind, 1.0), 1.0)[:, None, :]
         return rates
 
+    def _follow(self, trend: Trend, rates: Floats, calendar: Calendar, first: int, last: int) -> None:
+        from_day, to_day = calendar.day_of_hour[first], calendar.day_of_hour[last - 1] + 1
+        row = calendar.row[first:last] - from_day * BLOCKS
+        force, districts, classes = trend.factors(calendar, from_day, to_day)
+        rates *= force.ravel()[row]
+        if districts is not None:
+            rates *= districts.reshape(len(districts), -1)[:, row][self.series.district_of_area][:, None, :]
+        if classes is not None:
+            rates *= classes.reshape(len(classes), -1)[:, row][trend.class_of_cell]
+
     def to_bytes(self) -> bytes:
         """Write the parameters, so that paths can be drawn again from them and the seed."""
         out = io.BytesIO()
-        named: dict[str, NDArray[np.float64]] = {f"special:{name}": each for name, each in sorted(self.special.items())}
+        named: dict[str, NDArray[Any]] = {f"special:{name}": each for name, each in sorted(self.special.items())}
         np.savez_compressed(
             out,
             slot_rates=self.slot_rates.astype(np.float32),
             area_ids=np.array(self.series.area_ids),
             cells=np.array([f"{class_code}|{grade_code}" for class_code, grade_code in self.series.cells]),
-            shocks=np.array([self.shocks.force_day, self.shocks.district_day, self.shocks.level, self.shocks.drift]),
+            shocks=np.array(astuple(self.shocks)),
             events=np.array([f"{kind}={value!r}" for kind, value in sorted(self.event_factor.items())], dtype=np.str_),
             **named,  # type: ignore[arg-type]
+            **({} if self.trend is None else self.trend.arrays()),  # type: ignore[arg-type]
         )
         return out.getvalue()

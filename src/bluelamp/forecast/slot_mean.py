@@ -29,7 +29,9 @@ USUAL_DRIFT, MOST_DRIFT = 0.05**2 / 365, 0.30**2 / 365
 LEAST_SHAPE = 0.02
 
 
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
+    """What was counted in the hours of the week, and in how many hours."""
+
     counts: Floats  # areas × cells × slots
     hours: Floats  # areas × slots: hours of exposure
 
@@ -40,7 +42,7 @@ def fit(history: History, series: Series) -> RateModel:
     Masked hours count neither as incidents nor as time. A slot that was never seen takes its parent's rate.
     """
     ordinary = _count_slots(history, series)
-    slot_rates = _shrink_down(ordinary, series)
+    slot_rates = shrink_down(ordinary, series)
     special = _special_factors(history, slot_rates)
     event_factor = _event_factors(history, series, slot_rates)
     model = RateModel(series, slot_rates, special, event_factor, Shocks(0.0, 0.0, 0.0))
@@ -57,10 +59,10 @@ def _notes(history: History) -> tuple[str, ...]:
 
 
 def _ordinary_hours(history: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return ~history.is_masked & np.array([not label for label in history.calendar.label], dtype=np.bool_)
+    return ~history.is_masked & np.array([not label for label in history.calendar.special], dtype=np.bool_)
 
 
-def _count_slots(history: History, series: Series) -> _Counted:
+def _count_slots(history: History, series: Series) -> Counted:
     areas, cells = series.shape
     calendar = history.calendar
     ordinary = _ordinary_hours(history)
@@ -71,10 +73,10 @@ def _count_slots(history: History, series: Series) -> _Counted:
     kept = usable[history.series // cells, history.hour]
     index = history.series[kept] * SLOTS + calendar.slot[history.hour[kept]]
     counts = np.bincount(index, weights=history.counts[kept], minlength=areas * cells * SLOTS)
-    return _Counted(counts.reshape(areas, cells, SLOTS).astype(np.float64), hours)
+    return Counted(counts.reshape(areas, cells, SLOTS).astype(np.float64), hours)
 
 
-def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
+def shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
     """Give posterior mean rates: (weight + counts) / (weight / prior + hours).
 
     The arrays are … × slots (or … × 1); the weight is one for each row of the leading axis, from the spread of the
@@ -91,7 +93,7 @@ def _shrink(counts: Floats, hours: Floats, prior: Floats) -> Floats:
     return rate
 
 
-def _shape_of_week(counts: Floats, hours: Floats) -> Floats:
+def shape_of_week(counts: Floats, hours: Floats) -> Floats:
     """Give each slot's rate over the mean of all, leaning from coarse to fine.
 
     First the hour of the day times the weekday, then the hour with its two neighbours, then the hour itself: a few
@@ -110,12 +112,12 @@ def _shape_of_week(counts: Floats, hours: Floats) -> Floats:
         return np.roll(values, -1) + values + np.roll(values, 1)
 
     # What was due in the three hours is their unit of time, so that their rate is a factor on it, usually 1.
-    factor = _shrink(around(counts)[None], around(due * hours)[None], np.ones((1, SLOTS)))[0]
-    shape: Floats = _shrink(counts[None], hours[None], (due * factor)[None])[0] / mean_rate
+    factor = shrink(around(counts)[None], around(due * hours)[None], np.ones((1, SLOTS)))[0]
+    shape: Floats = shrink(counts[None], hours[None], (due * factor)[None])[0] / mean_rate
     return np.maximum(shape, LEAST_SHAPE)
 
 
-def _shrink_down(counted: _Counted, series: Series) -> Floats:
+def shrink_down(counted: Counted, series: Series) -> Floats:
     """Estimate totals of the force, districts and areas, then the cells of each; parts always add up to their whole.
 
     Each leans on the one above. Were cells estimated one by one and added up, every peak of the force would be as flat,
@@ -134,15 +136,13 @@ def _shrink_down(counted: _Counted, series: Series) -> Floats:
     np.add.at(by_district, district, whole)
     mean_rate = by_cell.sum() / force_hours.sum()
 
-    force = (_shape_of_week(by_cell.sum(axis=0), hours.max(axis=0)) * mean_rate)[None]
+    force = (shape_of_week(by_cell.sum(axis=0), hours.max(axis=0)) * mean_rate)[None]
     top = np.zeros(districts, dtype=np.int64)
     district_totals = _share_out(by_district.sum(axis=1), hours.max(axis=0), force, top, by_district.sum(axis=(1, 2)))
     area_totals = _share_out(counts.sum(axis=1), hours, district_totals, district, whole.sum(axis=(1, 2)))
 
     cell_rate = by_cell.sum(axis=1) / force_hours.sum()
-    in_force = _adding_up(
-        _shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * force / max(mean_rate, 1e-12)), force
-    )
+    in_force = _adding_up(shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * force / max(mean_rate, 1e-12)), force)
     in_districts = _split(by_district, hours.max(axis=0)[None], district_totals, in_force / np.maximum(force, 1e-12))
     mix = in_districts / np.maximum(district_totals, 1e-12)[:, None, :]
     return _split(counts, hours, area_totals, mix[district])
@@ -154,7 +154,7 @@ def _share_out(counts: Floats, hours: Floats, parents: Floats, parent_of: Intege
     of_parent = np.bincount(parent_of, weights=whole, minlength=len(parents))[parent_of]
     # A place without an incident leans on an equal share, as if each had had a tenth of one more.
     share = (whole + 0.1) / (of_parent + 0.1 * among)
-    rates = _shrink(counts, hours, share[:, None] * parents[parent_of])
+    rates = shrink(counts, hours, share[:, None] * parents[parent_of])
     summed = np.zeros_like(parents)
     np.add.at(summed, parent_of, rates)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -168,8 +168,8 @@ def _split(counts: Floats, hours: Floats, totals: Floats, mix: Floats) -> Floats
     """
     due = totals[:, None, :] * mix
     week = due.mean(axis=2, keepdims=True)
-    weekly = _shrink(counts.sum(axis=2, keepdims=True), np.maximum(hours.sum(axis=1), 1e-9)[:, None, None], week)
-    rates = _shrink(counts, hours[:, None, :], weekly * due / np.maximum(week, 1e-12))
+    weekly = shrink(counts.sum(axis=2, keepdims=True), np.maximum(hours.sum(axis=1), 1e-9)[:, None, None], week)
+    rates = shrink(counts, hours[:, None, :], weekly * due / np.maximum(week, 1e-12))
     return _adding_up(rates, totals)
 
 
@@ -192,7 +192,7 @@ def _special_factors(history: History, slot_rates: Floats) -> dict[str, Floats]:
     calendar = history.calendar
     expected = _expected_by_hour(slot_rates, history)
     observed = np.bincount(history.hour, weights=history.counts, minlength=len(expected))
-    label = np.array(calendar.label, dtype=np.str_)
+    label = np.array(calendar.special, dtype=np.str_)
     usable = ~history.is_masked & (label != "")
 
     def factor(rows: np.ndarray[tuple[int], np.dtype[np.bool_]], parent: Floats) -> Floats:
