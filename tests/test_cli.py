@@ -777,6 +777,67 @@ def test_init_takes_one_extract_without_from(tmp_path):
     assert found.returncode == 0, found.stderr
 
 
+CALLS_WITH_UNITS = [
+    "case_number,type,grid,clearance_code,officer_id,units,received_local,dispatched_local,arrived_local",
+    '1,Theft,A1,X,7,"4267,4265",2021-09-14 10:00,2021-09-14 10:04,2021-09-14 10:11',
+    "2,Welfare Check,A2,X,8,COM,2021-09-14 11:00,2021-09-14 11:02,2021-09-14 11:05",
+    "3,Vandalism,A1,X,7,4270,2021-09-14 12:00,2021-09-14 12:30,",
+]
+
+
+@pytest.mark.parametrize("options", [(), ("--map", "san_luis_obispo")])
+def test_init_of_one_file_that_fits_the_maps_of_two_tables_has_both_imported(tmp_path, options):
+    extract, folder = tmp_path / "calls.csv", tmp_path / "new"
+    extract.write_text("\n".join(CALLS_WITH_UNITS) + "\n")
+    found = bluelamp("init", folder, "--from", extract, *options)
+    assert found.returncode == 0, found.stderr
+    assert "column map of 'unit_status' = san_luis_obispo_units: the same file has all the columns" in found.stderr
+
+    done = bluelamp("import", folder)
+    assert done.returncode == 0, done.stderr
+    pressed = pl.read_csv(bluelamp("table", "unit_status", folder, "--csv").stdout.encode(), infer_schema=False)
+    # Two units twice, one that never arrived, and none for the dispatcher's desk.
+    assert sorted(pressed["unit_id"]) == ["4265", "4265", "4267", "4267", "4270"]
+    assert "arrived" not in pressed["status"].to_list()
+    # Named by its file, it is still of both tables.
+    assert "unit_status: " in bluelamp("import", folder, extract).stderr
+
+
+def test_init_by_a_map_of_ones_own_adds_no_table_that_nobody_asked_for(tmp_path):
+    extract = tmp_path / "calls.csv"
+    extract.write_text("\n".join(CALLS_WITH_UNITS) + "\n")
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'title = "Own"\ntable = "incidents"\ntime_zone = "America/Los_Angeles"\n'
+        '[columns]\nincident_id = "case_number"\nreceived_at = "received_local"\n'
+    )
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--map", own)
+    assert found.returncode == 0, found.stderr
+    assert "unit_status" not in (tmp_path / "new" / "force.toml").read_text()
+
+
+@pytest.mark.shared_data
+def test_the_real_log_of_san_luis_obispo_lands_in_both_tables_by_init_and_a_plain_import(tmp_path, shared_data):
+    extract, folder = shared_data / "san_luis_obispo" / "calls_first_half.csv.gz", tmp_path / "slo"
+    assert bluelamp("init", folder, extract).returncode == 0
+    assert bluelamp("import", folder, "--quiet").returncode == 0
+    pressed = pl.read_csv(bluelamp("table", "unit_status", folder, "--csv").stdout.encode(), infer_schema=False)
+
+    raw = pl.read_csv(extract, infer_schema=False).with_columns(
+        unit=pl.col("units").str.split(",").list.eval(pl.element().str.strip_chars())
+    ).explode("unit")  # fmt: skip
+    sent = raw.filter(pl.col("unit").str.contains(r"^(COM\w*|CANCEL)$").not_(), pl.col("unit") != "")
+    presses = pl.concat(
+        sent.select("case_number", "unit", at=name).drop_nulls().unique()
+        for name in ("dispatched_local", "arrived_local")
+    )
+    assert pressed.height == presses.height > 13_000
+    assert set(pressed["unit_id"]) == set(presses["unit"])
+    known = pl.read_csv(bluelamp("table", "incidents", folder, "--csv").stdout.encode(), infer_schema=False)
+    assert known.height == 10_138
+    assert set(pressed["incident_id"]) <= set(known["incident_id"])
+
+
 def test_init_of_a_database_names_the_variable_and_never_shows_the_password(tmp_path):
     pytest.importorskip("sqlalchemy")
     found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:hunter2@127.0.0.1:9/cad", "--yes")

@@ -20,9 +20,19 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, BluelampError, NoInput, UsageError, count_of
-from bluelamp.sources.column_maps import parse_column_map, read_column_map, shipped_maps
+from bluelamp.sources.column_maps import parse_column_map, read_column_map
 from bluelamp.sources.files import ExtractFile, Query, Reading, RowChunk, read_source
-from bluelamp.sources.proposals import ORDERS, Draft, Guess, Question, force_toml, inline, open_guessing, quoted
+from bluelamp.sources.proposals import (
+    ORDERS,
+    Draft,
+    Guess,
+    Question,
+    force_toml,
+    inline,
+    open_guessing,
+    quoted,
+    shipped_fits,
+)
 from bluelamp.sources.recognition import Columns, Taken, grade_words, own_form_of, recognise, spelled
 from bluelamp.sources.recognition import Reading as TableReading
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order
@@ -364,19 +374,13 @@ def _stranger(where: str, files: int, why: str) -> Entry:
 def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) -> list[_Looked]:
     """Say what an extract is: by a shipped map, by the product's own names, or by what its columns look like."""
     sample = issues.sample()
-    columns = set(sample.columns)
-    by_table: dict[str, tuple[int, str]] = {}
-    for name in shipped_maps():
-        column_map = read_column_map(name)
-        if column_map.table != "any" and set(column_map.needed_columns) <= columns:
-            fits = len(column_map.file_columns), name
-            by_table[column_map.table] = max(by_table.get(column_map.table, (0, "")), fits)
+    by_table = shipped_fits(sample.columns)
     # A file with headings above its columns, or in another encoding, needs a map that says so.
     is_plain = not issues.map_settings and issues.encoding == "utf-8"
     if by_table and is_plain and own_form_of(list(sample.columns)) is None:
         return [
             _Looked(where, given, issues, sample, TableReading(table, {}, (), 1.0), map_name=name)
-            for table, (_, name) in by_table.items()
+            for table, name in by_table.items()
         ]
     readings = recognise(Path(where).name, sample)
     best = readings[0]
