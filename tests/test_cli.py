@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 import shapely
 
-from bluelamp import cli, tables
+from bluelamp import cli, plan, tables
 
 COLUMNS = "id,received,arrived,cleared,code,beat"
 
@@ -746,6 +746,28 @@ def test_init_looks_at_a_folder_and_import_of_it_works_straight_after(tmp_path):
     again = bluelamp("import", folder)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("300 unchanged") == 4
+
+
+def test_init_of_a_folder_says_which_tables_wait_for_pools_and_which_target_stands_in(tmp_path):
+    extracts = a_folder_of_extracts(tmp_path / "in")
+    for table in ("duties", "vehicles"):
+        (extracts / f"{table}.csv").write_text(bluelamp("template", table).stdout)
+    lacking = bluelamp("init", tmp_path / "lacking", extracts, "--yes", *LONDON)
+    assert "There is no 'pools', so that 'duties' and 'vehicles' can't be used yet" in lacking.stderr
+    share, minutes = plan.ASSUMED_STANDARD["target_share"], plan.ASSUMED_STANDARD["target_minutes"]
+    told = f"no 'standards': {100 * share:.0f} % of all incidents within {minutes:.0f} minutes is assumed, whatever"
+    assert told in lacking.stderr
+
+    for table in ("pools", "standards"):
+        (extracts / f"{table}.csv").write_text(bluelamp("template", table).stdout)
+    whole = bluelamp("init", tmp_path / "whole", extracts, "--yes", *LONDON)
+    assert whole.returncode == 0, whole.stderr
+    assert "There is no '" not in whole.stderr
+
+
+def test_init_of_a_folder_without_duties_does_not_speak_of_pools(tmp_path):
+    found = bluelamp("init", tmp_path / "new", a_folder_of_extracts(tmp_path / "in"), "--yes", *LONDON)
+    assert "'pools'" not in found.stderr
 
 
 def test_init_of_a_folder_away_from_a_terminal_says_what_an_option_settles(tmp_path):

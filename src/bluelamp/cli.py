@@ -217,7 +217,7 @@ def init(
     bluelamp init north --from calls.csv --areas wards.geojson --areas-property id=WARD_CODE
     bluelamp init north --from calls.csv --areas beats.gpkg --areas-layer beats_2026
     """
-    from bluelamp import intake, periods, settings, sources
+    from bluelamp import intake, periods, remarks, settings, sources
 
     intake.refuse_existing_force(folder)
     if time_zone is not None:
@@ -250,6 +250,9 @@ def init(
         typer.confirm("Write this?", default=True, abort=True, err=True)
     for path in intake.write_force(folder, proposal.files(boundaries)):
         message.print(f"Wrote {path}", markup=False)
+    if which != "file":
+        for line in remarks.on_tables(proposal.tables):
+            message.print(line, markup=False)
     variable = getattr(proposal, "variable", None)
     if variable is not None:
         message.print(f"Put the password into the environment first: export {variable}=…", markup=False)

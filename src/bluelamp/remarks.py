@@ -6,7 +6,7 @@ on the page and under the command that made it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -44,6 +44,31 @@ LEFT_OUT = {
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
+
+
+# What is counted by pools, and left out where no pool of its name is known.
+_OF_POOLS = ("duties", "minimums", "commitments", "vehicles")
+
+
+def on_tables(given: Collection[str]) -> list[str]:
+    """Say what a force that brings these tables will be surprised by: those of them that can't be used without 'pools',
+    and the target that stands in for its own.
+    """
+    notes = []
+    unused = [name for name in _OF_POOLS if name in given]
+    if unused and "pools" not in given:
+        *others, last = (f"'{name}'" for name in unused)
+        named = f"{', '.join(others)} and {last}" if others else last
+        notes.append(
+            f"There is no 'pools', so that {named} can't be used yet: which areas each pool covers is not known. "
+            "'bluelamp template pools' gives a blank one to fill in."
+        )
+    if "standards" not in given:
+        notes.append(
+            f"There is no 'standards': {LEFT_OUT['standards']}, whatever their grade. 'bluelamp template standards' "
+            "gives a blank one to fill in."
+        )
+    return notes
 
 
 def on_committed(
@@ -297,7 +322,7 @@ def on_cover(
             f"The target of grade {one_of(hopeless)} leaves no time to wait once handling and travel are paid: more "
             "officers alone can't meet it, and its chance of lateness reads too low."
         )
-    for name in ("duties", "minimums", "commitments", "vehicles"):
+    for name in _OF_POOLS:
         # Vehicles belong to a pool, whatever its role.
         place = [column for column in ("pool_id", "role_code") if column in given[name].columns]
         strange = given[name].join(cover, on=place, how="anti")

@@ -114,6 +114,11 @@ class FolderProposal:
     variable: str | None = None
     is_shipped: bool = False
 
+    @property
+    def tables(self) -> set[str]:
+        """The tables that something was found for."""
+        return {each.table for each in self.entries if each.table is not None}
+
     def lines(self) -> list[str]:
         """Give the whole proposal as lines to read: a table of files, the keys, and the guesses."""
         rows = [("file", "table", "sure", "columns", "")]
