@@ -283,6 +283,28 @@ def test_a_table_that_is_not_there_gets_the_nearest_name(small_force):
     assert "Did you mean 'coverage'?" in found.stderr
 
 
+def test_a_table_and_a_force_that_stand_the_wrong_way_round_are_told_with_the_command_that_was_meant(small_force):
+    for force, name in ((small_force, "coverage"), (small_force, "coverge"), ("nowhere", "coverage")):
+        found = bluelamp("table", force, name)
+        assert found.returncode == 2
+        assert "stand the wrong way round" in found.stderr
+        assert f"Call: bluelamp table {name} {force}" in found.stderr
+    unknown = bluelamp("table", "nowhere", small_force)
+    assert "wrong way round" not in unknown.stderr
+
+
+def test_a_table_named_in_front_of_its_file_is_told_with_the_option_that_names_it(force):
+    write(force, rows(5), "targets.csv")
+    found = bluelamp("import", force, "standards=targets.csv")
+    assert found.returncode == 2
+    assert "'standards=targets.csv' is no file." in found.stderr
+    assert f"Call: bluelamp import {force} targets.csv --table standards" in found.stderr
+    # A file may be called so, and what is no table is a file that is not there.
+    write(force, rows(5), "incidents=1.csv")
+    assert bluelamp("import", force, force / "incidents=1.csv", "--map", "north.toml").returncode == 0
+    assert "There is no file" in bluelamp("import", force, "week=1.csv").stderr
+
+
 def test_two_runs_give_the_same_figures_to_the_last_digit_on_one_and_two_threads(small_force, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(small_force, copy)
@@ -865,3 +887,14 @@ def test_init_of_a_database_names_the_variable_and_never_shows_the_password(tmp_
     found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:hunter2@127.0.0.1:9/cad", "--yes")
     assert found.returncode == 74
     assert "hunter2" not in found.stderr + found.stdout
+
+
+def test_init_of_a_database_that_refuses_says_what_init_has_left_and_keeps_its_words_whole(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:a@127.0.0.1:9/cad", "--yes")
+    assert found.returncode == 74
+    assert "Nothing was written. Look at the address, the account and its password" in found.stderr
+    assert "imported" not in found.stderr
+    assert "connection failed" in found.stderr
+    assert "***" not in found.stderr
+    assert not (tmp_path / "new").exists()

@@ -21,7 +21,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, BluelampError, NoInput, UsageError, count_of
 from bluelamp.sources.column_maps import parse_column_map, read_column_map
-from bluelamp.sources.files import ExtractFile, Query, Reading, RowChunk, read_source
+from bluelamp.sources.files import ExtractFile, NoRow, Query, Reading, RowChunk, read_source
 from bluelamp.sources.proposals import (
     ORDERS,
     Draft,
@@ -121,7 +121,8 @@ class FolderProposal:
 
     def lines(self) -> list[str]:
         """Give the whole proposal as lines to read: a table of files, the keys, and the guesses."""
-        rows = [("file", "table", "sure", "columns", "")]
+        place = "in the database" if any(isinstance(each.given, Query) for each in self.entries) else "file"
+        rows = [(place, "table", "sure", "columns", "")]
         for each in self.entries:
             many = f" ({count_of(each.files, 'file')})" if each.files > 1 else ""
             columns = f"{each.matched} of {each.matched + len(each.left)}" if each.table and each.matched else ""
@@ -333,10 +334,12 @@ def propose_database(
     for relation in relations:
         try:
             query = Query(url, relation.select())
-            issues = Issues([query], read_source(query), "utf-8", relation.name)
+            issues = Issues([query], read_source(query, Reading(guess_header=True)), "utf-8", relation.name)
             for each in _look(relation.name, query, issues, strange):
                 each.given = Query(written, relation.select())
                 looked.append(each)
+        except NoRow:
+            strange.append(_stranger(relation.name, 1, "it has no row yet, and its columns alone tell too little"))
         except BluelampError as error:
             strange.append(_stranger(relation.name, 1, str(error).splitlines()[0]))
     proposal = _put_together(looked, strange, {}, answers or {}, force_id, force_name)
