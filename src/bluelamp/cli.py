@@ -541,6 +541,14 @@ def codes(
     if apply and crosswalk is not None:
         raise UsageError("--apply maps by the crosswalk in use. Name it in force.toml as crosswalk_file first.")
     if write:
+        waiting = about.unedited(folder)
+        if waiting is not None:
+            message.print(
+                f"Nothing changed: {waiting} still says what it was copied from, so that no version was written. It is "
+                "in use; edit it.",
+                markup=False,
+            )
+            return
         version = about.in_use(folder).version
         path = about.save(folder, about.Change(version, {}, {}), today=datetime.now().astimezone().date())
         message.print(f"Wrote {path}. It is in use from the next import on.", markup=False)
