@@ -311,7 +311,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"'{name}' is not a setting of a crosswalk.{did_you_mean(place[-1], known)}"
     if error["type"] == "missing":
         return f"'{name}' is missing. It holds: {known.get(place[-1], 'a setting')}."
-    said = error["msg"].removeprefix("Value error, ").rstrip(".")
+    said = settings.words_of(error)
     stop = "" if said.endswith("?") else "."
     return f"'{name}': {said}{stop}" if name else f"{said[0].upper()}{said[1:]}{stop}"
 
