@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 import shapely
 
-from bluelamp import cli, tables
+from bluelamp import cli, plan, tables
 
 COLUMNS = "id,received,arrived,cleared,code,beat"
 
@@ -281,6 +281,28 @@ def test_a_table_that_is_not_there_gets_the_nearest_name(small_force):
     found = bluelamp("table", "coverge", small_force)
     assert found.returncode == 2
     assert "Did you mean 'coverage'?" in found.stderr
+
+
+def test_a_table_and_a_force_that_stand_the_wrong_way_round_are_told_with_the_command_that_was_meant(small_force):
+    for force, name in ((small_force, "coverage"), (small_force, "coverge"), ("nowhere", "coverage")):
+        found = bluelamp("table", force, name)
+        assert found.returncode == 2
+        assert "stand the wrong way round" in found.stderr
+        assert f"Call: bluelamp table {name} {force}" in found.stderr
+    unknown = bluelamp("table", "nowhere", small_force)
+    assert "wrong way round" not in unknown.stderr
+
+
+def test_a_table_named_in_front_of_its_file_is_told_with_the_option_that_names_it(force):
+    write(force, rows(5), "targets.csv")
+    found = bluelamp("import", force, "standards=targets.csv")
+    assert found.returncode == 2
+    assert "'standards=targets.csv' is no file." in found.stderr
+    assert f"Call: bluelamp import {force} targets.csv --table standards" in found.stderr
+    # A file may be called so, and what is no table is a file that is not there.
+    write(force, rows(5), "incidents=1.csv")
+    assert bluelamp("import", force, force / "incidents=1.csv", "--map", "north.toml").returncode == 0
+    assert "There is no file" in bluelamp("import", force, "week=1.csv").stderr
 
 
 def test_two_runs_give_the_same_figures_to_the_last_digit_on_one_and_two_threads(small_force, tmp_path):
@@ -748,6 +770,28 @@ def test_init_looks_at_a_folder_and_import_of_it_works_straight_after(tmp_path):
     assert again.stderr.count("300 unchanged") == 4
 
 
+def test_init_of_a_folder_says_which_tables_wait_for_pools_and_which_target_stands_in(tmp_path):
+    extracts = a_folder_of_extracts(tmp_path / "in")
+    for table in ("duties", "vehicles"):
+        (extracts / f"{table}.csv").write_text(bluelamp("template", table).stdout)
+    lacking = bluelamp("init", tmp_path / "lacking", extracts, "--yes", *LONDON)
+    assert "There is no 'pools', so that 'duties' and 'vehicles' can't be used yet" in lacking.stderr
+    share, minutes = plan.ASSUMED_STANDARD["target_share"], plan.ASSUMED_STANDARD["target_minutes"]
+    told = f"no 'standards': {100 * share:.0f} % of all incidents within {minutes:.0f} minutes is assumed, whatever"
+    assert told in lacking.stderr
+
+    for table in ("pools", "standards"):
+        (extracts / f"{table}.csv").write_text(bluelamp("template", table).stdout)
+    whole = bluelamp("init", tmp_path / "whole", extracts, "--yes", *LONDON)
+    assert whole.returncode == 0, whole.stderr
+    assert "There is no '" not in whole.stderr
+
+
+def test_init_of_a_folder_without_duties_does_not_speak_of_pools(tmp_path):
+    found = bluelamp("init", tmp_path / "new", a_folder_of_extracts(tmp_path / "in"), "--yes", *LONDON)
+    assert "'pools'" not in found.stderr
+
+
 def test_init_of_a_folder_away_from_a_terminal_says_what_an_option_settles(tmp_path):
     extracts = a_folder_of_extracts(tmp_path / "in")
     found = bluelamp("init", tmp_path / "new", extracts)
@@ -777,8 +821,80 @@ def test_init_takes_one_extract_without_from(tmp_path):
     assert found.returncode == 0, found.stderr
 
 
+CALLS_WITH_UNITS = [
+    "case_number,type,grid,clearance_code,officer_id,units,received_local,dispatched_local,arrived_local",
+    '1,Theft,A1,X,7,"4267,4265",2021-09-14 10:00,2021-09-14 10:04,2021-09-14 10:11',
+    "2,Welfare Check,A2,X,8,COM,2021-09-14 11:00,2021-09-14 11:02,2021-09-14 11:05",
+    "3,Vandalism,A1,X,7,4270,2021-09-14 12:00,2021-09-14 12:30,",
+]
+
+
+@pytest.mark.parametrize("options", [(), ("--map", "san_luis_obispo")])
+def test_init_of_one_file_that_fits_the_maps_of_two_tables_has_both_imported(tmp_path, options):
+    extract, folder = tmp_path / "calls.csv", tmp_path / "new"
+    extract.write_text("\n".join(CALLS_WITH_UNITS) + "\n")
+    found = bluelamp("init", folder, "--from", extract, *options)
+    assert found.returncode == 0, found.stderr
+    assert "column map of 'unit_status' = san_luis_obispo_units: the same file has all the columns" in found.stderr
+
+    done = bluelamp("import", folder)
+    assert done.returncode == 0, done.stderr
+    pressed = pl.read_csv(bluelamp("table", "unit_status", folder, "--csv").stdout.encode(), infer_schema=False)
+    # Two units twice, one that never arrived, and none for the dispatcher's desk.
+    assert sorted(pressed["unit_id"]) == ["4265", "4265", "4267", "4267", "4270"]
+    assert "arrived" not in pressed["status"].to_list()
+    # Named by its file, it is still of both tables.
+    assert "unit_status: " in bluelamp("import", folder, extract).stderr
+
+
+def test_init_by_a_map_of_ones_own_adds_no_table_that_nobody_asked_for(tmp_path):
+    extract = tmp_path / "calls.csv"
+    extract.write_text("\n".join(CALLS_WITH_UNITS) + "\n")
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'title = "Own"\ntable = "incidents"\ntime_zone = "America/Los_Angeles"\n'
+        '[columns]\nincident_id = "case_number"\nreceived_at = "received_local"\n'
+    )
+    found = bluelamp("init", tmp_path / "new", "--from", extract, "--map", own)
+    assert found.returncode == 0, found.stderr
+    assert "unit_status" not in (tmp_path / "new" / "force.toml").read_text()
+
+
+@pytest.mark.shared_data
+def test_the_real_log_of_san_luis_obispo_lands_in_both_tables_by_init_and_a_plain_import(tmp_path, shared_data):
+    extract, folder = shared_data / "san_luis_obispo" / "calls_first_half.csv.gz", tmp_path / "slo"
+    assert bluelamp("init", folder, extract).returncode == 0
+    assert bluelamp("import", folder, "--quiet").returncode == 0
+    pressed = pl.read_csv(bluelamp("table", "unit_status", folder, "--csv").stdout.encode(), infer_schema=False)
+
+    raw = pl.read_csv(extract, infer_schema=False).with_columns(
+        unit=pl.col("units").str.split(",").list.eval(pl.element().str.strip_chars())
+    ).explode("unit")  # fmt: skip
+    sent = raw.filter(pl.col("unit").str.contains(r"^(COM\w*|CANCEL)$").not_(), pl.col("unit") != "")
+    presses = pl.concat(
+        sent.select("case_number", "unit", at=name).drop_nulls().unique()
+        for name in ("dispatched_local", "arrived_local")
+    )
+    assert pressed.height == presses.height > 13_000
+    assert set(pressed["unit_id"]) == set(presses["unit"])
+    known = pl.read_csv(bluelamp("table", "incidents", folder, "--csv").stdout.encode(), infer_schema=False)
+    assert known.height == 10_138
+    assert set(pressed["incident_id"]) <= set(known["incident_id"])
+
+
 def test_init_of_a_database_names_the_variable_and_never_shows_the_password(tmp_path):
     pytest.importorskip("sqlalchemy")
     found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:hunter2@127.0.0.1:9/cad", "--yes")
     assert found.returncode == 74
     assert "hunter2" not in found.stderr + found.stdout
+
+
+def test_init_of_a_database_that_refuses_says_what_init_has_left_and_keeps_its_words_whole(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    found = bluelamp("init", tmp_path / "new", "postgresql+psycopg://reader:a@127.0.0.1:9/cad", "--yes")
+    assert found.returncode == 74
+    assert "Nothing was written. Look at the address, the account and its password" in found.stderr
+    assert "imported" not in found.stderr
+    assert "connection failed" in found.stderr
+    assert "***" not in found.stderr
+    assert not (tmp_path / "new").exists()

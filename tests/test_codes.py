@@ -7,12 +7,14 @@ from datetime import date
 
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from bluelamp import codes, intake, settings
 from bluelamp.cli import app
 from bluelamp.errors import BadSettings, NoInput, UsageError
 from bluelamp.store import Store
+from bluelamp.web.app import make_app
 from tests.coded import INLINE, OURS, calls, imported, make_force
 
 TODAY = date(2026, 3, 20)
@@ -320,6 +322,24 @@ def test_an_origin_that_the_extract_gives_is_what_counts(tmp_path):
     assert rows == [("officer_initiated", 6), ("partner", 1)]
 
 
+def test_the_command_and_the_page_say_alike_what_the_extract_gives(tmp_path):
+    folder = by_source(tmp_path)
+    said = "\n".join(codes.check(folder).lines())
+    assert "9 (60.0%) rule 1: theft, origin as the extract says: TH1, TH2" in said
+    assert "theft, public" not in said
+    assert "as the extract says" in TestClient(make_app(folder)).get("/codes").text
+
+    text = (folder / "north.toml").read_text()
+    text = (
+        text.replace("origin = {", "class_code = {")
+        .replace("partner", "fraud")
+        .replace("officer_initiated", "drugs", 1)
+    )
+    (folder / "north.toml").write_text(text)
+    said = "\n".join(codes.check(folder).lines())
+    assert "rule 1: class as the extract says, public: TH1, TH2" in said
+
+
 def test_mapping_again_leaves_what_the_extract_gives(tmp_path):
     folder = by_source(tmp_path)
     codes.save(folder, change(folder, {"XX9": ("animals", "public")}), today=TODAY)
@@ -360,6 +380,39 @@ def test_the_command_writes_a_version_to_edit_and_maps_again(force):
     assert "incidents: 2 rows read from codes/north.toml: 0 accepted, 2 updated." in applied.stderr
     assert "nothing was changed" in run("codes", force, "--apply").stderr
     assert stored(force)["XX9"] == ("patrol", "officer_initiated", 2)
+
+
+def test_a_version_that_says_what_the_one_before_says_gets_no_next_one(force):
+    run("codes", force, "--write")
+    again = run("codes", force, "--write")
+    assert "Nothing changed: " in again.stderr
+    assert "codes/north.toml still says what it was copied from" in again.stderr
+    assert [path.name for path in (force / "codes").iterdir()] == ["north.toml"]
+
+    first = force / "codes" / "north.toml"
+    first.write_text(first.read_text() + '\n[[rules]]\nclass = "animals"\norigin = "public"\ncodes = ["XX9"]\n')
+    assert "Wrote" in run("codes", force, "--write").stderr
+    assert "codes/north.v2.toml still says" in run("codes", force, "--write").stderr
+    second = force / "codes" / "north.v2.toml"
+    second.write_text(second.read_text().replace("scheme = ", 'author = "A. Analyst"\nscheme = '))
+    assert "Wrote" in run("codes", force, "--write").stderr
+    assert sorted(path.name for path in (force / "codes").iterdir()) == [
+        "north.toml", "north.v2.toml", "north.v3.toml"
+    ]  # fmt: skip
+
+
+def test_a_copy_of_a_shipped_crosswalk_waits_for_its_edit_too(force):
+    text = (force / "force.toml").read_text()
+    (force / "force.toml").write_text(text + 'crosswalk_file = "nsir_like"\n')
+    assert "nsir_like.toml. It is in use" in run("codes", force, "--write").stderr
+    assert "codes/nsir_like.toml still says what it was copied from" in run("codes", force, "--write").stderr
+
+
+def test_a_crosswalk_that_was_written_by_hand_has_a_next_version_at_once(filed):
+    assert "ours.v2.toml. It is in use" in run("codes", filed, "--write").stderr
+    # One that is named by its version is looked at alone, and is a copy all the same.
+    (filed / "north.toml").write_text((filed / "north.toml").read_text().replace("ours.toml", "ours.v2.toml"))
+    assert "codes/ours.v2.toml still says" in run("codes", filed, "--write").stderr
 
 
 def test_options_that_do_not_go_together_are_refused(force):

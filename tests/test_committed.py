@@ -466,7 +466,8 @@ def test_a_log_issued_again_is_told_of_where_it_is_whole_hours_off_and_only_ther
     elif again >= 40:
         told_of = f"exactly {abs(hours)} hour{'s' if abs(hours) > 1 else ''} {'earlier' if hours > 0 else 'later'}"
         assert [told_of in note for note in notes] == [True]
-        assert notes[0].startswith(f"{again:,} presses of 2026-01-")
+        # A week with fewer than ten of them tells nothing, and there may be one at either end.
+        assert again - 18 <= int(notes[0].split(" presses of 2026-01-")[0]) <= again
 
 
 def test_presses_that_are_there_by_their_own_time_or_of_a_unit_that_came_back_tell_of_no_clock():

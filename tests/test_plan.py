@@ -395,6 +395,21 @@ def test_targets_that_change_among_the_days_are_told_with_the_day():
     assert "No response target applies to grade '2' (on some days)" in said
 
 
+def test_calls_without_a_grade_are_told_as_that_and_never_as_a_grade_named_none():
+    given = twin().tables
+    none = given["incidents"].with_columns(
+        pl.when(pl.col(name) == "3").then(None).otherwise(name).alias(name)
+        for name in ("grade_code", "opening_grade_code")
+    )
+    of_all = given["standards"].with_columns(pl.col("grade_code").replace("3", "all"))
+    said = " ".join(compute(incidents=none, standards=of_all).notes)
+    assert "Streams of grades: immediate 1, 2; deferrable 4, calls without a grade." in said
+    ungraded = " ".join(compute(incidents=none, standards=given["standards"].filter(grade_code="1")).notes)
+    assert "No response target applies to grade '2' and calls without a grade: those calls" in ungraded
+    for words in (said, ungraded):
+        assert not re.search(r"(grade|immediate|deferrable|scheduled|,) '?none", words)
+
+
 def test_a_roster_that_ends_before_that_of_other_pools_is_told_with_how_long():
     given = twin().tables["duties"]
     pool = given.filter(role_code="response")["pool_id"].sort()[0]

@@ -176,6 +176,17 @@ def test_a_file_that_can_not_be_imported_is_told_once_and_tried_again_when_it_ch
         intake.Watch(force, [force / "elsewhere"])
 
 
+def test_a_file_that_is_no_text_is_told_as_that_by_a_watch(force: Path):
+    place = force / "arriving"
+    place.mkdir()
+    (place / "incidents_plan.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
+    said: list[str] = []
+    assert intake.Watch(force, [place]).look(said.append, settled=True) == []
+    (told,) = said
+    assert "incidents_plan.csv is no text file" in told
+    assert "Windows" not in told
+
+
 def test_an_incident_that_was_erased_stays_away_when_its_extract_comes_again(force: Path):
     place = days(force)[1]
     for name, path, chosen in intake.extracts_of(force):

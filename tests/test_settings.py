@@ -176,6 +176,13 @@ def test_nothing_at_all_is_told_as_what_is_missing():
         ("[[staffing.crewing]]\nfrom_hour = 25\nto_hour = 7\ncrew_size = 2", "It holds: Local hour at which it begins"),
         ("[[staffing.crewing]]\nfrom_hour = 22\ncrew_size = 2", "to_hour' is missing. It holds: Local hour at which"),
         ("[forecast]\nseed = -1", "greater than or equal to 0"),
+        (
+            '[staffing.other_work]\nwrite_up = "no"',
+            "'staffing.other_work.write_up' is 'no': true or false was expected, without quotes. It holds: Write-up",
+        ),
+        ('[staffing.other_work]\nwithout_log = "false"', "true or false was expected, without quotes"),
+        ("[staffing.other_work]\nlong_commitments = 0", "'.*long_commitments' is 0: true or false was expected"),
+        ('[areas]\nfrom_points = "yes"', "'areas.from_points' is 'yes': true or false was expected"),
         ("[staffing]\nutilisation = 0", "greater than 0"),
         (
             '[areas]\ncrs = "EPSG:2770000"',

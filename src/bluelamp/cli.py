@@ -217,7 +217,7 @@ def init(
     bluelamp init north --from calls.csv --areas wards.geojson --areas-property id=WARD_CODE
     bluelamp init north --from calls.csv --areas beats.gpkg --areas-layer beats_2026
     """
-    from bluelamp import intake, periods, settings, sources
+    from bluelamp import intake, periods, remarks, settings, sources
 
     intake.refuse_existing_force(folder)
     if time_zone is not None:
@@ -250,6 +250,9 @@ def init(
         typer.confirm("Write this?", default=True, abort=True, err=True)
     for path in intake.write_force(folder, proposal.files(boundaries)):
         message.print(f"Wrote {path}", markup=False)
+    if which != "file":
+        for line in remarks.on_tables(proposal.tables):
+            message.print(line, markup=False)
     variable = getattr(proposal, "variable", None)
     if variable is not None:
         message.print(f"Put the password into the environment first: export {variable}=…", markup=False)
@@ -378,6 +381,7 @@ def import_(
     elif table is not None:
         work = [(table, file, map_name) for file in files]
     else:
+        _refuse_named_tables(folder, files)
         work, strange = intake.tell_tables(folder, files, map_name)
         for path in strange:
             message.print(f"{path}: no name in force.toml fits it; it was left out.", markup=False)
@@ -396,6 +400,20 @@ def import_(
     if not quiet:
         for orphans in intake.find_orphans(folder):
             message.print(orphans.words, markup=False)
+
+
+def _refuse_named_tables(folder: Path, files: Sequence[Path]) -> None:
+    """Raise UsageError where a table is named in front of its file, as in standards=targets.csv."""
+    from bluelamp import tables
+
+    known = tables.names("imported")
+    meant = []
+    for file in files:
+        table, _, path = str(file).partition("=")
+        if path and table in known and not file.exists():
+            meant.append(f"'{file}' is no file. Call: bluelamp import {folder} {path} --table {table}")
+    if meant:
+        raise UsageError("The table that a file fills is named by an option.", meant)
 
 
 @app.command()
@@ -523,6 +541,14 @@ def codes(
     if apply and crosswalk is not None:
         raise UsageError("--apply maps by the crosswalk in use. Name it in force.toml as crosswalk_file first.")
     if write:
+        waiting = about.unedited(folder)
+        if waiting is not None:
+            message.print(
+                f"Nothing changed: {waiting} still says what it was copied from, so that no version was written. It is "
+                "in use; edit it.",
+                markup=False,
+            )
+            return
         version = about.in_use(folder).version
         path = about.save(folder, about.Change(version, {}, {}), today=datetime.now().astimezone().date())
         message.print(f"Wrote {path}. It is in use from the next import on.", markup=False)
@@ -672,6 +698,7 @@ def table(
     from bluelamp import received, tables
     from bluelamp.web.app import keep, rows_as_json
 
+    _refuse_swapped(name, folder)
     if name in received.NAMES:
         if run is not None or as_of is not None:
             raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
@@ -697,6 +724,18 @@ def table(
     else:
         with pl.Config(tbl_rows=40, tbl_cols=-1, tbl_width_chars=message.width, fmt_str_lengths=40):
             typer.echo(str(rows))
+
+
+def _refuse_swapped(name: str, folder: Path) -> None:
+    """Raise UsageError where the force stands in the place of the table, and the table in that of the force."""
+    from bluelamp import settings, tables
+
+    known = tables.names()
+    if name not in known and (str(folder) in known or (Path(name) / settings.FILE_NAME).is_file()):
+        raise UsageError(
+            f"'{name}' and '{folder}' stand the wrong way round: the table comes first, then the force's folder. "
+            f"Call: bluelamp table {folder} {name}"
+        )
 
 
 def _write_parquet(rows: Any, out: Path) -> None:

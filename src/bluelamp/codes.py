@@ -127,6 +127,7 @@ class Check:
     demand_origins: tuple[str, ...]
     codes: pl.DataFrame
     rules: pl.DataFrame
+    decides: tuple[str, ...]  # what the crosswalk says of an incident; the rest the extract does
 
     @property
     def left(self) -> int:
@@ -184,13 +185,15 @@ class Check:
         ]
         used = self.rules.filter(pl.col("incidents") > 0).sort("incidents", "rule", descending=[True, False])
         lines += [
-            f"  {row['incidents']:>9,} ({row['share']:.1%}) rule {row['rule']}: {row['class_code']}, {row['origin']}: "
+            f"  {row['incidents']:>9,} ({row['share']:.1%}) rule {row['rule']}: {self._meaning(row)}: "
             f"{self._commonest(row['rule'])}"
             for row in used.iter_rows(named=True)
         ]
         idle = self.rules.filter(pl.col("incidents") == 0)
         if idle.height:
-            named = ", ".join(f"{number} ({name})" for number, name in idle.select("rule", "class_code").iter_rows())
+            # What a rule says of what the extract decides is nothing.
+            told = self.decides[0]
+            named = ", ".join(f"{number} ({name})" for number, name in idle.select("rule", told).iter_rows())
             lines += ["", f"{count_of(idle.height, 'rule')} that map nothing: {named}."]
         if left.height:
             lines += ["", "Codes that no rule speaks of; they count as unknown"]
@@ -222,6 +225,12 @@ class Check:
         shown = ", ".join("no code" if code is None else code for code in codes[:4])
         return shown if len(codes) <= 4 else f"{shown} and {len(codes) - 4} more"
 
+    def _meaning(self, row: Mapping[str, Any]) -> str:
+        """Class and origin of a rule; one that the extract gives is said to be that, as the page says it."""
+        kinds = {"class_code": "class", "origin": "origin"}
+        told = (row[name] if name in self.decides else f"{kind} as the extract says" for name, kind in kinds.items())
+        return ", ".join(told)
+
     def _with_share(self, incidents: int) -> str:
         return f"{incidents:,} ({incidents / self.incidents:.1%})"
 
@@ -232,10 +241,9 @@ class Check:
 
     def _claimed(self, row: Mapping[str, Any]) -> str:
         others = ", ".join(
-            f"rule {number} ({self.rules['class_code'][number - 1]}, {self.rules['origin'][number - 1]})"
-            for number in row["claimed_by"]
+            f"rule {number} ({self._meaning(self.rules.row(number - 1, named=True))})" for number in row["claimed_by"]
         )
-        decides = f"rule {row['rule']} ({row['class_code']}, {row['origin']}) by its {row['by']}"
+        decides = f"rule {row['rule']} ({self._meaning(row)}) by its {row['by']}"
         return f"  {row['incidents']:>9,} {_named(row)}: {decides}, not {others}"
 
 
@@ -309,7 +317,7 @@ def check_counted(counted: pl.DataFrame, used: InUse, demand_origins: Sequence[s
         .with_columns(share=pl.col("incidents") / max(total, 1))
     )
     stored_otherwise = int(given.filter(otherwise)["incidents"].sum())
-    return Check(used.words, total, stored_otherwise, tuple(demand_origins), codes, ruled)
+    return Check(used.words, total, stored_otherwise, tuple(demand_origins), codes, ruled, used.decides)
 
 
 def _suggest(code: str | None, description: str | None) -> Meaning | None:
@@ -389,15 +397,8 @@ def save(folder: Path | str, change: Change, *, today: date, author: str | None 
                 f'crosswalk_file = "{name}"; or move it away.'
             )
         named = _naming_crosswalk(Path(folder), name)
-        crosswalk = sources.Crosswalk(
-            title=base.title if base is not None else used.column_map.title,
-            version=1,
-            made_on=today,
-            scheme=base.scheme if base is not None else f"Codes of '{used.column_map.title}'",
-            author=author,
-            notes=base.notes if base is not None else (),
-            rules=rules,
-        )
+        first = {"made_on": today, "author": author, "rules": rules}
+        crosswalk = _first_version(used.column_map, base).model_copy(update=first)
         path = sources.write_version(Path(folder, name), crosswalk)
         _replace(Path(folder, settings.FILE_NAME), named)
         return path
@@ -408,6 +409,42 @@ def save(folder: Path | str, change: Change, *, today: date, author: str | None 
         )
     made = {"version": used.version + 1, "made_on": today, "rules": rules, "author": author or file.crosswalk.author}
     return sources.write_version(Path(folder, file.asked), file.crosswalk.model_copy(update=made))
+
+
+def _first_version(column_map: sources.ColumnMap, shipped: sources.Crosswalk | None) -> sources.Crosswalk:
+    """Give version 1 of a file as it is before any change: the shipped crosswalk, or the one inside the column map."""
+    if shipped is not None:
+        return shipped.model_copy(update={"version": 1, "author": None})
+    return sources.Crosswalk(
+        title=column_map.title,
+        version=1,
+        made_on=date.min,
+        scheme=f"Codes of '{column_map.title}'",
+        author=None,
+        notes=(),
+        rules=column_map.crosswalk,
+    )
+
+
+def unedited(folder: Path | str) -> Path | None:
+    """Give the file of the crosswalk in use where it still says what it was copied from: the version before it, or what
+    its first version was made of. Nothing where it says more, or is in no file of the force's own. Raises as `in_use`.
+    """
+    used = in_use(folder)
+    file = used.column_map.crosswalk_read
+    if file is None or file.name in sources.shipped_crosswalks():
+        return None
+    if used.version > 1:
+        before = sources.version_before(file, folder)
+    else:
+        name = Path(file.asked).stem
+        shipped = sources.read_crosswalk(name).crosswalk if name in sources.shipped_crosswalks() else None
+        own = intake.read_map(folder, used.map_name)
+        before = _first_version(own, shipped) if shipped is not None or own.crosswalk_read is None else None
+    if before is None:
+        return None
+    is_copy = before.model_copy(update={"version": used.version, "made_on": file.crosswalk.made_on}) == file.crosswalk
+    return Path(folder, file.name) if is_copy else None
 
 
 def _naming_crosswalk(folder: Path, name: str) -> str:

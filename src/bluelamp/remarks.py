@@ -6,7 +6,7 @@ on the page and under the command that made it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -44,6 +44,31 @@ LEFT_OUT = {
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
+
+
+# What is counted by pools, and left out where no pool of its name is known.
+_OF_POOLS = ("duties", "minimums", "commitments", "vehicles")
+
+
+def on_tables(given: Collection[str]) -> list[str]:
+    """Say what a force that brings these tables will be surprised by: those of them that can't be used without 'pools',
+    and the target that stands in for its own.
+    """
+    notes = []
+    unused = [name for name in _OF_POOLS if name in given]
+    if unused and "pools" not in given:
+        *others, last = (f"'{name}'" for name in unused)
+        named = f"{', '.join(others)} and {last}" if others else last
+        notes.append(
+            f"There is no 'pools', so that {named} can't be used yet: which areas each pool covers is not known. "
+            "'bluelamp template pools' gives a blank one to fill in."
+        )
+    if "standards" not in given:
+        notes.append(
+            f"There is no 'standards': {LEFT_OUT['standards']}, whatever their grade. 'bluelamp template standards' "
+            "gives a blank one to fill in."
+        )
+    return notes
 
 
 def on_committed(
@@ -267,23 +292,37 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
     return notes
 
 
+_UNGRADED = "calls without a grade"  # 'grade none' would say that there are none
+
+
+def _graded(grades: Mapping[str, str]) -> str:
+    """Name the calls of some grades, each with what is said behind it.
+
+    >>> _graded({"2": "", "3": " (on some days)", "none": ""})
+    "grade '2', '3' (on some days) and calls without a grade"
+    """
+    named = ", ".join(f"'{grade}'{behind}" for grade, behind in grades.items() if grade != committed.NO_GRADE)
+    ungraded = [f"{_UNGRADED}{behind}" for grade, behind in grades.items() if grade == committed.NO_GRADE]
+    return " and ".join([f"grade {named}"] * bool(named) + ungraded)
+
+
 def on_cover(
     work: offered_work.OfferedWork, cover: pl.DataFrame, given: Mapping[str, pl.DataFrame], time_zone: str
 ) -> list[str]:
     """Name what has no say in requirement and gap, because the tables do not fit together."""
     notes = []
-    unjudged = []
+    unjudged: dict[str, str] = {}
     streams = [work.stream_of(grade) for grade in range(len(work.grades))]
     for grade, calls, urgency, stream in zip(
         work.grades, work.area_arrivals.sum(axis=1), work.urgency, streams, strict=True
     ):
         has_none = np.isinf(urgency)
         if calls[has_none].any() and stream != "scheduled":
-            unjudged.append(f"'{grade}'" if has_none.all() else f"'{grade}' (on some days)")
+            unjudged[grade] = "" if has_none.all() else " (on some days)"
     if unjudged:
         notes.append(
-            f"No response target applies to grade {', '.join(unjudged)}: those calls keep units busy, but ask for "
-            "none of their own and are never called late."
+            f"No response target applies to {_graded(unjudged)}: those calls keep units busy, but ask for none of "
+            "their own and are never called late."
         )
     if len(set(streams) - {None}) > 1:
         notes.append(_on_streams(work.grades, streams, given["standards"]))
@@ -294,10 +333,10 @@ def on_cover(
     hopeless = sorted({target.grade_code for target in work.targets if target.waiting_minutes == 0})
     if hopeless:
         notes.append(
-            f"The target of grade {one_of(hopeless)} leaves no time to wait once handling and travel are paid: more "
-            "officers alone can't meet it, and its chance of lateness reads too low."
+            f"The target of {_graded(dict.fromkeys(hopeless, ''))} leaves no time to wait once handling and travel are "
+            "paid: more officers alone can't meet it, and its chance of lateness reads too low."
         )
-    for name in ("duties", "minimums", "commitments", "vehicles"):
+    for name in _OF_POOLS:
         # Vehicles belong to a pool, whatever its role.
         place = [column for column in ("pool_id", "role_code") if column in given[name].columns]
         strange = given[name].join(cover, on=place, how="anti")
@@ -318,8 +357,9 @@ def on_cover(
 
 def _on_streams(grades: Sequence[str], streams: Sequence[str | None], standards: pl.DataFrame) -> str:
     """Say which grades are worked in which stream, and whether the force has said so."""
+    named = [_UNGRADED if grade == committed.NO_GRADE else grade for grade in grades]
     parts = [
-        f"{stream} {', '.join(grade for grade, its in zip(grades, streams, strict=True) if its == stream)}"
+        f"{stream} {', '.join(grade for grade, its in zip(named, streams, strict=True) if its == stream)}"
         for stream in offered_work.STREAMS
         if stream in streams
     ]

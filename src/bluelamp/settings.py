@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -125,7 +126,7 @@ class AreasPart(_Part):
         description="First day on which that file's areas hold, where it does not say so itself: what the force had "
         "before ends on the day before. Import the file again when this was wrong",
     )
-    from_points: bool = Field(False, description="Derive approximate areas from incidents that name their area")
+    from_points: StrictBool = Field(False, description="Derive approximate areas from incidents that name their area")
     border_metres: float = Field(
         200, ge=0, le=5000, description="A point outside every area, and no farther than this from one, lies in it"
     )
@@ -237,9 +238,11 @@ class CrewingPart(_Part):
 class OtherWorkPart(_Part):
     """What counts in the requirement beside the time at calls, as far as a status log tells of it."""
 
-    write_up: bool = Field(True, description="Write-up after a call, by class and grade")
-    long_commitments: bool = Field(True, description="Guards, custody and other long commitments that calls lead to")
-    without_log: bool = Field(
+    write_up: StrictBool = Field(True, description="Write-up after a call, by class and grade")
+    long_commitments: StrictBool = Field(
+        True, description="Guards, custody and other long commitments that calls lead to"
+    )
+    without_log: StrictBool = Field(
         True, description="Work that no log shows, as much as is done even when hardly any unit is free"
     )
 
@@ -368,6 +371,13 @@ def from_values(values: dict[str, Any], where: str = "The settings") -> Settings
         raise refusal(where, [_sentence(dict(each)) for each in error.errors()]) from None
 
 
+def words_of(error: dict[str, Any]) -> str:
+    """Give what is wrong with a value, in the words of a sentence that has no end yet."""
+    if error["type"] == "bool_type":
+        return "true or false was expected, without quotes"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
 def _sentence(error: dict[str, Any]) -> str:
     place = [str(part) for part in error["loc"]]
     name = ".".join(place)
@@ -376,7 +386,7 @@ def _sentence(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"'{name}' is missing. It holds: {_description(place)}."
     given = error.get("input")
-    said = error["msg"].removeprefix("Value error, ").rstrip(".")
+    said = words_of(error)
     stop = "" if said.endswith("?") else "."
     # An address may hold a password, so that neither it nor a table that it stands in is shown.
     shown = "" if place[-1] == "url" or isinstance(given, dict) else f" is {given!r}"

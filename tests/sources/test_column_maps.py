@@ -83,6 +83,12 @@ def test_every_mistake_is_told_at_once_with_the_nearest_word():
         (("[columns]", 'encoding = "utf-99"\n[columns]'), "not an encoding"),
         (("[columns]", 'crs = "EPSG:2770000"\n[columns]'), "'crs': 'EPSG:2770000' is not a coordinate system"),
         (("[columns]", 'date_order = "uk"\n[columns]'), "'date_order'"),
+        (
+            ("[columns]", 'ignore_offset = "no"\n[columns]'),
+            "'ignore_offset': true or false was expected, without quotes",
+        ),
+        (("[columns]", "no_unit_no_arrival = 0\n[columns]"), "'no_unit_no_arrival': true or false was expected"),
+        (('"id"', '{ column = "id", optional = "no" }'), "'columns.incident_id.optional': true or false was expected"),
         (("[columns]", "nonsense\n[columns]"), "is not TOML"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -12,6 +13,7 @@ from bluelamp import intake, settings, sources
 from bluelamp.errors import BadData, BadSettings, BluelampError, InputOutputError, NoInput
 from bluelamp.sources.column_maps import parse_column_map
 from bluelamp.sources.files import Query, Reading, read_source
+from bluelamp.sources.formats.database import DatabaseRows
 from bluelamp.store import Store
 
 pytest.importorskip("sqlalchemy", reason="SQLALCHEMY ABSENT: no database was read. It is in bluelamp[database].")
@@ -402,6 +404,23 @@ def test_a_password_is_never_told(server, tmp_path, monkeypatch):
 
     assert not [each for each in said if "hunter2-secret" in each or "not: a/secret" in each]
     assert re.fullmatch(r"postgresql\+psycopg://127.0.0.1:\d+/postgres", done.batch["source_name"])
+
+
+@pytest.mark.parametrize(
+    ("password", "words", "told"),
+    [
+        ("a", "connection to server at db failed", "connection to server at db failed"),
+        ("a", "reader:a@db, password=a and 'a' or a@db", "reader:***@db, password=*** and '***' or ***@db"),
+        ("port", "port 5432 failed, port=5432;PWD=port", "port 5432 failed, port=5432;PWD=***"),
+        ("hunter2!", "no hunter2! here, nor xhunter2!x", "no *** here, nor x***x"),
+        ("p@ss/word", "postgresql://u:p%40ss%2Fword@db", "postgresql://u:***@db"),
+    ],
+)
+def test_a_password_is_masked_and_no_word_that_looks_like_one(password, words, told):
+    rows = DatabaseRows.unread(f"postgresql+psycopg://reader:{quote(password, safe='')}@db/cad?sslmode=prefer")
+
+    assert rows._without_secrets(words) == told
+    assert rows._without_secrets("they prefer words") == "they prefer words"
 
 
 @pytest.mark.parametrize(

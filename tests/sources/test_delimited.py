@@ -369,6 +369,47 @@ def test_utf_16_text_is_refused_with_the_setting_and_read_with_it(tmp_path):
     assert all_of(DelimitedFile(path, Reading(encoding="utf-16")))[0] == [("1", "Café")]
 
 
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_utf_16_text_without_its_mark_is_refused_with_the_setting_and_read_with_it(tmp_path, order):
+    path = written(tmp_path, "id,words\n1,plain\n".encode(order))
+
+    assert f'encoding = "{order}"' in refused(BadData, path)
+    assert all_of(DelimitedFile(path, Reading(encoding=order)))[0] == [("1", "plain")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x04\x00",
+        b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\x3e\x00",
+        b"SQLite format 3\x00\x10\x00\x01\x01" + bytes(40) + b"CREATE TABLE calls (id)",
+        b"%PDF-1.7\n\xb5\xed\xae\n" + bytes(range(256)) * 9,
+        bytes(3000),
+    ],
+    ids=["picture", "program", "database", "pdf", "nothing but NUL"],
+)
+def test_what_is_no_text_is_said_to_be_none_and_no_encoding_is_blamed(tmp_path, content):
+    said = refused(BadData, written(tmp_path, content))
+
+    assert "is no text file" in said
+    assert "Windows" not in said
+
+
+def test_what_is_no_text_is_said_to_be_none_where_the_map_names_an_encoding_of_which_each_byte_is_a_letter(tmp_path):
+    path = written(tmp_path, b"SQLite format 3\x00\x10\x00\x01\x01" + bytes(40) + b"CREATE TABLE calls (id)")
+
+    with pytest.raises(BadData, match="is no text file"):
+        DelimitedFile(path, Reading(encoding="windows-1252"))
+
+
+def test_a_stray_nul_spoils_no_file_and_a_windows_export_with_one_is_still_told_as_one(tmp_path):
+    rows = "".join(f"{number},plain\n" for number in range(200))
+
+    assert len(all_of(DelimitedFile(written(tmp_path, "id,words\n0,a\0b\n" + rows)))[0]) == 201
+    export = written(tmp_path, ("id,words\n0,a\0b\n" + rows + "9,Café\n").encode("windows-1252"))
+    assert 'encoding = "windows-1252"' in refused(BadData, export)
+
+
 def test_a_workbook_is_not_read_as_text(tmp_path):
     assert "an archive, a workbook" in refused(BadData, written(tmp_path, b"PK\x03\x04rest", "calls.xlsx"))
 

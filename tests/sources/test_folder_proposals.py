@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 import shutil
 import sqlite3
 import tomllib
@@ -441,11 +442,27 @@ def test_a_password_is_to_be_in_the_environment(url, written, variable, monkeypa
     assert database.without_password(url) == (written, variable)
 
 
-def test_a_password_behind_the_name_of_a_database_is_refused_unseen():
+@pytest.mark.parametrize("behind", ["password=hunter2", "odbc_connect=DSN%3Dcad%3BPWD%3Dhunter2"])
+def test_a_password_behind_the_name_of_a_database_is_refused_unseen(behind):
     pytest.importorskip("sqlalchemy")
-    with pytest.raises(BadSettings, match="holds 'password' behind its name") as told:
-        database.without_password("postgresql+psycopg://u@h/cad?password=hunter2")
+    with pytest.raises(BadSettings, match=f"holds '{behind.partition('=')[0]}' behind its name") as told:
+        database.without_password(f"postgresql+psycopg://u@h/cad?{behind}")
     assert "hunter2" not in str(told.value)
+
+
+def test_a_table_without_a_row_is_told_as_a_table_and_no_file_is_spoken_of(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    british(tmp_path / "in")
+    url = a_database(tmp_path / "cad.db", tmp_path / "in")
+    with sqlite3.connect(tmp_path / "cad.db") as connection:
+        connection.execute("DELETE FROM telephony")
+    proposal = sources.propose_database(url)
+
+    assert taken(proposal)["telephony"] is None
+    (why,) = [each.why for each in proposal.entries if each.where == "telephony"]
+    assert why == "it has no row yet, and its columns alone tell too little"
+    assert not re.search(r"\b(file|export)\b", "\n".join(proposal.lines()))
+    assert proposal.lines()[0].startswith("in the database")
 
 
 def test_a_database_without_a_table_is_told(tmp_path):

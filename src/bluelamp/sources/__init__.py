@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         newest_version,
         read_crosswalk,
         shipped_crosswalks,
+        version_before,
         write_version,
     )
     from bluelamp.sources.extracts import Chunk, Extract, read_extract, reasons, resumed
@@ -58,6 +59,7 @@ _HOMES = {
     "newest_version": "crosswalks",
     "read_crosswalk": "crosswalks",
     "shipped_crosswalks": "crosswalks",
+    "version_before": "crosswalks",
     "write_version": "crosswalks",
     "Query": "files",
     "file_sha256": "files",
@@ -114,6 +116,7 @@ __all__ = [
     "secret_of",
     "shipped_crosswalks",
     "shipped_maps",
+    "version_before",
     "write_version",
 ]
 

@@ -15,7 +15,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bluelamp import periods, settings, tables
 from bluelamp.errors import BadSettings, NoInput, UsageError, did_you_mean, one_of
@@ -36,7 +45,7 @@ class Column(_Part):
     columns: tuple[str, ...] = Field((), description="Names of several columns, joined by `join` where not empty")
     join: str = Field(" ", description="What stands between the values of several columns")
     constant: str | None = Field(None, description="One value for every row")
-    optional: bool = Field(False, description="The file may lack the column; the field is empty then")
+    optional: StrictBool = Field(False, description="The file may lack the column; the field is empty then")
     format: str | None = Field(None, description="strftime form of a time, where detection does not know it")
     empty_when: tuple[str, ...] = Field((), description="Values that mean nothing is known")
     words: dict[str, str] = Field(default_factory=dict, description="The feed's word = the table's word")
@@ -110,7 +119,7 @@ class ForceHint(_Part):
     name: str = Field(description="Name that people use")
     country: str | None = Field(None, description="ISO 3166 country code for public holidays")
     subdivision: str | None = Field(None, description="Subdivision for public holidays")
-    from_points: bool = Field(False, description="Areas are derived from incidents that name their area")
+    from_points: StrictBool = Field(False, description="Areas are derived from incidents that name their area")
 
 
 class ColumnMap(_Part):
@@ -137,7 +146,7 @@ class ColumnMap(_Part):
         None, description="Coordinate system of the points where not WGS 84, such as EPSG:27700"
     )
     district: Column | None = Field(None, description="Column with the district that the area lies in")
-    ignore_offset: bool = Field(
+    ignore_offset: StrictBool = Field(
         False, description="Times carry an offset that is wrong: they are read as times of `time_zone`"
     )
     force: ForceHint | None = Field(None, description="The force whose feed it is")
@@ -146,7 +155,7 @@ class ColumnMap(_Part):
         (), description="Rows that one row of the file holds, such as a unit's dispatch and its arrival"
     )
     swapped: tuple[Swap, ...] = Field((), description="Columns whose values some rows hold the wrong way round")
-    no_unit_no_arrival: bool = Field(
+    no_unit_no_arrival: StrictBool = Field(
         False, description="Rows that no unit attended keep no dispatch and arrival: those times are a dispatcher's"
     )
     crosswalk_separator: str | None = Field(
@@ -404,7 +413,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"'{name}' is not a setting of a column map.{did_you_mean(place[-1], known)}"
     if error["type"] == "missing":
         return f"'{name}' is missing. It holds: {known.get(place[-1], 'a setting')}."
-    said = error["msg"].removeprefix("Value error, ").rstrip(".")
+    said = settings.words_of(error)
     return f"'{name}': {said}." if name else f"{said[0].upper()}{said[1:]}."
 
 

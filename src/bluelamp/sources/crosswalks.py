@@ -311,7 +311,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"'{name}' is not a setting of a crosswalk.{did_you_mean(place[-1], known)}"
     if error["type"] == "missing":
         return f"'{name}' is missing. It holds: {known.get(place[-1], 'a setting')}."
-    said = error["msg"].removeprefix("Value error, ").rstrip(".")
+    said = settings.words_of(error)
     stop = "" if said.endswith("?") else "."
     return f"'{name}': {said}{stop}" if name else f"{said[0].upper()}{said[1:]}{stop}"
 
@@ -335,15 +335,31 @@ def newest_version(path: Path) -> Path | None:
     return max(versions, key=lambda each: _version_named(each) or 0, default=None)
 
 
+def version_before(file: CrosswalkFile, folder: Path | str) -> Crosswalk | None:
+    """Give the version before the one that was read, where its file is there. Raises BadSettings where it is broken."""
+    number = file.crosswalk.version - 1
+    path = _file_of(Path(folder, file.asked), number) if number else None
+    if path is None or not path.is_file():
+        return None
+    return _parsed(path.read_bytes(), file.asked, path.name).crosswalk
+
+
+def _file_of(path: Path, version: int) -> Path | None:
+    """Give the file of a version, from the name of any; nothing where that is no name for a crosswalk."""
+    found = _VERSION.match(path.name)
+    if found is None:
+        return None
+    return path.with_name(f"{found['stem']}.v{version}.toml" if version > 1 else f"{found['stem']}.toml")
+
+
 def write_version(path: Path, crosswalk: Crosswalk) -> Path:
     """Write a version of a crosswalk beside the ones before, whole or not at all, and give its path.
 
     `path` is the name without a version. Nothing is written over: raises TryAgain where that version is there.
     """
-    found = _VERSION.match(path.name)
-    if found is None:
+    target = _file_of(path, crosswalk.version)
+    if target is None:
         raise BadSettings(f"'{path}' is no name for a crosswalk; one such as codes/ours.toml was expected.")
-    target = path.with_name(f"{found['stem']}.v{crosswalk.version}.toml") if crosswalk.version > 1 else path
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -253,9 +253,13 @@ def chunk_of(
     return RowChunk(values, pl.Series(row_numbers, dtype=pl.Int64), broken)
 
 
-def no_row(name: str) -> BadData:
-    """The error for a source that has columns and nothing else."""
-    return BadData(
+class NoRow(BadData):
+    """A source that has columns and nothing else."""
+
+
+def no_row(name: str) -> NoRow:
+    """The error for a file that has columns and nothing else."""
+    return NoRow(
         f"{name} has columns and no row, so that there is nothing to import. Look which period was asked for, and "
         "export it again."
     )

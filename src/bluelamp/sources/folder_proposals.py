@@ -20,9 +20,19 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.errors import BadData, BluelampError, NoInput, UsageError, count_of
-from bluelamp.sources.column_maps import parse_column_map, read_column_map, shipped_maps
-from bluelamp.sources.files import ExtractFile, Query, Reading, RowChunk, read_source
-from bluelamp.sources.proposals import ORDERS, Draft, Guess, Question, force_toml, inline, open_guessing, quoted
+from bluelamp.sources.column_maps import parse_column_map, read_column_map
+from bluelamp.sources.files import ExtractFile, NoRow, Query, Reading, RowChunk, read_source
+from bluelamp.sources.proposals import (
+    ORDERS,
+    Draft,
+    Guess,
+    Question,
+    force_toml,
+    inline,
+    open_guessing,
+    quoted,
+    shipped_fits,
+)
 from bluelamp.sources.recognition import Columns, Taken, grade_words, own_form_of, recognise, spelled
 from bluelamp.sources.recognition import Reading as TableReading
 from bluelamp.sources.times import DateOrderEvidence, needs_date_order
@@ -104,9 +114,15 @@ class FolderProposal:
     variable: str | None = None
     is_shipped: bool = False
 
+    @property
+    def tables(self) -> set[str]:
+        """The tables that something was found for."""
+        return {each.table for each in self.entries if each.table is not None}
+
     def lines(self) -> list[str]:
         """Give the whole proposal as lines to read: a table of files, the keys, and the guesses."""
-        rows = [("file", "table", "sure", "columns", "")]
+        place = "in the database" if any(isinstance(each.given, Query) for each in self.entries) else "file"
+        rows = [(place, "table", "sure", "columns", "")]
         for each in self.entries:
             many = f" ({count_of(each.files, 'file')})" if each.files > 1 else ""
             columns = f"{each.matched} of {each.matched + len(each.left)}" if each.table and each.matched else ""
@@ -318,10 +334,12 @@ def propose_database(
     for relation in relations:
         try:
             query = Query(url, relation.select())
-            issues = Issues([query], read_source(query), "utf-8", relation.name)
+            issues = Issues([query], read_source(query, Reading(guess_header=True)), "utf-8", relation.name)
             for each in _look(relation.name, query, issues, strange):
                 each.given = Query(written, relation.select())
                 looked.append(each)
+        except NoRow:
+            strange.append(_stranger(relation.name, 1, "it has no row yet, and its columns alone tell too little"))
         except BluelampError as error:
             strange.append(_stranger(relation.name, 1, str(error).splitlines()[0]))
     proposal = _put_together(looked, strange, {}, answers or {}, force_id, force_name)
@@ -364,19 +382,13 @@ def _stranger(where: str, files: int, why: str) -> Entry:
 def _look(where: str, given: str | Query, issues: Issues, strange: list[Entry]) -> list[_Looked]:
     """Say what an extract is: by a shipped map, by the product's own names, or by what its columns look like."""
     sample = issues.sample()
-    columns = set(sample.columns)
-    by_table: dict[str, tuple[int, str]] = {}
-    for name in shipped_maps():
-        column_map = read_column_map(name)
-        if column_map.table != "any" and set(column_map.needed_columns) <= columns:
-            fits = len(column_map.file_columns), name
-            by_table[column_map.table] = max(by_table.get(column_map.table, (0, "")), fits)
+    by_table = shipped_fits(sample.columns)
     # A file with headings above its columns, or in another encoding, needs a map that says so.
     is_plain = not issues.map_settings and issues.encoding == "utf-8"
     if by_table and is_plain and own_form_of(list(sample.columns)) is None:
         return [
             _Looked(where, given, issues, sample, TableReading(table, {}, (), 1.0), map_name=name)
-            for table, (_, name) in by_table.items()
+            for table, name in by_table.items()
         ]
     readings = recognise(Path(where).name, sample)
     best = readings[0]

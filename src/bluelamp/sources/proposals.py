@@ -29,6 +29,7 @@ from bluelamp.sources.times import DateOrderEvidence, needs_date_order, read_tim
 
 _SAMPLE_ROWS = 60_000
 _CODES_LISTED = 1_000
+_OWN_NAMES = "bluelamp"  # the map for the product's own column names
 # Calls are fewest then everywhere.
 _SMALL_HOURS = range(1, 6)
 ORDERS = ("day_first", "month_first", "year_first")
@@ -92,6 +93,8 @@ class Proposal:
     map_text: str | None
     force: dict[str, str | None] = field(default_factory=dict)
     from_points: bool = False
+    # Other tables that a shipped map fills from the same file.
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -119,7 +122,9 @@ class Proposal:
     def _force_toml(self, areas: Mapping[str, str]) -> str:
         # The file lies outside the folder as a rule, so that its whole path is kept.
         given = self.source if isinstance(self.source, Query) else str(self.source.expanduser().absolute())
-        return force_toml(self.force, self.time_zone, areas, self.from_points, [("incidents", self.map_name, given)])
+        filled = {"incidents": self.map_name, **self.others}
+        sources = [(table, map_name, given) for table, map_name in filled.items()]
+        return force_toml(self.force, self.time_zone, areas, self.from_points, sources)
 
 
 def force_toml(
@@ -158,7 +163,8 @@ def propose(
 ) -> Proposal:
     """Look at a file of incidents, or at what a query gives, and propose how to read it.
 
-    A shipped map whose columns the file has is taken as it is. `map_name` names the map instead; `answers` holds what
+    A shipped map whose columns the file has is taken as it is, and so are those of other tables that fit it, too: one
+    file may hold calls and their units. `map_name` names the map of the incidents instead; `answers` holds what
     was asked before (`time_zone`, `date_order`, `received_at`). Raises what reading the file raises, BadData where no
     column reads as a time or dates are written in two orders, and UsageError for an answer that makes no sense
     (BadSettings for a time zone that there is not).
@@ -202,22 +208,29 @@ def _refuse_where_nothing_is_whole(file: ExtractFile) -> None:
         raise BadData(f"Not one row of {file.name} can be read whole:", told)
 
 
+def shipped_fits(columns: Iterable[str]) -> dict[str, str]:
+    """Name for each table the shipped map that fits a file: all its columns are there, and it uses more of them than
+    any other. The product's own column names, which may be any table's, are left out.
+    """
+    there = set(columns)
+    fits: dict[str, tuple[int, str]] = {}
+    for name in shipped_maps():
+        column_map = read_column_map(name)
+        if column_map.table != "any" and set(column_map.needed_columns) <= there:
+            fit = len(column_map.file_columns), name
+            fits[column_map.table] = max(fits.get(column_map.table, (0, "")), fit)
+    return {table: name for table, (_, name) in fits.items()}
+
+
 def _recognise(file: ExtractFile) -> str | None:
-    """Name the shipped map that fits: all its columns are there, and it uses more of them than any other."""
+    """Name the map of incidents that fits: the product's own names, or a shipped one."""
     if "header_row" in file.map_settings:
         # No shipped map knows of headings above the columns.
         return None
-    fitting = {}
-    for name in shipped_maps():
-        column_map = read_column_map(name)
-        if column_map.table == "any":
-            needed = column_map.filling("incidents").needed_columns
-            known = set(tables.table("incidents").columns)
-            if set(needed) <= set(file.columns) <= known:
-                fitting[name] = len(file.columns)
-        elif column_map.table == "incidents" and set(column_map.needed_columns) <= set(file.columns):
-            fitting[name] = len(column_map.file_columns)
-    return max(fitting, key=lambda name: fitting[name]) if fitting else None
+    own = read_column_map(_OWN_NAMES).filling("incidents")
+    if set(own.needed_columns) <= set(file.columns) <= set(own.file_columns):
+        return _OWN_NAMES
+    return shipped_fits(file.columns).get("incidents")
 
 
 def _with_map(
@@ -239,6 +252,12 @@ def _with_map(
             f'(date_order = "{filled.date_order}"). Leave --date-order out; in a map of your own, write it there.'
         )
     guesses = [Guess("column map", name, f"{because} ({column_map.title})", "high")]
+    others = {}
+    if name in shipped_maps() and name != _OWN_NAMES:
+        others = {table: fits for table, fits in shipped_fits(file.columns).items() if table != "incidents"}
+    for table, other in others.items():
+        why = f"the same file has all the columns that it reads, too ({read_column_map(other).title})"
+        guesses.append(Guess(f"column map of '{table}'", other, why, "high"))
     hint = column_map.force
     questions = []
     zone = given.get("time_zone") or (None if filled.time_zone in ("force", "stated") else filled.time_zone)
@@ -258,7 +277,8 @@ def _with_map(
         "subdivision": hint.subdivision if hint else None,
     }
     from_points = bool(hint and hint.from_points)
-    return Proposal(file.source, name, name in shipped_maps(), zone, guesses, questions, None, force, from_points)
+    is_shipped = name in shipped_maps()
+    return Proposal(file.source, name, is_shipped, zone, guesses, questions, None, force, from_points, others)
 
 
 def _ask_zone(hint: str = "") -> Question:

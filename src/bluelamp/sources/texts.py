@@ -20,6 +20,9 @@ LONGEST_LINE = 1_000_000
 MOST_EXPANSION = 200
 FREE_EXPANSION_BYTES = 1 << 26
 _BLOCK_BYTES = 1 << 22
+_HEAD_BYTES = 1 << 16
+# NUL and other signs of control: tabs, line ends, form feeds and the old mark of a file's end (1A) do stand in text.
+_NEVER_IN_TEXT = bytes({*range(9), *range(14, 32)} - {0x1A})
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Text:
         for block in chain(blocks, [b""]):
             if position == 0 and block.startswith((b"PK\3\4", b"PAR1", b"\x1f\x8b")):
                 raise BadData(f"{name} is no text, but an archive, a workbook or Parquet. Unpack what it lies in.")
+            if position == 0:
+                self._refuse_what_begins_unlike_text(block[:_HEAD_BYTES])
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
@@ -108,8 +113,29 @@ class Text:
                 f"{self.lines_read:,}. No row is that long: it is not a CSV file, or its line ends are lost."
             )
 
+    def _refuse_what_begins_unlike_text(self, head: bytes) -> None:
+        """Raise BadData where NUL bytes make up much of the first line; a stray one spoils no more than its row."""
+        first_line = head.partition(b"\n")[0]
+        if self.encoding.lower().startswith(("utf-16", "utf-32")) or first_line.count(0) <= len(first_line) / 10:
+            return
+        for order, unused in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+            if len(head) / 2.5 < unused.count(0) == head.count(0):
+                raise BadData(
+                    f"{self.source.name} is UTF-16 text that does not begin with its mark. Write encoding = "
+                    f'"{order}" in its column map.'
+                )
+        raise self._no_text()
+
+    def _no_text(self) -> BadData:
+        return BadData(
+            f"{self.source.name} is no text file: it holds bytes that no text has, as programs, pictures and databases "
+            "do. Name the extract itself, exported as text or in another format that can be read."
+        )
+
     def _wrong_encoding(self, error: UnicodeDecodeError, position: int) -> BadData:
         name = self.source.name
+        if len(error.object.translate(None, _NEVER_IN_TEXT)) < 0.99 * len(error.object):
+            return self._no_text()
         before = error.object[: error.start]
         line = self.lines_read + 1 + before.count(b"\n")
         byte = error.object[error.start]

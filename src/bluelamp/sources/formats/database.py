@@ -20,10 +20,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from bluelamp import extensions
 from bluelamp.errors import BadData, BadSettings, InputOutputError, NoInput, did_you_mean
-from bluelamp.sources.files import Query, Reading, RowChunk, check_columns, chunk_of, no_row
+from bluelamp.sources.files import NoRow, Query, Reading, RowChunk, check_columns, chunk_of
 from bluelamp.sources.values import text_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ CLOCK_CHANGE = timedelta(hours=1)
 # A time as text, as far as its minutes or seconds; what follows (parts of a second, an offset) sorts behind it.
 _TIME_AS_TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:([T ])(\d\d:\d\d)(:\d\d)?.*)?", re.ASCII)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+# A password of so many letters is hardly a word of a driver's own.
+_LONG_ENOUGH = 6
+# What an error that ends a look or an import leaves behind.
+_NOTHING_IMPORTED = "Nothing of it was imported; the next import begins where the last whole one ended."
+_NOTHING_WRITTEN = (
+    "Nothing was written. Look at the address, the account and its password, then call the command again."
+)
 _BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
@@ -106,7 +114,7 @@ def without_password(url: str) -> tuple[str, str | None]:
         return url.strip(), whole.group(1)
     _url_of(url)
     made = make_url(url.strip())
-    secret = [name for name in made.query if re.search("pass|pwd|secret|token|key", name.lower())]
+    secret = [name for name, value in made.query.items() if _holds_secret(name, value)]
     if secret:
         raise BadSettings(
             f"The address of the database holds '{secret[0]}' behind its name, where it would be written down. Put the "
@@ -128,7 +136,9 @@ class DatabaseRows:
 
     def __init__(self, query: Query, reading: Reading) -> None:
         self._open(query)
-        self._reading = reading
+        if reading.guess_header:
+            # Only a proposal guesses.
+            self._after = _NOTHING_WRITTEN
         with self.connected("looked at") as connection:
             self.columns = list(connection.execute(self._select().where(self.alchemy.false())).keys())
         check_columns(self.name, self.columns, reading)
@@ -145,6 +155,7 @@ class DatabaseRows:
         self.name = _shown(self._url)
         self.map_settings: dict[str, Any] = {}
         self.state: dict[str, str] = {}
+        self._after = _NOTHING_IMPORTED
         self._refuse_missing_file()
 
     @classmethod
@@ -152,6 +163,7 @@ class DatabaseRows:
         """Give a database to look around in, before there is a query."""
         rows = cls.__new__(cls)
         rows._open(Query(url, ""))
+        rows._after = _NOTHING_WRITTEN
         return rows
 
     @property
@@ -185,7 +197,10 @@ class DatabaseRows:
                     self._refuse_text_without_time(last)
                 yield chunk_of(len(self.columns), rows, numbers, [])
         if not rows_read and self.source.since is None:
-            raise no_row(self.name)
+            raise NoRow(
+                f"The query of {self.name} gives columns and no row, so that there is nothing to import. Look what it "
+                "asks for, and which period."
+            )
         if last is not None:
             self.state = _written(last, str(watermark))
 
@@ -258,19 +273,37 @@ class DatabaseRows:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()
             said = self._without_secrets(cause[0] if cause else type(error).__name__).rstrip(".")
             if isinstance(error, (sql.exc.OperationalError, sql.exc.InterfaceError, sql.exc.InternalError)):
-                raise InputOutputError(
-                    f"{self.name} can't be {doing}: {said}. Nothing of it was imported; the next import begins where "
-                    "the last whole one ended."
-                ) from None
+                raise InputOutputError(f"{self.name} can't be {doing}: {said}. {self._after}") from None
             raise BadData(f"{self.name} does not understand the query: {said}.") from None
         finally:
             engine.dispose()
 
     def _without_secrets(self, words: str) -> str:
-        given = [self._url.password, *self._url.query.values()]
-        for secret in (str(each) for each in given if each):
-            words = words.replace(secret, "***")
+        behind = [value for name, value in self._url.query.items() if _holds_secret(name, value)]
+        parts = [each for value in behind for each in ((value,) if isinstance(value, str) else value)]
+        secrets = {each for each in (str(self._url.password or ""), *parts) if each}
+        for secret in sorted(secrets | {quote(each, safe="") for each in secrets}, key=len, reverse=True):
+            words = _masked(words, secret)
         return words
+
+
+def _holds_secret(name: str, value: str | tuple[str, ...]) -> bool:
+    """Say whether what stands behind the name of a database may be a password, or hold one (as odbc_connect may)."""
+    words = "pass|pwd|secret|token|key"
+    return bool(re.search(words, name.lower()) or re.search(f"({words})[a-z]*=", str(value).lower()))
+
+
+def _masked(words: str, secret: str) -> str:
+    """Put *** for a secret. A short one may be a word of the sentence, or a part of one, and is put out of sight only
+    where an address or a setting has it.
+
+    >>> _masked("a connection as reader:a@db failed, password=a, 'a'", "a")
+    "a connection as reader:***@db failed, password=***, '***'"
+    """
+    if len(secret) >= _LONG_ENOUGH:
+        return words.replace(secret, "***")
+    it = re.escape(secret)
+    return re.sub(rf"(?<=[:=]){it}(?!\w)|(?<=[\"']){it}(?=[\"'])|(?<!\w){it}(?=@)", "***", words)
 
 
 def _earlier_text(value: str) -> str | None:
