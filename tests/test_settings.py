@@ -31,7 +31,7 @@ def test_a_force_needs_an_id_a_name_and_a_clock_and_the_rest_has_defaults():
     read = settings.parse(FORCE)
     assert (read.force.id, read.force.country) == ("LV", None)
     assert (read.forecast.method, read.forecast.paths, read.forecast.path_days, read.forecast.days) == (
-        "slot_mean", 500, 56, 365,
+        "pooled", 500, 56, 365,
     )  # fmt: skip
     assert (read.staffing.method, read.staffing.crew_size, read.staffing.crewing) == ("mol", 1, ())
     assert "officer_initiated" not in read.demand.origins

@@ -219,8 +219,10 @@ class DemandPart(_Part):
 class ForecastPart(_Part):
     """How demand is forecast."""
 
-    method: Annotated[str, _member_of("forecast")] = Field("slot_mean", description="Forecasting method")
-    weeks: int = Field(52, ge=2, le=520, description="Weeks of history that the method learns from")
+    method: Annotated[str, _member_of("forecast")] = Field("pooled", description="Forecasting method")
+    weeks: int = Field(
+        260, ge=2, le=520, description="Weeks of history that are given to the method, which may use fewer"
+    )
     paths: int = Field(500, ge=10, le=20_000, description="Joint sample paths")
     path_days: int = Field(56, ge=1, le=56, description="Days ahead by hour with joint paths")
     days: int = Field(365, ge=1, le=366, description="Days ahead in all; beyond the paths as quantiles and day sums")

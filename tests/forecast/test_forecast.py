@@ -68,7 +68,7 @@ def test_an_hour_of_the_week_leans_on_its_hour_and_its_weekday_where_it_was_seen
 
 def test_the_total_of_noisy_counts_is_kept():
     demand = noisy()
-    made = forecast_of(demand, THREE, midnight(56), path_days=7, days=7)
+    made = forecast_of(demand, THREE, midnight(56), path_days=7, days=7, method="slot_mean")
     for area in ("a", "b", "c"):
         seen = demand.filter(area_id=area)["incidents"].sum() / 8
         assert sum(means(made, "area", area)) == pytest.approx(seen, rel=0.03)
@@ -260,7 +260,7 @@ def test_paths_of_a_force_move_together_where_its_days_did():
 
 
 def test_paths_without_shocks_are_poisson():
-    made = forecast_of(demand_of(hours_of(56), {("a",): 3}), THREE, midnight(56), paths=2000)
+    made = forecast_of(demand_of(hours_of(56), {("a",): 3}), THREE, midnight(56), paths=2000, method="slot_mean")
     assert made.model.shocks.force_day == made.model.shocks.district_day == 0
     assert made.multipliers.std() < 0.02, "a level that may drift a little, and nothing else"
     hour = made.table.filter(level="area", area_id="a", span="hour", class_code="all", grade_code="all")
@@ -284,7 +284,7 @@ def drifting(sd_of_year: float, seed: int) -> pl.DataFrame:
 
 
 def test_what_is_far_is_less_sure_than_what_is_near():
-    made = forecast_of(drifting(0.2, 1), THREE, midnight(364), paths=1500, path_days=28, days=365)
+    made = forecast_of(drifting(0.2, 1), THREE, midnight(364), paths=1500, path_days=28, days=365, method="slot_mean")
     width = widths(made.table)
     first, month, year = width[:7].mean(), width[21:28].mean(), width[-28:].mean()
     assert first < month < year
@@ -302,8 +302,14 @@ def test_days_between_the_end_of_the_data_and_the_first_day_count_as_time_that_p
 
 
 def test_a_level_that_drifts_is_told_from_one_that_comes_and_goes():
-    drift = [forecast_of(drifting(0.25, seed), THREE, midnight(364)).model.shocks.drift for seed in range(12)]
-    still = [forecast_of(drifting(0.0, seed), THREE, midnight(364)).model.shocks.drift for seed in range(3)]
+    drift = [
+        forecast_of(drifting(0.25, seed), THREE, midnight(364), method="slot_mean").model.shocks.drift
+        for seed in range(12)
+    ]
+    still = [
+        forecast_of(drifting(0.0, seed), THREE, midnight(364), method="slot_mean").model.shocks.drift
+        for seed in range(3)
+    ]
     assert max(still) < 0.05**2 / 365
     assert 0.08**2 / 365 < np.mean(drift) < 0.25**2 / 365
     assert np.mean(drift) > 3 * np.mean(still)
@@ -419,7 +425,7 @@ def test_pools_share_out_what_has_no_known_place_so_that_they_make_up_the_force(
 
 
 def test_hours_beyond_the_paths_are_those_of_districts_and_the_force():
-    table = forecast_of(noisy(), THREE, midnight(56), path_days=2, days=20).table
+    table = forecast_of(noisy(), THREE, midnight(56), path_days=2, days=20, method="slot_mean").table
     far = table.filter(pl.col("hour_starting") >= midnight(58))
     assert set(far.filter(span="hour")["level"]) == {"district", "force"}
     assert set(far.filter(span="day")["level"]) == {"area", "district", "force"}
@@ -477,7 +483,9 @@ def test_a_holiday_has_the_factor_that_it_had_and_leaves_ordinary_days_alone():
     evening = (local["hour"] >= 18).to_numpy()
     counts = np.where(on_good_friday & evening, 180, np.where(on_good_friday, 60, 120))
     calendar = {"country": "GB", "subdivision": "ENG"}
-    made = forecast_of(demand_of(hours, {("a",): counts}), THREE, midnight(360, first), paths=20, **calendar)
+    made = forecast_of(
+        demand_of(hours, {("a",): counts}), THREE, midnight(360, first), paths=20, **calendar, method="slot_mean"
+    )
     expected = np.array(means(made, "force", "F"))
     assert expected[:24].tolist() == [120.0] * 24, "2 April 2026 is a Thursday like others"
     # Sixty incidents' worth of 'no change' still holds it back a little.
@@ -509,7 +517,7 @@ def test_an_event_in_one_area_comes_back_there_and_nowhere_else():
         f"e2 | Fair  | festival | b | {midnight(56).isoformat()} | {midnight(57).isoformat()}",
         f"e3 | Match | sport    | c | {midnight(57).isoformat()} | {midnight(58).isoformat()}",
     )
-    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events)
+    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events, method="slot_mean")
     assert means(made, "area", "a") == [20.0] * 72, "the fair is over, and did not raise what is usual"
     np.testing.assert_allclose(means(made, "area", "b"), [60] * 24 + [20] * 48, rtol=0.06)
     assert means(made, "area", "c") == [20.0] * 72, "no match was ever seen"
@@ -526,7 +534,7 @@ def test_an_event_of_a_district_touches_its_areas():
         fair.format(1, midnight(30).isoformat(), midnight(33).isoformat()),
         fair.format(2, midnight(56).isoformat(), midnight(57).isoformat()),
     )
-    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events)
+    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events, method="slot_mean")
     np.testing.assert_allclose(means(made, "area", "b"), [60] * 24 + [20] * 48, rtol=0.04)
     assert means(made, "area", "c") == [20.0] * 72
 
@@ -543,7 +551,7 @@ def test_an_event_of_the_whole_force_touches_every_area(where):
         strike.format(1, where, midnight(30).isoformat(), midnight(33).isoformat()),
         strike.format(2, where, midnight(56).isoformat(), midnight(57).isoformat()),
     )
-    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events, paths=20)
+    made = forecast_of(demand_of(hours, counts), THREE, midnight(56), events=events, paths=20, method="slot_mean")
     np.testing.assert_allclose(means(made, "area", "c"), [20] * 24 + [40] * 48, rtol=0.04)
 
 

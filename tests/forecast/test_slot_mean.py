@@ -37,7 +37,7 @@ def learn(seed: int, days: int, ahead: int = 3, force_day: float = 0.0, district
     hours, counts = world(seed, days + ahead, force_day, district_day)
     demand = demand_of(hours, {(area,): each for area, each in counts.items()})
     cut = midnight(days)
-    made = forecast_of(demand, AREAS, cut, path_days=ahead, days=ahead, **wanted)
+    made = forecast_of(demand, AREAS, cut, path_days=ahead, days=ahead, **{"method": "slot_mean", **wanted})
     came = demand.filter(pl.col("hour_starting") >= cut)
     return made, came
 
@@ -62,7 +62,7 @@ def test_a_first_day_of_one_hour_is_not_taken_for_a_shock():
         later = hours.to_numpy() >= hours.to_numpy()[begin]
         # The day's last hour has forty times its usual incidents: a register that begins with a backlog.
         odd = {(area,): np.where(np.arange(len(each)) == 23, 40 * each, each) * later for area, each in counts.items()}
-        made.append(forecast_of(demand_of(hours, odd), AREAS, midnight(56), paths=10).model.shocks)
+        made.append(forecast_of(demand_of(hours, odd), AREAS, midnight(56), paths=10, method="slot_mean").model.shocks)
     assert made[1].force_day == pytest.approx(made[0].force_day, abs=0.003)
     assert made[1].district_day == pytest.approx(made[0].district_day, abs=0.003)
 
@@ -76,7 +76,12 @@ def test_a_short_history_takes_the_spread_that_police_calls_usually_show():
 def test_hours_of_the_week_never_seen_are_told_and_lean_on_the_same_hour_of_other_days():
     hours, counts = world(1, 5, 0.0, 0.0)
     made = forecast_of(
-        demand_of(hours, {(area,): each for area, each in counts.items()}), AREAS, midnight(5), path_days=7, days=7
+        demand_of(hours, {(area,): each for area, each in counts.items()}),
+        AREAS,
+        midnight(5),
+        path_days=7,
+        days=7,
+        method="slot_mean",
     )
     assert "48 of 168 hours of the week were never seen and lean on the rest." in made.model.notes
     rates = made.model.slot_rates.sum(axis=(0, 1)).reshape(7, 24)
@@ -107,7 +112,9 @@ def test_many_sparse_series_add_up_to_what_the_force_has_seen(seed, weeks, areas
     """
     slot, counts = sparse_world(seed, weeks, areas, cells)
     known = areas_in({area: f"D{int(area[1:]) % 3}" for area, _ in counts})
-    model = forecast_of(demand_of(hours_of(7 * weeks), counts), known, midnight(7 * weeks), paths=10).model
+    model = forecast_of(
+        demand_of(hours_of(7 * weeks), counts), known, midnight(7 * weeks), paths=10, method="slot_mean"
+    ).model
 
     seen = np.bincount(slot, weights=sum(counts.values())) / weeks
     table = seen.reshape(7, 24)

@@ -6,9 +6,9 @@ A family: each method is a file that offers `fit(history, series) -> RateModel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -88,8 +88,8 @@ def make_forecast(
     time_zone: str,
     forecast_from: datetime,
     data_until: datetime | None = None,
-    method: str = "slot_mean",
-    weeks: int = 52,
+    method: str = "pooled",
+    weeks: int = 260,
     paths: int = 500,
     path_days: int = 56,
     days: int = 365,
@@ -340,26 +340,42 @@ def _far_rows(
     ):
         for group, mean_parts, work_parts in zip(groups, means, works, strict=True):
             mean = np.concatenate(mean_parts, axis=2)
-            variance = _relative_variance(model, group, days_ahead + 1 + day_of.astype(np.float64))[:, None, :]
-            variance = np.broadcast_to(variance, mean.shape)
+            variance = _relative_variance(model, group, calendar.days, days_ahead)[:, :, day_of]
+            if span == "hour":
+                variance = variance + model.shocks.block + model.shocks.hour
+            variance = variance + model.shocks.clump / np.maximum(mean, 1e-9)
             found = _quantiles.of_negative_binomial(mean.ravel(), variance.ravel())
             parts.append(_rows(group, span, starts, mean, np.concatenate(work_parts, axis=2), found))
     return parts
 
 
-def _relative_variance(model: RateModel, group: _Group, days_ahead: Floats) -> Floats:
-    """Give the relative variance of a day's rate, places × days ahead.
+def _relative_variance(model: RateModel, group: _Group, days: Sequence[date], days_ahead: float) -> Floats:
+    """Give the relative variance of a day's rate, places × splits × days.
 
-    Districts' own shocks count by the square of their share.
+    `days_ahead` are those between the end of the history and the first of the days. Districts' own shocks count by the
+    square of their share.
     """
-    shocks = model.shocks
-    weight = model.slot_rates.sum(axis=(1, 2))
+    shocks, trend = model.shocks, model.trend
+    weight = model.slot_rates.sum(axis=2)
     districts = len(model.series.district_ids)
-    own = np.zeros(len(group.place_ids))
+    shares = np.zeros((len(group.place_ids), districts))
     for place in range(len(group.place_ids)):
         inside = group.place_of_area == place
-        by_district = np.bincount(model.series.district_of_area[inside], weights=weight[inside], minlength=districts)
-        share = by_district / by_district.sum() if by_district.sum() > 0 else np.zeros(districts)
-        own[place] = shocks.district_day * float((share**2).sum())
-    of_day = (1 + own) * (1 + shocks.force_day)
-    return of_day[:, None] * (1 + shocks.of_level(days_ahead)) - 1
+        shares[place] = np.bincount(
+            model.series.district_of_area[inside], weights=weight[inside].sum(axis=1), minlength=districts
+        )
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    of_day = (1 + shocks.district_day * (shares**2).sum(axis=1)) * (1 + shocks.force_day)
+    shape = (len(group.place_ids), len(group.split), len(days))
+    if trend is None:
+        level = shocks.of_level(days_ahead + 1 + np.arange(len(days), dtype=np.float64))
+    else:
+        log = trend.force.variance(days)[0]
+        if trend.districts is not None:
+            log = log + trend.districts.variance(days, shares)[:, None, :]
+        if trend.classes is not None and group.split[0] != ("all", "all"):
+            # A split by class has the classes in their order.
+            log = log + trend.classes.variance(days, np.eye(len(group.split)))
+        level = np.expm1(np.broadcast_to(log, shape))
+    found: Floats = of_day[:, None, None] * (1 + np.broadcast_to(level, shape)) - 1
+    return found

@@ -18,7 +18,7 @@ from bluelamp.forecast._history import BLOCKS, Calendar, Floats
 
 ANY, BEFORE, AFTER = "any holiday", "day before a holiday", "day after a holiday"
 # Standard deviations of log effects: of all holidays together, of the days beside them, of events of the whole force.
-_OF_ANY, _BESIDE, _OF_EVENTS = 0.15, 0.05, 0.15
+_OF_ANY, _BESIDE, _OF_EVENTS = 0.15, 0.05, 0.3
 # Of one holiday about all: the one that the data like best.
 _OF_ONE = (0.02, 0.05, 0.1, 0.2, 0.4)
 _STEPS = 4

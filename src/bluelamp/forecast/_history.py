@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -107,6 +107,20 @@ class History:
     series: Integers
     hour: Integers
     counts: Integers
+
+
+def last_weeks(history: History, weeks: int) -> History:
+    """Leave out what is older than so many weeks: its hours are masked, and its incidents gone."""
+    calendar = history.calendar
+    is_old = calendar.day_of_hour < len(calendar.days) - 7 * weeks
+    kept = ~is_old[history.hour]
+    return replace(
+        history,
+        is_masked=history.is_masked | is_old,
+        series=history.series[kept],
+        hour=history.hour[kept],
+        counts=history.counts[kept],
+    )
 
 
 def name_series(areas: pl.DataFrame, demand: pl.DataFrame, force_id: str) -> Series:

@@ -9,7 +9,7 @@ variance `swing`), and a yearly season of harmonics and steady growth, whose coe
 fades out after the history, by half in each year (a damped trend: Gardner and McKenzie 1985). What is seen is Poisson
 about `due` times its exponent, with a relative variance `shock` that belongs to the day alone. The posterior is found
 by iterating a Kalman filter and a Rauch–Tung–Striebel smoother about the last estimate, as in penalised Poisson
-regression (Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd ed., sections 4.3, 4.4 and 10.6), and the
+regression (Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd ed., sections 4.3, 4.4 and 10.6). The
 variances are the mean of a grid by its posterior: marginal likelihood times a weak prior.
 """
 

@@ -30,6 +30,11 @@ class Parts:
             log = log + self.effects.of(calendar, first, last)
         return self.as_parts(np.exp(log))
 
+    def variance(self, days: Sequence[date], shares: Floats) -> Floats:
+        """Give the variance of the log level of places made of the parts (places × parts: their shares), × days."""
+        found: Floats = (shares - self.share) ** 2 @ self.levels.variance(days)
+        return found
+
     def as_parts(self, factor: Floats, axis: int = 0) -> Floats:
         """Scale factors so that parts weighted by their shares make one whole."""
         moved = np.moveaxis(factor, axis, -1)

@@ -42,6 +42,8 @@ _ROUNDS = 2
 _SHOCK_DAYS = 728
 _MOST_SHOCK = 0.25
 _MOST_CLUMP = 2.0
+# A kind of local event leans on 'no change' as if on so many incidents.
+_EVENT_WEIGHT = 10.0
 
 
 def fit(history: History, series: Series) -> RateModel:
@@ -89,8 +91,13 @@ class _Known:
 
     @cached_property
     def usable(self) -> Floats:
-        """Length of each hour, nought where it is masked."""
-        return np.where(self.history.is_masked, 0.0, self.history.calendar.lengths)
+        """Length of each hour; nought where it is masked, or where less than half of its day is there, as on the days
+        that a register begins and ends on.
+        """
+        calendar = self.history.calendar
+        found: Floats = np.where(self.history.is_masked, 0.0, calendar.lengths)
+        is_half = _count(calendar.day_of_hour, found, self.days) >= 12
+        return found * is_half[calendar.day_of_hour]
 
     @property
     def days_seen(self) -> float:
@@ -125,17 +132,47 @@ class _Known:
         return self.sums(self.class_of_cell[self.cell], len(self.class_codes))
 
     def sums(self, index: Integers, size: int) -> Floats:
-        """Sum incidents by an index of events and by hour, index × hours."""
+        """Sum incidents by an index of events and by hour, index × hours; see `usual`."""
         hours = len(self.usable)
-        flat = _count(index * hours + self.history.hour, self.history.counts, size * hours)
+        flat = _count(index * hours + self.history.hour, self.usual, size * hours)
         return flat.reshape(size, hours)
 
     @cached_property
+    def kept(self) -> Floats:
+        """Incidents in hours that are usable and without a local event in their area."""
+        is_on = self.history.calendar.event_of[self.area, self.history.hour] > 0
+        return np.where(is_on | (self.usable[self.history.hour] == 0), 0.0, self.history.counts)
+
+    @cached_property
+    def usual(self) -> Floats:
+        """Incidents as they would be without local events.
+
+        In the hours of one, what its areas have does not count, and what the others have stands for them, too: those of
+        the district, or of the force where the event touches the whole district.
+        """
+        calendar, district_of_area = self.history.calendar, self.series.district_of_area
+        is_on = calendar.event_of > 0
+        hours = np.flatnonzero(is_on.any(axis=0))
+        if not len(hours):
+            return self.kept
+        size = _count(self.area, self.history.counts, self.series.shape[0])
+        scale = np.ones((len(self.series.district_ids), len(self.usable)))
+        patterns, of_hour = np.unique(is_on[:, hours], axis=1, return_inverse=True)
+        for number, touched in enumerate(patterns.T):
+            whole = _count(district_of_area, size, len(scale))
+            left = _count(district_of_area, np.where(touched, 0.0, size), len(scale))
+            in_force = whole.sum() / max(whole[left > 0].sum(), 1e-9)
+            scale[:, hours[of_hour.ravel() == number]] = (in_force * whole / np.maximum(left, 1e-9))[:, None]
+        found: Floats = self.kept * scale[district_of_area[self.area], self.history.hour]
+        return found
+
+    @cached_property
     def is_ordinary(self) -> NDArray[np.bool_]:
-        """Whether a day is neither a holiday nor beside one, one a day."""
+        """Whether a day is neither a holiday, nor beside one, nor one of an event of the whole force."""
         labels = np.array([bool(each) for each in self.history.calendar.label_of_day])
         beside = np.append(labels[1:], False) | np.insert(labels[:-1], 0, False)
-        found: NDArray[np.bool_] = ~(labels | beside)
+        with_event = (self.history.calendar.force_share > 0).any(axis=(0, 2))
+        found: NDArray[np.bool_] = ~(labels | beside | with_event)
         return found
 
     def due_in_slots(self, rates: Floats, factor: Floats) -> Floats:
@@ -149,11 +186,10 @@ class _Known:
         areas, cells = self.series.shape
         is_free = calendar.event_of == 0
         hours = np.stack([_count(slots, self.weight * self.usable * each, SLOTS) for each in is_free])
-        kept = is_free[self.area, self.history.hour]
-        weighted = self.weight[self.history.hour] * self.history.counts
+        weighted = self.weight[self.history.hour] * self.kept
         weighted /= by_class[self.class_of_cell[self.cell], self.history.hour]
-        index = (self.history.series * SLOTS + slots[self.history.hour])[kept]
-        counts = _count(index, weighted[kept], areas * cells * SLOTS)
+        index = self.history.series * SLOTS + slots[self.history.hour]
+        counts = _count(index, weighted, areas * cells * SLOTS)
         return slot_mean.Counted(counts.reshape(areas, cells, SLOTS), hours)
 
 
@@ -244,7 +280,7 @@ def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> 
         )
         is_on = during[known.area, known.history.hour]
         seen = float(known.history.counts[is_on].sum())
-        factors[kind] = (slot_mean.SPECIAL_WEIGHT + seen) / (slot_mean.SPECIAL_WEIGHT + due)
+        factors[kind] = (_EVENT_WEIGHT + seen) / (_EVENT_WEIGHT + due)
     return factors
 
 
@@ -254,6 +290,8 @@ def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> 
 _FORCE, _DISTRICT, _AREA = range(3)
 _DAY, _BLOCK, _HOUR = range(3)
 _SEEN_AT = ((_AREA, _HOUR), (_FORCE, _HOUR), (_FORCE, _BLOCK), (_FORCE, _DAY), (_DISTRICT, _DAY))
+# Where too few ordinary days are left: the spread from day to day that police calls usually show, 10 %.
+_USUAL_SHOCKS = Shocks(0.01, 0.005, 0.0)
 _SHOCKS = ((_FORCE, _HOUR), (_FORCE, _BLOCK), (_FORCE, _DAY), (_DISTRICT, _DAY))
 
 
@@ -264,8 +302,13 @@ def _find_shocks(known: _Known, slot_rates: Floats, by_class: Floats, districts:
     times the squares of what is due in the parts of cells that share it, and for clumps their number times what is due.
     """
     calendar, series = known.history.calendar, known.series
-    recent = known.is_ordinary & (np.arange(known.days) >= known.days - _SHOCK_DAYS)
-    kept = recent[calendar.day_of_hour] & (known.usable > 0)
+    is_whole = _count(calendar.day_of_hour, known.usable, known.days) > 22
+    is_told = is_whole & known.is_ordinary & (np.arange(known.days) >= known.days - _SHOCK_DAYS)
+    # Days of local events say more of those than of chance.
+    is_told[calendar.day_of_hour[(calendar.event_of > 0).any(axis=0)]] = False
+    kept = is_told[calendar.day_of_hour] & (known.usable > 0)
+    if kept.sum() < 24 * LEAST_DAYS // 2:
+        return _USUAL_SHOCKS
     areas = series.shape[0]
     seen = known.sums(known.area, areas)[:, kept]
     due = np.stack([_due_in_place(known, slot_rates[area], by_class)[kept] for area in range(areas)])

@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bluelamp.forecast._history import Floats, History, Integers, Series
+from bluelamp.forecast._history import Floats, History, Integers, Series, last_weeks
 from bluelamp.forecast._rates import RateModel, Shocks
 
 SLOTS = 168
+# What is older says less about the level than the hours of the week gain by it.
+WEEKS = 52
 # A special day's factor leans on 'no change' as if on so many incidents of its own.
 SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
@@ -41,6 +43,7 @@ def fit(history: History, series: Series) -> RateModel:
 
     Masked hours count neither as incidents nor as time. A slot that was never seen takes its parent's rate.
     """
+    history = last_weeks(history, WEEKS)
     ordinary = _count_slots(history, series)
     slot_rates = shrink_down(ordinary, series)
     special = _special_factors(history, slot_rates)
