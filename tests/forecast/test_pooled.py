@@ -71,6 +71,40 @@ def test_a_level_that_steps_down_is_followed_within_weeks():
     assert bare > 1.25 * truth, "a mean of the year does not follow"
 
 
+def test_a_sudden_step_is_found_on_its_day_and_said_and_ordinary_years_have_none():
+    chance = np.random.default_rng(20)
+
+    def levels(step: float) -> _levels.Levels:
+        day = np.arange(800)
+        log = np.cumsum(chance.normal(0, 0.004, (6, 800)), axis=1) + 0.08 * np.sin(day / 58) + step * (day >= 500)
+        return _levels.find_levels(
+            chance.poisson(100 * np.exp(log)).astype(float),
+            np.full((6, 800), 100.0),
+            date(2024, 1, 1),
+            _levels.FORCE_GRID,
+        )
+
+    assert levels(0.0).steps == [[]] * 6
+    for steps in levels(-0.35).steps:
+        ((on, size),) = steps
+        assert abs((on - date(2025, 5, 15)).days) <= 4
+        assert size == pytest.approx(-0.35, abs=0.1)
+
+
+def test_a_step_is_told_in_the_notes_of_what_it_is():
+    hours = hours_of(364)
+    day, _, _ = local(hours)
+    chance = np.random.default_rng(21)
+    counts = {
+        ("a", "fraud"): chance.poisson(np.where(day < 200, 10, 4)),
+        ("a", "theft"): chance.poisson(10, len(hours)),
+    }
+    notes = forecast_of(demand_of(hours, counts), ONE, midnight(364), paths=10).model.notes
+    assert [note.split(" by ")[0] for note in notes if "followed" in note] == [
+        "Demand of the whole force fell", "The share of class 'fraud' fell", "The share of class 'theft' rose",
+    ]  # fmt: skip
+
+
 def test_growth_goes_on_for_a_while_and_fades_out():
     hours = hours_of(YEARS)
     day, slot, _ = local(hours)

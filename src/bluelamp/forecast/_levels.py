@@ -16,8 +16,9 @@ variances are the mean of a grid by its posterior: marginal likelihood times a w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -26,6 +27,9 @@ from bluelamp.forecast._history import Floats
 
 HARMONICS = 3
 GROWTH = 0.05
+# A sudden step: its standard deviation, how much more likely (log) it must make the history, how many there may be in
+# one series, and what is compared to look for one.
+_OF_STEP, _ENOUGH, _MOST_STEPS, _WINDOW, _CANDIDATES = 0.4, 8.0, 3, 28, 3
 # Standard deviation of the log level at the start: the mean of the history is taken as due, so it is near.
 _START = 0.5
 _DAYS_A_YEAR = 365.25
@@ -81,6 +85,7 @@ class Levels:
     mean: Floats
     spread: Floats
     variances: list[Variances]
+    steps: list[list[tuple[date, float]]]  # of each series: the day of a sudden change, and by how much its log changed
 
     def ahead(self, days: Sequence[date]) -> Floats:
         """Give the expected log level of days after the last, series × days."""
@@ -157,16 +162,76 @@ def find_levels(
     past = np.zeros_like(seen) if start is None else start
     tells = due > 0
     own = [grid[0]] * count
-    for turn in range(rounds):
-        expected = np.where(tells, due, 1.0) * np.exp(past)
-        target = np.where(tells, past + (seen - expected) / expected, np.nan)
-        noise = 1 / expected
-        if turn < rounds - 1 or rounds == 1:
-            fit = _filter(target, noise, features, [list(grid)] * count)
-            posterior = fit.likelihood + np.array([each.log_prior for each in grid])
-            own = [_average(grid, np.exp(each - each.max())) for each in posterior]
-        past, mean, spread = _smooth(target, noise, features, [[each] for each in own])
-    return Levels(dates[-1], past, mean, spread, own)
+    steps: list[set[int]] = [set() for _ in range(count)]
+    while True:
+        jumps = _jumps([[each] for each in steps])
+        for turn in range(rounds):
+            expected = np.where(tells, due, 1.0) * np.exp(past)
+            target = np.where(tells, past + (seen - expected) / expected, np.nan)
+            noise = 1 / expected
+            if turn < rounds - 1 or rounds == 1:
+                likelihood = _filter(target, noise, features, [list(grid)] * count, jumps)
+                posterior = likelihood + np.array([each.log_prior for each in grid])
+                own = [_average(grid, np.exp(each - each.max())) for each in posterior]
+            past, walked, mean, spread = _smooth(target, noise, features, [[each] for each in own], jumps)
+        found = _find_steps(seen, due, steps, partial(_filter, target, noise, features), own)
+        if not found:
+            break
+        for series, day in found.items():
+            steps[series].add(day)
+    told = [
+        [(dates[day], float(walked[series, day] - walked[series, day - 1])) for day in sorted(steps[series])]
+        for series in range(count)
+    ]
+    return Levels(dates[-1], past, mean, spread, own, told)
+
+
+def _find_steps(
+    seen: Floats,
+    due: Floats,
+    known: list[set[int]],
+    likelihood_of: Callable[[list[list[Variances]], dict[int, Floats]], Floats],
+    variances: list[Variances],
+) -> dict[int, int]:
+    """Find at most one more sudden step in each series: the day that would raise the likelihood most, if by enough.
+
+    Looked at are the days on which four weeks differ most from the four before. Variances that were found without the
+    step take part of it for a walk, so that it is tried with calmer ones, too.
+    """
+    days = seen.shape[1]
+    if days < 4 * _WINDOW:
+        return {}
+    sums = np.cumsum(np.stack([seen, due], axis=0), axis=2)
+    windows = sums[:, :, _WINDOW - 1 :] - np.concatenate([np.zeros((2, len(seen), 1)), sums[:, :, :-_WINDOW]], axis=2)
+    log = np.log((windows[0] + 1) / (windows[1] + 1))
+    change = np.abs(log[:, _WINDOW:] - log[:, :-_WINDOW])  # the first is that on day _WINDOW
+    candidates: list[list[set[int]]] = []
+    for series, each in enumerate(change):
+        left, tried = each.copy(), [set(known[series])]
+        for _ in range(_CANDIDATES):
+            best = int(left.argmax())
+            left[max(best - _WINDOW, 0) : best + _WINDOW] = -1.0
+            tried += [known[series] | {best + _WINDOW + beside} for beside in (-4, -2, 0, 2, 4)]
+        candidates.append(tried if len(known[series]) < _MOST_STEPS else [set(known[series])] * len(tried))
+    size = len(candidates[0])
+    as_found = likelihood_of([[each] * size for each in variances], _jumps(candidates))
+    calmer = [[replace(each, walk=each.walk / 4, swing=each.swing / 2)] * size for each in variances]
+    gain = np.maximum(as_found, likelihood_of(calmer, _jumps(candidates))) - as_found[:, :1]
+    return {
+        series: (candidates[series][best] - known[series]).pop()
+        for series, best in enumerate(gain[:, 1:].argmax(axis=1) + 1)
+        if gain[series, best] > _ENOUGH and candidates[series][best] != known[series]
+    }
+
+
+def _jumps(steps: list[list[set[int]]]) -> dict[int, Floats]:
+    """Give by day what steps add to the variance of the level, series × alternatives."""
+    found: dict[int, Floats] = {}
+    for series, alternatives in enumerate(steps):
+        for number, days in enumerate(alternatives):
+            for day in days:
+                found.setdefault(day, np.zeros((len(steps), len(alternatives))))[series, number] = _OF_STEP**2
+    return found
 
 
 def _average(grid: Sequence[Variances], weight: Floats) -> Variances:
@@ -177,13 +242,6 @@ def _average(grid: Sequence[Variances], weight: Floats) -> Variances:
     if of_swings.sum() > 0:
         memory = np.average(points[:, 2], weights=of_swings)
     return Variances(float(walk), float(swing), float(memory), float(shock), float(season))
-
-
-@dataclass(frozen=True)
-class _Filtered:
-    likelihood: Floats  # series × grid
-    mean: Floats  # series × grid × state
-    spread: Floats
 
 
 def _start(variances: list[list[Variances]], size: int) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
@@ -200,13 +258,18 @@ def _start(variances: list[list[Variances]], size: int) -> tuple[Floats, Floats,
     return walk, swing, memory, shock, np.zeros((*walk.shape, size)), spread
 
 
-def _filter(target: Floats, noise: Floats, features: Floats, variances: list[list[Variances]]) -> _Filtered:
+def _filter(
+    target: Floats, noise: Floats, features: Floats, variances: list[list[Variances]], jumps: dict[int, Floats]
+) -> Floats:
+    """Give the log likelihood of each point of the grid, or of each alternative of steps: series × these."""
     size = 2 + features.shape[1]
     walk, swing, memory, shock, mean, spread = _start(variances, size)
     likelihood = np.zeros(walk.shape)
     fresh = swing * (1 - memory**2)
     for day in range(target.shape[1]):
         _step(mean, spread, walk, memory, fresh)
+        if day in jumps:
+            spread[..., 0, 0] += jumps[day]
         seen = np.isfinite(target[:, day])
         if not seen.any():
             continue
@@ -218,7 +281,7 @@ def _filter(target: Floats, noise: Floats, features: Floats, variances: list[lis
         likelihood -= np.where(seen[:, None], 0.5 * (np.log(total) + error**2 / total), 0.0)
         mean += gain * error[..., None]
         spread -= gain[..., :, None] * across[..., None, :]
-    return _Filtered(likelihood, mean, spread)
+    return likelihood
 
 
 def _step(mean: Floats, spread: Floats, walk: Floats, memory: Floats, fresh: Floats) -> None:
@@ -230,9 +293,9 @@ def _step(mean: Floats, spread: Floats, walk: Floats, memory: Floats, fresh: Flo
 
 
 def _smooth(
-    target: Floats, noise: Floats, features: Floats, variances: list[list[Variances]]
-) -> tuple[Floats, Floats, Floats]:
-    """Give the smoothed log level (series × days), and the state at the end: mean and spread."""
+    target: Floats, noise: Floats, features: Floats, variances: list[list[Variances]], jumps: dict[int, Floats]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give the smoothed log level and its walk (series × days), and the state at the end: mean and spread."""
     size = 2 + features.shape[1]
     walk, swing, memory, shock, mean, spread = (each[:, 0] for each in _start(variances, size))
     fresh = swing * (1 - memory**2)
@@ -244,6 +307,8 @@ def _smooth(
     looks = np.concatenate([np.ones((days, 2)), features], axis=1)
     for day in range(days):
         _step(mean, spread, walk, memory, fresh)
+        if day in jumps:
+            spread[:, 0, 0] += jumps[day][:, 0]
         predicted[day], predicted_spread[day] = mean, spread
         seen = np.isfinite(target[:, day])
         across = spread @ looks[day]
@@ -254,13 +319,13 @@ def _smooth(
         spread -= gain[:, :, None] * across[:, None, :]
         known[day], known_spread[day] = mean, spread
     smoothed = known[-1].copy()
-    level = np.zeros((count, days))
-    level[:, -1] = smoothed @ looks[-1]
+    level, walked = np.zeros((2, count, days))
+    level[:, -1], walked[:, -1] = smoothed @ looks[-1], smoothed[:, 0]
     fade = np.ones((count, size))
     fade[:, 1] = memory
     for day in range(days - 2, -1, -1):
         # The season's coefficients do not move, so the predicted spread is regular wherever the known one is.
         back = known_spread[day] * fade[:, None, :] @ np.linalg.pinv(predicted_spread[day + 1], hermitian=True)
         smoothed = known[day] + np.einsum("bij,bj->bi", back, smoothed - predicted[day + 1])
-        level[:, day] = smoothed @ looks[day]
-    return level, mean, spread
+        level[:, day], walked[:, day] = smoothed @ looks[day], smoothed[:, 0]
+    return level, walked, mean, spread

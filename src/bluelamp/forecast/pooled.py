@@ -70,7 +70,7 @@ def fit(history: History, series: Series) -> RateModel:
     trend = Trend(force, effects, districts, classes, known.class_of_cell)
     event_factor = _find_event_factors(known, slot_rates, by_class)
     shocks = _find_shocks(known, slot_rates, by_class, districts)
-    return RateModel(series, slot_rates, {}, event_factor, shocks, _notes(known, force), trend)
+    return RateModel(series, slot_rates, {}, event_factor, shocks, _notes(known, trend), trend)
 
 
 def _count(index: Integers, weights: Floats | Integers, size: int) -> Floats:
@@ -355,11 +355,22 @@ def _least_squares(rows: Floats, right: Floats) -> Floats:
     return best
 
 
-def _notes(known: _Known, force: _levels.Levels) -> tuple[str, ...]:
+def _notes(known: _Known, trend: Trend) -> tuple[str, ...]:
     notes = [f"Learnt from {known.days_seen / 7:.1f} weeks of hours that can be believed."]
     if known.days < 365:
         notes.append("Less than a year of history tells little of the season: months ahead are as unsure as they look.")
     unseen = SLOTS - len(np.unique(known.history.calendar.slot[known.usable > 0]))
     if unseen:
         notes.append(f"{unseen} of {SLOTS} hours of the week were never seen and lean on the rest.")
+    stepped = [("Demand of the whole force", trend.force.steps[0])]
+    for parts, names, of in (
+        (trend.districts, known.series.district_ids, "The share of district"),
+        (trend.classes, known.class_codes, "The share of class"),
+    ):
+        if parts is not None:
+            stepped += [(f"{of} '{name}'", each) for name, each in zip(names, parts.levels.steps, strict=True)]
+    for what, steps in stepped:
+        told = [f"{'rose' if size > 0 else 'fell'} by {abs(np.expm1(size)):.0%} about {day}" for day, size in steps]
+        if told:
+            notes.append(f"{what} {', '.join(told)}, and is followed from there on.")
     return tuple(notes)
