@@ -6,8 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bluelamp.forecast import slot_mean_8
-from bluelamp.forecast._slot_means import fit_mean, keep_last
 from tests.drawn import drawn
 from tests.forecast.made import areas_in, demand_of, forecast_of, hours_of, means, midnight
 
@@ -106,18 +104,3 @@ def test_a_holiday_is_a_day_like_others(method):
         demand_of(hours_of(120), {("a",): counts, ("b",): 1}), AREAS, midnight(120), method=method, country="GB"
     )
     assert made.model.special == {}
-
-
-def test_the_last_weeks_are_kept_whole_and_numbered_anew(monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        slot_mean_8, "fit_mean", lambda history, *rest: seen.append(history) or fit_mean(history, *rest)
-    )
-    forecast_of(demand_of(hours_of(30), {("a",): 1, ("b",): 2}), AREAS, midnight(30), method="slot_mean_8")
-    kept = keep_last(seen[0], 2)
-    assert len(kept.calendar.days) == 14
-    assert len(kept.calendar.hours) == 14 * 24
-    assert kept.calendar.day_of_hour[0] == 0
-    assert kept.calendar.ends_at == midnight(30)
-    assert kept.counts.sum() == 14 * 24 * 3
-    assert (np.diff(kept.calendar.lengths) == 0).all()

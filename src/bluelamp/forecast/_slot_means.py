@@ -50,28 +50,12 @@ def fit_last_week(history: History, series: Series, weeks: int) -> RateModel:
 
 
 def keep_last(history: History, weeks: int) -> History:
-    """Keep the last so many weeks of a history, by whole local days."""
+    """Keep the last so many weeks of a history, by whole local days; what lies before them is masked."""
     calendar = history.calendar
-    first_day = len(calendar.days) - 7 * weeks
-    if first_day <= 0:
-        return history
-    start = int(np.searchsorted(calendar.day_of_hour, first_day))
-    later = history.hour >= start
+    before = calendar.day_of_hour < len(calendar.days) - 7 * weeks
+    later = ~before[history.hour]
     return History(
-        calendar=replace(
-            calendar,
-            hours=calendar.hours[start:],
-            day_of_hour=calendar.day_of_hour[start:] - first_day,
-            slot=calendar.slot[start:],
-            block=calendar.block[start:],
-            days=calendar.days[first_day:],
-            label=calendar.label[start:],
-            event_of=calendar.event_of[:, start:],
-        ),
-        is_masked=history.is_masked[start:],
-        series=history.series[later],
-        hour=history.hour[later] - start,
-        counts=history.counts[later],
+        calendar, history.is_masked | before, history.series[later], history.hour[later], history.counts[later]
     )
 
 
