@@ -104,3 +104,15 @@ def test_a_holiday_is_a_day_like_others(method):
         demand_of(hours_of(120), {("a",): counts, ("b",): 1}), AREAS, midnight(120), method=method, country="GB"
     )
     assert made.model.special == {}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", NAIVE)
+def test_a_weekday_on_which_nothing_came_is_no_fault(method):
+    by_day = np.repeat(np.arange(70) % 7 != 2, 24).astype(int)
+    by_day[24 * 9 : 24 * 10] = 3  # a Wednesday on which something came, long ago
+    demand = demand_of(hours_of(70), {("a",): by_day, ("b",): 2 * by_day})
+    made = forecast_of(demand, AREAS, midnight(70), method=method)
+    assert means(made, "area", "a", "day")[:3] == pytest.approx([24, 24, 0], abs=7.3)
+    shocks = made.model.shocks
+    assert all(np.isfinite([shocks.force_day, shocks.district_day, shocks.level, shocks.drift]))

@@ -84,4 +84,21 @@ def _fill_unseen(rates: Floats, counts: Floats, hours: Floats) -> Floats:
 
 def _with_shocks(series: Series, rates: Floats, history: History, note: str) -> RateModel:
     model = RateModel(series, rates, {}, {}, Shocks(0.0, 0.0, 0.0), (note,))
-    return replace(model, shocks=_find_shocks(history, model))
+    return replace(model, shocks=_find_shocks(_without_empty_days(history, model), model))
+
+
+def _without_empty_days(history: History, model: RateModel) -> History:
+    """Mask days on which nothing is due in the force, or in a district that has more than one incident a day.
+
+    How far a day strays is told as a share of what is due, so that it can't be told of these.
+    """
+    calendar, district = history.calendar, model.series.district_of_area
+    of_hour = model.slot_rates.sum(axis=1)[:, calendar.slot] * calendar.lengths
+    empty = np.zeros(len(calendar.days), dtype=np.bool_)
+    for members in (np.ones_like(district, dtype=np.bool_), *(district == each for each in np.unique(district))):
+        due = np.bincount(calendar.day_of_hour, weights=of_hour[members].sum(axis=0), minlength=len(calendar.days))
+        if members.all() or due.mean() > 1:
+            empty |= due <= 0
+    masked = empty[calendar.day_of_hour]
+    kept = ~masked[history.hour]
+    return History(calendar, history.is_masked | masked, history.series[kept], history.hour[kept], history.counts[kept])
