@@ -21,7 +21,7 @@ from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
 from bluelamp.backtest._sentences import say, tabulate
 from bluelamp.backtest._summary import HORIZONS, find_weak_spots, summarise
-from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, score_method
+from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, mask_hours, score_method
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.forecast import Origin
 from bluelamp.settings import Settings
@@ -274,7 +274,9 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], weeks: int) ->
         weeks=longest, days=DAYS, country=force.country, subdivision=force.subdivision,
     )  # fmt: skip
     history = origin.history(longest)
-    seen = history.calendar.lengths * ~history.is_masked
+    # What is known today to have been broken is nothing to learn from, though nobody could tell then.
+    broken = mask_hours(history.calendar.hours, ground.outages)
+    seen = history.calendar.lengths * ~(history.is_masked | broken)
     if seen.sum() < LEAST_HOURS:
         return _Stand(day, "less than 8 weeks before it that can be believed.", (), ground)
     truth = lay_out_truth(origin, ground.demand, ground.outages, longest)

@@ -48,7 +48,8 @@ def tabulate(summary: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     }
     held = {(row["level"], row["span"]): row for row in rows.filter(method=own).iter_rows(named=True)}
     head = ["sCRPS, lower is better", *methods, f"{own} against the best naive", "inside 50/80/95 %"]
-    body = []
+    origins = dict(rows.group_by("method").agg(pl.col("origins").max()).iter_rows())
+    body = [["origins", *(str(origins.get(method, 0)) for method in methods), "", ""]]
     for level in levels_told(summary):
         for span in SPANS:
             row = held.get((level, span))
@@ -165,6 +166,8 @@ def _weak(weak_spots: pl.DataFrame, own: str) -> list[str]:
     names = {"hour_of_week": "hours of the week", "special_day": "special days", "area": "areas"}
     told = []
     for kind, words in names.items():
+        if weak_spots.filter(method=own, kind=kind).height == 1:
+            continue
         worst = weak_spots.filter(pl.col("lost") > 0, method=own, kind=kind).sort("rank").head(3)
         if worst.height:
             listed = [

@@ -24,8 +24,12 @@ def summarise(scores: pl.DataFrame, naive: Sequence[str], seed: int) -> pl.DataF
     The best naive method is the one that is hardest to beat at the same origins, chosen after the fact.
     """
     keys = ["method", "level", "span", "horizon"]
+    scores = scores.sort("method", "origin_at", "level", "span", "horizon", "week_ahead")
     every = pl.concat([scores, scores.with_columns(horizon=pl.lit("all"))])
-    summed = every.group_by(keys).agg(*(pl.col(name).sum() for name in SUMS), origins=pl.col("origin_at").n_unique())
+    # In order, so that sums of fractions are the same every time.
+    summed = every.group_by(keys, maintain_order=True).agg(
+        *(pl.col(name).sum() for name in SUMS), origins=pl.col("origin_at").n_unique()
+    )
     told = summed.filter(pl.col("forecasts") > 0).with_columns(
         scrps=_over("crps", "incidents"),
         wape=_over("absolute", "incidents"),
@@ -86,7 +90,11 @@ def _against_best(wide: pl.DataFrame, method: str, naive: Sequence[str], seed: i
 
 def _interval(both: pl.DataFrame, seed: int) -> tuple[float | None, float | None]:
     """Give the 95 % interval of a ratio of sums, less one, by resampling weeks in blocks."""
-    weeks = both.group_by("week_starting").agg(pl.col("own").sum(), pl.col("other").sum()).sort("week_starting")
+    weeks = (
+        both.group_by("week_starting", maintain_order=True)
+        .agg(pl.col("own").sum(), pl.col("other").sum())
+        .sort("week_starting")
+    )
     if weeks.height < LEAST_WEEKS:
         return None, None
     drawn = scoring.draw_blocks(weeks.height, BLOCK_WEEKS, DRAWS, seed)
@@ -98,7 +106,7 @@ def _interval(both: pl.DataFrame, seed: int) -> tuple[float | None, float | None
 
 def find_weak_spots(spots: pl.DataFrame) -> pl.DataFrame:
     """Give each method's hours of the week, special days and areas, those where it loses most first."""
-    summed = spots.group_by("method", "kind", "spot").agg(pl.col(name).sum() for name in SPOT_SUMS)
+    summed = spots.group_by("method", "kind", "spot", maintain_order=True).agg(pl.col(name).sum() for name in SPOT_SUMS)
     told = summed.with_columns(
         scrps=_over("crps", "incidents"),
         bias=_over("expected", "incidents") - 1,

@@ -107,7 +107,7 @@ def lay_out_truth(origin: Origin, demand: pl.DataFrame, outages: pl.DataFrame, w
     ]  # fmt: skip
     return Truth(
         levels, came["hour"].to_numpy().astype(np.int64), came["incidents"].to_numpy().astype(np.int64),
-        ~_inside(coming.hours, outages), _labels(origin), _scales(origin, levels, weeks),
+        ~mask_hours(coming.hours, outages), _labels(origin), _scales(origin, levels, weeks),
     )  # fmt: skip
 
 
@@ -116,7 +116,8 @@ def _positions(values: pl.Series, known: list[str]) -> Integers:
     return found.fill_null(-1).to_numpy().astype(np.int64)
 
 
-def _inside(hours: pl.Series, stretches: pl.DataFrame) -> Flags:
+def mask_hours(hours: pl.Series, stretches: pl.DataFrame) -> Flags:
+    """Say of each hour whether it starts inside a stretch."""
     starts = hours.dt.epoch("s").to_numpy()
     inside = np.zeros(len(starts), dtype=np.bool_)
     for begins, ends in stretches.select("starts_at", "ends_at").iter_rows():
@@ -130,7 +131,7 @@ def _labels(origin: Origin) -> list[str]:
         "kind", "starts_at", "ends_at"
     ).iter_rows():  # fmt: skip
         for hour in np.flatnonzero(
-            _inside(origin.coming.hours, pl.DataFrame({"starts_at": [begins], "ends_at": [ends]}))
+            mask_hours(origin.coming.hours, pl.DataFrame({"starts_at": [begins], "ends_at": [ends]}))
         ):
             labels[hour] = labels[hour] or f"event: {kind}"
     return labels
