@@ -19,7 +19,7 @@ import polars as pl
 from bluelamp import extensions, forecast, incidents, periods, plan, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
-from bluelamp.backtest._sentences import say, tabulate
+from bluelamp.backtest._sentences import levels_told, place_words, say, tabulate
 from bluelamp.backtest._summary import HORIZONS, find_weak_spots, summarise
 from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, mask_hours, score_method
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
@@ -27,7 +27,20 @@ from bluelamp.forecast import Origin
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
-__all__ = ["HORIZONS", "LEVELS", "NAIVE", "NAMES", "PIT", "SPANS", "Backtest", "backtest", "read"]
+__all__ = [
+    "HORIZONS",
+    "LEVELS",
+    "NAIVE",
+    "NAMES",
+    "PIT",
+    "SPANS",
+    "Backtest",
+    "backtest",
+    "levels_told",
+    "place_words",
+    "read",
+    "stamp",
+]
 
 NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots")
 NAIVE = ("last_week", "slot_mean_8", "slot_mean_26", "slot_mean_52")
@@ -151,6 +164,12 @@ def read(folder: Path | str) -> Backtest:
     if found is None:
         raise NoInput(f"The forecasts of '{folder}' were not scored yet. 'bluelamp backtest {folder}' does it.")
     return found
+
+
+def stamp(folder: Path | str) -> str:
+    """Give what is another for another backtest, without reading it; empty where there is none."""
+    latest = _kept.read_latest(folder)
+    return "" if latest is None else f"{latest['request']} {latest['made_at']}"
 
 
 def _gathered(folder: Path | str, about: dict[str, Any]) -> Backtest | None:
