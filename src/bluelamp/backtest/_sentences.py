@@ -11,7 +11,7 @@ import polars as pl
 from bluelamp.backtest._trial import SPANS
 from bluelamp.errors import count_of
 
-LEVEL_WORDS = {"force": "force", "district": "district", "area": "area", "area_class": "area and class"}
+LEVEL_WORDS = {"force": "force", "district": "district", "area": "area", "area_class": "area × class"}
 # How far a 95 % or 80 % interval may hold more or less than it says before that is told.
 BAND = (0.75, 0.88)
 FEW_ORIGINS = 6

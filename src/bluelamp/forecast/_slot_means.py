@@ -84,21 +84,18 @@ def _fill_unseen(rates: Floats, counts: Floats, hours: Floats) -> Floats:
 
 def _with_shocks(series: Series, rates: Floats, history: History, note: str) -> RateModel:
     model = RateModel(series, rates, {}, {}, Shocks(0.0, 0.0, 0.0), (note,))
-    return replace(model, shocks=_find_shocks(_without_empty_days(history, model), model))
+    return replace(model, shocks=_find_shocks(history, replace(model, slot_rates=_without_empty_days(rates, series))))
 
 
-def _without_empty_days(history: History, model: RateModel) -> History:
-    """Mask days on which nothing is due in the force, or in a district that has more than one incident a day.
+def _without_empty_days(rates: Floats, series: Series) -> Floats:
+    """Give the rates with the same day for every weekday of districts that have a weekday without any incident.
 
-    How far a day strays is told as a share of what is due, so that it can't be told of these.
+    How far a day strays is told as a share of what is due, so that it can't be told where nothing is.
     """
-    calendar, district = history.calendar, model.series.district_of_area
-    of_hour = model.slot_rates.sum(axis=1)[:, calendar.slot] * calendar.lengths
-    empty = np.zeros(len(calendar.days), dtype=np.bool_)
-    for members in (np.ones_like(district, dtype=np.bool_), *(district == each for each in np.unique(district))):
-        due = np.bincount(calendar.day_of_hour, weights=of_hour[members].sum(axis=0), minlength=len(calendar.days))
-        if members.all() or due.mean() > 1:
-            empty |= due <= 0
-    masked = empty[calendar.day_of_hour]
-    kept = ~masked[history.hour]
-    return History(calendar, history.is_masked | masked, history.series[kept], history.hour[kept], history.counts[kept])
+    filled = rates.copy()
+    for district in np.unique(series.district_of_area):
+        members = np.flatnonzero(series.district_of_area == district)
+        by_day = rates[members].reshape(len(members), -1, 7, 24)
+        if not by_day.sum(axis=(0, 1, 3)).all():
+            filled[members] = np.tile(by_day.mean(axis=2), 7)
+    return filled

@@ -91,6 +91,7 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
         spots=[group for group in (_spots(found.weak_spots, own, kind) for kind in _KINDS) if group["rows"]],
         week=_week(found.weak_spots.filter(method=own, kind="hour_of_week")),
         percent=_percent,
+        signed=_signed,
         number=lambda value: "" if value is None else f"{value:,.0f}",
         score=lambda value: "" if value is None else f"{value:.3f}",
     )
@@ -98,6 +99,10 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
 
 def _percent(share: float | None, digits: int = 1) -> str:
     return "" if share is None else f"{100 * share:.{digits}f} %".replace("-", "−")
+
+
+def _signed(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:+.1f} %".replace("-", "−")
 
 
 def _best(rows: Iterable[dict[str, Any] | None]) -> str:
@@ -112,13 +117,13 @@ def _best(rows: Iterable[dict[str, Any] | None]) -> str:
 
 
 def _bound(rows: list[dict[str, Any]]) -> float:
-    """Give how far the picture of differences reaches to both sides; what lies beyond is drawn at its edge."""
-    ends = [abs(row[name]) for row in rows for name in ("difference_low", "difference_high") if row[name] is not None]
-    return (
-        next((step for step in (0.02, 0.05, 0.1, 0.2, 0.5) if sorted(ends)[int(0.8 * (len(ends) - 1))] <= step), 1.0)
-        if ends
-        else 0.1
+    """Give how far the picture of differences reaches to both sides: all of them, and most of their intervals."""
+    told = [row for row in rows if row["difference"] is not None]
+    ends = sorted(
+        abs(row[name]) for row in told for name in ("difference_low", "difference_high") if row[name] is not None
     )
+    far = max([abs(row["difference"]) for row in told] + ends[: int(0.85 * len(ends))], default=0.0)
+    return next((step for step in (0.02, 0.05, 0.1, 0.2, 0.5) if far <= step), 1.0)
 
 
 def _whisker(row: Mapping[str, Any], bound: float) -> dict[str, Any] | None:
