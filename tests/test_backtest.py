@@ -20,7 +20,7 @@ from bluelamp.backtest._trial import INSIDE, PIT, SPANS, SUMS, lay_out_truth, sc
 from bluelamp.errors import BadData, NoInput, UsageError
 from bluelamp.sources.twin import make_twin, write_twin
 from tests.drawn import drawn
-from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, hours_of
+from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, hours_of, midnight
 
 AREAS = areas_in({"a": "D1", "b": "D1", "c": "D2"})
 WEEKS = 12
@@ -40,9 +40,15 @@ def world(seed: int = 1, days: int = 7 * WEEKS + 56, rate: float = 1.0) -> pl.Da
     )  # fmt: skip
 
 
-def stand(demand: pl.DataFrame, outages: pl.DataFrame = NOTHING, days: int = 56) -> forecast.Origin:
+def stand(
+    demand: pl.DataFrame,
+    outages: pl.DataFrame = NOTHING,
+    days: int = 56,
+    until: datetime = datetime(2030, 1, 1, tzinfo=UTC),
+) -> forecast.Origin:
     return forecast.stand_at(
         MONDAY + timedelta(weeks=WEEKS), demand, AREAS, tables.empty("events"), outages,
+        known_until=until,
         force_id="F", time_zone=LONDON, weeks=52, days=days,
     )  # fmt: skip
 
@@ -260,7 +266,7 @@ def test_the_last_origin_has_all_its_eight_weeks_and_others_lie_four_weeks_apart
 
 def test_a_method_that_needs_more_weeks_than_there_are_is_left_out_and_told(found):
     assert set(found.scores["method"]) == {"slot_mean", "slot_mean_8", "last_week"}
-    assert "slot_mean_52 needs 52 weeks that can be believed; none of the origins had them." in found.sentences
+    assert "slot_mean_52 needs a record of 52 weeks, half of them seen; none of 2 origins had it." in found.sentences
 
 
 def test_origins_without_enough_before_them_are_left_out_and_told(fresh):
@@ -494,3 +500,32 @@ def test_an_origin_whose_history_turned_out_to_be_broken_is_not_used(force):
     )
     known = flow._Ground(**vars(ground) | {"outages": late})
     assert flow._stand_on(known, day, ["slot_mean"], 52).refused == "less than 8 weeks before it that can be believed."
+
+
+def test_hours_after_the_feed_stopped_are_no_history():
+    demand = world()
+    stopped = midnight(7 * WEEKS - 5)
+    known = demand.filter((pl.col("hour_starting") < stopped) | (pl.col("hour_starting") >= midnight(7 * WEEKS)))
+    origin = stand(known, until=stopped)
+    assert origin.history(52).calendar.ends_at == stopped
+    steady = stand(demand)
+    for method in ("slot_mean_8", "slot_mean"):
+        due = [each.learn(method, 52).slot_rates.sum() for each in (origin, steady)]
+        assert due[0] == pytest.approx(due[1], rel=0.02)
+
+
+def test_an_origin_at_the_end_of_an_outage_is_not_used(force):
+    ground = flow._settle(force, settings.read(force))
+    day = flow._days_of(ground, 1, 28)[0]
+    starts = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    silent = pl.col("received_at").is_between(starts - timedelta(days=9), starts + timedelta(days=3))
+    stopped = flow._Ground(**vars(ground) | {"calls": ground.calls.filter(~silent)})
+    assert flow._stand_on(stopped, day, ["slot_mean"], 52).refused == "an outage just before it."
+
+
+def test_a_method_that_never_had_enough_is_not_the_one_held_against_the_others(fresh):
+    some = backtest(fresh, origins=1, paths=20, methods=["slot_mean_52", "slot_mean_8", "last_week"])
+    assert some.lines()[0].split("  ")[1:4] == ["slot_mean_8", "last_week", "slot_mean_8 against the best naive"]
+    with pytest.raises(BadData, match="No day can be forecast and scored") as raised:
+        backtest(fresh, origins=1, paths=20, methods=["slot_mean_52"])
+    assert raised.value.problems == ("2026-09-28: no method has a record long enough.",)

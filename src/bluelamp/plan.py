@@ -304,9 +304,17 @@ def find_horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone:
     if last is None:
         raise NoInput("Every incident was merged into another, so that none is left to plan from. Import the others.")
     assert isinstance(last, datetime)
-    # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
-    until: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    until = end_of_hour(last, time_zone)
     return until, forecast_from or periods.next_local_midnight(until, time_zone)
+
+
+def end_of_hour(last: datetime, time_zone: str) -> datetime:
+    """Give until when a feed is known whose last incident was received then.
+
+    Its hour is taken as whole; outages mask it where it plainly is not.
+    """
+    ends: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    return ends
 
 
 def settle_areas(

@@ -19,7 +19,7 @@ import polars as pl
 from bluelamp import extensions, forecast, incidents, periods, plan, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
-from bluelamp.backtest._sentences import levels_told, place_words, say, tabulate
+from bluelamp.backtest._sentences import levels_told, methods_tried, place_words, say, tabulate
 from bluelamp.backtest._summary import HORIZONS, find_weak_spots, summarise
 from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, mask_hours, score_method
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
@@ -28,26 +28,18 @@ from bluelamp.settings import Settings
 from bluelamp.store import Store
 
 __all__ = [
-    "HORIZONS",
-    "LEVELS",
-    "NAIVE",
-    "NAMES",
-    "PIT",
-    "SPANS",
-    "Backtest",
-    "backtest",
-    "levels_told",
-    "place_words",
-    "read",
-    "stamp",
-]
+    "HORIZONS", "LEVELS", "NAIVE", "NAMES", "PIT", "SPANS", "Backtest", "backtest", "levels_told", "methods_tried",
+    "place_words", "read", "stamp",
+]  # fmt: skip
 
 NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots")
 NAIVE = ("last_week", "slot_mean_8", "slot_mean_26", "slot_mean_52")
 DAYS = 56
-# An origin stands on at least so many weeks that were seen, in hours; a slot mean on most of its own.
+# An origin stands on at least so many hours that were seen, and not at the end of an outage; a slot mean on a record
+# as long as its own weeks, of which so many were seen.
 LEAST_HOURS = 8 * 168
-LEAST_SHARE = 0.9
+LONGEST_SILENCE = timedelta(days=7)
+LEAST_SHARE = 0.5
 LEAST_SHARE_TO_COME = 0.5
 
 
@@ -132,9 +124,10 @@ def backtest(
             if kept.read(day, method) is None:
                 kept.write(day, method, *stand.score(method, paths, weeks, tell))
         progress("scoring", (number + 1) / len(days))
-    used = [each for each in tried if not each.refused]
+    used = [each for each in tried if each.methods]
     if not used:
-        raise BadData("No day can be forecast and scored:", [f"{each.day}: {each.refused}" for each in tried])
+        reasons = [f"{each.day}: {each.refused or 'no method has a record long enough.'}" for each in tried]
+        raise BadData("No day can be forecast and scored:", reasons)
     about = {
         "request": request,
         "key": key,
@@ -287,10 +280,14 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], weeks: int) ->
     starts_at: datetime = periods.local_days(force.time_zone, day, day)["starts_at"][0]
     if starts_at <= first + timedelta(hours=LEAST_HOURS):
         return _Stand(day, "less than 8 weeks of record before it.", (), ground)
-    outages = _outages(ground.calls.filter(pl.col("received_at") < starts_at), ground.settings)
+    calls = ground.calls.filter(pl.col("received_at") < starts_at)
+    known_until = plan.end_of_hour(calls["received_at"].max(), force.time_zone)  # type: ignore[arg-type]
+    if starts_at - known_until > LONGEST_SILENCE:
+        return _Stand(day, "an outage just before it.", (), ground)
+    outages = _outages(calls, ground.settings)
     origin = forecast.stand_at(
-        day, ground.demand, ground.areas, ground.events, outages, force_id=force.id, time_zone=force.time_zone,
-        weeks=longest, days=DAYS, country=force.country, subdivision=force.subdivision,
+        day, ground.demand, ground.areas, ground.events, outages, known_until=known_until, force_id=force.id,
+        time_zone=force.time_zone, weeks=longest, days=DAYS, country=force.country, subdivision=force.subdivision,
     )  # fmt: skip
     history = origin.history(longest)
     # What is known today to have been broken is nothing to learn from, though nobody could tell then.
@@ -301,11 +298,14 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], weeks: int) ->
     truth = lay_out_truth(origin, ground.demand, ground.outages, longest)
     if truth.usable.mean() < LEAST_SHARE_TO_COME:
         return _Stand(day, "an outage in most of the eight weeks after it.", (), ground)
-    days_before = len(history.calendar.days) - history.calendar.day_of_hour
+    days = len(history.calendar.days)
     able = tuple(
         method
         for method, own in ((method, _weeks_of(method)) for method in methods)
-        if own <= 1 or seen[days_before <= 7 * own].sum() >= LEAST_SHARE * own * 168
+        if own <= 1
+        or (
+            days > 7 * own - 7 and seen[history.calendar.day_of_hour >= days - 7 * own].sum() >= LEAST_SHARE * own * 168
+        )
     )
     return _Stand(day, "", able, ground, origin, truth, longest)
 
@@ -325,8 +325,6 @@ def _notes(tried: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
     for method in methods:
         able = sum(method in each.methods for each in used)
         if able < len(used):
-            where = "none" if not able else f"{able} of {len(used)}"
-            notes.append(
-                f"{method} needs {_weeks_of(method)} weeks that can be believed; {where} of the origins had them."
-            )
+            had = f"{able or 'none'} of {len(used)} origins had it"
+            notes.append(f"{method} needs a record of {_weeks_of(method)} weeks, half of them seen; {had}.")
     return notes

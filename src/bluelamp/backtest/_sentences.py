@@ -17,9 +17,15 @@ BAND = (0.75, 0.88)
 FEW_ORIGINS = 6
 
 
+def methods_tried(summary: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
+    """List the methods that could be tried, in the order asked for: the first is held against the others."""
+    there = set(summary["method"])
+    return [method for method in about["methods"] if method in there]
+
+
 def say(summary: pl.DataFrame, weak_spots: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """Say what was tried, where the force's method is better or worse than the naive ones, and where it is bad."""
-    own = about["methods"][0]
+    own = methods_tried(summary, about)[0]
     rows = summary.filter(pl.col("level").is_in(levels_told(summary)), method=own, horizon="all")
     first, last = (date.fromisoformat(about["origins"][place]) for place in (0, -1))
     until = last + timedelta(days=56)
@@ -39,7 +45,7 @@ def say(summary: pl.DataFrame, weak_spots: pl.DataFrame, about: Mapping[str, Any
 
 def tabulate(summary: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """Give sCRPS by level and sum for every method, and for the force's own how it stands, as lines of a table."""
-    methods = about["methods"]
+    methods = methods_tried(summary, about)
     own = methods[0]
     rows = summary.filter(horizon="all")
     scores = {

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import backtest as scored
 from bluelamp import periods
-from bluelamp.backtest import Backtest, levels_told, place_words
+from bluelamp.backtest import Backtest, levels_told, methods_tried, place_words
 from bluelamp.errors import count_of
 
 _WORST = 8
@@ -32,9 +32,8 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
     page = templates.get_template("backtest.html")
     if found is None:
         return page.render(force_name=force_name, folder=folder, found=False)
-    about, methods = found.about, found.about["methods"]
-    own = methods[0]
-    tried = [method for method in methods if method in set(found.summary["method"])]
+    about, tried = found.about, methods_tried(found.summary, found.about)
+    own = tried[0]
     rows = {
         (row["method"], row["level"], row["span"], row["horizon"]): row for row in found.summary.iter_rows(named=True)
     }
