@@ -251,7 +251,7 @@ def test_the_chosen_method_learns_from_the_weeks_that_were_asked_for(monkeypatch
 
     monkeypatch.setattr(forecast.Origin, "learn", watch)
     backtest(fresh, origins=1, paths=20, methods=["slot_mean", "slot_mean_8"], weeks=10)
-    assert asked == [("slot_mean", 10), ("slot_mean_8", 10)]
+    assert asked == [("slot_mean", 10), ("slot_mean_8", 52)]
 
 
 # ---- Origins ----
@@ -365,14 +365,15 @@ def test_a_piece_that_is_harmed_is_made_again(fresh, found, harm):
 
 def test_other_demand_settings_or_code_are_another_backtest(force, monkeypatch):
     ground = flow._settle(force, settings.read(force))
-    first = flow._key(ground, 20, 52)
-    assert flow._key(ground, 20, 52) == first
-    assert flow._key(ground, 21, 52) != first
-    assert flow._key(ground, 20, 26) != first
+    first = flow._key(ground, 20, 52, 52)
+    assert flow._key(ground, 20, 52, 52) == first
+    assert flow._key(ground, 21, 52, 52) != first
+    assert flow._key(ground, 20, 26, 52) != first
     more = ground.demand.with_columns(pl.col("incidents") + 1)
-    assert flow._key(flow._Ground(**vars(ground) | {"demand": more}), 20, 52) != first
+    assert flow._key(flow._Ground(**vars(ground) | {"demand": more}), 20, 52, 52) != first
+    assert flow._key(ground, 20, 52, 60) != first
     monkeypatch.setattr(_kept, "hash_code", lambda: "other")
-    assert flow._key(ground, 20, 52) != first
+    assert flow._key(ground, 20, 52, 52) != first
 
 
 def test_what_is_kept_holds_counts_alone(force, found):
@@ -529,3 +530,11 @@ def test_a_method_that_never_had_enough_is_not_the_one_held_against_the_others(f
     with pytest.raises(BadData, match="No day can be forecast and scored") as raised:
         backtest(fresh, origins=1, paths=20, methods=["slot_mean_52"])
     assert raised.value.problems == ("2026-09-28: no method has a record long enough.",)
+
+
+def test_methods_scored_one_by_one_are_scored_on_the_same_cells(fresh, found):
+    backtest(fresh, **SMALL | {"methods": ["slot_mean_8"]}, weeks=10)
+    again = backtest(fresh, **SMALL | {"methods": ["slot_mean", "slot_mean_8"]}, weeks=10)
+    counted = again.scores.group_by("method").agg(pl.col("forecasts").sum(), pl.col("scaled").sum()).drop("method")
+    assert counted.height == 2
+    assert counted.unique().height == 1

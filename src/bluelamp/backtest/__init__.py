@@ -6,7 +6,6 @@ last one found. The protocol and the scores are told in docs/explanation/scoring
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -104,17 +103,18 @@ def backtest(
     ground = _settle(folder, settings)
     progress("reading", 1.0)
     weeks = weeks or settings.forecast.weeks
-    key = _key(ground, paths, weeks)
+    # Series and scales are those of the longest history that any method may want, so that it is the same for all.
+    longest = max([weeks, *(_weeks_of(method) for method in (*NAIVE, *chosen))])
+    key = _key(ground, paths, weeks, longest)
     request = _kept.hash_of({"key": key, "origins": origins, "every": every, "methods": chosen})
     latest = _kept.read_latest(folder)
     if latest is not None and latest["request"] == request and (found := _gathered(folder, latest)):
         return found
-    began = time.perf_counter()
     kept = _kept.Kept(folder, key)
     tried: list[_Tried] = []
     days = _days_of(ground, origins, every)
     for number, day in enumerate(days):
-        stand = _stand_on(ground, day, chosen, weeks)
+        stand = _stand_on(ground, day, chosen, longest)
         tried.append(_Tried(day, stand.refused, stand.methods))
         for place, method in enumerate(stand.methods):
 
@@ -132,18 +132,15 @@ def backtest(
         "request": request,
         "key": key,
         "pieces": [[str(each.day), method] for each in used for method in each.methods],
-        "method": settings.forecast.method,
         "methods": chosen,
         "naive": [method for method in chosen if method in NAIVE],
         "origins": [str(each.day) for each in used],
-        "asked": origins,
         "every": every,
         "paths": paths,
         "weeks": weeks,
         "seed": settings.forecast.seed,
         "notes": _notes(tried, chosen),
         "made_at": now().isoformat(),
-        "seconds": round(time.perf_counter() - began, 1),
     }
     _kept.write_latest(folder, about)
     return read(folder)
@@ -216,7 +213,7 @@ def _outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
-def _key(ground: _Ground, paths: int, weeks: int) -> str:
+def _key(ground: _Ground, paths: int, weeks: int, longest: int) -> str:
     """Give a hash of everything that scores depend on but the origin and the method."""
     force = ground.settings.force
     return _kept.hash_of(
@@ -230,7 +227,7 @@ def _key(ground: _Ground, paths: int, weeks: int) -> str:
             "force": [force.id, force.time_zone, force.country, force.subdivision],
             "seed": ground.settings.forecast.seed,
             "paths": paths,
-            "weeks": weeks,
+            "weeks": [weeks, longest],
             "days": DAYS,
             "versions": plan.versions_used(),
             "code": _kept.hash_code(),
@@ -272,10 +269,9 @@ def _days_of(ground: _Ground, origins: int, every: int) -> list[date]:
     return [last - timedelta(days=number * every) for number in reversed(range(origins))]
 
 
-def _stand_on(ground: _Ground, day: date, methods: Sequence[str], weeks: int) -> _Stand:
+def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) -> _Stand:
     """Stand on a day, and see what can be done there. Outages are found anew, from what came before alone."""
     force = ground.settings.force
-    longest = max([weeks, *(_weeks_of(method) for method in methods)])
     first: datetime = ground.demand["hour_starting"].min()  # type: ignore[assignment]
     starts_at: datetime = periods.local_days(force.time_zone, day, day)["starts_at"][0]
     if starts_at <= first + timedelta(hours=LEAST_HOURS):

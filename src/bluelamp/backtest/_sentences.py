@@ -160,7 +160,12 @@ def _force_days(summary: pl.DataFrame, own: str) -> list[str]:
     mine = days.filter(method=own)
     if mine.is_empty() or mine["wape"][0] is None:
         return []
-    others = [f"{row['method']} {row['wape']:.1%}" for row in days.iter_rows(named=True) if row["method"] != own]
+    # Others that were tried at other origins had other days.
+    others = [
+        f"{row['method']} {row['wape']:.1%}"
+        for row in days.filter(origins=mine["origins"][0]).iter_rows(named=True)
+        if row["method"] != own
+    ]
     bias = mine["bias"][0]
     side = "too many" if bias > 0 else "too few"
     words = f"A day of the force was off by {mine['wape'][0]:.1%} with {own}"
