@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import extensions, forecast, incidents, periods, plan, tables
+from bluelamp import extensions, forecast, incidents, periods, plan, redrawn, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
 from bluelamp.backtest._sentences import levels_told, methods_tried, place_words, say, tabulate
@@ -193,7 +193,7 @@ def _settle(folder: Path | str, settings: Settings) -> _Ground:
     zone = settings.force.time_zone
     data_until, starts = plan.find_horizon(calls, None, zone)
     today = starts.astimezone(periods.zone(zone)).date()
-    areas, calls = plan.settle_areas(areas, calls, settings, today, [])
+    areas, calls = plan.settle_areas(redrawn.that_hold(areas), calls, settings, today, [])
     calls = plan.leave_out_merged(calls, [])
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     demand = incidents.count_demand(calls, incidents.read_priors(), lowest, zone, plan.crew_by_hour(settings))

@@ -51,8 +51,7 @@ class Level:
 class Truth:
     """What came after an origin, laid out on its coming hours.
 
-    Incidents count where they lie, also where the area or the class was never seen before: then in the levels that know
-    them.
+    What has no place that is known, or is of a class that was never seen before, counts in the levels that do without.
     """
 
     levels: list[Level]
@@ -75,8 +74,6 @@ def lay_out_truth(origin: Origin, demand: pl.DataFrame, outages: pl.DataFrame, w
     """Lay out what came. `demand` and `outages` are those of today; scales are those of the last `weeks` before."""
     series, coming = origin.series, origin.coming
     classes = sorted({class_code for class_code, _ in series.cells})
-    # An area that came later is none that was forecast, and counts in its district and the force.
-    parents = dict(origin.areas.filter(pl.col("level") == "area").select("area_id", "parent_id").iter_rows())
     came = (
         demand.join(
             pl.DataFrame({"hour_starting": coming.hours, "hour": np.arange(len(coming.hours))}), on="hour_starting"
@@ -87,8 +84,6 @@ def lay_out_truth(origin: Origin, demand: pl.DataFrame, outages: pl.DataFrame, w
     )
     area = _positions(came["area_id"], series.area_ids)
     kind = _positions(came["class_code"], classes)
-    own = series.district_of_area[area]
-    of_parent = _positions(came["area_id"].replace_strict(parents, default=None), series.district_ids)
     areas, cells = series.shape
     number = np.arange(areas * cells)
     class_of_cell = np.array([classes.index(class_code) for class_code, _ in series.cells], dtype=np.int64)
@@ -97,7 +92,7 @@ def lay_out_truth(origin: Origin, demand: pl.DataFrame, outages: pl.DataFrame, w
         Level("force", 1, np.zeros_like(number), np.zeros_like(area)),
         Level(
             "district", len(series.district_ids), series.district_of_area[number // cells],
-            np.where(area >= 0, own, of_parent),
+            np.where(area >= 0, series.district_of_area[area], -1),
         ),
         Level("area", areas, number // cells, area),
         Level(
@@ -127,13 +122,9 @@ def mask_hours(hours: pl.Series, stretches: pl.DataFrame) -> Flags:
 
 def _labels(origin: Origin) -> list[str]:
     labels = list(origin.coming.label)
-    for kind, begins, ends in origin.events.sort("starts_at", "event_id").select(
-        "kind", "starts_at", "ends_at"
-    ).iter_rows():  # fmt: skip
-        for hour in np.flatnonzero(
-            mask_hours(origin.coming.hours, pl.DataFrame({"starts_at": [begins], "ends_at": [ends]}))
-        ):
-            labels[hour] = labels[hour] or f"event: {kind}"
+    for event in origin.events.sort("starts_at", "event_id").iter_slices(1):
+        for hour in np.flatnonzero(mask_hours(origin.coming.hours, event)):
+            labels[hour] = labels[hour] or f"event: {event['kind'][0]}"
     return labels
 
 
