@@ -500,7 +500,7 @@ def test_an_origin_whose_history_turned_out_to_be_broken_is_not_used(force):
         },
     )
     known = flow._Ground(**vars(ground) | {"outages": late})
-    assert flow._stand_on(known, day, ["slot_mean"], 52).refused == "less than 8 weeks before it that can be believed."
+    assert flow._stand_on(known, day, ["slot_mean"], 52).refused == "less than 8 weeks before it that can be believed"
 
 
 def test_hours_after_the_feed_stopped_are_no_history():
@@ -521,7 +521,7 @@ def test_an_origin_at_the_end_of_an_outage_is_not_used(force):
     starts = datetime(day.year, day.month, day.day, tzinfo=UTC)
     silent = pl.col("received_at").is_between(starts - timedelta(days=9), starts + timedelta(days=3))
     stopped = flow._Ground(**vars(ground) | {"calls": ground.calls.filter(~silent)})
-    assert flow._stand_on(stopped, day, ["slot_mean"], 52).refused == "an outage just before it."
+    assert flow._stand_on(stopped, day, ["slot_mean"], 52).refused == "an outage just before it"
 
 
 def test_a_method_that_never_had_enough_is_not_the_one_held_against_the_others(fresh):

@@ -98,3 +98,12 @@ def test_the_picture_of_a_difference_says_whether_it_is_told_from_nil(row, kind)
     assert drawn["kind"] == kind
     assert drawn["low"] < drawn["x"] < drawn["high"]
     assert (drawn["x"] < backtest_page._WHISKER_WIDTH / 2) == (named["difference"] < 0)
+
+
+def test_the_bars_of_the_pit_stay_in_their_picture(force):
+    found = scored.read(force)
+    for row in found.summary.filter(horizon="all").iter_rows(named=True):
+        drawn = backtest_page._pit(found.scores, row)
+        assert len(drawn["bars"]) == 20
+        assert all(bar["y"] >= 0 and bar["y"] + bar["height"] <= 36.1 for bar in drawn["bars"])
+        assert 18 <= drawn["even"] <= 36

@@ -126,7 +126,7 @@ def backtest(
         progress("scoring", (number + 1) / len(days))
     used = [each for each in tried if each.methods]
     if not used:
-        reasons = [f"{each.day}: {each.refused or 'no method has a record long enough.'}" for each in tried]
+        reasons = [f"{each.day}: {each.refused or 'no method has a record long enough'}." for each in tried]
         raise BadData("No day can be forecast and scored:", reasons)
     about = {
         "request": request,
@@ -275,11 +275,11 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     first: datetime = ground.demand["hour_starting"].min()  # type: ignore[assignment]
     starts_at: datetime = periods.local_days(force.time_zone, day, day)["starts_at"][0]
     if starts_at <= first + timedelta(hours=LEAST_HOURS):
-        return _Stand(day, "less than 8 weeks of record before it.", (), ground)
+        return _Stand(day, "less than 8 weeks of record before it", (), ground)
     calls = ground.calls.filter(pl.col("received_at") < starts_at)
     known_until = plan.end_of_hour(calls["received_at"].max(), force.time_zone)  # type: ignore[arg-type]
     if starts_at - known_until > LONGEST_SILENCE:
-        return _Stand(day, "an outage just before it.", (), ground)
+        return _Stand(day, "an outage just before it", (), ground)
     outages = _outages(calls, ground.settings)
     origin = forecast.stand_at(
         day, ground.demand, ground.areas, ground.events, outages, known_until=known_until, force_id=force.id,
@@ -290,10 +290,10 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     broken = mask_hours(history.calendar.hours, ground.outages)
     seen = history.calendar.lengths * ~(history.is_masked | broken)
     if seen.sum() < LEAST_HOURS:
-        return _Stand(day, "less than 8 weeks before it that can be believed.", (), ground)
+        return _Stand(day, "less than 8 weeks before it that can be believed", (), ground)
     truth = lay_out_truth(origin, ground.demand, ground.outages, longest)
     if truth.usable.mean() < LEAST_SHARE_TO_COME:
-        return _Stand(day, "an outage in most of the eight weeks after it.", (), ground)
+        return _Stand(day, "an outage in most of the eight weeks after it", (), ground)
     days = len(history.calendar.days)
     able = tuple(
         method
@@ -312,12 +312,12 @@ def _weeks_of(method: str) -> int:
 
 
 def _notes(tried: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
-    used = [each for each in tried if not each.refused]
+    used = [each for each in tried if each.methods]
     notes = []
     if len(used) < len(tried):
-        reasons = Counter(each.refused for each in tried if each.refused)
-        why = " ".join(f"{number} had {reason}" for reason, number in reasons.items())
-        notes.append(f"{len(used)} of {len(tried)} origins can be used. Of the others, {why}")
+        reasons = Counter(each.refused or "no method with a record long enough" for each in tried if not each.methods)
+        why = ", ".join(f"{number} had {reason}" for reason, number in reasons.items())
+        notes.append(f"{len(used)} of {len(tried)} origins can be used. Of the others, {why}.")
     for method in methods:
         able = sum(method in each.methods for each in used)
         if able < len(used):

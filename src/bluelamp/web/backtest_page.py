@@ -144,15 +144,18 @@ def _pit(scores: pl.DataFrame, row: Mapping[str, Any]) -> dict[str, Any]:
         pl.col("method") == row["method"], pl.col("level") == row["level"], pl.col("span") == row["span"]
     )
     counts = [int(some[name].sum()) for name in scored.PIT]
-    even = sum(counts) / len(counts)
+    even = max(sum(counts) / len(counts), 1e-9)
+    top = max(2 * even, *counts)
     return {
         "bars": [
-            {"x": _BIN_WIDTH * place, "height": round(min(_PIT_HEIGHT / 2 * count / max(even, 1e-9), _PIT_HEIGHT), 1)}
+            {"x": _BIN_WIDTH * place, "y": round(_PIT_HEIGHT * (1 - count / top), 1),
+             "height": round(_PIT_HEIGHT * count / top, 1)}
             for place, count in enumerate(counts)
         ],
+        "even": round(_PIT_HEIGHT * (1 - even / top), 1),
         "words": "Share of what came in each twentieth of the paths, over what is even: "
-        + ", ".join(f"{count / max(even, 1e-9):.2f}" for count in counts),
-    }
+        + ", ".join(f"{count / even:.2f}" for count in counts),
+    }  # fmt: skip
 
 
 def _spots(weak_spots: pl.DataFrame, own: str, kind: str) -> dict[str, Any]:
