@@ -538,3 +538,54 @@ def test_methods_scored_one_by_one_are_scored_on_the_same_cells(fresh, found):
     counted = again.scores.group_by("method").agg(pl.col("forecasts").sum(), pl.col("scaled").sum()).drop("method")
     assert counted.height == 2
     assert counted.unique().height == 1
+
+
+@pytest.mark.parametrize(("first", "hours"), [(date(2025, 7, 28), 56 * 24 + 1), (date(2025, 1, 6), 56 * 24 - 1)])
+def test_nights_on_which_the_clock_changes_are_scored_as_they_are(first, hours):
+    """The first has 25 hours, the second 23; both have three shifts, and make up a day."""
+    some = hours_of(63 + 56, first)
+    demand = demand_of(some, {("a", "x"): np.random.default_rng(1).poisson(2, len(some))})
+    day = first + timedelta(days=63)
+    origin = forecast.stand_at(
+        day, demand, AREAS, tables.empty("events"), NOTHING, known_until=datetime(2030, 1, 1, tzinfo=UTC),
+        force_id="F", time_zone=LONDON, weeks=52, days=56,
+    )  # fmt: skip
+    truth = lay_out_truth(origin, demand, NOTHING, 52)
+    rows = score_method(origin, truth, origin.learn("slot_mean_8", 52), 20, seed=1)[0].filter(level="force")
+    assert dict(rows.group_by("span").agg(pl.col("forecasts").sum()).iter_rows()) == {
+        "hour": hours, "shift": 168, "day": 56, "week": 8,
+    }  # fmt: skip
+    assert rows["incidents"].sum() == 4 * demand.filter(pl.col("hour_starting") >= origin.starts_at)["incidents"].sum()
+
+
+def test_a_force_without_districts_or_with_one_area_is_scored_at_the_levels_it_has():
+    some = hours_of(7 * WEEKS + 56)
+    demand = demand_of(some, {("only",): np.random.default_rng(1).poisson(1, len(some))})
+    origin = forecast.stand_at(
+        MONDAY + timedelta(weeks=WEEKS), demand, areas_in({"only": None}), tables.empty("events"), NOTHING,
+        known_until=datetime(2030, 1, 1, tzinfo=UTC), force_id="F", time_zone=LONDON, weeks=52, days=56,
+    )  # fmt: skip
+    truth = lay_out_truth(origin, demand, NOTHING, 52)
+    rows = score_method(origin, truth, origin.learn("slot_mean", 52), 20, seed=1)[0]
+    crps = rows.filter(span="day").group_by("level").agg(pl.col("crps").sum())
+    assert crps["crps"].n_unique() == 1
+    told = summarise(rows.with_columns(method=pl.lit("slot_mean")), [], 1)
+    assert flow.levels_told(told) == ["force"]
+
+
+def test_an_hour_of_an_event_is_told_by_its_kind():
+    demand = world()
+    origin = stand(demand)
+    events = drawn(
+        "events",
+        "event_id | kind     | starts_at            | ends_at              | event_name",
+        "e1       | festival | 2025-04-05T10:00:00Z | 2025-04-05T16:00:00Z | Fair",
+    )
+    told = forecast.stand_at(
+        origin.day, demand, AREAS, events, NOTHING, known_until=origin.starts_at, force_id="F", time_zone=LONDON,
+        weeks=52, days=56,
+    )  # fmt: skip
+    truth = lay_out_truth(told, demand, NOTHING, 52)
+    spots = score_method(told, truth, told.learn("slot_mean_8", 52), 20, seed=1)[1].filter(kind="special_day")
+    assert spots["spot"].to_list() in (["event: festival"], ["festival"])
+    assert spots["forecasts"].to_list() == [6]
