@@ -34,6 +34,10 @@ KINDS = {
         "Accounts of what came in",
         "Worked out from the store when they are asked for, by `bluelamp data`, `bluelamp table` and the page `/data`.",
     ),
+    "backtest": (
+        "Scores of the forecast",
+        "Made by `bluelamp backtest`, and shown by `bluelamp table` and the page `/backtest`.",
+    ),
 }
 REGIMES = {
     "law_enforcement": "law-enforcement data (in the United Kingdom, Part 3 of the Data Protection Act 2018)",

@@ -31,7 +31,14 @@ def offers(monkeypatch):
 def test_members_are_files_with_the_first_line_of_their_docstring():
     assert list(extensions.members("staffing")) == ["erlang_c", "mol", "workload"]
     assert extensions.members("staffing")["workload"].startswith("Work divided by time")
-    assert list(extensions.members("forecast")) == ["pooled", "slot_mean"]
+    assert list(extensions.members("forecast")) == [
+        "last_week",
+        "pooled",
+        "slot_mean",
+        "slot_mean_26",
+        "slot_mean_52",
+        "slot_mean_8",
+    ]
     for family in ("staffing", "forecast"):
         assert all(extensions.members(family).values())
 

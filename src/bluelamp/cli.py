@@ -664,6 +664,43 @@ def _what_was_planned(run: Mapping[str, Any], time_zone: str) -> str:
     )
 
 
+@app.command()
+def backtest(
+    folder: Folder,
+    origins: Annotated[int, typer.Option(min=1, max=120, help="Earlier days to forecast from")] = 13,
+    every: Annotated[int, typer.Option(min=7, help="Days between them: whole weeks")] = 28,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="A method to score, the one held against the others first; may be repeated"),
+    ] = None,
+    paths: Annotated[int, typer.Option(min=20, max=5000, help="Sample paths of each forecast")] = 200,
+    weeks: Annotated[
+        int | None, typer.Option(min=2, max=520, help="Weeks that methods learn from, in place of the force's setting")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the forecast on the force's own past, against the naive ones.
+
+    \b
+    bluelamp backtest oakland
+    bluelamp backtest oakland --origins 6 --method slot_mean --method slot_mean_26
+    """
+    from bluelamp import backtest as scored
+
+    with progressing(quiet) as progress:
+        found = scored.backtest(
+            folder, origins=origins, every=every, methods=methods, paths=paths, weeks=weeks, progress=progress
+        )
+    if as_json:
+        typer.echo(json.dumps({"sentences": found.sentences, "summary": found.summary.to_dicts()}, ensure_ascii=False))
+        return
+    for line in found.lines():
+        typer.echo(line)
+    if not quiet:
+        message.print(f"Next: bluelamp serve {folder}, and look at /backtest", markup=False)
+
+
 class Form(StrEnum):
     """How a table is written."""
 
@@ -694,15 +731,16 @@ def table(
     """
     import polars as pl
 
+    from bluelamp import backtest as scored
     from bluelamp import plan as flow
     from bluelamp import received, tables
     from bluelamp.web.app import keep, rows_as_json
 
     _refuse_swapped(name, folder)
-    if name in received.NAMES:
+    if name in (*received.NAMES, *scored.NAMES):
         if run is not None or as_of is not None:
             raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
-        rows = received.account_for(folder)[name]
+        rows = scored.read(folder).table(name) if name in scored.NAMES else received.account_for(folder)[name]
     else:
         rows = flow.read_table(folder, name, run, moment(as_of, folder))
         if run is None and as_of is None and (since := flow.tell_imported_since(folder, name)):

@@ -122,7 +122,7 @@ def plan(
         "seed": settings.forecast.seed,
         "settings": _as_json(settings.model_dump(mode="json")),
         "batches": _as_json(batches["batch_id"].to_list()),
-        "versions": _as_json(_versions()),
+        "versions": _as_json(versions_used()),
         "results_sha256": _as_json(
             {name: tables.fingerprint(frame, name) for name, frame in (planned.results | planned.used).items()}
         ),
@@ -166,7 +166,7 @@ def compute(
     clock = _Clock(progress)
 
     clock.start("areas")
-    data_until, starts = _horizon(given["incidents"], forecast_from, zone)
+    data_until, starts = find_horizon(given["incidents"], forecast_from, zone)
     today = starts.astimezone(periods.zone(zone)).date()
     areas, calls = settle_areas(given["areas"], given["incidents"], settings, today, notes)
     if not given["areas"].is_empty():
@@ -186,7 +186,7 @@ def compute(
 
     clock.start("committed")
     calls, unit_time, without_log = _with_unit_time(calls, given, settings, notes)
-    calls = _without_merged(calls, notes)
+    calls = leave_out_merged(calls, notes)
 
     clock.start("demand")
     notes += remarks.on_age(data_until, starts, zone)
@@ -298,15 +298,23 @@ def crew_by_hour(settings: Settings) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str) -> tuple[datetime, datetime]:
+def find_horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str) -> tuple[datetime, datetime]:
     """Give until when incidents are known, and the first hour to forecast."""
     last = calls.filter(~_is_merged())["received_at"].max()
     if last is None:
         raise NoInput("Every incident was merged into another, so that none is left to plan from. Import the others.")
     assert isinstance(last, datetime)
-    # The hour of the last incident is taken as whole; outages mask it where it plainly is not.
-    until: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    until = end_of_hour(last, time_zone)
     return until, forecast_from or periods.next_local_midnight(until, time_zone)
+
+
+def end_of_hour(last: datetime, time_zone: str) -> datetime:
+    """Give until when a feed is known whose last incident was received then.
+
+    Its hour is taken as whole; outages mask it where it plainly is not.
+    """
+    ends: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    return ends
 
 
 def settle_areas(
@@ -375,7 +383,7 @@ def _with_unit_time(
     return calls, results, without_log
 
 
-def _without_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Leave out logs that were merged into another: the call is counted there."""
     kept = calls.filter(~_is_merged())
     if kept.height < calls.height:
@@ -413,7 +421,7 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _versions() -> dict[str, str]:
+def versions_used() -> dict[str, str]:
     """Versions that figures depend on."""
     found = {"python": platform.python_version()}
     for package in ("bluelamp", "numpy", "polars", "holidays", "shapely", "tzdata"):

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
+from bluelamp import backtest as scored
 from bluelamp import intake, tables
 from bluelamp.plan import read_table
 from bluelamp.received import account_for as read_account
@@ -80,7 +81,9 @@ def test_the_figures_are_compressed_once_and_not_sent_again(client):
     assert plain.json()["format"] == "bluelamp-map/1"
 
 
-@pytest.mark.parametrize("name", [name for name in SHOWN if name not in ("demand", "forecast", "required_staff")])
+@pytest.mark.parametrize(
+    "name", [name for name in SHOWN if name not in ("demand", "forecast", "required_staff", *scored.NAMES)]
+)
 def test_every_table_has_its_page_its_csv_and_its_json(client, name):
     data = client.get(f"/tables/{name}.json")
     text = client.get(f"/tables/{name}.csv")

@@ -26,11 +26,12 @@ from bluelamp.forecast._history import (
     name_series,
     whole_days_before,
 )
+from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import draw_days, draw_multipliers, draw_places
 from bluelamp.forecast._rates import RateModel
 from bluelamp.pools import PoolHours
 
-__all__ = ["Forecast", "RateModel", "make_forecast"]
+__all__ = ["Forecast", "Origin", "RateModel", "make_forecast", "stand_at"]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bluelamp import __version__, received, tables
+from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
 from bluelamp.errors import (
@@ -40,6 +41,7 @@ from bluelamp.errors import (
 )
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
+from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.data_page import render_data_page
 
@@ -59,7 +61,7 @@ ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
          "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
-         *received.NAMES)  # fmt: skip
+         *received.NAMES, *scored.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -75,6 +77,7 @@ class Published:
         self._map = lru_cache(maxsize=4)(self._make_map)
         self._result = lru_cache(maxsize=24)(self._read_result)
         self._holdings = lru_cache(maxsize=1)(self._read_holdings)
+        self._backtest = lru_cache(maxsize=1)(self._read_backtest)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -99,6 +102,8 @@ class Published:
             return self.store.batches()
         if name in received.NAMES:
             return self.account()[name]
+        if name in scored.NAMES:
+            return self._backtest(scored.stamp(self.folder)).table(name)
         if name in IMPORTED:
             return self.store.read(name)
         return self._result(name, self.run(run_id)["run_id"])
@@ -120,6 +125,20 @@ class Published:
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
             time_zone=self.settings.force.time_zone, now=datetime.now(UTC),
         )  # fmt: skip
+
+    def backtest_page(self) -> str:
+        """Give the page of scores; a force that has no backtest yet has one, too, which says how to make it."""
+        force = self.settings.force
+        try:
+            found = self._backtest(scored.stamp(self.folder))
+        except NoInput:
+            found = None
+        return render_backtest_page(
+            found, force_name=force.name, folder=self.folder.resolve().name, time_zone=force.time_zone
+        )
+
+    def _read_backtest(self, _stamp: str) -> scored.Backtest:
+        return scored.read(self.folder)
 
     def _told(self, name: str, run: Mapping[str, Any] | None) -> pl.DataFrame:
         """Give a result of a run, empty where the run is older than that table."""
@@ -220,6 +239,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def data_page(run: RUN = None) -> HTMLResponse:
         return HTMLResponse(published.data_page(run))
 
+    @app.get("/backtest", response_class=HTMLResponse, summary="How good the forecast was on the force's own past")
+    def backtest_page() -> HTMLResponse:
+        return HTMLResponse(published.backtest_page())
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         squeezed, tag = published.map_data(run)
@@ -248,7 +271,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
             for name in SHOWN
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}"))
+        scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
@@ -323,5 +347,6 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/data">The data</a> · <a href="/tables">All tables</a></p></main></body></html>'
+        '<a href="/data">The data</a> · <a href="/backtest">Scores of the forecast</a> · '
+        '<a href="/tables">All tables</a></p></main></body></html>'
     )
