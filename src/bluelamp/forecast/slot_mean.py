@@ -21,7 +21,7 @@ from bluelamp.forecast._rates import RateModel, Shocks
 
 SLOTS = 168
 # What is older says less about the level than the hours of the week gain by it.
-WEEKS = 52
+MOST_WEEKS = 52
 # A special day's factor leans on 'no change' as if on so many incidents of its own.
 SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
@@ -43,7 +43,7 @@ def fit(history: History, series: Series) -> RateModel:
 
     Masked hours count neither as incidents nor as time. A slot that was never seen takes its parent's rate.
     """
-    history = last_weeks(history, WEEKS)
+    history = last_weeks(history, MOST_WEEKS)
     ordinary = _count_slots(history, series)
     slot_rates = shrink_down(ordinary, series)
     special = _special_factors(history, slot_rates)
