@@ -304,7 +304,7 @@ def expected_sets(calendar: dict[date, str], name: str, day: date | None) -> dic
 
 @example([("old", DAYS[2]), ("new", DAYS[1]), ("new", DAYS[3]), ("new", DAYS[2])])
 @given(st.lists(st.tuples(st.sampled_from(list(SETS)), st.sampled_from(DAYS)), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_one_set_of_areas_at_most_is_in_force_on_any_day_whatever_came_in_and_when(imports):
     held, calendar = tables.empty("areas"), {}
     for name, day in imports:

@@ -124,13 +124,13 @@ def test_what_is_far_is_less_sure_than_what_is_near_with_no_step_where_paths_end
     level = np.exp(np.cumsum(chance.normal(0, 0.01, 364)))
     made = forecast_of(
         demand_of(hours, {("a",): chance.poisson(30 * shape(slot) * level[day])}),
-        ONE, midnight(364), paths=1500, path_days=28, days=360,
+        ONE, midnight(364), paths=600, path_days=28, days=220,
     )  # fmt: skip
     rows = made.table.filter(level="force", span="day", class_code="all", grade_code="all").sort("hour_starting")
     width = ((rows["incidents_p90"] - rows["incidents_p10"]) / rows["incidents_mean"]).to_numpy()
-    first, last_with_paths, beyond, year = (width[at : at + 7].mean() for at in (0, 21, 28, 350))
-    assert first < last_with_paths < year
-    assert beyond == pytest.approx(last_with_paths, rel=0.1)
+    first, last_with_paths, beyond, later = (width[at : at + 7].mean() for at in (0, 21, 28, 210))
+    assert first < last_with_paths < later
+    assert beyond == pytest.approx(last_with_paths, rel=0.12)
 
 
 def test_levels_are_drawn_with_the_spread_that_is_told():
@@ -343,7 +343,7 @@ def test_less_than_four_weeks_are_left_to_the_slot_mean_and_it_says_so():
 
 def test_intervals_hold_what_they_say_in_a_world_like_the_model():
     inside = {"hour": [], "day": []}
-    for seed in range(6):
+    for seed in range(4):
         chance = np.random.default_rng(30 + seed)
         hours = hours_of(364 + 28)
         day, slot, hour = local(hours)
