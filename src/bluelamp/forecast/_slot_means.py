@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bluelamp.forecast._history import Floats, History, Integers, Series, last_weeks
 from bluelamp.forecast._rates import RateModel, Shocks
-from bluelamp.forecast.slot_mean import _find_shocks
+from bluelamp.forecast.slot_mean import find_shocks
 
 SLOTS = 168
 
@@ -74,7 +74,7 @@ def _fill_unseen(rates: Floats, counts: Floats, hours: Floats) -> Floats:
 
 def _with_shocks(series: Series, rates: Floats, history: History, note: str) -> RateModel:
     model = RateModel(series, rates, {}, {}, Shocks(0.0, 0.0, 0.0), (note,))
-    return replace(model, shocks=_find_shocks(history, replace(model, slot_rates=_without_empty_days(rates, series))))
+    return replace(model, shocks=find_shocks(history, replace(model, slot_rates=_without_empty_days(rates, series))))
 
 
 def _without_empty_days(rates: Floats, series: Series) -> Floats:

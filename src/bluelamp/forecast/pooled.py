@@ -356,12 +356,9 @@ def _least_squares(rows: Floats, right: Floats) -> Floats:
 
 
 def _notes(known: _Known, trend: Trend) -> tuple[str, ...]:
-    notes = [f"Learnt from {known.days_seen / 7:.1f} weeks of hours that can be believed."]
+    notes = list(slot_mean.tell_history(known.history))
     if known.days < 365:
         notes.append("Less than a year of history tells little of the season: months ahead are as unsure as they look.")
-    unseen = SLOTS - len(np.unique(known.history.calendar.slot[known.usable > 0]))
-    if unseen:
-        notes.append(f"{unseen} of {SLOTS} hours of the week were never seen and lean on the rest.")
     stepped = [("Demand of the whole force", trend.force.steps[0])]
     for parts, names, of in (
         (trend.districts, known.series.district_ids, "The share of district"),

@@ -49,10 +49,11 @@ def fit(history: History, series: Series) -> RateModel:
     special = _special_factors(history, slot_rates)
     event_factor = _event_factors(history, series, slot_rates)
     model = RateModel(series, slot_rates, special, event_factor, Shocks(0.0, 0.0, 0.0))
-    return RateModel(series, slot_rates, special, event_factor, _find_shocks(history, model), _notes(history))
+    return RateModel(series, slot_rates, special, event_factor, find_shocks(history, model), tell_history(history))
 
 
-def _notes(history: History) -> tuple[str, ...]:
+def tell_history(history: History) -> tuple[str, ...]:
+    """Say how much of a history can be learnt from."""
     seen = np.unique(history.calendar.slot[~history.is_masked])
     weeks = float((~history.is_masked).sum()) / SLOTS
     notes = [f"Learnt from {weeks:.1f} weeks of hours that can be believed."]
@@ -224,7 +225,7 @@ def _event_factors(history: History, series: Series, slot_rates: Floats) -> dict
     return factors
 
 
-def _find_shocks(history: History, model: RateModel) -> Shocks:
+def find_shocks(history: History, model: RateModel) -> Shocks:
     """Find the variances that days share, from ordinary days: what is left of (seen / due) after Poisson noise.
 
     The level's variance is that of 28-day means, a force-day's what days add to it, a district-day's what districts
