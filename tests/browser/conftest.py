@@ -1,14 +1,12 @@
 """A real browser: Debian's Chromium, headless, software rendering, with every request written down."""
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from bluelamp.web.app import make_app
+from tests.browser.serving import serving
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -32,15 +30,8 @@ def browser():
 @pytest.fixture(scope="session")
 def served(small_force: Path) -> Iterator[str]:
     """The address at which the small force is served."""
-    server = uvicorn.Server(uvicorn.Config(make_app(small_force), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://localhost:{port}/"
-    server.should_exit = True
-    thread.join(5)
+    with serving(small_force) as at:
+        yield f"{at}/"
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from bluelamp import backtest as scored
 from bluelamp import intake, tables
 from bluelamp.sources.twin import make_twin, write_twin
-from bluelamp.web.app import make_app
+from tests.browser.serving import serving
 from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
@@ -32,14 +30,8 @@ def force(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(force: Path) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(make_app(force), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
-    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
+    with serving(force) as at:
+        yield at
 
 
 @pytest.mark.parametrize("with_scripts", [True, False])

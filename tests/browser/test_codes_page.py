@@ -1,13 +1,11 @@
 """The page about codes in headless Chromium: a code changed by keys, its effect seen, the next version saved."""
 
-import threading
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from bluelamp import codes
-from bluelamp.web.app import make_app
+from tests.browser.serving import serving
 from tests.coded import imported
 
 pytestmark = pytest.mark.browser
@@ -21,14 +19,8 @@ def force(tmp_path):
 
 @pytest.fixture
 def address(force):
-    server = uvicorn.Server(uvicorn.Config(make_app(force), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
-    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}/codes"
-    server.should_exit = True
-    thread.join(5)
+    with serving(force) as at:
+        yield f"{at}/codes"
 
 
 def opened(browser, address, **said):

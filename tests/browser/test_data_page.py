@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
-import uvicorn
 
 from bluelamp import intake, plan, tables
 from bluelamp.plan import read_table
 from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
-from bluelamp.web.app import make_app
+from tests.browser.serving import serving
 from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
@@ -42,14 +40,8 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(fed: Path) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(make_app(fed), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
-    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
+    with serving(fed) as at:
+        yield at
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""A force served in a thread, for as long as a test looks at it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from bluelamp.web.app import make_app
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Give the address, without a slash at its end, at which a force is served."""
+    server = uvicorn.Server(uvicorn.Config(make_app(folder), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.02)
+    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(5)
