@@ -10,6 +10,8 @@ import pytest
 
 from bluelamp import periods
 from bluelamp.forecast import _levels
+from bluelamp.forecast._effects import touch
+from bluelamp.forecast._history import make_calendar, name_series
 from bluelamp.forecast._paths import draw_days, draw_multipliers
 from tests.drawn import drawn
 from tests.forecast.made import areas_in, demand_of, forecast_of, hours_of, means, midnight
@@ -217,6 +219,67 @@ def test_a_local_event_comes_back_in_its_area_and_does_not_raise_what_is_usual()
     np.testing.assert_allclose(fair[:2], 720, rtol=0.08)
     np.testing.assert_allclose(fair[2:], 240, rtol=0.05)
     np.testing.assert_allclose(other, 240, rtol=0.05)
+
+
+def test_an_event_changes_the_hours_before_and_after_it_by_factors_of_their_own():
+    hours = hours_of(112)
+    factor = np.ones(len(hours))
+    rows = []
+    for number, day in enumerate((*range(6, 112, 7), 118)):
+        begins = midnight(day) + timedelta(hours=15)
+        ends = begins + timedelta(hours=2)
+        for start, end, size in ((-3, 0, 2.0), (0, 2, 0.7), (2, 6, 3.0)):
+            inside = (hours >= begins + timedelta(hours=start)) & (hours < begins + timedelta(hours=end))
+            factor = np.where(inside.to_numpy(), size, factor)
+        rows.append(f"e{number} | Match | sport | a | {begins.isoformat()} | {ends.isoformat()} | 3 | 4")
+    events = drawn("events", f"{EVENT} | lead_in_hours | wind_down_hours", *rows)
+    chance = np.random.default_rng(19)
+    counts = {("a",): chance.poisson(20 * factor)} | {(each,): chance.poisson(20, len(hours)) for each in ("b", "c")}
+    made = forecast_of(demand_of(hours, counts), FOUR, midnight(112), events=events, days=7, path_days=7)
+    at = np.array(means(made, "area", "a", span="hour"))[6 * 24 :]
+    for first, last, expected in ((0, 12, 20), (12, 15, 40), (15, 17, 14), (17, 21, 60), (21, 24, 20)):
+        np.testing.assert_allclose(at[first:last].mean(), expected, rtol=0.12)
+
+
+def test_an_event_changes_the_classes_that_it_brings():
+    hours = hours_of(112)
+    on = np.zeros(len(hours), dtype=bool)
+    rows = []
+    for number, day in enumerate((*range(5, 112, 7), 117)):
+        begins, ends = midnight(day), midnight(day + 1)
+        on |= ((hours >= begins) & (hours < ends)).to_numpy()
+        rows.append(f"e{number} | Market | festival | a | {begins.isoformat()} | {ends.isoformat()}")
+    chance = np.random.default_rng(20)
+    counts = {
+        ("a", "theft"): chance.poisson(np.where(on, 30, 10)),
+        ("a", "fraud"): chance.poisson(10, len(hours)),
+        ("b", "theft"): chance.poisson(10, len(hours)),
+        ("b", "fraud"): chance.poisson(10, len(hours)),
+    }
+    made = forecast_of(
+        demand_of(hours, counts), FOUR, midnight(112), events=drawn("events", EVENT, *rows), days=7, path_days=7
+    )
+    theft, fraud = (days_of(made, "D1", "district", class_code=name)[5] for name in ("theft", "fraud"))
+    assert theft == pytest.approx(960, rel=0.1)
+    assert fraud == pytest.approx(480, rel=0.1)
+
+
+def test_a_day_beside_a_holiday_is_one_wherever_the_calendar_begins_and_ends():
+    series = name_series(ONE, demand_of(hours_of(1), {("a",): 1}), "F")
+    none = drawn("events", EVENT)
+
+    def beside(first: date, last: date) -> np.ndarray:
+        days = periods.local_days(LONDON, first, last)
+        calendar = make_calendar(
+            days["starts_at"][0], days["ends_at"][-1], LONDON, series, ONE, none, "GB", "ENG"
+        )  # fmt: skip
+        return touch(calendar, ["day before a holiday", "day after a holiday"])[:, 0]
+
+    whole = beside(date(2025, 12, 22), date(2025, 12, 29))
+    np.testing.assert_array_equal(whole[1], [1, 0], "the 23rd is before Christmas Eve")
+    np.testing.assert_array_equal(whole[5], [0, 1], "the 27th is after Boxing Day")
+    np.testing.assert_array_equal(beside(date(2025, 12, 27), date(2025, 12, 29)), whole[5:])
+    np.testing.assert_array_equal(beside(date(2025, 12, 22), date(2025, 12, 23)), whole[:2])
 
 
 def test_an_event_of_the_whole_force_comes_back():

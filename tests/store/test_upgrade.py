@@ -27,6 +27,7 @@ ADDED = {
     "minimums": "skill_code",
     "service_times": "write_up_minutes",
     "standards": "stream",
+    "events": "lead_in_hours",
 }
 
 

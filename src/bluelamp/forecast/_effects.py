@@ -67,16 +67,16 @@ def find_effects(seen: Floats, due: Floats, calendar: Calendar, noise: Floats, s
 
 def touch(calendar: Calendar, names: Sequence[str], first: int = 0, last: int | None = None) -> Floats:
     """Give the share of each block that each name touches, of days first … last-1: days × blocks × names."""
-    labels = calendar.label_of_day
-    days = range(first, len(labels) if last is None else last)
+    labels = [calendar.label_beside[0], *calendar.label_of_day, calendar.label_beside[1]]
+    days = range(first, len(labels) - 2 if last is None else last)
     found = np.zeros((len(days), BLOCKS, len(names)))
     for place, name in enumerate(names):
         if name in calendar.force_kinds:
             found[:, :, place] = calendar.force_share[calendar.force_kinds.index(name), first : days.stop]
             continue
         for row, day in enumerate(days):
-            label = labels[day]
-            beside = AFTER if day and labels[day - 1] else BEFORE if day + 1 < len(labels) and labels[day + 1] else ""
+            before, label, after = labels[day : day + 3]
+            beside = AFTER if before else BEFORE if after else ""
             if label in (name,) or (label and name == ANY) or (not label and beside == name):
                 found[row, :, place] = 1.0
     return found

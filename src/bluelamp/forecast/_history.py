@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import holidays
 import numpy as np
@@ -53,8 +53,9 @@ class Calendar:
     label: list[str]  # one an hour: the name of a special day, or ''
     force_kinds: list[str]
     force_event: NDArray[np.bool_]  # kinds × hours: whether an event of the whole force is on
-    event_kinds: list[str]
+    event_kinds: list[str]  # of local events, by phase: 'sport, lead-in', 'sport', 'sport, wind-down'
     event_of: NDArray[np.int8]  # areas × hours: 0 where there is no event, else 1 + index into event_kinds
+    label_beside: tuple[str, str] = ("", "")  # names of the day before the first and of the day after the last
 
     @property
     def lengths(self) -> Floats:
@@ -165,19 +166,20 @@ def make_calendar(
     parts = periods.local_parts(hours, time_zone)
     days = parts["day"].unique(maintain_order=True)
     day_index = {day: position for position, day in enumerate(days)}
-    force_wide, local = _split_events(events, series, areas)
+    phases = _part_events(events, series, areas)
     label_of_day = _special_days(days.to_list(), country, subdivision)
     label = [label_of_day.get(day, "") for day in parts["day"]]
     starts = hours.dt.epoch("s").to_numpy()
-    force_kinds = sorted({kind for kind, *_ in force_wide})
+    force_kinds = sorted({each.kind for each in phases if each.areas is None})
     force_event = np.zeros((len(force_kinds), len(hours)), dtype=np.bool_)
-    for kind, begins, ends in force_wide:
-        force_event[force_kinds.index(kind)] |= (starts >= begins.timestamp()) & (starts < ends.timestamp())
-    kinds = sorted({kind for kind, *_ in local})
+    kinds = sorted({each.kind for each in phases if each.areas is not None})
     event_of = np.zeros((len(series.area_ids), len(hours)), dtype=np.int8)
-    for kind, begins, ends, touched in local:
-        during = (starts >= begins.timestamp()) & (starts < ends.timestamp())
-        event_of[np.ix_(np.array(touched), np.flatnonzero(during))] = 1 + kinds.index(kind)
+    for phase in phases:
+        during = (starts >= phase.begins.timestamp()) & (starts < phase.ends.timestamp())
+        if phase.areas is None:
+            force_event[force_kinds.index(phase.kind)] |= during
+        else:
+            event_of[np.ix_(np.array(phase.areas), np.flatnonzero(during))] = 1 + kinds.index(phase.kind)
     return Calendar(
         hours=hours,
         ends_at=last,
@@ -190,35 +192,58 @@ def make_calendar(
         force_event=force_event,
         event_kinds=kinds,
         event_of=event_of,
+        label_beside=_beside(days.to_list(), label_of_day),
     )
 
 
+def _beside(days: Sequence[date], label_of_day: dict[date, str]) -> tuple[str, str]:
+    if not days:
+        return "", ""
+    first, last = days[0] - timedelta(days=1), days[-1] + timedelta(days=1)
+    return label_of_day.get(first, ""), label_of_day.get(last, "")
+
+
 def _special_days(days: Sequence[date], country: str | None, subdivision: str | None) -> dict[date, str]:
+    """Name the special days of the years in which the days lie, and of those that they touch."""
     if not days:
         return {}
-    years = range(days[0].year, days[-1].year + 1)
+    years = range((days[0] - timedelta(days=1)).year, (days[-1] + timedelta(days=1)).year + 1)
     named = {date(year, *month_day): name for year in years for month_day, name in EVES.items()}
     if country:
         named |= dict(holidays.country_holidays(country, subdiv=subdivision, years=years, language="en_US").items())
     return named
 
 
-def _split_events(
-    events: pl.DataFrame, series: Series, areas: pl.DataFrame
-) -> tuple[list[tuple[str, datetime, datetime]], list[tuple[str, datetime, datetime, list[int]]]]:
-    """Part events into those of the whole force and those of some areas (with the areas' positions)."""
-    force_wide, local = [], []
+class _Phase(NamedTuple):
+    """A stretch of an event in which it has one effect, and the positions of its areas; None for the whole force."""
+
+    kind: str
+    begins: datetime
+    ends: datetime
+    areas: list[int] | None
+
+
+def _part_events(events: pl.DataFrame, series: Series, areas: pl.DataFrame) -> list[_Phase]:
+    """Part events into lead-in, the event itself and wind-down, in the order in which later ones win over earlier."""
     position = {area: index for index, area in enumerate(series.area_ids)}
+    beside: list[_Phase] = []
+    itself: list[_Phase] = []
     for event in events.sort("starts_at", "event_id").iter_rows(named=True):
-        where = event["area_id"]
-        if where is None or where == series.force_id:
-            force_wide.append((event["kind"], event["starts_at"], event["ends_at"]))
-            continue
-        members = areas.filter((pl.col("area_id") == where) | (pl.col("parent_id") == where))["area_id"]
-        touched = sorted({position[area] for area in members if area in position})
-        if touched:
-            local.append((event["kind"], event["starts_at"], event["ends_at"], touched))
-    return force_wide, local
+        where, kind, begins, ends = (event[name] for name in ("area_id", "kind", "starts_at", "ends_at"))
+        touched = None
+        if where is not None and where != series.force_id:
+            members = areas.filter((pl.col("area_id") == where) | (pl.col("parent_id") == where))["area_id"]
+            touched = sorted({position[area] for area in members if area in position})
+            if not touched:
+                continue
+        before = timedelta(hours=event.get("lead_in_hours") or 0)
+        after = timedelta(hours=event.get("wind_down_hours") or 0)
+        if before:
+            beside.append(_Phase(f"{kind}, lead-in", begins - before, begins, touched))
+        if after:
+            beside.append(_Phase(f"{kind}, wind-down", ends, ends + after, touched))
+        itself.append(_Phase(kind, begins, ends, touched))
+    return beside + itself
 
 
 def lay_out(demand: pl.DataFrame, series: Series, calendar: Calendar, outages: pl.DataFrame) -> History:

@@ -44,7 +44,7 @@ class RateModel:
     series: Series
     slot_rates: Floats  # areas × cells × 168, incidents an hour
     special: dict[str, Floats]  # label -> a factor for each six-hour block of the day
-    event_factor: dict[str, float]  # kind of event -> a factor for the areas that it touches
+    event_factor: dict[str, Floats]  # kind of event -> factors for the areas that it touches, cells (or 1) × blocks
     shocks: Shocks
     notes: tuple[str, ...] = field(default=())
     trend: Trend | None = None  # levels that move, seasons and holidays; without one the level stays where it is
@@ -64,9 +64,12 @@ class RateModel:
         if self.trend is not None:
             self._follow(self.trend, rates, calendar, first, last)
         for number, kind in enumerate(calendar.event_kinds, start=1):
+            if kind not in self.event_factor:
+                continue
             touched = calendar.event_of[:, first:last] == number
-            if touched.any():
-                rates *= np.where(touched, self.event_factor.get(kind, 1.0), 1.0)[:, None, :]
+            by_hour = self.event_factor[kind][:, calendar.block[first:last]]
+            for area in np.flatnonzero(touched.any(axis=1)):
+                rates[area] *= np.where(touched[area], by_hour, 1.0)
         return rates
 
     def _follow(self, trend: Trend, rates: Floats, calendar: Calendar, first: int, last: int) -> None:
@@ -89,7 +92,7 @@ class RateModel:
             area_ids=np.array(self.series.area_ids),
             cells=np.array([f"{class_code}|{grade_code}" for class_code, grade_code in self.series.cells]),
             shocks=np.array(astuple(self.shocks)),
-            events=np.array([f"{kind}={value!r}" for kind, value in sorted(self.event_factor.items())], dtype=np.str_),
+            **{f"event:{kind}": each for kind, each in sorted(self.event_factor.items())},  # type: ignore[arg-type]
             **named,  # type: ignore[arg-type]
             **({} if self.trend is None else self.trend.arrays()),  # type: ignore[arg-type]
         )

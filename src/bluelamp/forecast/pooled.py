@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,9 +170,11 @@ class _Known:
     @cached_property
     def is_ordinary(self) -> NDArray[np.bool_]:
         """Whether a day is neither a holiday, nor beside one, nor one of an event of the whole force."""
-        labels = np.array([bool(each) for each in self.history.calendar.label_of_day])
-        beside = np.append(labels[1:], False) | np.insert(labels[:-1], 0, False)
-        with_event = (self.history.calendar.force_share > 0).any(axis=(0, 2))
+        calendar = self.history.calendar
+        before, after = (bool(each) for each in calendar.label_beside)
+        labels = np.array([bool(each) for each in calendar.label_of_day])
+        beside = np.append(labels[1:], after) | np.insert(labels[:-1], 0, before)
+        with_event = (calendar.force_share > 0).any(axis=(0, 2))
         found: NDArray[np.bool_] = ~(labels | beside | with_event)
         return found
 
@@ -268,20 +271,36 @@ def _shares(sizes: Floats) -> Floats:
     return found
 
 
-def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> dict[str, float]:
-    """Find the factor of each kind of local event: incidents seen over incidents due, in its areas and hours."""
+def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> dict[str, Floats]:
+    """Find the factors of each kind of local event, cells × blocks: incidents seen over due in its areas and hours.
+
+    All together lean on no change, each part of the day and each class on all together.
+    """
     calendar = known.history.calendar
+    classes = len(known.class_codes)
+    class_of_event, block_of_event = known.class_of_cell[known.cell], calendar.block[known.history.hour]
     factors = {}
     for number, kind in enumerate(calendar.event_kinds, start=1):
         during = calendar.event_of == number
-        due = sum(
-            float((_due_in_place(known, slot_rates[area], by_class) * during[area]).sum())
-            for area in np.flatnonzero(during.any(axis=1))
-        )
-        is_on = during[known.area, known.history.hour]
-        seen = float(known.history.counts[is_on].sum())
-        factors[kind] = (_EVENT_WEIGHT + seen) / (_EVENT_WEIGHT + due)
+        due = np.zeros((classes, BLOCKS))
+        for area in np.flatnonzero(during.any(axis=1)):
+            of_class = np.zeros((classes, SLOTS))
+            np.add.at(of_class, known.class_of_cell, slot_rates[area])
+            expected = known.due_in_slots(of_class, by_class) * during[area]
+            due += np.stack([_count(calendar.block, each, BLOCKS) for each in expected])
+        counts = np.where(during[known.area, known.history.hour], known.history.counts, 0)
+        seen = _count(class_of_event * BLOCKS + block_of_event, counts, classes * BLOCKS).reshape(classes, BLOCKS)
+        together = _leaning(seen.sum(), due.sum(), 1.0)
+        of_block = _leaning(seen.sum(axis=0), due.sum(axis=0), together)
+        # What the parts of the day explain is not the classes' own, which differ in when they happen.
+        of_classes = _leaning(seen.sum(axis=1), (due * of_block).sum(axis=1), 1.0)
+        factors[kind] = (of_block * of_classes[:, None])[known.class_of_cell]
     return factors
+
+
+def _leaning(seen: Any, due: Any, prior: float) -> Any:
+    """Give seen over due, leaning on a prior as if `_EVENT_WEIGHT` incidents of it had been due."""
+    return (_EVENT_WEIGHT * prior + seen) / (_EVENT_WEIGHT + due)
 
 
 # ---- what is left over ----

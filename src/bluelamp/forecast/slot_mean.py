@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bluelamp.forecast._history import Floats, History, Integers, Series, last_weeks
+from bluelamp.forecast._history import BLOCKS, Floats, History, Integers, Series, last_weeks
 from bluelamp.forecast._rates import RateModel, Shocks
 
 SLOTS = 168
@@ -133,8 +133,7 @@ def shrink_down(counted: Counted, series: Series) -> Floats:
     force_hours = np.maximum(hours.max(axis=0), 1e-9)
     # Hours of a local event are no hours of its areas; parents would read low then, if what areas have in the hours
     # that are left did not stand for all.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        whole = counts * np.where(hours > 0, force_hours / hours, 0.0)[:, None, :]
+    whole = force_hours * _rates_seen(counts, hours)
     by_cell = whole.sum(axis=0)
     by_district = np.zeros((districts, cells, SLOTS))
     np.add.at(by_district, district, whole)
@@ -150,6 +149,26 @@ def shrink_down(counted: Counted, series: Series) -> Floats:
     in_districts = _split(by_district, hours.max(axis=0)[None], district_totals, in_force / np.maximum(force, 1e-12))
     mix = in_districts / np.maximum(district_totals, 1e-12)[:, None, :]
     return _split(counts, hours, area_totals, mix[district])
+
+
+def _rates_seen(counts: Floats, hours: Floats) -> Floats:
+    """Give incidents an hour, areas × cells × slots. An hour of the week that an area never had, as that of a market
+    which is held every week, is what the areas that had it say, times its size beside theirs in all other hours.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates: Floats = np.where(hours[:, None, :] > 0, counts / hours[:, None, :], 0.0)
+    seen = hours > 0
+    had = seen.any(axis=0)
+    total = rates.sum(axis=1)
+    for area in np.flatnonzero((had & ~seen).any(axis=1) & seen.any(axis=1)):
+        missing, there = had & ~seen[area], seen[area]
+        others = seen[:, missing].all(axis=1)
+        others[area] = False
+        size = total[area, there].sum() / max(total[np.ix_(others, there)].sum(), 1e-12)
+        mix = rates[area].sum(axis=1) / max(total[area].sum(), 1e-12)
+        due = size * total[np.ix_(others, missing)].sum(axis=0)
+        rates[area, :, np.flatnonzero(missing)] = due[:, None] * mix
+    return rates
 
 
 def _share_out(counts: Floats, hours: Floats, parents: Floats, parent_of: Integers, whole: Floats) -> Floats:
@@ -211,7 +230,7 @@ def _special_factors(history: History, slot_rates: Floats) -> dict[str, Floats]:
     }
 
 
-def _event_factors(history: History, series: Series, slot_rates: Floats) -> dict[str, float]:
+def _event_factors(history: History, series: Series, slot_rates: Floats) -> dict[str, Floats]:
     """Find the factor of each kind of local event: incidents seen over incidents due, in its areas and hours."""
     calendar = history.calendar
     factors = {}
@@ -221,7 +240,7 @@ def _event_factors(history: History, series: Series, slot_rates: Floats) -> dict
         during = (calendar.event_of == number) & ~history.is_masked
         due = float((area_rates[:, calendar.slot] * calendar.lengths * during).sum())
         seen = float(history.counts[during[area_of_event, history.hour]].sum())
-        factors[kind] = (SPECIAL_WEIGHT + seen) / (SPECIAL_WEIGHT + due)
+        factors[kind] = np.full((1, BLOCKS), (SPECIAL_WEIGHT + seen) / (SPECIAL_WEIGHT + due))
     return factors
 
 

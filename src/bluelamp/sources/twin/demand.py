@@ -31,6 +31,11 @@ WholeNumbers = NDArray[np.int64]
 
 _SPECIAL_EVENINGS = {(12, 31): "new_years_eve", (10, 31): "halloween", (11, 5): "bonfire_night"}
 
+# Hours of a match, and before kick-off in which people come.
+_MATCH, _LEAD_IN = 2, 3
+# A row of `events`: its columns in order.
+_EventRow = tuple[str, str, str, str | None, datetime, datetime, float | None, float | None]
+
 # Rates are wanted for a year ahead, so that forecasts of any length can be judged.
 HORIZON_DAYS = 365
 
@@ -293,7 +298,7 @@ def _school_rows(calendar: Calendar) -> pl.DataFrame:
     for code, begin, end in school_holidays(first.year - 1, last.year):
         if end >= first and begin <= last:
             starts_at, ends_at = calendar.instants((begin - first).days, 0, 24 * ((end - begin).days + 1))
-            rows.append((code, "School holiday", "school_holiday", None, starts_at, ends_at))
+            rows.append((code, "School holiday", "school_holiday", None, starts_at, ends_at, None, None))
     return _event_frame(rows)
 
 
@@ -311,40 +316,33 @@ class _Spots:
     @classmethod
     def of(cls, county: County, calendar: Calendar, numbers: dict[str, Any], area_count: int) -> _Spots:
         found: list[tuple[int, int, int, float]] = []
-        rows = []
+        rows: list[_EventRow] = []
         for day, when in enumerate(calendar.days):
             kick_off = _kick_off(when)
             if kick_off is not None:
                 found += _match(county, calendar, numbers["football"], day, kick_off)
-                starts_at, ends_at = calendar.instants(day, kick_off, 2)
-                code = f"football-{when:%Y%m%d}"
-                rows.append(
-                    (
-                        code,
-                        numbers["football"]["name"],
-                        "sport",
-                        county.area_ids[county.stadium_area],
-                        starts_at,
-                        ends_at,
-                    )
-                )
+                starts_at, ends_at = calendar.instants(day, kick_off, _MATCH)
+                name, beyond = numbers["football"]["name"], len(numbers["football"]["hours"]) - _LEAD_IN - _MATCH
+                for code, area in (("football", county.stadium_area), ("football-centre", county.core_area)):
+                    where = (f"{code}-{when:%Y%m%d}", name, "sport", county.area_ids[area])
+                    rows.append((*where, starts_at, ends_at, float(_LEAD_IN), float(beyond)))
             if when == _festival_friday(when.year):
                 found += _festival(county, calendar, numbers["festival"], day)
                 starts_at, ends_at = calendar.instants(day, 16, 54)
                 for area in county.festival_areas:
                     code = f"festival-{when.year}-{county.area_ids[area]}"
-                    rows.append(
-                        (code, numbers["festival"]["name"], "festival", county.area_ids[area], starts_at, ends_at)
-                    )
+                    where = (code, numbers["festival"]["name"], "festival", county.area_ids[area])
+                    rows.append((*where, starts_at, ends_at, None, None))
         table = np.array(found, dtype=np.float64).reshape(-1, 4)
         table = table[(table[:, 1] >= 0) & (table[:, 1] < len(calendar.hour))]
         whole = table[:, :3].astype(np.int64)
         return cls(whole[:, 0], whole[:, 1], whole[:, 2], table[:, 3], _event_frame(rows))
 
 
-def _event_frame(rows: Sequence[tuple[str, str, str, str | None, datetime, datetime]]) -> pl.DataFrame:
+def _event_frame(rows: Sequence[_EventRow]) -> pl.DataFrame:
     text = dict.fromkeys(("event_id", "event_name", "kind", "area_id"), pl.String)
-    return pl.DataFrame(rows, schema={**text, "starts_at": periods.INSTANT, "ends_at": periods.INSTANT}, orient="row")
+    instants, hours = dict.fromkeys(("starts_at", "ends_at"), periods.INSTANT), ("lead_in_hours", "wind_down_hours")
+    return pl.DataFrame(rows, schema={**text, **instants, **dict.fromkeys(hours, pl.Float64)}, orient="row")
 
 
 def _kick_off(day: date) -> int | None:
@@ -359,7 +357,7 @@ def _kick_off(day: date) -> int | None:
 def _match(
     county: County, calendar: Calendar, what: dict[str, Any], day: int, kick_off: int
 ) -> list[tuple[int, int, int, float]]:
-    start = calendar.hours_of(day, day + 1).start + kick_off - 3
+    start = calendar.hours_of(day, day + 1).start + kick_off - _LEAD_IN
     found = []
     for number, rate in enumerate(what["hours"]):
         found.append((county.stadium_area, start + number, 0, rate * (1 - what["share_in_core"])))
