@@ -162,8 +162,7 @@ def _rates_seen(counts: Floats, hours: Floats) -> Floats:
     total = rates.sum(axis=1)
     for area in np.flatnonzero((had & ~seen).any(axis=1) & seen.any(axis=1)):
         missing, there = had & ~seen[area], seen[area]
-        others = seen[:, missing].all(axis=1)
-        others[area] = False
+        others = seen[:, missing].all(axis=1) & (np.arange(len(seen)) != area)
         size = total[area, there].sum() / max(total[np.ix_(others, there)].sum(), 1e-12)
         mix = rates[area].sum(axis=1) / max(total[area].sum(), 1e-12)
         due = size * total[np.ix_(others, missing)].sum(axis=0)
