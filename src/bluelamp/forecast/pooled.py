@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bluelamp.forecast import _effects, _levels, slot_mean
+from bluelamp.errors import count_of
+from bluelamp.forecast import _changed_areas, _effects, _levels, slot_mean
 from bluelamp.forecast._history import BLOCKS, Floats, History, Integers, Series
 from bluelamp.forecast._rates import RateModel, Shocks
 from bluelamp.forecast._trend import Parts, Trend
@@ -43,6 +44,8 @@ _ROUNDS = 2
 _SHOCK_DAYS = 728
 _MOST_SHOCK = 0.25
 _MOST_CLUMP = 2.0
+# Areas that are named in a note.
+_MOST_TOLD = 5
 # A kind of local event leans on 'no change' as if on so many incidents.
 _EVENT_WEIGHT = 10.0
 
@@ -178,6 +181,29 @@ class _Known:
         found: NDArray[np.bool_] = ~(labels | beside | with_event)
         return found
 
+    @cached_property
+    def changes(self) -> list[_changed_areas.Change]:
+        """Areas whose share of their district changed."""
+        areas, day_of_hour = self.series.shape[0], self.history.calendar.day_of_hour
+        of_day = self.area * self.days + day_of_hour[self.history.hour]
+        seen = _count(of_day, self.usual, areas * self.days).reshape(areas, self.days)
+        return _changed_areas.find_changes(seen, self.series.district_of_area)
+
+    @cached_property
+    def is_as_now(self) -> NDArray[np.bool_]:
+        """Whether an area's share of its district was in an hour what it is now: areas × hours."""
+        found = np.ones((self.series.shape[0], len(self.usable)), dtype=np.bool_)
+        for change in self.changes:
+            found[change.area] = self.history.calendar.day_of_hour >= change.day
+        return found
+
+    def share_then(self, area: int) -> Floats:
+        """Give an area's share of its district in each hour over that of now."""
+        for change in self.changes:
+            if change.area == area:
+                return np.where(self.is_as_now[area], 1.0, 1 / change.ratio)
+        return np.ones(len(self.usable))
+
     def due_in_slots(self, rates: Floats, factor: Floats) -> Floats:
         """Give what rates by slot (rows × slots) expect in each usable hour under a factor (hours, or rows × hours)."""
         found: Floats = rates[:, self.history.calendar.slot] * factor * self.usable
@@ -187,9 +213,9 @@ class _Known:
         """Count weighted incidents by series and slot, with all other factors divided out, and weighted hours."""
         calendar, slots = self.history.calendar, self.history.calendar.slot
         areas, cells = self.series.shape
-        is_free = calendar.event_of == 0
+        is_free = (calendar.event_of == 0) & self.is_as_now
         hours = np.stack([_count(slots, self.weight * self.usable * each, SLOTS) for each in is_free])
-        weighted = self.weight[self.history.hour] * self.kept
+        weighted = self.weight[self.history.hour] * self.kept * self.is_as_now[self.area, self.history.hour]
         weighted /= by_class[self.class_of_cell[self.cell], self.history.hour]
         index = self.history.series * SLOTS + slots[self.history.hour]
         counts = _count(index, weighted, areas * cells * SLOTS)
@@ -286,7 +312,7 @@ def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> 
         for area in np.flatnonzero(during.any(axis=1)):
             of_class = np.zeros((classes, SLOTS))
             np.add.at(of_class, known.class_of_cell, slot_rates[area])
-            expected = known.due_in_slots(of_class, by_class) * during[area]
+            expected = known.due_in_slots(of_class, by_class) * (during[area] * known.share_then(int(area)))
             due += np.stack([_count(calendar.block, each, BLOCKS) for each in expected])
         counts = np.where(during[known.area, known.history.hour], known.history.counts, 0)
         seen = _count(class_of_event * BLOCKS + block_of_event, counts, classes * BLOCKS).reshape(classes, BLOCKS)
@@ -330,7 +356,9 @@ def _find_shocks(known: _Known, slot_rates: Floats, by_class: Floats, districts:
         return _USUAL_SHOCKS
     areas = series.shape[0]
     seen = known.sums(known.area, areas)[:, kept]
-    due = np.stack([_due_in_place(known, slot_rates[area], by_class)[kept] for area in range(areas)])
+    due = np.stack(
+        [(_due_in_place(known, slot_rates[area], by_class) * known.share_then(area))[kept] for area in range(areas)]
+    )
     if districts is not None:
         moved = due * np.exp(districts.levels.past)[series.district_of_area][:, calendar.day_of_hour[kept]]
         due = moved * (due.sum(axis=0) / np.maximum(moved.sum(axis=0), 1e-12))
@@ -385,8 +413,23 @@ def _notes(known: _Known, trend: Trend) -> tuple[str, ...]:
     ):
         if parts is not None:
             stepped += [(f"{of} '{name}'", each) for name, each in zip(names, parts.levels.steps, strict=True)]
+    notes += _tell_changes(known)
     for what, steps in stepped:
         told = [f"{'rose' if size > 0 else 'fell'} by {abs(np.expm1(size)):.0%} about {day}" for day, size in steps]
         if told:
             notes.append(f"{what} {', '.join(told)}, and is followed from there on.")
     return tuple(notes)
+
+
+def _tell_changes(known: _Known) -> list[str]:
+    """Say in which areas only what came since a change is learnt from."""
+    found = sorted(known.changes, key=lambda change: -abs(np.log(change.ratio)))
+    if not found:
+        return []
+    told = [
+        f"'{known.series.area_ids[each.area]}' (× {each.ratio:.2g} since about {known.history.calendar.days[each.day]})"
+        for each in found[:_MOST_TOLD]
+    ]
+    more = "" if len(found) <= _MOST_TOLD else f" and {len(found) - _MOST_TOLD} more"
+    of = count_of(len(found), "area has", "areas have")
+    return [f"{of} another share of the district than before, learnt from what came since: {', '.join(told)}{more}."]
