@@ -21,6 +21,7 @@ from bluelamp import __version__
 from bluelamp.errors import BadData, BadSettings, BluelampError, InputOutputError, NoInput, UsageError, count_of
 
 if TYPE_CHECKING:
+    from bluelamp.intake import Watch
     from bluelamp.sources import Question
 
 app = typer.Typer(
@@ -458,12 +459,27 @@ def watch(
 
     watched = intake.Watch(folder, places)
     if once:
-        watched.look(say, settled=True)
+        _look(folder, watched, say, settled=True)
         return
     say(f"Watching {', '.join(map(str, places))} every {every:g} seconds. Ctrl-C ends it.")
     while True:
-        watched.look(say)
+        _look(folder, watched, say)
         time.sleep(every)
+
+
+def _look(folder: Path, watched: Watch, say: Callable[[str], None], *, settled: bool = False) -> None:
+    """Import what arrived, and where incidents did, say what the next hours bring by them."""
+    from bluelamp.look_ahead import look_ahead
+    from bluelamp.store import Store
+
+    def incidents() -> int:
+        return Store(folder).batches().filter(table_name="incidents").height
+
+    before = incidents()
+    watched.look(say, settled=settled)
+    if incidents() > before:
+        with suppress(NoInput):
+            say(look_ahead(folder).sentence())
 
 
 @app.command()
@@ -664,6 +680,61 @@ def _what_was_planned(run: Mapping[str, Any], time_zone: str) -> str:
     )
 
 
+@app.command(name="next")
+def next_(
+    folder: Folder,
+    hours: Annotated[int, typer.Option(min=1, max=48, help="Hours to look ahead")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Expect the next hours, by what came in until now; the latest run is brought forward, not run again.
+
+    \b
+    bluelamp next oakland
+    bluelamp next oakland --hours 24
+    """
+    from bluelamp.look_ahead import look_ahead
+    from bluelamp.web.app import rows_as_json
+
+    found = look_ahead(folder, hours)
+    if as_json:
+        sys.stdout.buffer.write(rows_as_json(found.table, "next_hours") + b"\n")
+        return
+    for line in found.lines():
+        typer.echo(line)
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    day: Annotated[str, typer.Argument(help="A local day, such as 2026-11-27")],
+    other: Annotated[str, typer.Argument(help="The day that it is held against, such as 2026-11-20")],
+    place: Annotated[str | None, typer.Option(help="An area or district; the whole force by default")] = None,
+    class_code: Annotated[str | None, typer.Option("--class", help="Incidents of one class alone")] = None,
+    grade_code: Annotated[str | None, typer.Option("--grade", help="Incidents of one grade alone")] = None,
+    from_hour: Annotated[int, typer.Option("--from", min=0, max=23, help="First local hour")] = 0,
+    to_hour: Annotated[
+        int, typer.Option("--to", min=0, max=24, help="Hour that ends it; the next day's if earlier")
+    ] = 24,
+) -> None:
+    """Say whether a day will be worse than another, and how sure that is.
+
+    \b
+    bluelamp compare oakland 2024-04-05 2024-03-29
+    bluelamp compare oakland 2024-04-05 2024-03-29 --from 18 --to 4 --class violence
+    """
+    from bluelamp.comparison import compare as compare_days
+
+    one, held_against = local_date(day), local_date(other)
+    assert one is not None
+    assert held_against is not None
+    found = compare_days(
+        folder, one, held_against, place=place, class_code=class_code, grade_code=grade_code, from_hour=from_hour,
+        to_hour=to_hour,
+    )  # fmt: skip
+    for line in found.lines():
+        typer.echo(line)
+
+
 @app.command()
 def backtest(
     folder: Folder,
@@ -732,15 +803,18 @@ def table(
     import polars as pl
 
     from bluelamp import backtest as scored
+    from bluelamp import look_ahead, received, tables
     from bluelamp import plan as flow
-    from bluelamp import received, tables
     from bluelamp.web.app import keep, rows_as_json
 
     _refuse_swapped(name, folder)
-    if name in (*received.NAMES, *scored.NAMES):
+    if name in (*received.NAMES, *scored.NAMES, *look_ahead.NAMES):
         if run is not None or as_of is not None:
             raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
-        rows = scored.read(folder).table(name) if name in scored.NAMES else received.account_for(folder)[name]
+        if name in look_ahead.NAMES:
+            rows = look_ahead.look_ahead(folder).table
+        else:
+            rows = scored.read(folder).table(name) if name in scored.NAMES else received.account_for(folder)[name]
     else:
         rows = flow.read_table(folder, name, run, moment(as_of, folder))
         if run is None and as_of is None and (since := flow.tell_imported_since(folder, name)):

@@ -6,7 +6,7 @@ A family: each method is a file that offers `fit(history, series) -> RateModel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -26,12 +26,13 @@ from bluelamp.forecast._history import (
     name_series,
     whole_days_before,
 )
+from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import draw_days, draw_multipliers, draw_places
 from bluelamp.forecast._rates import RateModel
 from bluelamp.pools import PoolHours
 
-__all__ = ["Forecast", "Origin", "RateModel", "make_forecast", "stand_at"]
+__all__ = ["DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "stand_at"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ class Forecast:
     def rates(self) -> Floats:
         """Expected incidents, areas × cells × hours with paths."""
         return self.model.rates(self.calendar, 0, len(self.calendar.hours))
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """One day of every path: each incident's path, area, cell and hour of the day, as numbers."""
+
+    day: date
+    hours: pl.Series  # starts of the day's hours, UTC
+    path: Integers
+    area: Integers
+    cell: Integers
+    hour: Integers
 
 
 @dataclass(frozen=True)
@@ -155,6 +168,39 @@ def make_forecast(
         )
     table = tables.publish(pl.concat(parts).with_columns(method=pl.lit(method)), "forecast")
     return Forecast(table, model, near, multipliers, seed)
+
+
+def draw_again(
+    model: RateModel,
+    areas: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    forecast_from: datetime,
+    data_until: datetime,
+    wanted: Sequence[int],
+    time_zone: str,
+    paths: int,
+    path_days: int,
+    seed: int,
+    country: str | None = None,
+    subdivision: str | None = None,
+) -> Iterator[DayCounts]:
+    """Draw some days of a forecast's joint paths again, the same to the last event, from what a run keeps of it.
+
+    `wanted` are days by their number, 0 for that which begins with `forecast_from`.
+    """
+    first_day = forecast_from.astimezone(periods.zone(time_zone)).date()
+    ends_at: datetime = periods.local_days(time_zone, first_day, first_day + timedelta(days=path_days - 1))["ends_at"][
+        -1
+    ]
+    near = make_calendar(forecast_from, ends_at, time_zone, model.series, areas, events, country, subdivision)
+    days_between = (forecast_from - min(data_until, forecast_from)) / timedelta(days=1)
+    multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
+    for drawn in draw_days(model, near, multipliers, seed, only=wanted):
+        area, cell = np.divmod(drawn.series, model.series.shape[1])
+        yield DayCounts(
+            near.days[drawn.day], near.hours[drawn.first : drawn.last], drawn.path, area, cell, drawn.hour - drawn.first
+        )
 
 
 def _unit_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:

@@ -15,13 +15,15 @@ variances are the mean of a grid by its posterior: marginal likelihood times a w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bluelamp.forecast._history import Floats
 
@@ -33,6 +35,8 @@ _OF_STEP, _ENOUGH, _MOST_STEPS, _WINDOW, _CANDIDATES = 0.4, 8.0, 3, 28, 3
 # Standard deviation of the log level at the start: the mean of the history is taken as due, so it is near.
 _START = 0.5
 _DAYS_A_YEAR = 365.25
+# Rounds in which levels are followed: logs of counts are taken in about the last estimate.
+_FOLLOWED = 3
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,6 @@ FORCE_GRID = [
         (0.02, 0.08),
     )
 ]
-AREA_GRID = [
-    Variances(walk, swing, memory, 0.02, 0.001)
-    for walk, (swing, memory) in product((1e-7, 2e-6, 2e-5, 1e-4), ((0.0, 0.5), (0.01, 0.95), (0.03, 0.95)))
-]
 PART_GRID = [
     Variances(walk, swing, memory, shock, season)
     for walk, (swing, memory), shock, season in product(
@@ -87,6 +87,23 @@ class Levels:
     variances: list[Variances]
     steps: list[list[tuple[date, float]]]  # of each series: the day of a sudden change, and by how much its log changed
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give what is known of the end of the history as named arrays, to be written down."""
+        return {
+            "last_day": np.array(self.last_day.isoformat()),
+            "mean": self.mean,
+            "spread": self.spread,
+            "variances": np.array([astuple(each) for each in self.variances]),
+        }
+
+    @classmethod
+    def of_arrays(cls, found: Mapping[str, NDArray[Any]]) -> Levels:
+        """Read what `arrays` wrote; the days of the past, and the steps in it, are not among it."""
+        variances = [Variances(*(float(each) for each in row)) for row in found["variances"]]
+        none = np.zeros((len(variances), 0))
+        last_day = date.fromisoformat(str(found["last_day"]))
+        return cls(last_day, none, found["mean"], found["spread"], variances, [[] for _ in variances])
+
     def ahead(self, days: Sequence[date]) -> Floats:
         """Give the expected log level of days after the last, series × days."""
         lead = np.array([(day - self.last_day).days for day in days], dtype=np.float64)
@@ -96,6 +113,37 @@ class Levels:
             self.mean[:, :1] + self.mean[:, 1:2] * faded + self.mean[:, 2:] @ _features(days, self.last_day).T
         )
         return found
+
+    def follow(self, days: Sequence[date], seen: Floats, due: Floats, noise: Floats) -> tuple[Levels, Floats]:
+        """Go on to a later day by what was seen since, with the same variances; gives the log levels of the days, too.
+
+        `days` are all those after the last, in order; `due` (series × days) is what these levels expected; where it is
+        nought a day tells nothing. `noise` is a relative variance that days have beside the shock of a day.
+        """
+        features = _features(days, self.last_day)
+        expected_log = self.ahead(days)
+        log = expected_log
+        tells = due > 0
+        for _ in range(_FOLLOWED):
+            expected = np.where(tells, due, 1.0) * np.exp(log - expected_log)
+            target = np.where(tells, log + (seen - expected) / expected, np.nan)
+            log, mean, spread = self._filtered(target, 1 / expected + noise, features)
+        # From here on, growth counts from the new last day.
+        shift = np.eye(mean.shape[1])
+        shift[0, -1] = features[-1, -1]
+        spread = shift @ spread @ shift.T
+        return replace(self, last_day=days[-1], past=log, mean=mean @ shift.T, spread=spread), log
+
+    def _filtered(self, target: Floats, noise: Floats, features: Floats) -> tuple[Floats, Floats, Floats]:
+        size = self.mean.shape[1]
+        walk, swing, memory, shock, *_ = (each[:, 0] for each in _start([[each] for each in self.variances], size))
+        mean, spread, log = self.mean.copy(), self.spread.copy(), np.zeros_like(target)
+        for day, feature in enumerate(features):
+            _step(mean, spread, walk, memory, swing * (1 - memory**2))
+            look = np.concatenate([[1.0, 1.0], feature])
+            _see(mean, spread, look, target[:, day], noise[:, day] + shock)
+            log[:, day] = mean @ look
+        return log, mean, spread
 
     def variance(self, days: Sequence[date]) -> Floats:
         """Give the variance of the log level on days after the last, series × days."""
@@ -292,6 +340,17 @@ def _step(mean: Floats, spread: Floats, walk: Floats, memory: Floats, fresh: Flo
     spread[..., 0, 0] += walk
 
 
+def _see(mean: Floats, spread: Floats, look: Floats, target: Floats, noise: Floats) -> None:
+    """Take in what was seen on a day, one a series; not a number where nothing was."""
+    seen = np.isfinite(target)
+    across = spread @ look
+    total = across @ look + noise
+    error = np.where(seen, np.nan_to_num(target) - mean @ look, 0.0)
+    gain = np.where(seen[:, None], across / total[:, None], 0.0)
+    mean += gain * error[:, None]
+    spread -= gain[:, :, None] * across[:, None, :]
+
+
 def _smooth(
     target: Floats, noise: Floats, features: Floats, variances: list[list[Variances]], jumps: dict[int, Floats]
 ) -> tuple[Floats, Floats, Floats, Floats]:
@@ -310,13 +369,7 @@ def _smooth(
         if day in jumps:
             spread[:, 0, 0] += jumps[day][:, 0]
         predicted[day], predicted_spread[day] = mean, spread
-        seen = np.isfinite(target[:, day])
-        across = spread @ looks[day]
-        total = across @ looks[day] + noise[:, day] + shock
-        error = np.where(seen, np.nan_to_num(target[:, day]) - mean @ looks[day], 0.0)
-        gain = np.where(seen[:, None], across / total[:, None], 0.0)
-        mean += gain * error[:, None]
-        spread -= gain[:, :, None] * across[:, None, :]
+        _see(mean, spread, looks[day], target[:, day], noise[:, day] + shock)
         known[day], known_spread[day] = mean, spread
     smoothed = known[-1].copy()
     level, walked = np.zeros((2, count, days))

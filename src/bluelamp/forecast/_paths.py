@@ -6,7 +6,7 @@ the seed and the day, so that any day of any path can be drawn again by itself, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from bluelamp.forecast._history import BLOCKS, Calendar, Floats, Integers
 from bluelamp.forecast._rates import RateModel
+from bluelamp.forecast._short_lead import Today
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
 _LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES, _BLOCK, _HOUR, _CLASSES = range(9)
@@ -45,10 +46,13 @@ def _gamma(generator: np.random.Generator, variance: float, shape: tuple[int, ..
     return drawn
 
 
-def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_between: float = 0.0) -> Floats:
+def draw_multipliers(
+    model: RateModel, paths: int, seed: int, days: int, days_between: float = 0.0, today: Today | None = None
+) -> Floats:
     """Draw what days share, paths × days × districts: level × drift × force-day × district-day.
 
-    The level drifts from day to day; `days_between` are those between the end of the history and the first day.
+    The level drifts from day to day; `days_between` are those between the end of the history and the first day. What
+    is known of `today`, the first of the days, stands in for its force-day; see `draw_days`.
     """
     districts, shocks = len(model.series.district_ids), model.shocks
     of_day = [
@@ -59,6 +63,8 @@ def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_be
         for day in range(days)
     ]
     force, district = (np.stack(each, axis=1) for each in zip(*of_day, strict=True))
+    if today is not None:
+        force[:, 0] = 1.0
     multipliers: Floats = _levels(model, paths, seed, days, days_between) * force * district
     return multipliers
 
@@ -87,8 +93,16 @@ def _days_ahead(model: RateModel, days: int, days_between: float) -> list[date]:
     return [first + timedelta(days=number) for number in range(days)]
 
 
-def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: int) -> Iterator[DayPaths]:
-    """Draw the events of every path, a day at a time.
+def draw_days(
+    model: RateModel,
+    calendar: Calendar,
+    multipliers: Floats,
+    seed: int,
+    today: Today | None = None,
+    only: Collection[int] | None = None,
+) -> Iterator[DayPaths]:
+    """Draw the events of every path, a day at a time: all days, or `only` some. With `today`, the first day shares what
+    is known of it.
 
     The counts of each district, class and hour are Poisson, with their mean multiplied by the path's shocks; their
     events fall on areas and grades in proportion to their rates. Where incidents come in clumps, each is followed by
@@ -99,13 +113,16 @@ def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: i
     order, starts = _by_class(model)
     mixes = _mixes(model, calendar, paths, days, seed)
     alone = 1 / (1 + shocks.clump / 2)
-    for day in range(days):
+    for day in range(days) if only is None else sorted(only):
         hours = np.flatnonzero(calendar.day_of_hour == day)
         first, last = int(hours[0]), int(hours[-1]) + 1
         rates = model.rates(calendar, first, last)[:, order]
         generator = _generator(seed, _EVENTS, day)
         together = _gamma(_generator(seed, _HOUR, day), shocks.hour, (paths, last - first))
-        of_block = _gamma(_generator(seed, _BLOCK, day), shocks.block, (paths, BLOCKS))
+        if day == 0 and today is not None:
+            of_block = today.draw(paths, _generator(seed, _BLOCK, day))
+        else:
+            of_block = _gamma(_generator(seed, _BLOCK, day), shocks.block, (paths, BLOCKS))
         together = together * of_block[:, calendar.block[first:last]] * alone
         drawn = []
         for district in range(multipliers.shape[2]):

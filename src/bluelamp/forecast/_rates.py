@@ -49,6 +49,10 @@ class RateModel:
     notes: tuple[str, ...] = field(default=())
     trend: Trend | None = None  # levels that move, seasons and holidays; without one the level stays where it is
 
+    def __post_init__(self) -> None:
+        # As they are written down: paths that are drawn again from what a run keeps are the same to the last event.
+        object.__setattr__(self, "slot_rates", self.slot_rates.astype(np.float32).astype(np.float64))
+
     def rates(self, calendar: Calendar, first: int, last: int) -> Floats:
         """Give expected incidents, areas × cells × hours, for the calendar's hours first … last-1."""
         slots = calendar.slot[first:last]
@@ -85,15 +89,38 @@ class RateModel:
     def to_bytes(self) -> bytes:
         """Write the parameters, so that paths can be drawn again from them and the seed."""
         out = io.BytesIO()
-        named: dict[str, NDArray[Any]] = {f"special:{name}": each for name, each in sorted(self.special.items())}
-        np.savez_compressed(
-            out,
-            slot_rates=self.slot_rates.astype(np.float32),
-            area_ids=np.array(self.series.area_ids),
-            cells=np.array([f"{class_code}|{grade_code}" for class_code, grade_code in self.series.cells]),
-            shocks=np.array(astuple(self.shocks)),
-            **{f"event:{kind}": each for kind, each in sorted(self.event_factor.items())},  # type: ignore[arg-type]
-            **named,  # type: ignore[arg-type]
-            **({} if self.trend is None else self.trend.arrays()),  # type: ignore[arg-type]
-        )
+        series = self.series
+        named: dict[str, NDArray[Any]] = {
+            "slot_rates": self.slot_rates.astype(np.float32),
+            "force_id": np.array(series.force_id),
+            "area_ids": np.array(series.area_ids),
+            "district_ids": np.array(series.district_ids),
+            "district_of_area": series.district_of_area,
+            "cells": np.array(series.cells).reshape(-1, 2),
+            "shocks": np.array(astuple(self.shocks)),
+            **{f"special:{name}": each for name, each in sorted(self.special.items())},
+            **{f"event:{kind}": each for kind, each in sorted(self.event_factor.items())},
+            **({} if self.trend is None else self.trend.arrays()),
+        }
+        np.savez_compressed(out, allow_pickle=False, **named)
         return out.getvalue()
+
+    @classmethod
+    def of_bytes(cls, written: bytes) -> RateModel:
+        """Read what `to_bytes` wrote; what was said of it is not among it."""
+        with np.load(io.BytesIO(written), allow_pickle=False) as file:
+            found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+
+        def those_of(what: str) -> dict[str, Floats]:
+            return {name.removeprefix(f"{what}:"): found[name] for name in found if name.startswith(f"{what}:")}
+
+        series = Series(
+            area_ids=found["area_ids"].tolist(),
+            district_ids=found["district_ids"].tolist(),
+            cells=[(class_code, grade_code) for class_code, grade_code in found["cells"].tolist()],
+            district_of_area=found["district_of_area"],
+            force_id=str(found["force_id"]),
+        )
+        shocks = Shocks(*(float(each) for each in found["shocks"]))
+        trend = Trend.of_arrays(found) if "class_of_cell" in found else None
+        return cls(series, found["slot_rates"], those_of("special"), those_of("event"), shocks, (), trend)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -66,21 +66,27 @@ class Trend:
         return force, districts, classes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give all that is in it as named arrays, to be written down."""
-        found: dict[str, NDArray[Any]] = {"class_of_cell": self.class_of_cell}
-        levels = {"force": self.force} | {
-            name: parts.levels for name, parts in (("districts", self.districts), ("classes", self.classes)) if parts
-        }
-        for name, each in levels.items():
-            found[f"{name}:mean"], found[f"{name}:spread"] = each.mean, each.spread
-            found[f"{name}:variances"] = np.array([astuple(one) for one in each.variances])
-        for name, effects in (("force", self.effects), ("classes", self.classes.effects if self.classes else None)):
-            if effects is not None:
-                found[f"{name}:effects"], found[f"{name}:names"] = (
-                    effects.values,
-                    np.array(effects.names, dtype=np.str_),
-                )
+        """Give all that is needed to go on from the history's end as named arrays, to be written down."""
+        found = _named("force", self.force.arrays() | _of_effects(self.effects))
+        found["class_of_cell"] = self.class_of_cell
+        for name, parts in (("districts", self.districts), ("classes", self.classes)):
+            if parts is not None:
+                effects = {} if parts.effects is None else _of_effects(parts.effects)
+                found |= _named(name, parts.levels.arrays() | effects | {"share": parts.share})
         return found
+
+    @classmethod
+    def of_arrays(cls, found: Mapping[str, NDArray[Any]]) -> Trend:
+        """Read what `arrays` wrote."""
+
+        def parts(whose: str) -> Parts | None:
+            own = _those_of(whose, found)
+            return Parts(Levels.of_arrays(own), own["share"], _effects_of(own)) if own else None
+
+        force = _those_of("force", found)
+        effects = _effects_of(force)
+        assert effects is not None
+        return cls(Levels.of_arrays(force), effects, parts("districts"), parts("classes"), found["class_of_cell"])
 
     def draw(
         self, paths: int, days: Sequence[date], districts: int, generator_of: Callable[[int], np.random.Generator]
@@ -100,3 +106,19 @@ class Trend:
         if self.classes is None:
             return None
         return np.moveaxis(self.classes.as_parts(self.classes.levels.draw(paths, days, generator_of), axis=1), 1, 2)
+
+
+def _named(whose: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{whose}:{name}": each for name, each in arrays.items()}
+
+
+def _those_of(whose: str, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(f"{whose}:"): found[name] for name in found if name.startswith(f"{whose}:")}
+
+
+def _of_effects(effects: Effects) -> dict[str, NDArray[Any]]:
+    return {"effects": effects.values, "names": np.array(effects.names, dtype=np.str_)}
+
+
+def _effects_of(found: Mapping[str, NDArray[Any]]) -> Effects | None:
+    return Effects(found["names"].tolist(), found["effects"]) if "effects" in found else None

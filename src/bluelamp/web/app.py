@@ -25,7 +25,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, received, tables
+from bluelamp import __version__, look_ahead, received, tables
 from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
@@ -61,7 +61,7 @@ ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
          "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
-         *received.NAMES, *scored.NAMES)  # fmt: skip
+         *received.NAMES, *scored.NAMES, *look_ahead.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -78,6 +78,7 @@ class Published:
         self._result = lru_cache(maxsize=24)(self._read_result)
         self._holdings = lru_cache(maxsize=1)(self._read_holdings)
         self._backtest = lru_cache(maxsize=1)(self._read_backtest)
+        self._next = lru_cache(maxsize=1)(self._look_ahead)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -104,6 +105,8 @@ class Published:
             return self.account()[name]
         if name in scored.NAMES:
             return self._backtest(scored.stamp(self.folder)).table(name)
+        if name in look_ahead.NAMES:
+            return self._next(len(self.store.batches()), self.run(None)["run_id"])
         if name in IMPORTED:
             return self.store.read(name)
         return self._result(name, self.run(run_id)["run_id"])
@@ -139,6 +142,9 @@ class Published:
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
         return scored.read(self.folder)
+
+    def _look_ahead(self, *_state: int | str) -> pl.DataFrame:
+        return look_ahead.look_ahead(self.folder).table
 
     def _told(self, name: str, run: Mapping[str, Any] | None) -> pl.DataFrame:
         """Give a result of a run, empty where the run is older than that table."""

@@ -1,0 +1,145 @@
+"""The next hours, from what came in until now: the latest run's forecast brought forward without running it again.
+
+A run is made once a day or a week; calls come all the time. What the run's forecast keeps (rates, levels, shocks) and
+the incidents since are enough to say within a second what the next hours will bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bluelamp import incidents, periods, plan, tables
+from bluelamp import settings as settings_
+from bluelamp.errors import NoInput, count_of
+from bluelamp.forecast import RateModel, expect_next
+from bluelamp.settings import Settings
+from bluelamp.store import Store
+
+NAMES = ("next_hours",)
+PATHS = 500
+# Silence is told from a quiet hour by what is usual: the weeks that outages are found from.
+_USUAL = timedelta(days=70)
+
+
+@dataclass(frozen=True)
+class NextHours:
+    """What is expected next, until when incidents were known, and the run whose forecast was brought forward."""
+
+    table: pl.DataFrame
+    known_until: datetime
+    run_id: str
+    time_zone: str
+
+    def sentence(self) -> str:
+        """Say what the whole force may expect, and how that differs from what was planned."""
+        row = self.table.filter(level="force", span="sum").row(0, named=True)
+        hours = self.table.filter(level="force", span="hour").height
+        at = self.known_until.astimezone(periods.zone(self.time_zone))
+        planned = row["planned_mean"]
+        against = ""
+        if planned:
+            more = row["incidents_mean"] / planned - 1
+            against = (
+                f", {abs(more):.0%} {'more' if more > 0 else 'fewer'} than planned"
+                if abs(more) >= 0.005
+                else ", as planned"
+            )
+        return (
+            f"{at:%A %H:%M}, next {count_of(hours, 'hour')}: {row['incidents_mean']:.0f} incidents expected "
+            f"(80 %: {row['incidents_p10']}–{row['incidents_p90']}){against}."
+        )
+
+    def lines(self) -> list[str]:
+        """Give the force's hours and the sums of its districts as lines of a table, under what they come to."""
+        zone = periods.zone(self.time_zone)
+        lines = [self.sentence(), "", f"{'':18}{'expected':>9}{'80 %':>10}{'planned':>9}"]
+        districts = self.table.filter(level="district", span="sum").sort("area_id")
+        hours = self.table.filter(level="force", span="hour").sort("hour_starting")
+        lines += [
+            _line(f"{row['hour_starting'].astimezone(zone):%a %H:%M}", row) for row in hours.iter_rows(named=True)
+        ]
+        lines += ["", *(_line(row["area_id"], row) for row in districts.iter_rows(named=True))]
+        return lines
+
+
+def _line(words: str, row: Mapping[str, Any]) -> str:
+    planned = "" if row["planned_mean"] is None else f"{row['planned_mean']:.1f}"
+    band = f"{row['incidents_p10']}–{row['incidents_p90']}"
+    return f"{words[:17]:18}{row['incidents_mean']:9.1f}{band:>10}{planned:>9}"
+
+
+def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
+    """Expect the incidents of the next hours, by what came in since the latest run.
+
+    Hours are counted from the start of the hour of the last incident, because that hour is not over. Raises NoInput
+    where there is no run yet.
+    """
+    settings = settings_.read(folder)
+    still = Store(folder).snapshot()
+    if still.runs().is_empty():
+        raise NoInput(f"There is no forecast to bring forward yet. 'bluelamp plan {folder}' makes one.")
+    run = still.latest_run()
+    run_id, zone = str(run["run_id"]), settings.force.time_zone
+    model = RateModel.of_bytes(still.artefact("forecast_parameters.npz", run_id).read_bytes())
+    planned_until: datetime = run["data_until"]
+    calls = still.read("incidents", where=pl.col("received_at") >= planned_until - _USUAL)
+    calls = plan.leave_out_merged(calls, [])
+    last = calls["received_at"].max()
+    assert isinstance(last, datetime)
+    # The hour of the last incident is not over.
+    begins: datetime = periods.hours_between(zone, last - timedelta(hours=2), last + timedelta(microseconds=1))[-1]
+    known_until = max(begins, planned_until)
+    outages = incidents.find_outages(
+        calls.filter(pl.col("received_at") < known_until), zone, settings.demand.outage_share,
+        settings.demand.declared_outages,
+    )  # fmt: skip
+    areas = plan.read_used(still, "areas", run_id)
+    since = min(
+        planned_until,
+        periods.local_days(zone, *[known_until.astimezone(periods.zone(zone)).date()] * 2)["starts_at"][0],
+    )
+    demand = _count(calls.filter(pl.col("received_at") >= since - timedelta(days=1)), areas, still, run, settings)
+    force = settings.force
+    expected = expect_next(
+        model, demand, areas, still.read("events"), outages, known_since=since, known_until=known_until, hours=hours,
+        time_zone=zone, paths=PATHS, seed=settings.forecast.seed, country=force.country, subdivision=force.subdivision,
+    )  # fmt: skip
+    return NextHours(_beside_plan(expected, still, run_id, known_until), known_until, run_id, zone)
+
+
+def _count(
+    calls: pl.DataFrame, areas: pl.DataFrame, store: Store, run: Mapping[str, Any], settings: Settings
+) -> pl.DataFrame:
+    """Count what drives the forecast by hour, in the areas of the run."""
+    zone = settings.force.time_zone
+    lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    if len(lowest) == 1:
+        calls = calls.with_columns(area_id=pl.lit(lowest[0]))
+    else:
+        day = run["forecast_from"].astimezone(periods.zone(zone)).date()
+        calls = incidents.place_incidents(
+            calls, areas, day, zone, default_points=settings.areas.default_points,
+            border_metres=settings.areas.border_metres,
+        ).incidents  # fmt: skip
+    calls = calls.filter(pl.col("origin").is_in(list(settings.demand.origins)))
+    times = plan.read_used(store, "service_times", run["run_id"])
+    return incidents.count_demand(calls, times, lowest, zone, plan.crew_by_hour(settings))
+
+
+def _beside_plan(expected: pl.DataFrame, store: Store, run_id: str, known_until: datetime) -> pl.DataFrame:
+    """Add what the run expected of the same hours."""
+    keys = ["level", "area_id", "hour_starting"]
+    planned = store.result("forecast", run_id).filter(span="hour", class_code="all", grade_code="all").select(
+        *keys, planned_mean="incidents_mean"
+    )  # fmt: skip
+    hourly = expected.filter(span="hour").join(planned, on=keys, how="left", maintain_order="left")
+    known = pl.when(pl.col("planned_mean").is_null().any()).then(None).otherwise(pl.col("planned_mean").sum())
+    together = hourly.group_by("level", "area_id").agg(planned_mean=known)
+    sums = expected.filter(span="sum").join(together, on=["level", "area_id"], how="left", maintain_order="left")
+    return tables.publish(pl.concat([hourly, sums]).with_columns(known_until=pl.lit(known_until)), "next_hours")
