@@ -250,6 +250,7 @@ class _Ground:
             forecast_from=run["forecast_from"], data_until=run["data_until"],
             wanted=[(day - self.first).days for day in days], time_zone=self.zone, paths=self.paths,
             path_days=self.path_days, seed=int(run["seed"]), country=force.country, subdivision=force.subdivision,
+            drivers=self.store.read("drivers", as_of=run["made_at"]),
         ):  # fmt: skip
             kept = self.areas[drawn.area] & self.cells[drawn.cell]
             found[drawn.day] = [

@@ -109,6 +109,7 @@ def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
     expected = expect_next(
         model, demand, areas, still.read("events"), outages, known_since=since, known_until=known_until, hours=hours,
         time_zone=zone, paths=PATHS, seed=settings.forecast.seed, country=force.country, subdivision=force.subdivision,
+        drivers=still.read("drivers"),
     )  # fmt: skip
     return NextHours(_beside_plan(expected, still, run_id, known_until), known_until, run_id, zone)
 

@@ -42,7 +42,7 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable",
@@ -158,6 +158,8 @@ def compute(
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
                              ("contacts", "contacted_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
+        was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
+        given["drivers"] = given["drivers"].filter(was_known)
     if given["incidents"].is_empty():
         before = "" if forecast_from is None else f" before {forecast_from:%Y-%m-%d %H:%M} UTC"
         raise NoInput(f"There are no incidents{before} to plan from. Import some first.")
@@ -223,6 +225,7 @@ def compute(
         weeks=settings.forecast.weeks, paths=settings.forecast.paths, path_days=path_days,
         days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
         subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
+        drivers=given["drivers"],
         progress=lambda share: progress("forecast", share),
     )  # fmt: skip
     notes += predicted.model.notes

@@ -42,6 +42,7 @@ LEFT_OUT = {
     "contacts": "calls that became no incident are not known",
     "offences": "offences, and between which times they happened, are not known",
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
+    "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
 

@@ -70,6 +70,7 @@ class _Ground:
     demand: pl.DataFrame
     areas: pl.DataFrame
     events: pl.DataFrame
+    drivers: pl.DataFrame
     outages: pl.DataFrame
     settings: Settings
     data_until: datetime
@@ -187,7 +188,7 @@ def _insist(methods: Sequence[str], origins: int, every: int, paths: int) -> Non
 def _settle(folder: Path | str, settings: Settings) -> _Ground:
     """Read the force's tables and count its demand, as a plan does."""
     still = Store(folder).snapshot()
-    calls, areas, events = (still.read(name) for name in ("incidents", "areas", "events"))
+    calls, areas, events, drivers = (still.read(name) for name in ("incidents", "areas", "events", "drivers"))
     if calls.is_empty():
         raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
     zone = settings.force.time_zone
@@ -203,7 +204,7 @@ def _settle(folder: Path | str, settings: Settings) -> _Ground:
     columns = ["hour_starting", "area_id", "class_code", "grade_code"]
     counted = drives.group_by(columns).agg(pl.col("incidents").sum()).sort(columns)
     return _Ground(
-        calls.select("received_at"), counted, areas, events, _outages(calls, settings), settings, data_until,
+        calls.select("received_at"), counted, areas, events, drivers, _outages(calls, settings), settings, data_until,
     )  # fmt: skip
 
 
@@ -221,6 +222,7 @@ def _key(ground: _Ground, paths: int, weeks: int, longest: int) -> str:
             "demand": _kept.hash_rows(ground.demand),
             "areas": _kept.hash_rows(ground.areas.select("area_id", "level", "parent_id").sort("area_id", "level")),
             "events": _kept.hash_rows(ground.events.sort("event_id")),
+            "drivers": _kept.hash_rows(ground.drivers.sort("driver", "area_id", "hour_starting", "known_at")),
             "outages": _kept.hash_rows(ground.outages),
             "received": _kept.hash_rows(ground.calls.sort("received_at")),
             "settings": ground.settings.demand.model_dump(mode="json"),
@@ -284,6 +286,7 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     origin = forecast.stand_at(
         day, ground.demand, ground.areas, ground.events, outages, known_until=known_until, force_id=force.id,
         time_zone=force.time_zone, weeks=longest, days=DAYS, country=force.country, subdivision=force.subdivision,
+        drivers=ground.drivers,
     )  # fmt: skip
     history = origin.history(longest)
     # What is known today to have been broken is nothing to learn from, though nobody could tell then.

@@ -7,7 +7,7 @@ A family: each method is a file that offers `fit(history, series) -> RateModel`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -16,6 +16,7 @@ import polars as pl
 from bluelamp import extensions, periods, tables
 from bluelamp.errors import BadData
 from bluelamp.forecast import _quantiles
+from bluelamp.forecast._drivers import NONE, settle_drivers
 from bluelamp.forecast._history import (
     Calendar,
     Floats,
@@ -112,13 +113,14 @@ def make_forecast(
     subdivision: str | None = None,
     crew_size_by_hour: tuple[int, ...] = (1,) * 24,
     pool_hours: PoolHours | None = None,
+    drivers: pl.DataFrame | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Forecast:
     """Forecast incidents and officer-hours from a local midnight on.
 
-    `demand` holds the origins that drive the forecast, and only rows before `forecast_from` are used. The feed is known
-    up to `data_until` (by default `forecast_from`): later hours are no history, and not hours without incidents. The
-    method learns from the `weeks` before that.
+    `demand` holds the origins that drive the forecast, and only rows before `forecast_from` are used; of `drivers` only
+    what was known then. The feed is known up to `data_until` (by default `forecast_from`): later hours are no history,
+    and not hours without incidents. The method learns from the `weeks` before that.
 
     For the first `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to
     `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
@@ -138,13 +140,16 @@ def make_forecast(
     past = past.filter(pl.col("hour_starting") >= begins)
     series = name_series(areas, past, force_id)
 
+    driven = NONE if drivers is None else settle_drivers(drivers, forecast_from, time_zone)
+
     def calendar(first: datetime, last: datetime) -> Calendar:
-        return make_calendar(first, last, time_zone, series, areas, events, country, subdivision)
+        return make_calendar(first, last, time_zone, series, areas, events, country, subdivision, driven)
 
     history = lay_out(past, series, calendar(begins, known_until), outages)
     if not (~history.is_masked).any():
         raise BadData("Every hour of the history lies in an outage, so there is nothing to learn from.")
     model: RateModel = extensions.member("forecast", method).fit(history, series)
+    model = replace(model, notes=(*model.notes, *driven.notes))
     first_day = forecast_from.astimezone(periods.zone(time_zone)).date()
 
     def midnight(day: int) -> datetime:
@@ -184,16 +189,18 @@ def draw_again(
     seed: int,
     country: str | None = None,
     subdivision: str | None = None,
+    drivers: pl.DataFrame | None = None,
 ) -> Iterator[DayCounts]:
     """Draw some days of a forecast's joint paths again, the same to the last event, from what a run keeps of it.
 
     `wanted` are days by their number, 0 for that which begins with `forecast_from`.
     """
     first_day = forecast_from.astimezone(periods.zone(time_zone)).date()
+    driven = NONE if drivers is None else settle_drivers(drivers, forecast_from, time_zone)
     ends_at: datetime = periods.local_days(time_zone, first_day, first_day + timedelta(days=path_days - 1))["ends_at"][
         -1
     ]
-    near = make_calendar(forecast_from, ends_at, time_zone, model.series, areas, events, country, subdivision)
+    near = make_calendar(forecast_from, ends_at, time_zone, model.series, areas, events, country, subdivision, driven)
     days_between = (forecast_from - min(data_until, forecast_from)) / timedelta(days=1)
     multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
     for drawn in draw_days(model, near, multipliers, seed, only=wanted):

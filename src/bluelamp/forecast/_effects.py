@@ -19,6 +19,8 @@ from bluelamp.forecast._history import BLOCKS, Calendar, Floats
 ANY, BEFORE, AFTER = "any holiday", "day before a holiday", "day after a holiday"
 # Standard deviations of log effects: of all holidays together, of the days beside them, of events of the whole force.
 _OF_ANY, _BESIDE, _OF_EVENTS = 0.15, 0.05, 0.3
+# Of a driver that is a standard deviation from usual.
+_OF_DRIVERS = 0.1
 # Of one holiday about all: the one that the data like best.
 _OF_ONE = (0.02, 0.05, 0.1, 0.2, 0.4)
 _STEPS = 4
@@ -36,6 +38,19 @@ class Effects:
         found: Floats = np.einsum("snb,dbn->sdb", self.values, touch(calendar, self.names, first, last))
         return found
 
+    def near(self, calendar: Calendar, first: int, last: int) -> Floats | None:
+        """Give what drivers do in each area and hour beside what `of` says of the whole force's block: the log effect
+        of the first series, areas × hours first … last-1; nothing where there is no driver.
+        """
+        found = None
+        for name, values in calendar.drivers.items():
+            if name in self.names:
+                on_average = calendar.driven_share[name].ravel()[calendar.row[first:last]]
+                by_hour = self.values[0, self.names.index(name)][calendar.block[first:last]]
+                log = by_hour * (values[:, first:last] - on_average)
+                found = log if found is None else found + log
+        return found
+
 
 def find_effects(seen: Floats, due: Floats, calendar: Calendar, noise: Floats, scale: float = 1.0) -> Effects:
     """Find effects from what was seen and what was due without them, series × days × blocks.
@@ -44,13 +59,14 @@ def find_effects(seen: Floats, due: Floats, calendar: Calendar, noise: Floats, s
     which are those of a whole force.
     """
     labels = sorted(set(calendar.label_of_day) - {""})
-    names = [*([ANY, BEFORE, AFTER] if labels else []), *labels, *calendar.force_kinds]
+    names = [*([ANY, BEFORE, AFTER] if labels else []), *labels, *calendar.force_kinds, *calendar.drivers]
     if not names:
         return Effects([], np.zeros((len(seen), 0, BLOCKS)))
     design = touch(calendar, names)
     best, best_likelihood = np.zeros((len(seen), len(names), BLOCKS)), -np.inf
     for one in _OF_ONE if labels else _OF_ONE[:1]:
         of_name = {ANY: _OF_ANY, BEFORE: _BESIDE, AFTER: _BESIDE} | dict.fromkeys(labels, one)
+        of_name |= dict.fromkeys(calendar.drivers, _OF_DRIVERS)
         deviation = scale * np.array([of_name.get(name, _OF_EVENTS) for name in names])
         likelihood, values = 0.0, np.zeros_like(best)
         for block in range(BLOCKS):
@@ -71,6 +87,9 @@ def touch(calendar: Calendar, names: Sequence[str], first: int = 0, last: int | 
     days = range(first, len(labels) - 2 if last is None else last)
     found = np.zeros((len(days), BLOCKS, len(names)))
     for place, name in enumerate(names):
+        if name in calendar.drivers:
+            found[:, :, place] = calendar.driven_share[name][first : days.stop]
+            continue
         if name in calendar.force_kinds:
             found[:, :, place] = calendar.force_share[calendar.force_kinds.index(name), first : days.stop]
             continue

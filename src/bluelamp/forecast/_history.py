@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods
+from bluelamp.forecast._drivers import NONE, Drivers
 from bluelamp.pools import UNKNOWN_AREA
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,8 @@ class Calendar:
     event_kinds: list[str]  # of local events, by phase: 'sport, lead-in', 'sport', 'sport, wind-down'
     event_of: NDArray[np.int8]  # areas × hours: 0 where there is no event, else 1 + index into event_kinds
     label_beside: tuple[str, str] = ("", "")  # names of the day before the first and of the day after the last
+    # How far drivers such as the weather are above and below usual, more than on average: name -> areas × hours.
+    drivers: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def lengths(self) -> Floats:
@@ -81,6 +84,12 @@ class Calendar:
             for hour in np.flatnonzero(is_on):
                 found[hour] = found[hour] or kind
         return found
+
+    @cached_property
+    def driven_share(self) -> dict[str, Floats]:
+        """The same on average over areas and the hours of each block: name -> days × blocks."""
+        hours = np.maximum(self.by_block(np.ones((1, len(self.row))))[0], 1)
+        return {name: self.by_block(values.mean(axis=0)[None])[0] / hours for name, values in self.drivers.items()}
 
     @cached_property
     def row(self) -> Integers:
@@ -160,6 +169,7 @@ def make_calendar(
     events: pl.DataFrame,
     country: str | None,
     subdivision: str | None,
+    drivers: Drivers = NONE,
 ) -> Calendar:
     """Lay out the local hours in [first, last) with their special days and the events that touch each area."""
     hours = periods.hours_between(time_zone, first, last)
@@ -193,6 +203,7 @@ def make_calendar(
         event_kinds=kinds,
         event_of=event_of,
         label_beside=_beside(days.to_list(), label_of_day),
+        drivers=drivers.lay_out(hours, series, areas),
     )
 
 

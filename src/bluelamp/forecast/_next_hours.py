@@ -9,6 +9,7 @@ import polars as pl
 
 from bluelamp import periods
 from bluelamp.forecast import _quantiles
+from bluelamp.forecast._drivers import NONE, settle_drivers
 from bluelamp.forecast._history import Calendar, Floats, Integers, Series, lay_out, make_calendar
 from bluelamp.forecast._paths import draw_days, draw_multipliers
 from bluelamp.forecast._rates import RateModel
@@ -32,6 +33,7 @@ def expect_next(
     seed: int,
     country: str | None = None,
     subdivision: str | None = None,
+    drivers: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Expect the incidents of the `hours` from `known_until` on, a full hour, by the force, its districts and areas.
 
@@ -39,6 +41,7 @@ def expect_next(
     place and hour, and for all the hours together (`span` 'sum'), with mean and quantiles of joint paths.
     """
     zone = periods.zone(time_zone)
+    driven = NONE if drivers is None else settle_drivers(drivers, known_until, time_zone)
 
     def midnight(at: datetime, days: int = 0) -> datetime:
         day = at.astimezone(zone).date() + timedelta(days=days)
@@ -46,7 +49,7 @@ def expect_next(
         return found
 
     def calendar(first: datetime, last: datetime) -> Calendar:
-        return make_calendar(first, last, time_zone, model.series, areas, events, country, subdivision)
+        return make_calendar(first, last, time_zone, model.series, areas, events, country, subdivision, driven)
 
     today_from = midnight(known_until)
     ends_at = known_until + timedelta(hours=hours)

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from bluelamp import extensions, periods
+from bluelamp.forecast._drivers import NONE, Drivers, settle_drivers
 from bluelamp.forecast._history import (
     Calendar,
     Floats,
@@ -44,6 +45,7 @@ class Origin:
     time_zone: str
     country: str | None
     subdivision: str | None
+    drivers: Drivers = NONE
     _histories: dict[int, History] = field(default_factory=dict)
 
     def history(self, weeks: int) -> History:
@@ -54,7 +56,7 @@ class Origin:
             past = self.demand.filter(pl.col("hour_starting") >= begins)
             calendar = make_calendar(
                 begins, self.known_until, self.time_zone, self.series, self.areas, self.events, self.country,
-                self.subdivision,
+                self.subdivision, self.drivers,
             )  # fmt: skip
             self._histories[weeks] = lay_out(past, self.series, calendar, self.outages)
         return self._histories[weeks]
@@ -86,6 +88,7 @@ def stand_at(
     days: int,
     country: str | None = None,
     subdivision: str | None = None,
+    drivers: pl.DataFrame | None = None,
 ) -> Origin:
     """Give what is known at the midnight that a local day begins with, and the `days` that follow.
 
@@ -98,7 +101,9 @@ def stand_at(
     past = demand.filter(pl.col("hour_starting") < known_until)
     begins = whole_days_before(known_until, weeks, time_zone)
     series = name_series(areas, past.filter(pl.col("hour_starting") >= begins), force_id)
-    coming = make_calendar(starts_at, ends_at, time_zone, series, areas, events, country, subdivision)
+    driven = NONE if drivers is None else settle_drivers(drivers, starts_at, time_zone)
+    coming = make_calendar(starts_at, ends_at, time_zone, series, areas, events, country, subdivision, driven)
     return Origin(
         day, starts_at, known_until, past, areas, events, outages, series, coming, time_zone, country, subdivision,
+        driven,
     )  # fmt: skip

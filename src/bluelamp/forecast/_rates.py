@@ -83,6 +83,9 @@ class RateModel:
         rates *= force.ravel()[row]
         if districts is not None:
             rates *= districts.reshape(len(districts), -1)[:, row][self.series.district_of_area][:, None, :]
+        near = trend.effects.near(calendar, first, last)
+        if near is not None:
+            rates *= np.exp(near)[:, None, :]
         if classes is not None:
             rates *= classes.reshape(len(classes), -1)[:, row][trend.class_of_cell]
 
