@@ -126,8 +126,9 @@ def make_forecast(
     `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
     same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as paths go.
 
-    Raises BadData where there is nothing to learn from.
+    Raises BadData where there is nothing to learn from, or counts are none.
     """
+    demand = _as_counts(demand)
     known_until = min(data_until or forecast_from, forecast_from)
     past = demand.filter(pl.col("hour_starting") < known_until)
     if past.is_empty():
@@ -208,6 +209,32 @@ def draw_again(
         yield DayCounts(
             near.days[drawn.day], near.hours[drawn.first : drawn.last], drawn.path, area, cell, drawn.hour - drawn.first
         )
+
+
+def _as_counts(demand: pl.DataFrame) -> pl.DataFrame:
+    """Give demand with whole counts. Raises BadData, naming the first of each kind, where some are not."""
+    counts = pl.col("incidents")
+    problems = []
+    for words, is_wrong in (
+        ("no number of incidents", counts.is_null() | counts.is_nan()),
+        ("fewer than no incidents", counts < 0),
+        ("a part of an incident", counts != counts.round()),
+    ):
+        wrong = demand.with_columns(pl.col("incidents").cast(pl.Float64)).filter(is_wrong)
+        if not wrong.is_empty():
+            first = wrong.row(0, named=True)
+            verb = "row has" if wrong.height == 1 else "rows have"
+            problems.append(
+                f"{wrong.height:,} {verb} {words}, first area '{first['area_id']}' at "
+                f"{first['hour_starting']:%Y-%m-%d %H:%M} UTC: {first['incidents']}."
+            )
+    if problems:
+        raise BadData(
+            "Demand can't be forecast from these counts: whole numbers from nought up were expected, as "
+            "'count_demand' gives them. To put right:",
+            problems,
+        )
+    return demand.with_columns(pl.col("incidents").cast(pl.Int64))
 
 
 def _unit_hours_each(service_times: pl.DataFrame, series: Series) -> Floats:
