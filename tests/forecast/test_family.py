@@ -138,3 +138,17 @@ def test_counts_that_are_none_are_refused_with_their_rows():
     empty = tables.empty("demand")
     with pytest.raises(BadData, match="no demand before"):
         forecast_of(empty, ONE, midnight(30, FIRST))
+
+
+@pytest.mark.parametrize("method", ["pooled", "slot_mean"])
+def test_a_history_full_of_outages_is_said_to_be_one(method: str):
+    begins = midnight(20, FIRST)
+    outage = drawn(
+        "outages",
+        "starts_at | ends_at | rule | incidents",
+        f"{begins.isoformat()} | {(begins + timedelta(days=21)).isoformat()} | no_incidents | 0",
+    )
+    made = forecast_of(counts(84, {"a": 2}), ONE, midnight(84, FIRST), method=method, outages=outage)
+    assert "25% of the history's hours lie in outages, and count neither as quiet nor as time." in made.model.notes
+    whole = forecast_of(counts(84, {"a": 2}), ONE, midnight(84, FIRST), method=method)
+    assert not [note for note in whole.model.notes if "outages" in note]

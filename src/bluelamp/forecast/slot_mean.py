@@ -27,6 +27,8 @@ SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
 # Variance of a day's step of the level: what makes 5 % a year, which is usual, and 30 %, which is the most believed.
 USUAL_DRIFT, MOST_DRIFT = 0.05**2 / 365, 0.30**2 / 365
+# A share of the history in outages that a reader should know of.
+_MUCH_MASKED = 0.05
 # No hour of the week is without incidents for ever.
 LEAST_SHAPE = 0.02
 
@@ -57,6 +59,9 @@ def tell_history(history: History) -> tuple[str, ...]:
     seen = np.unique(history.calendar.slot[~history.is_masked])
     weeks = float((~history.is_masked).sum()) / SLOTS
     notes = [f"Learnt from {weeks:.1f} weeks of hours that can be believed."]
+    masked = float(history.is_masked.mean())
+    if masked > _MUCH_MASKED:
+        notes.append(f"{masked:.0%} of the history's hours lie in outages, and count neither as quiet nor as time.")
     if len(seen) < SLOTS:
         notes.append(f"{SLOTS - len(seen)} of 168 hours of the week were never seen and lean on the rest.")
     return tuple(notes)
