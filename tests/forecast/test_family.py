@@ -150,5 +150,5 @@ def test_a_history_full_of_outages_is_said_to_be_one(method: str):
     )
     made = forecast_of(counts(84, {"a": 2}), ONE, midnight(84, FIRST), method=method, outages=outage)
     assert "25% of the history's hours lie in outages, and count neither as quiet nor as time." in made.model.notes
-    whole = forecast_of(counts(84, {"a": 2}), ONE, midnight(84, FIRST), method=method)
+    whole = forecast_of(counts(500, {"a": 2}), ONE, midnight(500, FIRST), method=method, weeks=104)
     assert not [note for note in whole.model.notes if "outages" in note]

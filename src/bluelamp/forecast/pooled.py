@@ -403,7 +403,7 @@ def _least_squares(rows: Floats, right: Floats) -> Floats:
 
 
 def _notes(known: _Known, trend: Trend) -> tuple[str, ...]:
-    notes = list(slot_mean.tell_history(known.history))
+    notes = list(slot_mean.tell_history(known.history, known.history))
     if known.days < 365:
         notes.append("Less than a year of history tells little of the season: months ahead are as unsure as they look.")
     stepped = [("Demand of the whole force", trend.force.steps[0])]

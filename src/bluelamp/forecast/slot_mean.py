@@ -45,21 +45,23 @@ def fit(history: History, series: Series) -> RateModel:
 
     Masked hours count neither as incidents nor as time. A slot that was never seen takes its parent's rate.
     """
-    history = last_weeks(history, MOST_WEEKS)
+    given, history = history, last_weeks(history, MOST_WEEKS)
     ordinary = _count_slots(history, series)
     slot_rates = shrink_down(ordinary, series)
     special = _special_factors(history, slot_rates)
     event_factor = _event_factors(history, series, slot_rates)
     model = RateModel(series, slot_rates, special, event_factor, Shocks(0.0, 0.0, 0.0))
-    return RateModel(series, slot_rates, special, event_factor, find_shocks(history, model), tell_history(history))
+    return RateModel(
+        series, slot_rates, special, event_factor, find_shocks(history, model), tell_history(history, given)
+    )
 
 
-def tell_history(history: History) -> tuple[str, ...]:
-    """Say how much of a history can be learnt from."""
+def tell_history(history: History, given: History) -> tuple[str, ...]:
+    """Say how much of a history can be learnt from, and how much of what was given is outages."""
     seen = np.unique(history.calendar.slot[~history.is_masked])
     weeks = float((~history.is_masked).sum()) / SLOTS
     notes = [f"Learnt from {weeks:.1f} weeks of hours that can be believed."]
-    masked = float(history.is_masked.mean())
+    masked = float(given.is_masked.mean())
     if masked > _MUCH_MASKED:
         notes.append(f"{masked:.0%} of the history's hours lie in outages, and count neither as quiet nor as time.")
     if len(seen) < SLOTS:
