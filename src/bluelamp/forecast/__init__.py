@@ -6,7 +6,7 @@ A family: each method is a file that offers `fit(history, series) -> RateModel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from bluelamp import extensions, periods, tables
 from bluelamp.errors import BadData
-from bluelamp.forecast import _quantiles
+from bluelamp.forecast import _beside, _quantiles, _switched
 from bluelamp.forecast._drivers import NONE, settle_drivers
 from bluelamp.forecast._history import (
     Calendar,
@@ -29,11 +29,17 @@ from bluelamp.forecast._history import (
 )
 from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
-from bluelamp.forecast._paths import draw_days, draw_multipliers, draw_places
+from bluelamp.forecast._paths import draw_places
 from bluelamp.forecast._rates import RateModel
+from bluelamp.forecast._switched import draw_days, draw_multipliers
 from bluelamp.pools import PoolHours
 
-__all__ = ["DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "stand_at"]
+__all__ = [
+    "NAIVE", "DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "stand_at",
+]  # fmt: skip
+
+# Members that are always shown beside the one in use.
+NAIVE = ("last_week", "slot_mean_8", "slot_mean_26", "slot_mean_52")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Forecast:
     calendar: Calendar  # the coming hours, from the first to the last with paths
     multipliers: Floats  # paths × days × districts: what days share
     seed: int
+    # What is filed: level, area_id, span, hour_starting, mean, p025 … p975 of each method at district and force level.
+    beside: pl.DataFrame | None = None
 
     @property
     def path_hours(self) -> pl.Series:
@@ -114,6 +122,8 @@ def make_forecast(
     crew_size_by_hour: tuple[int, ...] = (1,) * 24,
     pool_hours: PoolHours | None = None,
     drivers: pl.DataFrame | None = None,
+    instead: Mapping[str, str] | None = None,
+    beside: Sequence[str] | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Forecast:
     """Forecast incidents and officer-hours from a local midnight on.
@@ -125,6 +135,10 @@ def make_forecast(
     For the first `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to
     `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
     same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as paths go.
+
+    `instead` names the methods that stand in for `method`: by the force's id for all of it, by a district's for that
+    district, whose areas then have that method's rates and shocks. With `beside`, the force and its districts are also
+    forecast by these methods, and by `method` itself where another stands in for it.
 
     Raises BadData where there is nothing to learn from, or counts are none.
     """
@@ -149,7 +163,23 @@ def make_forecast(
     history = lay_out(past, series, calendar(begins, known_until), outages)
     if not (~history.is_masked).any():
         raise BadData("Every hour of the history lies in an outage, so there is nothing to learn from.")
-    model: RateModel = extensions.member("forecast", method).fit(history, series)
+    fitted: dict[str, RateModel] = {}
+
+    def fit(name: str) -> RateModel:
+        if name not in fitted:
+            fitted[name] = extensions.member("forecast", name).fit(history, series)
+        return fitted[name]
+
+    own, instead = method, instead or {}
+    method = instead.get(force_id, own)
+    model = _switched.compose(
+        fit(method),
+        {
+            place: (name, fit(name))
+            for place, name in instead.items()
+            if place in series.district_ids and name != method
+        },
+    )
     model = replace(model, notes=(*model.notes, *driven.notes))
     first_day = forecast_from.astimezone(periods.zone(time_zone)).date()
 
@@ -172,8 +202,13 @@ def make_forecast(
         parts += _far_rows(
             model, calendar(midnight(path_days), midnight(days)), days_between + path_days, hours_each, crew
         )
-    table = tables.publish(pl.concat(parts).with_columns(method=pl.lit(method)), "forecast")
-    return Forecast(table, model, near, multipliers, seed)
+    named = _switched.name_methods(pl.concat(parts), model, method)
+    filed = None
+    if beside is not None:
+        filed = _beside.lay_beside(
+            named, own, fit(own) if instead else None, beside, history, series, near, paths, seed, days_between
+        )
+    return Forecast(tables.publish(named, "forecast"), model, near, multipliers, seed, filed)
 
 
 def draw_again(
@@ -421,22 +456,20 @@ def _far_rows(
     ):
         for group, mean_parts, work_parts in zip(groups, means, works, strict=True):
             mean = np.concatenate(mean_parts, axis=2)
-            variance = _relative_variance(model, group, calendar.days, days_ahead)[:, :, day_of]
-            if span == "hour":
-                variance = variance + model.shocks.block + model.shocks.hour
-            variance = variance + model.shocks.clump / np.maximum(mean, 1e-9)
+            shares = _shares_of_districts(model, group)
+            each = [
+                _variance(one, group, calendar.days, days_ahead, shares, span) for one in _switched.models_in(model)
+            ]
+            clump = [np.full((len(shares), 1, 1), one.shocks.clump) for one in _switched.models_in(model)]
+            variance = _switched.blend(model, each, shares)[:, :, day_of]
+            variance = variance + _switched.blend(model, clump, shares) / np.maximum(mean, 1e-9)
             found = _quantiles.of_negative_binomial(mean.ravel(), variance.ravel())
             parts.append(_rows(group, span, starts, mean, np.concatenate(work_parts, axis=2), found))
     return parts
 
 
-def _relative_variance(model: RateModel, group: _Group, days: Sequence[date], days_ahead: float) -> Floats:
-    """Give the relative variance of a day's rate, places × splits × days.
-
-    `days_ahead` are those between the end of the history and the first of the days. Districts' own shocks count by the
-    square of their share.
-    """
-    shocks, trend = model.shocks, model.trend
+def _shares_of_districts(model: RateModel, group: _Group) -> Floats:
+    """Give the districts' shares of what is usual in each place, places × districts."""
     weight = model.slot_rates.sum(axis=2)
     districts = len(model.series.district_ids)
     shares = np.zeros((len(group.place_ids), districts))
@@ -446,6 +479,18 @@ def _relative_variance(model: RateModel, group: _Group, days: Sequence[date], da
             model.series.district_of_area[inside], weights=weight[inside].sum(axis=1), minlength=districts
         )
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    return shares
+
+
+def _variance(
+    model: RateModel, group: _Group, days: Sequence[date], days_ahead: float, shares: Floats, span: str
+) -> Floats:
+    """Give the relative variance of a day's rate, or of its hours', places × splits × days.
+
+    `days_ahead` are those between the end of the history and the first of the days. Districts' own shocks count by the
+    square of their share.
+    """
+    shocks, trend = model.shocks, model.trend
     of_day = (1 + shocks.district_day * (shares**2).sum(axis=1)) * (1 + shocks.force_day)
     shape = (len(group.place_ids), len(group.split), len(days))
     if trend is None:
@@ -459,4 +504,4 @@ def _relative_variance(model: RateModel, group: _Group, days: Sequence[date], da
             log = log + trend.classes.variance(days, np.eye(len(group.split)))
         level = np.expm1(np.broadcast_to(log, shape))
     found: Floats = of_day[:, None, None] * (1 + np.broadcast_to(level, shape)) - 1
-    return found
+    return found + shocks.block + shocks.hour if span == "hour" else found

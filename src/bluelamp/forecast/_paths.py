@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from bluelamp.forecast._history import BLOCKS, Calendar, Floats, Integers
-from bluelamp.forecast._rates import RateModel
+from bluelamp.forecast._rates import RateModel, Shocks
 from bluelamp.forecast._short_lead import Today
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
@@ -34,7 +34,8 @@ class DayPaths:
     hour: Integers  # from the calendar's first hour
 
 
-def _generator(seed: int, what: int, day: int = 0) -> np.random.Generator:
+def philox(seed: int, what: int, day: int = 0) -> np.random.Generator:
+    """Give the generator of one thing drawn on one day."""
     return np.random.Generator(np.random.Philox(key=[seed, (what << 32) + day]))
 
 
@@ -57,8 +58,8 @@ def draw_multipliers(
     districts, shocks = len(model.series.district_ids), model.shocks
     of_day = [
         (
-            _gamma(_generator(seed, _FORCE_DAY, day), shocks.force_day, (paths, 1)),
-            _gamma(_generator(seed, _DISTRICT_DAY, day), shocks.district_day, (paths, districts)),
+            _gamma(philox(seed, _FORCE_DAY, day), shocks.force_day, (paths, 1)),
+            _gamma(philox(seed, _DISTRICT_DAY, day), shocks.district_day, (paths, districts)),
         )
         for day in range(days)
     ]
@@ -73,11 +74,11 @@ def _levels(model: RateModel, paths: int, seed: int, days: int, days_between: fl
     if model.trend is not None:
         coming = _days_ahead(model, days, days_between)
         return model.trend.draw(
-            paths, coming, len(model.series.district_ids), lambda number: _generator(seed, _LEVEL, number)
+            paths, coming, len(model.series.district_ids), lambda number: philox(seed, _LEVEL, number)
         )
     shocks = model.shocks
-    level = _gamma(_generator(seed, _LEVEL), shocks.level, (paths, 1, 1))
-    steps = np.stack([_generator(seed, _DRIFT, day).standard_normal(paths) for day in range(days)], axis=1)
+    level = _gamma(philox(seed, _LEVEL), shocks.level, (paths, 1, 1))
+    steps = np.stack([philox(seed, _DRIFT, day).standard_normal(paths) for day in range(days)], axis=1)
     variance = np.full(days, shocks.drift)
     variance[0] += shocks.drift * days_between
     drift = np.exp((steps * np.sqrt(variance) - variance / 2).cumsum(axis=1))[:, :, None]
@@ -117,13 +118,9 @@ def draw_days(
         hours = np.flatnonzero(calendar.day_of_hour == day)
         first, last = int(hours[0]), int(hours[-1]) + 1
         rates = model.rates(calendar, first, last)[:, order]
-        generator = _generator(seed, _EVENTS, day)
-        together = _gamma(_generator(seed, _HOUR, day), shocks.hour, (paths, last - first))
-        if day == 0 and today is not None:
-            of_block = today.draw(paths, _generator(seed, _BLOCK, day))
-        else:
-            of_block = _gamma(_generator(seed, _BLOCK, day), shocks.block, (paths, BLOCKS))
-        together = together * of_block[:, calendar.block[first:last]] * alone
+        generator = philox(seed, _EVENTS, day)
+        of_today = today if day == 0 else None
+        together = draw_parts_of_day(shocks, calendar.block[first:last], paths, seed, day, of_today) * alone
         drawn = []
         for district in range(multipliers.shape[2]):
             members = np.flatnonzero(model.series.district_of_area == district)
@@ -135,6 +132,17 @@ def draw_days(
             copies = generator.geometric(2 / (2 + shocks.clump), len(path))
             path, series, hour = (np.repeat(each, copies) for each in (path, series, hour))
         yield DayPaths(day, first, last, path, series, hour + first)
+
+
+def draw_parts_of_day(
+    shocks: Shocks, blocks: Integers, paths: int, seed: int, day: int, today: Today | None = None
+) -> Floats:
+    """Draw what the whole force's hours and six-hour blocks of a day share, paths × hours."""
+    together = _gamma(philox(seed, _HOUR, day), shocks.hour, (paths, len(blocks)))
+    chance = philox(seed, _BLOCK, day)
+    of_block = _gamma(chance, shocks.block, (paths, BLOCKS)) if today is None else today.draw(paths, chance)
+    found: Floats = together * of_block[:, blocks]
+    return found
 
 
 def _by_class(model: RateModel) -> tuple[Integers, Integers]:
@@ -149,7 +157,7 @@ def _by_class(model: RateModel) -> tuple[Integers, Integers]:
 def _mixes(model: RateModel, calendar: Calendar, paths: int, days: int, seed: int) -> Floats | None:
     if model.trend is None:
         return None
-    return model.trend.draw_classes(paths, calendar.days[:days], lambda number: _generator(seed, _CLASSES, number))
+    return model.trend.draw_classes(paths, calendar.days[:days], lambda number: philox(seed, _CLASSES, number))
 
 
 def _draw_district(
@@ -203,7 +211,7 @@ def draw_places(place: Integers, hour: Integers, share: Floats, seed: int, day: 
     """
     loose = np.flatnonzero(place < 0)
     upto = share.cumsum(axis=0)
-    point = _generator(seed, _PLACES, day).random(len(loose)) * upto[-1, hour[loose]]
+    point = philox(seed, _PLACES, day).random(len(loose)) * upto[-1, hour[loose]]
     found = place.copy()
     drawn = (point >= upto[:, hour[loose]]).sum(axis=0)
     found[loose] = np.where(drawn < len(share), drawn, -1)

@@ -17,7 +17,12 @@ def of_paths(index: Integers, path: Integers, cells: int, paths: int) -> Integer
     `index` and `path` name the cell and the path of each event. A quantile is the smallest count that is not exceeded
     in at least that share of the paths.
     """
-    counts = np.bincount(index * np.int64(paths) + path, minlength=cells * paths).reshape(cells, paths)
+    return of_counts(np.bincount(index * np.int64(paths) + path, minlength=cells * paths).reshape(cells, paths))
+
+
+def of_counts(counts: Integers) -> Integers:
+    """Give the quantiles of counts, cells × paths, as `of_paths` does: cells × len(LEVELS)."""
+    paths = counts.shape[1]
     # Small whole numbers sort several times faster in small types.
     small = np.sort(counts.astype(np.uint8 if counts.max(initial=0) < 256 else np.uint32), axis=1)
     places = [max(int(np.ceil(level * paths)) - 1, 0) for level in LEVELS]
