@@ -772,6 +772,36 @@ def backtest(
         message.print(f"Next: bluelamp serve {folder}, and look at /backtest", markup=False)
 
 
+@app.command()
+def scoreboard(
+    folder: Folder,
+    seals: Annotated[
+        list[str] | None,
+        typer.Option("--seal", help="A seal written down earlier: it must still be in the log; may be repeated"),
+    ] = None,
+    run: RunId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the forecasts filed before the fact, and show how they did and which method is in use where.
+
+    \b
+    bluelamp scoreboard oakland
+    bluelamp scoreboard oakland --seal 4b227777d4dd1fc6
+    """
+    from bluelamp import standing
+
+    found = standing.read_standing(folder, run, seals or ())
+    if as_json:
+        answer = {name: rows.to_dicts() for name, rows in found.tables.items() if name != "scoreboard_weeks"}
+        told = {"sentences": found.sentences, "faults": found.faults, "filed": found.filed.to_dicts(), **answer}
+        typer.echo(json.dumps(told, ensure_ascii=False, default=str))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    if found.faults:
+        raise InputOutputError("The filed forecasts are not as they were filed:", found.faults)
+
+
 class Form(StrEnum):
     """How a table is written."""
 

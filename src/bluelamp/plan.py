@@ -10,8 +10,8 @@ import io
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +32,7 @@ from bluelamp import (
     pools,
     redrawn,
     remarks,
+    scoreboard,
     staffing,
     tables,
 )
@@ -39,6 +40,7 @@ from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
+from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
@@ -46,7 +48,7 @@ INPUTS = (
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable",
-    "coverage",
+    "coverage", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -85,6 +87,8 @@ class Planned:
     data_until: datetime
     forecast_from: datetime
     seconds: dict[str, float]
+    beside: pl.DataFrame | None = None  # the forecast to be filed, with the naive ones beside it
+    instead: Mapping[str, str] = field(default_factory=dict)  # methods that stand in, by place
 
 
 def plan(
@@ -96,6 +100,9 @@ def plan(
     now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(microsecond=0),
 ) -> str:
     """Run the whole flow for the force in a folder and file the results as a new run; returns its run_id.
+
+    The forecast is filed before the fact beside the naive ones, unless it is a view of an earlier time, and is made by
+    the method that forecasts filed before speak for.
 
     `forecast_from` is the first hour to forecast (a local midnight; by default the first one after the data ends);
     `as_of` reads every table as it was known at an earlier moment.
@@ -112,12 +119,18 @@ def plan(
         raise NoInput(f"Nothing was known of incidents at {as_of:%Y-%m-%d %H:%M} UTC. Ask for a later moment.")
     if inputs["incidents"].is_empty():
         raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
-    planned = compute(inputs, settings, forecast_from=forecast_from, progress=progress)
+    not_filed = _why_not_filed(inputs["incidents"], forecast_from, as_of, settings.force.time_zone)
+    planned = compute(
+        inputs, settings, forecast_from=forecast_from, beside=not not_filed, progress=progress,
+        filed=filing.read(folder),
+    )  # fmt: skip
+    planned.notes.extend(not_filed)
+    made_at = now()
     run = {
-        "made_at": now(),
+        "made_at": made_at,
         "data_until": planned.data_until,
         "forecast_from": planned.forecast_from,
-        "method": settings.forecast.method,
+        "method": planned.instead.get(settings.force.id, settings.forecast.method),
         "staffing_method": settings.staffing.method,
         "seed": settings.forecast.seed,
         "settings": _as_json(settings.model_dump(mode="json")),
@@ -131,9 +144,47 @@ def plan(
     }
     progress("filing", 0.0)
     artefacts = {f"{name}.parquet": _as_parquet(planned.used[name]) for name in USED}
-    run_id = store.write_run(run, planned.results, artefacts | {"forecast_parameters.npz": planned.parameters})
+    artefacts |= {"forecast_parameters.npz": planned.parameters, **_file_forecast(folder, planned, settings, made_at)}
+    run_id = store.write_run(run, planned.results, artefacts)
     progress("filing", 1.0)
     return run_id
+
+
+def _why_not_filed(
+    calls: pl.DataFrame, forecast_from: datetime | None, as_of: datetime | None, time_zone: str
+) -> list[str]:
+    """Say why a forecast can't be one before the fact, if so: because it leaves out what is known."""
+    if as_of is not None:
+        return ["This forecast is not filed for the scoreboard: it is a view of an earlier moment."]
+    starts = find_horizon(calls, None, time_zone)[1]
+    if forecast_from is not None and forecast_from < starts:
+        return [
+            "This forecast is not filed for the scoreboard: it begins before the data ends, and what has come can't be "
+            "forecast before the fact."
+        ]
+    return []
+
+
+def _file_forecast(folder: Path | str, planned: Planned, settings: Settings, made_at: datetime) -> dict[str, bytes]:
+    """File what lies ahead of a forecast, and give the artefact by which its run can prove it, if anything does."""
+    if planned.beside is None:
+        return {}
+    rows = scoreboard.fileable(planned.beside, made_at, settings.force.time_zone)
+    if rows.is_empty():
+        return {}
+    about = {
+        "made_at": made_at,
+        "data_until": planned.data_until,
+        "forecast_from": planned.forecast_from,
+        "first_at": rows["hour_starting"].min(),
+        "last_at": rows["hour_starting"].max(),
+        "method": settings.forecast.method,
+        "used": dict(planned.instead),
+        "paths": settings.forecast.paths,
+        "seed": settings.forecast.seed,
+        "software_version": versions_used()["bluelamp"],
+    }
+    return {filing.COPY: filing.file(folder, about, rows)}
 
 
 def compute(
@@ -141,12 +192,17 @@ def compute(
     settings: Settings,
     *,
     forecast_from: datetime | None = None,
+    filed: Sequence[scoreboard.Filed] = (),
+    beside: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> Planned:
     """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written.
 
     With `forecast_from`, a local midnight, the run is what it would have been then: incidents received later are left
-    out of everything. Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight
+    out of everything. `filed` are forecasts filed earlier, which decide which method is in use where. With `beside`,
+    the naive methods forecast beside it, as is filed.
+
+    Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight
     or lies more than a year after the last incident.
     """
     given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
@@ -210,6 +266,13 @@ def compute(
     repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
     notes += remarks.on_repeats(repeats.table)
 
+    clock.start("scoreboard")
+    judged = scoreboard.make_scoreboard(
+        filed, driving, outages, areas,
+        method=settings.forecast.method, force_id=force, time_zone=zone, data_until=data_until,
+    )  # fmt: skip
+    notes += scoreboard.say_switched(judged.tables["scoreboard_places"], zone)
+
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
     horizon = periods.local_days(
@@ -226,6 +289,7 @@ def compute(
         days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
         subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
         drivers=given["drivers"],
+        instead=judged.instead, beside=forecast.NAIVE if beside else None,
         progress=lambda share: progress("forecast", share),
     )  # fmt: skip
     notes += predicted.model.notes
@@ -279,7 +343,7 @@ def compute(
     results = {
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
         "forecast": predicted.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
-    } | unit_time  # fmt: skip
+    } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
         results={name: tables.publish(results[name], name) for name in RESULTS},
@@ -289,6 +353,8 @@ def compute(
         data_until=data_until,
         forecast_from=starts,
         seconds=clock.seconds,
+        beside=predicted.beside,
+        instead=judged.instead,
     )
 
 
@@ -465,6 +531,8 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
         return store.quarantined()
     if name == "erasures":
         return store.erasures()
+    if name == "filed_forecasts":
+        return filing.as_table(filing.read(folder))
     if name in USED and (run_id is not None or not store.runs().is_empty()):
         return read_used(store, name, run_id)
     return store.read(name) if definition.kind == "imported" else store.result(name, run_id)

@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots")
-NAIVE = ("last_week", "slot_mean_8", "slot_mean_26", "slot_mean_52")
+NAIVE = forecast.NAIVE
 DAYS = 56
 # An origin stands on at least so many hours that were seen, and not at the end of an outage; a slot mean on a record
 # as long as its own weeks, of which so many were seen.

@@ -168,6 +168,14 @@ class Store:
         disk.insist(self._path, [by_name[name]])
         return self._path / by_name[name].path
 
+    def artefacts_named(self, name: str) -> dict[str, bytes | None]:
+        """Give every run's artefact of that name, by run; None where the file is not what was stored."""
+        files = self._fresh().files_of(ARTEFACTS).filter(pl.col("path").str.ends_with(f"/{name}"))
+        found: dict[str, bytes | None] = {}
+        for owner, file in zip(files["owner_id"], ledgers.sealed(files), strict=True):
+            found[owner] = None if disk.check(self._path, [file], again=True) else (self._path / file.path).read_bytes()
+        return found
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def writing(
