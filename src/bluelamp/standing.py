@@ -1,4 +1,4 @@
-"""How filed forecasts stand: the scoreboard as a run worked it out, the log of what is filed, and whether it is whole."""
+"""How filed forecasts stand: the scoreboard as a run worked it out, the log of what is filed, and its audit."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def make_forecast(
     groups = _groups(series, classes=True, areas=True)
     if pool_hours is not None:
         groups.append(_pool_group(series, pool_hours))
-    parts = _near_rows(model, near, multipliers, seed, hours_each, crew, groups, progress)
+    parts = _near_rows(model, near, multipliers, seed, days_between, hours_each, crew, groups, progress)
     if days > path_days:
         parts += _far_rows(
             model, calendar(midnight(path_days), midnight(days)), days_between + path_days, hours_each, crew
@@ -381,6 +381,7 @@ def _near_rows(
     calendar: Calendar,
     multipliers: Floats,
     seed: int,
+    days_between: float,
     hours_each: Floats,
     crew: Floats,
     groups: list[_Group],
@@ -391,7 +392,7 @@ def _near_rows(
     paths, days, _ = multipliers.shape
     cells = series.shape[1]
     parts = []
-    for drawn in draw_days(model, calendar, multipliers, seed):
+    for drawn in draw_days(model, calendar, multipliers, seed, days_between):
         rates = model.rates(calendar, drawn.first, drawn.last)
         work = rates * hours_each[:, None] * crew[calendar.slot[drawn.first : drawn.last] % 24]
         hours = drawn.last - drawn.first

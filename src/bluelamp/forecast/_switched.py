@@ -88,14 +88,24 @@ def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_be
     return found
 
 
-def draw_days(model: RateModel, calendar: Calendar, multipliers: Floats, seed: int) -> Iterator[DayPaths]:
-    """Draw the events of every path, a day at a time, each district by its own method."""
+def draw_days(
+    model: RateModel, calendar: Calendar, multipliers: Floats, seed: int, days_between: float = 0.0
+) -> Iterator[DayPaths]:
+    """Draw the events of every path, a day at a time, each district by its own method.
+
+    `multipliers` are those that `draw_multipliers` gave for as many days between. Each method draws with its own, also
+    where its events are not kept, because what one district draws decides what the next one does.
+    """
     stand_ins = _stand_ins(model)
     if not stand_ins:
         yield from _paths.draw_days(model, calendar, multipliers, seed)
         return
     base = RateModel(**{each.name: getattr(model, each.name) for each in fields(RateModel)})
-    every = [_paths.draw_days(each, calendar, multipliers, seed) for each in (base, *(one.model for one in stand_ins))]
+    paths, days, _ = multipliers.shape
+    every = [
+        _paths.draw_days(each, calendar, _paths.draw_multipliers(each, paths, seed, days, days_between), seed)
+        for each in (base, *(one.model for one in stand_ins))
+    ]
     cells = model.series.shape[1]
     owner = np.zeros(len(model.series.district_ids), dtype=np.int64)
     for number, each in enumerate(stand_ins, start=1):

@@ -25,7 +25,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, look_ahead, received, tables
+from bluelamp import __version__, look_ahead, received, scoreboard, standing, tables
 from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
@@ -41,9 +41,11 @@ from bluelamp.errors import (
 )
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
+from bluelamp.store import filed as filing
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.scoreboard_page import render_scoreboard_page
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -61,7 +63,7 @@ ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
          "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
-         *received.NAMES, *scored.NAMES, *look_ahead.NAMES)  # fmt: skip
+         *received.NAMES, *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -101,6 +103,8 @@ class Published:
             return self.store.runs()
         if name == "batches":
             return self.store.batches()
+        if name == "filed_forecasts":
+            return filing.as_table(filing.read(self.folder))
         if name in received.NAMES:
             return self.account()[name]
         if name in scored.NAMES:
@@ -139,6 +143,15 @@ class Published:
         return render_backtest_page(
             found, force_name=force.name, folder=self.folder.resolve().name, time_zone=force.time_zone
         )
+
+    def scoreboard_page(self, run_id: str | None) -> str:
+        """Give the page of filed forecasts; a force that has filed nothing yet has one, too."""
+        force = self.settings.force
+        run_id = None if run_id is None else self.run(run_id)["run_id"]
+        return render_scoreboard_page(
+            standing.read_standing(self.folder, run_id), force_name=force.name, folder=self.folder.resolve().name,
+            time_zone=force.time_zone,
+        )  # fmt: skip
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
         return scored.read(self.folder)
@@ -249,6 +262,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def backtest_page() -> HTMLResponse:
         return HTMLResponse(published.backtest_page())
 
+    @app.get("/scoreboard", response_class=HTMLResponse, summary="How forecasts filed before the fact did")
+    def scoreboard_page(run: RUN = None) -> HTMLResponse:
+        return HTMLResponse(published.scoreboard_page(run))
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         squeezed, tag = published.map_data(run)
@@ -278,6 +295,7 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
+        scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
         return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
@@ -354,5 +372,6 @@ def _page(title: str, body: str) -> str:
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
         '<a href="/data">The data</a> · <a href="/backtest">Scores of the forecast</a> · '
+        '<a href="/scoreboard">Scoreboard</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
     )
