@@ -69,6 +69,10 @@ def _follow(here: pl.DataFrame, method: str) -> tuple[pl.DataFrame, dict[str, ob
     both = naive.join(own.select("week_starting", score="crps"), on="week_starting").rename(
         {"method": "against", "crps": "score_naive"}
     )
+    if both.is_empty():
+        return _NO_WEEKS.drop("level", "area_id"), {
+            "in_use": method, "weeks": 0, "switches": 0, "e_value": 1.0, "switch_at": 1 / betting.ALPHA,
+        }  # fmt: skip
     names = both["against"].unique().sort().to_list()
     starts = both["week_starting"].unique().sort()
     week = _positions(both, starts)
@@ -85,9 +89,6 @@ def _follow(here: pl.DataFrame, method: str) -> tuple[pl.DataFrame, dict[str, ob
         e_value_of_place=pl.Series(course.e_value[week]),
         in_use_after=pl.Series(words[course.in_use[week]].tolist(), dtype=pl.String),
     ).drop("week_ending")
-    if not len(starts):
-        return found, {"in_use": method, "since": None, "weeks": 0, "switches": 0, "e_value": 1.0,
-                       "switch_at": 1 / betting.ALPHA}  # fmt: skip
     changed = np.flatnonzero(np.diff(course.in_use, prepend=betting.OWN))
     last = int(course.in_use[-1])
     standing = last if last != betting.OWN else int(_differences_in_all(both, names).argmax())

@@ -15,8 +15,16 @@ SPANS = ("hour", "day")
 
 
 def say_switched(places: pl.DataFrame, time_zone: str) -> list[str]:
-    """Say for a run where another method stands in for the force's own."""
-    return [_switched_words(row, time_zone) for row in places.iter_rows(named=True) if row["in_use"] != row["method"]]
+    """Say where another method stands in for the force's own, places of one kind and day together."""
+    told = []
+    switched = in_order(places.filter(pl.col("in_use") != pl.col("method")))
+    for (method, in_use, since), here in switched.group_by("method", "in_use", "since", maintain_order=True):
+        told.append(
+            f"For {_listed(here)}, {in_use} stands in for {method} since {_day(since, time_zone)}: forecasts filed "
+            f"before the fact showed that {method} loses to naive ones (false-switch rate "
+            f"{100 * betting.ALPHA:.0f} %). It is filed in shadow, and comes back when it is shown to be better."
+        )
+    return told
 
 
 def say_filing(filed: pl.DataFrame, faults: Sequence[str]) -> list[str]:
@@ -50,11 +58,12 @@ def say(
         )
         return told
     least = betting.FIRST_WEEKS
-    for row in places.iter_rows(named=True):
-        if row["in_use"] != row["method"]:
-            told.append(_switched_words(row, time_zone))
-        elif row["level"] == "force":
-            told.append(_in_use_words(row, time_zone))
+    told += [
+        _in_use_words(row, time_zone)
+        for row in places.filter(level="force").iter_rows(named=True)
+        if row["in_use"] == row["method"]
+    ]
+    told += say_switched(places, time_zone)
     calm = places.filter(level="district").filter(pl.col("in_use") == pl.col("method"))
     if calm.height:
         most = calm.sort("e_value").row(-1, named=True)
@@ -114,23 +123,16 @@ def _aligned(rows: list[list[str]], left: Sequence[int]) -> list[str]:
     ]
 
 
-def _place_words(row: Mapping[str, Any]) -> str:
-    return "the force" if row["level"] == "force" else f"district {row['area_id']}"
-
-
-def _switched_words(row: Mapping[str, Any], time_zone: str) -> str:
-    since = _day(row["since"], time_zone)
-    return (
-        f"For {_place_words(row)}, {row['in_use']} stands in for {row['method']} since {since}: forecasts filed before "
-        f"the fact showed that {row['method']} loses to naive ones (false-switch rate {100 * betting.ALPHA:.0f} %). It "
-        f"is filed in shadow, and comes back when it is shown to be better (now {row['e_value']:.2g} of "
-        f"{row['switch_at']:.0f})."
-    )
+def _listed(places: pl.DataFrame) -> str:
+    names = places.filter(level="district")["area_id"].to_list()
+    districts = f"{'districts' if len(names) > 1 else 'district'} {' and '.join(names)}"
+    whole = places.filter(level="force").height > 0
+    return " and ".join(["the force"] * whole + [districts] * bool(names))
 
 
 def _in_use_words(row: Mapping[str, Any], time_zone: str) -> str:
     since = f" again since {_day(row['since'], time_zone)}" if row["since"] is not None else ""
-    words = f"{row['method']} is in use for {_place_words(row)}{since}; {count_of(row['weeks'], 'week')} judged."
+    words = f"{row['method']} is in use for the force{since}; {count_of(row['weeks'], 'week')} judged."
     if row["against"] is None:
         return words
     side = "lower (better) than" if row["difference"] < 0 else "higher (worse) than"

@@ -143,8 +143,8 @@ def audit(folder: Path | str, copies: Mapping[str, bytes | None], seals: Sequenc
         if line is None:
             found.append(f"Line {number} of the log can't be read: it was changed.")
         elif line["previous"] != (FIRST if previous is None else _hash(previous)):
-            before = "before it" if number == 1 else f"{number - 1}, or one after it,"
-            found.append(f"A line of the log {before} was changed or taken out: {words} follows another line.")
+            before = "The log's first line" if number == 1 else f"Line {number - 1} of the log, or one after it,"
+            found.append(f"{before} was changed or taken out: {words} follows another line.")
         elif line["number"] != number:
             found.append(f"{words} stands in line {number} of the log: lines were added or taken out.")
         previous = text

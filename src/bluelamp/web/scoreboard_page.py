@@ -5,6 +5,7 @@ Every figure is one of `scoreboard_places`, `scoreboard_scores`, `scoreboard_wee
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +13,14 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from bluelamp import periods
+from bluelamp import forecast, periods
 from bluelamp.errors import count_of
 from bluelamp.standing import Standing
 
 _HORIZONS = {"day_1": "day 1", "days_2_7": "days 2 to 7", "days_8_28": "days 8 to 28", "days_29_56": "days 29 to 56"}
 _SPANS = {"hour": "hours", "day": "days"}
 _WIDTH, _HEIGHT = 220, 44
-_LATEST = 12
+_LATEST = 8
 
 
 def render_scoreboard_page(standing: Standing, *, force_name: str, folder: str, time_zone: str) -> str:
@@ -47,7 +48,10 @@ def render_scoreboard_page(standing: Standing, *, force_name: str, folder: str, 
         scores=_scores(scores, places),
         horizon_names=list(_HORIZONS.values()),
         horizons=_by_horizon(scores, places),
-        filed=standing.filed.tail(_LATEST).reverse().to_dicts(),
+        filed=[
+            row | {"instead": ", ".join(f"{place}: {name}" for place, name in json.loads(row["used"]).items())}
+            for row in standing.filed.tail(_LATEST).reverse().iter_rows(named=True)
+        ],
         day=day,
         moment=lambda at: f"{day(at)} {at.astimezone(zone):%H:%M}",
         percent=lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %",
@@ -89,7 +93,8 @@ def _course(weeks: pl.DataFrame, place: Mapping[str, Any]) -> dict[str, Any] | N
 
 
 def _methods(scores: pl.DataFrame, own: str) -> list[str]:
-    return [own, *(name for name in scores["method"].unique().sort() if name != own)]
+    there = set(scores["method"])
+    return [own, *(name for name in forecast.NAIVE if name in there and name != own)]
 
 
 def _scores(scores: pl.DataFrame, places: pl.DataFrame) -> dict[str, Any] | None:
