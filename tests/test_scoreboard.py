@@ -309,7 +309,7 @@ def filed_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_plan_files_its_forecast_and_scores_those_before(filed_force):
     found = standing.read_standing(filed_force)
     assert found.faults == []
-    assert found.filed["number"].to_list() == [1, 2]
+    assert found.filed["sequence"].to_list() == [1, 2]
     assert (found.filed["made_at"] < found.filed["first_at"]).all()
     assert found.filed["first_at"].to_list() == [midnight(BASE), midnight(BASE + 7)]
     scores = found.tables["scoreboard_scores"].filter(level="force", span="day", horizon="latest")

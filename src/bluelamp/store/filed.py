@@ -118,7 +118,10 @@ def read(folder: Path | str) -> list[Filed]:
 
 def as_table(filed: Sequence[Filed]) -> pl.DataFrame:
     """Give `filed_forecasts`: a row for each forecast in the log."""
-    rows = [{**each.line, "used": json.dumps(each.line["used"], sort_keys=True), "seal": each.seal} for each in filed]
+    rows = [
+        {**each.line, "sequence": each.number, "used": json.dumps(each.line["used"], sort_keys=True), "seal": each.seal}
+        for each in filed
+    ]
     shape = tables.table("filed_forecasts").polars_schema
     text = pl.DataFrame(
         [{name: row.get(name) for name in shape} for row in rows],
