@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bluelamp import periods, plan, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, did_you_mean
-from bluelamp.forecast import RateModel, draw_again
+from bluelamp.forecast import RateModel, draw_again, read_model
 from bluelamp.pools import holds_at
 from bluelamp.store import Store
 
@@ -147,7 +147,7 @@ class _Ground:
         cls, store: Store, run: Mapping[str, Any], settings: settings_.Settings, place: str | None,
         class_code: str | None, grade_code: str | None, from_hour: int, to_hour: int,
     ) -> _Ground:  # fmt: skip
-        model = RateModel.of_bytes(store.artefact("forecast_parameters.npz", run["run_id"]).read_bytes())
+        model = read_model(store.artefact("forecast_parameters.npz", run["run_id"]).read_bytes())
         series = model.series
         problems = []
         place = place or series.force_id

@@ -17,7 +17,7 @@ import polars as pl
 from bluelamp import incidents, periods, plan, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
-from bluelamp.forecast import RateModel, expect_next
+from bluelamp.forecast import expect_next, read_model
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -86,7 +86,7 @@ def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
         raise NoInput(f"There is no forecast to bring forward yet. 'bluelamp plan {folder}' makes one.")
     run = still.latest_run()
     run_id, zone = str(run["run_id"]), settings.force.time_zone
-    model = RateModel.of_bytes(still.artefact("forecast_parameters.npz", run_id).read_bytes())
+    model = read_model(still.artefact("forecast_parameters.npz", run_id).read_bytes())
     planned_until: datetime = run["data_until"]
     calls = still.read("incidents", where=pl.col("received_at") >= planned_until - _USUAL)
     calls = plan.leave_out_merged(calls, [])

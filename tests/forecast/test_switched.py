@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import polars as pl
 import pytest
 
-from bluelamp.forecast import NAIVE, Forecast
-from bluelamp.forecast._switched import draw_days
+from bluelamp.forecast import NAIVE, Forecast, read_model
+from bluelamp.forecast._switched import draw_days, draw_multipliers
 from tests.forecast.made import areas_in, demand_of, forecast_of, hours_of, midnight
 
 TWO = areas_in({"n1": "north", "n2": "north", "s1": "south"})
@@ -94,15 +92,20 @@ def test_the_whole_force_can_be_switched_and_a_district_with_it():
     assert made(instead={"elsewhere": "last_week"}).table.equals(made().table), "a district that is gone is passed over"
 
 
-def test_parameters_of_every_method_are_written_down():
-    switched, naive = made(instead={"north": "slot_mean_8"}), made(method="slot_mean_8")
-    with np.load(io.BytesIO(switched.model.to_bytes())) as kept, np.load(io.BytesIO(naive.model.to_bytes())) as alone:
-        assert kept["instead:slot_mean_8:districts"].tolist() == ["north"]
-        north = [area.startswith("n") for area in kept["area_ids"]]
-        rates = kept["instead:slot_mean_8:slot_rates"]
-        assert (rates[north] == alone["slot_rates"][north]).all()
-        assert not rates[~np.array(north)].any()
-        assert (kept["instead:slot_mean_8:shocks"] == alone["shocks"]).all()
+def test_paths_can_be_drawn_again_from_what_is_written_down():
+    switched = made(instead={"north": "slot_mean_8"})
+    read = read_model(switched.model.to_bytes())
+    multipliers = draw_multipliers(read, 100, switched.seed, 3)
+    assert (multipliers == switched.multipliers).all()
+    again = draw_days(read, switched.calendar, multipliers, switched.seed, only=[1])
+    (day,) = again
+    path, area, hour = events_of(switched)[1]
+    cells = read.series.shape[1]
+    assert (day.path == path).all()
+    assert (day.series // cells == area).all()
+    assert (day.hour == hour).all()
+    plain = made()
+    assert read_model(plain.model.to_bytes()).to_bytes() == plain.model.to_bytes()
 
 
 # ---- beside ----

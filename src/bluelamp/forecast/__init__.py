@@ -31,11 +31,12 @@ from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import draw_places
 from bluelamp.forecast._rates import RateModel
-from bluelamp.forecast._switched import draw_days, draw_multipliers
+from bluelamp.forecast._switched import draw_days, draw_multipliers, read_model
 from bluelamp.pools import PoolHours
 
 __all__ = [
-    "NAIVE", "DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "stand_at",
+    "NAIVE", "DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "read_model",
+    "stand_at",
 ]  # fmt: skip
 
 # Members that are always shown beside the one in use.
@@ -239,7 +240,7 @@ def draw_again(
     near = make_calendar(forecast_from, ends_at, time_zone, model.series, areas, events, country, subdivision, driven)
     days_between = (forecast_from - min(data_until, forecast_from)) / timedelta(days=1)
     multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
-    for drawn in draw_days(model, near, multipliers, seed, only=wanted):
+    for drawn in draw_days(model, near, multipliers, seed, only=wanted, days_between=days_between):
         area, cell = np.divmod(drawn.series, model.series.shape[1])
         yield DayCounts(
             near.days[drawn.day], near.hours[drawn.first : drawn.last], drawn.path, area, cell, drawn.hour - drawn.first
@@ -392,7 +393,7 @@ def _near_rows(
     paths, days, _ = multipliers.shape
     cells = series.shape[1]
     parts = []
-    for drawn in draw_days(model, calendar, multipliers, seed, days_between):
+    for drawn in draw_days(model, calendar, multipliers, seed, days_between=days_between):
         rates = model.rates(calendar, drawn.first, drawn.last)
         work = rates * hours_each[:, None] * crew[calendar.slot[drawn.first : drawn.last] % 24]
         hours = drawn.last - drawn.first

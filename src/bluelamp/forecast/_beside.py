@@ -91,8 +91,9 @@ def collapse(history: History, series: Series) -> tuple[History, Series]:
 
 
 def without_local_events(calendar: Calendar, places: int) -> Calendar:
-    """Give a calendar for other places; events of single areas are not theirs."""
-    return replace(calendar, event_kinds=[], event_of=np.zeros((places, len(calendar.slot)), dtype=np.int8))
+    """Give a calendar for other places: events and drivers of single areas are not theirs."""
+    nowhere = np.zeros((places, len(calendar.slot)), dtype=np.int8)
+    return replace(calendar, event_kinds=[], event_of=nowhere, drivers={})
 
 
 def forecast_sums(

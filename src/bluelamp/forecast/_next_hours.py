@@ -11,9 +11,9 @@ from bluelamp import periods
 from bluelamp.forecast import _quantiles
 from bluelamp.forecast._drivers import NONE, settle_drivers
 from bluelamp.forecast._history import Calendar, Floats, Integers, Series, lay_out, make_calendar
-from bluelamp.forecast._paths import draw_days, draw_multipliers
 from bluelamp.forecast._rates import RateModel
 from bluelamp.forecast._short_lead import find_today, follow
+from bluelamp.forecast._switched import draw_days, draw_multipliers
 
 NAMES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
 
@@ -67,7 +67,7 @@ def expect_next(
     multipliers = draw_multipliers(model, paths, seed, len(coming.days), between, today)
     kept = ((coming.hours >= known_until) & (coming.hours < ends_at)).to_numpy()
     means, drawn = [], []
-    for day in draw_days(model, coming, multipliers, seed, today):
+    for day in draw_days(model, coming, multipliers, seed, today, days_between=between):
         factor = np.ones((1, day.last - day.first))
         if day.day == 0 and today is not None:
             factor = today.expected()[coming.block[day.first : day.last]][None]

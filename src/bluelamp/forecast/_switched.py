@@ -7,7 +7,7 @@ nobody stands in for have the paths that they always had, to the last incident, 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from bluelamp.forecast import _paths
 from bluelamp.forecast._history import Calendar, Floats, Integers
 from bluelamp.forecast._paths import DayPaths
 from bluelamp.forecast._rates import RateModel
+from bluelamp.forecast._short_lead import Today
+
+_INSTEAD, _DISTRICTS = "instead:", "instead_in:"
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,28 @@ class SwitchedModel(RateModel):
         return found
 
     def to_bytes(self) -> bytes:
-        """Write the parameters of every method, named by the method, with the districts that it stands in for."""
-        with np.load(io.BytesIO(super().to_bytes())) as own:
+        """Write the parameters of every method, with the districts that it stands in for; `read_model` reads them."""
+        with np.load(io.BytesIO(super().to_bytes()), allow_pickle=False) as own:
             arrays = dict(own)
         for each in self.stand_ins:
-            with np.load(io.BytesIO(each.model.to_bytes())) as other:
-                arrays |= {f"instead:{each.method}:{name}": other[name] for name in other}
             names = [self.series.district_ids[district] for district in each.districts]
-            arrays[f"instead:{each.method}:districts"] = np.array(names, dtype=np.str_)
+            arrays[f"{_INSTEAD}{each.method}"] = np.frombuffer(each.model.to_bytes(), dtype=np.uint8)
+            arrays[f"{_DISTRICTS}{each.method}"] = np.array(names, dtype=np.str_)
         out = io.BytesIO()
-        np.savez_compressed(out, **arrays)
+        np.savez_compressed(out, allow_pickle=False, **arrays)
         return out.getvalue()
+
+
+def read_model(written: bytes) -> RateModel:
+    """Read what `to_bytes` wrote of a model, with all that stand in for it; what was said of them is not among it."""
+    model = RateModel.of_bytes(written)
+    with np.load(io.BytesIO(written), allow_pickle=False) as file:
+        methods = [name.removeprefix(_INSTEAD) for name in file.files if name.startswith(_INSTEAD)]
+        others = {name: RateModel.of_bytes(file[f"{_INSTEAD}{name}"].tobytes()) for name in methods}
+        return compose(
+            model,
+            {place: (name, others[name]) for name in methods for place in file[f"{_DISTRICTS}{name}"].tolist()},
+        )
 
 
 def compose(model: RateModel, instead: Mapping[str, tuple[str, RateModel]]) -> RateModel:
@@ -79,31 +93,41 @@ def compose(model: RateModel, instead: Mapping[str, tuple[str, RateModel]]) -> R
     return SwitchedModel(**own, stand_ins=tuple(stand_ins))
 
 
-def draw_multipliers(model: RateModel, paths: int, seed: int, days: int, days_between: float = 0.0) -> Floats:
-    """Draw what days share, paths × days × districts, each district by its own method."""
-    found = _paths.draw_multipliers(model, paths, seed, days, days_between)
+def draw_multipliers(
+    model: RateModel, paths: int, seed: int, days: int, days_between: float = 0.0, today: Today | None = None
+) -> Floats:
+    """Draw what days share, paths × days × districts, each district by its own method; see `_paths`."""
+    found = _paths.draw_multipliers(model, paths, seed, days, days_between, today)
     for each in _stand_ins(model):
-        own = _paths.draw_multipliers(each.model, paths, seed, days, days_between)
+        own = _paths.draw_multipliers(each.model, paths, seed, days, days_between, today)
         found[:, :, each.districts] = own[:, :, each.districts]
     return found
 
 
 def draw_days(
-    model: RateModel, calendar: Calendar, multipliers: Floats, seed: int, days_between: float = 0.0
+    model: RateModel,
+    calendar: Calendar,
+    multipliers: Floats,
+    seed: int,
+    today: Today | None = None,
+    only: Collection[int] | None = None,
+    days_between: float = 0.0,
 ) -> Iterator[DayPaths]:
-    """Draw the events of every path, a day at a time, each district by its own method.
+    """Draw the events of every path, a day at a time, each district by its own method; see `_paths`.
 
     `multipliers` are those that `draw_multipliers` gave for as many days between. Each method draws with its own, also
     where its events are not kept, because what one district draws decides what the next one does.
     """
     stand_ins = _stand_ins(model)
     if not stand_ins:
-        yield from _paths.draw_days(model, calendar, multipliers, seed)
+        yield from _paths.draw_days(model, calendar, multipliers, seed, today, only)
         return
     base = RateModel(**{each.name: getattr(model, each.name) for each in fields(RateModel)})
     paths, days, _ = multipliers.shape
     every = [
-        _paths.draw_days(each, calendar, _paths.draw_multipliers(each, paths, seed, days, days_between), seed)
+        _paths.draw_days(
+            each, calendar, _paths.draw_multipliers(each, paths, seed, days, days_between, today), seed, today, only
+        )
         for each in (base, *(one.model for one in stand_ins))
     ]
     cells = model.series.shape[1]
