@@ -20,7 +20,7 @@ def judge(scored: pl.DataFrame, method: str, time_zone: str, data_until: datetim
     week_rows, place_rows = [], []
     for (level, place), here in weeks.group_by(*PLACE, maintain_order=True):
         found, told = _follow(here, method)
-        week_rows.append(found.with_columns(level=pl.lit(level), area_id=pl.lit(place)))
+        week_rows.append(found.with_columns(level=pl.lit(level), area_id=pl.lit(place)).select(_NO_WEEKS.columns))
         place_rows.append({"level": level, "area_id": place, "method": method, **told})
     shape: dict[str, pl.DataType | type[pl.DataType]] = {
         "level": pl.String, "area_id": pl.String, "method": pl.String, "in_use": pl.String, "since": periods.INSTANT,
