@@ -28,6 +28,7 @@ from bluelamp import (
     geography,
     incidents,
     offered_work,
+    outlook,
     periods,
     pools,
     redrawn,
@@ -42,11 +43,12 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "outlook_drivers",
+)  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable",
-    "coverage",
+    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "forecast_months", "required_staff",
+    "deployable", "coverage",
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -230,6 +232,14 @@ def compute(
     )  # fmt: skip
     notes += predicted.model.notes
 
+    clock.start("outlook")
+    years = outlook.make_outlook(
+        driving, areas, outages, predicted.table, given["outlook_drivers"],
+        force_id=force, time_zone=zone, forecast_from=starts, data_until=data_until, paths=settings.forecast.paths,
+        seed=settings.forecast.seed,
+    )  # fmt: skip
+    notes += years.notes
+
     clock.start("staffing")
     series = predicted.model.series
     pool_hours = pools.lay_out_pools(cover, settings.staffing.role, series.area_ids, hours, zone)
@@ -278,7 +288,7 @@ def compute(
     clock.stop()
     results = {
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "forecast": predicted.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
+        "forecast": predicted.table, "forecast_months": years.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
     } | unit_time  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(

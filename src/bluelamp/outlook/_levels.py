@@ -69,7 +69,9 @@ class Grid:
 
 
 def make_grid(
-    walks: Sequence[tuple[float, float]], growths: Sequence[tuple[float, float, float]], shocks: Sequence[float],
+    walks: Sequence[tuple[float, float]],
+    growths: Sequence[tuple[float, float, float]],
+    shocks: Sequence[float],
     seasons: Sequence[float],
 ) -> Grid:
     """Give all combinations; walks and growths come with what they are believed, shocks and seasons are alike."""
@@ -130,7 +132,9 @@ class _Parts:
         years = lead / MONTHS_A_YEAR
         self.history = history
         turn = 2 * np.pi * (first_month + history - 1 + lead) / MONTHS_A_YEAR
-        waves = np.stack([wave(order * turn) / order for order in range(1, _HARMONICS + 1) for wave in (np.sin, np.cos)])
+        waves = np.stack(
+            [wave(order * turn) / order for order in range(1, _HARMONICS + 1) for wave in (np.sin, np.cos)]
+        )
         walk, growth, memory, shock, season = np.array([astuple(each) for each in guesses]).T[:, :, None, None]
         same_side = years[:, None] * years[None, :] > 0
         near = np.where(same_side, np.minimum(np.abs(years[:, None]), np.abs(years[None, :])), 0.0)
