@@ -3,14 +3,14 @@
     python benchmarks/outlook.py --data ../shared/data --peers PYTHON      all of it; some minutes
     python benchmarks/outlook.py --data ../shared/data                     without statsforecast; a minute
 
-Rolling origins, each half-year from 2016 on; months 1–12, 13–24, 25–36 and 37–48 ahead are scored apart, for the force,
-its classes, its districts (neighbourhoods by quarters of longitude and halves of latitude) and each class in each
-district. Nothing in the method was tuned on Toronto: what its guesses lean on comes from 24 counties of Maryland, by year,
-1975 to 2020 (docs/decisions/0020-four-years-by-month.md).
+Rolling origins, each half-year from 2016 on; months 1–12, 13–24, 25–36 and 37–48 ahead are scored apart, for the
+force, its classes, its districts (neighbourhoods by quarters of longitude and halves of latitude) and each class in
+each district. Nothing in the method was tuned on Toronto: what its guesses lean on comes from 24 counties of Maryland,
+by year, 1975 to 2020 (docs/decisions/0020-four-years-by-month.md).
 
-The score is twice the mean pinball loss at seven quantiles over the mean count (a CRPS read off seven points); those who
-give no ranges of their own get normal ones from their errors in the history. Every figure is given for all months and for
-those before the pandemic (March 2020).
+The score is twice the mean pinball loss at seven quantiles over the mean count (a CRPS read off seven points); those
+who give no ranges of their own get normal ones from their errors in the history. Every figure is given for all months
+and for those before the pandemic (March 2020).
 """
 
 from __future__ import annotations
@@ -215,11 +215,12 @@ def say_scores(scored: pl.DataFrame, words: str) -> None:
     for kind in KINDS:
         rows = []
         for band, (first, last) in enumerate(BANDS):
-            for row in found.filter(pl.col("kind") == kind, pl.col("band") == band).iter_rows(named=True):
-                rows.append(
-                    (f"months {first}–{last}: {row['method']}", f"{row['scrps']:.3f}", f"{row['wape']:.1%}",
-                     f"{row['inside_80']:.0%}", f"{row['inside_95']:.0%}", str(row["origins"]))
-                )  # fmt: skip
+            some = found.filter(pl.col("kind") == kind, pl.col("band") == band)
+            rows += [
+                (f"months {first}–{last}: {row['method']}", f"{row['scrps']:.3f}", f"{row['wape']:.1%}",
+                 f"{row['inside_80']:.0%}", f"{row['inside_95']:.0%}", str(row["origins"]))
+                for row in some.iter_rows(named=True)
+            ]  # fmt: skip
         say_table(f"{kind}, {words}", ("", "sCRPS", "WAPE", "inside 80 %", "inside 95 %", "origins"), rows)
 
 

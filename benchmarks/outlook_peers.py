@@ -1,4 +1,4 @@
-"""The outlook's peers by month: AutoETS of statsforecast, free and with a damped trend (Holt–Winters, as it chooses), with their own ranges.
+"""The outlook's peers by month: AutoETS of statsforecast, free and with a damped trend, with their own ranges.
 
     python outlook_peers.py series.csv forecasts.csv 2016-01-01 2016-07-01 …
 

@@ -288,7 +288,8 @@ def compute(
     clock.stop()
     results = {
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "forecast": predicted.table, "forecast_months": years.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
+        "forecast": predicted.table, "forecast_months": years.table, "required_staff": required,
+        "deployable": on_duty.table, "coverage": covered,
     } | unit_time  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(

@@ -118,6 +118,12 @@ class _Known:
         return found
 
     @property
+    def shown(self) -> Floats:
+        """The same where it is enough to scale a month up by; else not a number."""
+        found: Floats = np.where(self.share_seen >= _LEAST_SHOWN, self.share_seen, np.nan)
+        return found
+
+    @property
     def gap(self) -> int:
         """Whole months between history and future."""
         return _months_between(self.history[-1], self.coming[0]) - 1
@@ -142,7 +148,8 @@ def _lay_out(
         past = past.filter(~pl.col("hour_starting").is_between(begins, ends, closed="left"))
     if past.is_empty():
         raise BadData(
-            f"There is no demand before {until:%Y-%m-%d %H:%M} UTC outside outages to look ahead from. Import incidents."
+            f"There is no demand before {until:%Y-%m-%d %H:%M} UTC outside outages to look ahead from. Import "
+            "incidents."
         )
     earliest: datetime = past["hour_starting"].min()  # type: ignore[assignment]
     where = periods.zone(time_zone)
@@ -175,8 +182,10 @@ def _lay_out(
     where_is = [summed[name].replace_strict(ids, range(len(ids)), return_dtype=pl.Int64).to_numpy()
                 for name, ids in (("district", districts), ("class_code", classes))]  # fmt: skip
     counts[where_is[0], where_is[1], summed["month"].to_numpy()] = summed["incidents"].to_numpy()
-    exposure = np.bincount(month[is_seen], usual[slot[is_seen]], minlength=len(every))[: len(history)]
-    full = np.bincount(month, usual[slot], minlength=len(every))[: len(every)]
+    exposure = np.bincount(month[is_seen], usual[slot[is_seen]], minlength=len(every)).astype(np.float64)[
+        : len(history)
+    ]
+    full = np.bincount(month, usual[slot], minlength=len(every)).astype(np.float64)
     return _Known(force_id, time_zone, districts, classes, history, every[-months:], counts, exposure, full)
 
 
@@ -309,8 +318,8 @@ class _Fans:
 
 def _as_shares(log: Floats) -> Floats:
     """Turn logs into shares that add up to 1 along the second axis but one."""
-    found = np.exp(log - log.max(axis=-2, keepdims=True))
-    found /= found.sum(axis=-2, keepdims=True)
+    whole = np.exp(log - log.max(axis=-2, keepdims=True))
+    found: Floats = whole / whole.sum(axis=-2, keepdims=True)
     return found
 
 
@@ -369,9 +378,10 @@ def _due(came: Floats, alike: Floats, begins: Integers, lean: float = 0.0) -> tu
 
 
 def _meet(expected: Floats, forecast: pl.DataFrame, known: _Known) -> Floats:
-    """Let the months that `forecast` knows whole be the sums of its days; what they differ by on average fades after."""
+    """Let months that `forecast` knows whole be the sums of its days; what they differ by on average fades after."""
     days = forecast.filter(
-        pl.col("level") == "district", pl.col("span") == "day", pl.col("grade_code") == "all", pl.col("class_code") != "all"
+        pl.col("level") == "district", pl.col("span") == "day", pl.col("grade_code") == "all",
+        pl.col("class_code") != "all",
     ).with_columns(day=pl.col("hour_starting").dt.convert_time_zone(known.time_zone).dt.date())  # fmt: skip
     by_month = days.group_by("area_id", "class_code", month=pl.col("day").dt.truncate("1mo")).agg(
         pl.col("incidents_mean").sum()
@@ -419,7 +429,7 @@ def _rows(known: _Known, factors: _Factors, expected: Floats, drawn: Integers) -
         paths = drawn[:, inside].sum(axis=1)
         for size, span in ((1, "month"), (MONTHS_A_YEAR, "year")):
             parts += _place_rows(known, factors, level, area, span, size, counted, mean, bare, paths)
-    return pl.concat(parts)
+    return pl.concat(parts, how="diagonal")
 
 
 def _place_rows(
@@ -427,46 +437,59 @@ def _place_rows(
     bare: Floats, paths: Integers,
 ) -> list[pl.DataFrame]:  # fmt: skip
     """Give the rows of one place, by sums of so many months; `counted`, `mean` and `bare` are classes × months."""
-    # Years are counted from the first coming month on, and back from the one before it where that is the last known.
-    history, gap = len(known.history), known.gap
-    start = history % size if not gap else history
-    usual, exposure = (_sums(each[start:history], size) for each in (known.full[:history], known.exposure))
-    starts = known.history[start::size][: len(usual)]
-    seen = np.clip(exposure / np.maximum(usual, 1e-9), 0.0, 1.0)
-    # A month that is scaled up is scaled before it is summed.
-    share_seen = np.where(known.share_seen >= _LEAST_SHOWN, known.share_seen, np.nan)
-    scaled = _sums((counted / share_seen)[:, start:history], size)
-    every, whole = _with_all(scaled), scaled.sum(axis=0)
-    parts = [
-        _frame(
-            level, area, span, starts, code, is_history=True, share_seen=seen, incidents_observed=every[number],
-            share_observed=every[number] / np.where(whole > 0, whole, np.nan),
-        )
-        for number, code in enumerate(("all", *known.class_codes))
-    ]  # fmt: skip
+    codes, place = ["all", *known.class_codes], {"level": level, "area_id": area, "span": span}
+    # Years are counted from the first coming month on, and back from it where no month lies between.
+    history = len(known.history)
+    start = history if known.gap and size > 1 else history % size
+    usual, exposure = (_sums(each[start:history], size) for each in (known.full, known.exposure))
+    share_seen = np.clip(exposure / np.maximum(usual, 1e-9), 0.0, 1.0)
+    # Every month is scaled up by itself, and a year with one that can't be has no sum.
+    scaled = _with_all(_sums((counted / known.shown)[:, start:history], size))
+    past = {
+        "share_seen": np.broadcast_to(share_seen, scaled.shape),
+        "incidents_observed": scaled,
+        "share_observed": scaled / np.where(scaled[0] > 0, scaled[0], np.nan),
+    }
     mean, bare = (_with_all(_sums(each, size)) for each in (mean, bare))
     drawn = _with_all(_sums(paths, size), axis=1)
-    months = [known.coming[number * size] for number in range(mean.shape[1])]
-    for number, code in enumerate(("all", *known.class_codes)):
-        quantiles = _quantiles(drawn[:, number])
-        shares = _quantiles(drawn[:, number] / np.maximum(drawn[:, 0], 1))
-        parts.append(
-            _frame(
-                level, area, span, months, code, is_history=False, incidents_mean=mean[number],
-                share_mean=mean[number] / np.maximum(mean[0], 1e-12),
-                driver_factor=np.where(bare[number] > 0, mean[number] / np.maximum(bare[number], 1e-12), 1.0),
-                drivers=[factors.names(code, (place + 1) * size - 1) for place in range(len(months))],
-                **{f"incidents_{name}": each for name, each in zip(_NAMES, quantiles, strict=True)},
-                **{f"share_{_NAMES[each]}": shares[each] for each in _OF_SHARES},
-            )
-        )  # fmt: skip
-    return parts
+    quantiles, shares = _quantiles(drawn), _quantiles(drawn / np.maximum(drawn[:, :1], 1))
+    coming = {
+        "incidents_mean": mean,
+        "share_mean": mean / np.maximum(mean[0], 1e-12),
+        **{f"incidents_{name}": each for name, each in zip(_NAMES, quantiles, strict=True)},
+        **{f"share_{_NAMES[each]}": shares[each] for each in _OF_SHARES},
+        "driver_factor": np.where(bare > 0, mean / np.maximum(bare, 1e-12), 1.0),
+    }
+    months = range(size - 1, mean.shape[1] * size, size)
+    names = [factors.names(code, month) for code in codes for month in months]
+    return [
+        _frame(place, codes, known.history[start::size][: len(usual)], past).with_columns(is_history=pl.lit(True)),
+        _frame(place, codes, known.coming[::size][: len(months)], coming).with_columns(
+            is_history=pl.lit(False), drivers=pl.Series(names, dtype=pl.String)
+        ),
+    ]
+
+
+def _frame(
+    place: dict[str, str], codes: list[str], months: list[date], columns: dict[str, NDArray[Any]]
+) -> pl.DataFrame:
+    """Lay out classes × months as rows."""
+    return pl.DataFrame(
+        {
+            "class_code": pl.Series(codes, dtype=pl.String)[np.repeat(np.arange(len(codes)), len(months))],
+            "month": months * len(codes),
+            **{name: values.ravel() for name, values in columns.items()},
+        },
+        schema_overrides={"month": pl.Date},
+        nan_to_null=True,
+    ).with_columns(pl.lit(value).alias(name) for name, value in place.items())
 
 
 def _sums(values: NDArray[Any], size: int) -> NDArray[Any]:
     """Sum the last axis by so many months; what is left over at its end is left out."""
     whole = values.shape[-1] // size * size
-    return values[..., :whole].reshape(*values.shape[:-1], -1, size).sum(axis=-1)
+    found: NDArray[Any] = values[..., :whole].reshape(*values.shape[:-1], -1, size).sum(axis=-1)
+    return found
 
 
 def _with_all(values: NDArray[Any], axis: int = 0) -> NDArray[Any]:
@@ -477,20 +500,6 @@ def _quantiles(drawn: NDArray[Any]) -> NDArray[Any]:
     """Give the smallest values that are not exceeded in at least that share of the paths, levels × months."""
     ordered = np.sort(drawn, axis=0)
     return ordered[[max(int(np.ceil(round(level * len(drawn), 9))) - 1, 0) for level in LEVELS]]
-
-
-def _frame(
-    level: str, area: str, span: str, months: list[date], code: str, *, is_history: bool, **columns: Any
-) -> pl.DataFrame:
-    kinds = tables.table("forecast_months").polars_schema
-    found = {name: pl.Series(name, values, strict=False).fill_nan(None) if kinds[name] == pl.Float64 else
-             pl.Series(name, values, kinds[name]) for name, values in columns.items()}  # fmt: skip
-    return pl.DataFrame({"month": pl.Series(months, dtype=pl.Date)} | found).select(
-        pl.lit(level).alias("level"), pl.lit(area).alias("area_id"), pl.lit(span).alias("span"),
-        pl.lit(code).alias("class_code"), pl.lit(is_history).alias("is_history"), "month",
-        *(pl.col(name) if name in found else pl.lit(None, dtype=kind).alias(name) for name, kind in kinds.items()
-          if name not in ("level", "area_id", "span", "class_code", "is_history", "month")),
-    )  # fmt: skip
 
 
 def _tell(known: _Known, fans: _Fans, factors: _Factors, rows: pl.DataFrame) -> list[str]:

@@ -4,18 +4,18 @@ The log of what was seen over what was due in month t is
 
     level(t) + trend(t) + season(t) + shock(t),
 
-a random walk, the integral of a growth that fades by `memory` a year and is stirred anew all the time (the damped trend
-of Gardner and McKenzie 1985 as a state-space model, in continuous time), harmonics of the year, and what belongs to the
-month alone. What is seen is Poisson about it. All parts are normal, so that history and future are jointly normal with a
-covariance that can be written down, and the future given the history is one linear solve (Rasmussen and Williams,
-Gaussian Processes for Machine Learning, sections 2.2 and 3.4): what a Kalman filter and smoother would give, and for
-some hundred months as quick. Counts are brought in by iterating about the last estimate, as in penalised Poisson
-regression.
+a random walk, the integral of a growth that fades by `memory` a year and is stirred anew all the time (the damped
+trend of Gardner and McKenzie 1985 as a state-space model, in continuous time), harmonics of the year, and what belongs
+to the month alone. What is seen is Poisson about it. All parts are normal, so that history and future are jointly
+normal with a covariance that can be written down, and the future given the history is one linear solve (Rasmussen and
+Williams, Gaussian Processes for Machine Learning, sections 2.2 and 3.4): what a Kalman filter and smoother would give,
+and for some hundred months as quick. Counts are brought in by iterating about the last estimate, as in penalised
+Poisson regression.
 
 How large the parts are is not known. A grid of guesses is weighed by how well each foretells the series (marginal
 likelihood) and by how well it does for all series of its kind (empirical Bayes), and every path takes one guess by its
-weight: so the doubt about them is in the ranges. What the weights lean on was found on long records of other forces (see
-docs/decisions/0020-four-years-by-month.md).
+weight: so the doubt about them is in the ranges. What the weights lean on was found on long records of other forces
+(docs/decisions/0020-four-years-by-month.md).
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ class _Parts:
         """Give the covariance, guesses × months × months; without a trend the future's growth knows nothing of the
         history's.
         """
-        if with_trend:
-            return self.rest + self.trend
-        apart = self.trend.copy()
-        apart[:, : self.history, self.history :] = 0
-        apart[:, self.history :, : self.history] = 0
-        return self.rest + apart
+        trend = self.trend.copy()
+        if not with_trend:
+            trend[:, : self.history, self.history :] = 0
+            trend[:, self.history :, : self.history] = 0
+        found: Floats = self.rest + trend
+        return found
 
 
 def _integrated(years: Floats, near: Floats, fading: Floats) -> Floats:
@@ -168,7 +168,7 @@ def _integrated(years: Floats, near: Floats, fading: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What a history says: working responses of the months that tell something, and how likely each guess makes them."""
+    """What a history says: working responses of months that tell something, and how likely each guess makes them."""
 
     months: Integers
     target: Floats
@@ -197,9 +197,9 @@ def _learn(seen: Floats, due: Floats, share_seen: Floats, parts: _Parts, grid: G
             noise = 1 / expected + parts.shock / share
             signal = covariance + _of_steps(steps, len(months))
             whole = signal + _diagonal(noise)
-            inverse = np.linalg.inv(whole)
-            solved = inverse @ target
-            likelihood = -0.5 * (solved @ target + np.linalg.slogdet(whole)[1])
+            inverse: Floats = np.linalg.inv(whole).astype(np.float64)
+            solved: Floats = inverse @ target
+            likelihood: Floats = -0.5 * (solved @ target + np.linalg.slogdet(whole)[1])
             past = _weigh(likelihood, grid.belief) @ np.einsum("gij,gj->gi", signal, solved)
         step = _find_step(inverse, solved, _weigh(likelihood, grid.belief)) if len(steps) < _MOST_STEPS else None
         if step is None or step in steps:
@@ -210,7 +210,8 @@ def _learn(seen: Floats, due: Floats, share_seen: Floats, parts: _Parts, grid: G
 
 
 def _diagonal(values: Floats) -> Floats:
-    return values[:, :, None] * np.eye(values.shape[1])
+    found: Floats = values[:, :, None] * np.eye(values.shape[1])
+    return found
 
 
 def _of_steps(steps: Sequence[int], months: int) -> Floats:
@@ -275,7 +276,7 @@ def _fan_out(learnt: _Learnt, parts: _Parts, weight: Floats) -> Fan:
         solved = np.linalg.solve(whole, across.transpose(0, 2, 1))
         mean = np.einsum("gtc,t->gc", solved, learnt.target)
         own = own - across @ solved
-    root = np.linalg.cholesky(own + _diagonal(np.broadcast_to(parts.shock, mean.shape)))
+    root: Floats = np.linalg.cholesky(own + _diagonal(np.broadcast_to(parts.shock, mean.shape))).astype(np.float64)
     rate = len(learnt.steps) / (len(months) / MONTHS_A_YEAR + _QUIET_YEARS)
     steps = [(int(months[place]), size) for place, size in sorted(zip(learnt.steps, learnt.sizes, strict=True))]
     return Fan(weight, mean, root, steps, rate, has_trend=learnt.with_trend)

@@ -44,6 +44,7 @@ from bluelamp.store import Store
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.outlook_page import render_outlook_page
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -60,10 +61,12 @@ STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPerm
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
-         "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
-         *received.NAMES, *scored.NAMES, *look_ahead.NAMES)  # fmt: skip
-IMPORTED = ("minimums", "events")
+         "forecast_months", "outlook_drivers", "required_staff", "coverage", "committed_rules", "open_logs",
+         "units_now", "batches", "runs", *received.NAMES, *scored.NAMES,
+         *look_ahead.NAMES)  # fmt: skip
+IMPORTED = ("minimums", "events", "outlook_drivers")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
+PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
 
 
@@ -139,6 +142,14 @@ class Published:
         return render_backtest_page(
             found, force_name=force.name, folder=self.folder.resolve().name, time_zone=force.time_zone
         )
+
+    def outlook_page(self, run_id: str | None, place: str | None) -> str:
+        """Give the page of the coming years; a run that is older than the outlook has one that says how to make it."""
+        run, force = self.run(run_id), self.settings.force
+        return render_outlook_page(
+            self._told("forecast_months", run), run, place=place, force_name=force.name,
+            folder=self.folder.resolve().name, time_zone=force.time_zone,
+        )  # fmt: skip
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
         return scored.read(self.folder)
@@ -249,6 +260,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def backtest_page() -> HTMLResponse:
         return HTMLResponse(published.backtest_page())
 
+    @app.get("/outlook", response_class=HTMLResponse, summary="What four years may bring, by month and class")
+    def outlook_page(run: RUN = None, place: PLACE = None) -> HTMLResponse:
+        return HTMLResponse(published.outlook_page(run, place))
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         squeezed, tag = published.map_data(run)
@@ -278,7 +293,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}"))
+        years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}{years}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
