@@ -326,7 +326,7 @@ def _as_shares(log: Floats) -> Floats:
 def _spread(known: _Known, seen: Floats) -> _Fans:
     districts, classes, _ = seen.shape
     told = known.share_seen >= _LEAST_LEARNT
-    if not told.any():
+    if not seen[:, :, told].any():
         told = known.exposure > 0
     exposure = np.where(told, known.exposure, 0.0)
     seen = np.where(told, seen, 0.0)

@@ -369,6 +369,7 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/data">The data</a> · <a href="/backtest">Scores of the forecast</a> · '
+        '<a href="/data">The data</a> · <a href="/outlook">Four years</a> · '
+        '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
     )

@@ -22,8 +22,9 @@ _BACK = 48
 # Classes that have a colour of their own in the mix; the others are one.
 _COLOURED = 7
 _BANDS = (("p025", "p975", "fan-95"), ("p10", "p90", "fan-80"), ("p25", "p75", "fan-50"))
-_SMALL, _LARGE = (320, 118), (960, 250)
-_MIX_WIDTH, _MIX_HEIGHT = 560, 220
+# Of the pictures of a class, and of all incidents on a wide screen and on a narrow one, whose letters must be read.
+_SMALL, _LARGE, _NARROW = (320, 118), (960, 250), (360, 180)
+_MIX_WIDTH, _MIX_HEIGHT = 420, 230
 _SHARE_WIDTH = 220
 
 Rows = Sequence[Mapping[str, Any]]
@@ -62,7 +63,10 @@ def render_outlook_page(
         about=f"From {starts:%B %Y}, made {made_at:%a} {made_at.day} {made_at:%b %Y %H:%M}; clock of {time_zone}.",
         sentences=_sentences(years, by_year["all"]),
         notes=[note for note in json.loads(run["notes"]) if "outlook" in note or note.startswith("By month")],
-        whole=_fan("all", by_month["all"], *_LARGE),
+        whole=[
+            ("is-wide", _fan("all", by_month["all"], *_LARGE)),
+            ("is-narrow", _fan("all", by_month["all"], *_NARROW)),
+        ],
         fans=[_fan(code, by_month[code], *_SMALL) for code in classes],
         mix=_mix(by_year, classes),
         years=years,
