@@ -2,6 +2,7 @@
 
     python benchmarks/outlook.py --data ../shared/data --peers PYTHON      all of it; some minutes
     python benchmarks/outlook.py --data ../shared/data                     without statsforecast; a minute
+    … --days        also with the forecast by day in its first year, as `bluelamp plan` has it; a minute an origin
 
 Rolling origins, each half-year from 2016 on; months 1–12, 13–24, 25–36 and 37–48 ahead are scored apart, for the
 force, its classes, its districts (neighbourhoods by quarters of longitude and halves of latitude) and each class in
@@ -30,7 +31,7 @@ import numpy as np
 import polars as pl
 from report import say_table
 
-from bluelamp import outlook, periods, tables
+from bluelamp import forecast, outlook, periods, tables
 
 HERE = Path(__file__).parent
 ZONE = "America/Toronto"
@@ -42,7 +43,7 @@ PANDEMIC = date(2020, 3, 1)
 BANDS = ((1, 12), (13, 24), (25, 36), (37, 48))
 KINDS = ("force", "class", "district", "district and class")
 ORIGINS = [date(year, month, 1) for year in range(2016, 2022) for month in (1, 7)][:-1]
-OURS, LAST_YEAR, MEAN = "outlook", "same month last year", "mean of 12 months"
+OURS, BY_DAY, LAST_YEAR, MEAN = "outlook", "outlook, from days", "same month last year", "mean of 12 months"
 
 
 def main() -> None:
@@ -50,6 +51,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     asked.add_argument("--data", type=Path, required=True, help="folder with toronto/offences.csv.gz")
     asked.add_argument("--peers", type=Path, help="a Python that has statsforecast and pandas; left out without it")
+    asked.add_argument("--days", action="store_true", help="the outlook that begins with the forecast by day, too")
     asked.add_argument("--json", action="store_true", help="one last line for machines")
     options = asked.parse_args()
     source = options.data / "toronto" / "offences.csv.gz"
@@ -64,6 +66,8 @@ def main() -> None:
     came = count_months(demand, areas)
     seconds: dict[str, float] = {}
     found = [*look_ahead(demand, areas, seconds), *go_on_as_before(came)]
+    if options.days:
+        found += look_ahead(demand, areas, seconds, with_days=True)
     if options.peers:
         measure.note("statsforecast")
         found.append(ask_peers(came, options.peers, seconds))
@@ -87,15 +91,19 @@ def read_toronto(source: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     local = wall.dt.replace_time_zone(ZONE, ambiguous="earliest", non_existent="null")
     demand = (
-        rows.select(hour_starting=local.dt.convert_time_zone("UTC"), area_id="neighbourhood", class_code="offence")
+        rows.select(
+            hour_starting=local.dt.convert_time_zone("UTC"),
+            area_id="neighbourhood",
+            class_code="offence",
+            grade_code=pl.lit("none"),
+        )
         .drop_nulls("hour_starting")
-        .group_by("hour_starting", "area_id", "class_code")
+        .group_by("hour_starting", "area_id", "class_code", "grade_code")
         .agg(incidents=pl.len().cast(pl.Int64))
     )
     middle = rows.group_by(area_id="neighbourhood").agg(pl.col("lon", "lat").mean()).drop_nulls().sort("area_id")
-    east = pl.col("lon").qcut(4, labels=["1", "2", "3", "4"]).cast(pl.String)
-    north = pl.col("lat").qcut(2, labels=["south", "north"]).cast(pl.String)
-    return demand, middle.select("area_id", parent_id=north + " " + east, level=pl.lit("area"))
+    quarter, half = ((pl.col(name).rank("ordinal") - 1) * parts // pl.len() for name, parts in (("lon", 4), ("lat", 2)))
+    return demand, middle.select("area_id", parent_id=pl.format("{} of {}", quarter, half), level=pl.lit("area"))
 
 
 def _series(district: str | pl.Expr, code: str | pl.Expr) -> pl.Expr:
@@ -126,19 +134,29 @@ def count_months(demand: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
 # ---- Forecasting ----
 
 
-def look_ahead(demand: pl.DataFrame, areas: pl.DataFrame, seconds: dict[str, float]) -> Iterator[pl.DataFrame]:
-    """Give the outlook from each origin."""
+def look_ahead(
+    demand: pl.DataFrame, areas: pl.DataFrame, seconds: dict[str, float], *, with_days: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Give the outlook from each origin; with days, its first year has the means of the forecast by day."""
+    method = BY_DAY if with_days else OURS
     for origin in ORIGINS:
-        measure.note(f"outlook from {origin}")
+        measure.note(f"{method}, {origin}")
         starts: datetime = periods.local_days(ZONE, origin, origin)["starts_at"][0]
         began = time.process_time()
+        by_day = tables.empty("forecast")
+        if with_days:
+            by_day = forecast.make_forecast(
+                demand, areas, tables.empty("events"), tables.empty("outages"), tables.empty("service_times"),
+                force_id="all", time_zone=ZONE, forecast_from=starts, paths=2, path_days=1, days=366, country="CA",
+                subdivision="ON",
+            ).table  # fmt: skip
         found = outlook.make_outlook(
-            demand, areas, tables.empty("outages"), tables.empty("forecast"), tables.empty("outlook_drivers"),
+            demand, areas, tables.empty("outages"), by_day, tables.empty("outlook_drivers"),
             force_id="all", time_zone=ZONE, forecast_from=starts,
         ).table  # fmt: skip
-        seconds[OURS] = seconds.get(OURS, 0.0) + time.process_time() - began
+        seconds[method] = seconds.get(method, 0.0) + time.process_time() - began
         yield found.filter(~pl.col("is_history"), pl.col("span") == "month").select(
-            pl.lit(OURS).alias("method"), _series(pl.col("area_id"), pl.col("class_code")).alias("series"),
+            pl.lit(method).alias("method"), _series(pl.col("area_id"), pl.col("class_code")).alias("series"),
             pl.lit(origin).alias("origin"), "month",
             *(pl.col(f"incidents_{name}").cast(pl.Float64).alias(name) for name in NAMES),
         )  # fmt: skip
@@ -232,7 +250,7 @@ def say_where_we_lose(scored: pl.DataFrame) -> None:
             first, last = BANDS[band]
             where = f"{kind}, months {first}–{last}, {words}"
             own, best = rows.filter(pl.col("method") == OURS).row(0, named=True), rows.row(0, named=True)
-            if best["method"] != OURS:
+            if best["method"] not in (OURS, BY_DAY):
                 said.append(f"{where}: {best['method']} scores {best['scrps']:.3f}, we {own['scrps']:.3f}.")
             if own["inside_80"] < 0.75:
                 said.append(f"{where}: the 80 % range held {own['inside_80']:.0%} of the time.")
