@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bluelamp import outlook, tables
+from bluelamp import outlook, plan, tables
 from bluelamp.errors import BadData
 from bluelamp.outlook import _levels
 from tests.drawn import drawn
@@ -266,6 +266,13 @@ def test_a_forecast_from_the_middle_of_a_month_looks_from_the_next_one_on():
     )
 
 
+def test_a_month_that_has_just_begun_does_not_hide_the_year_before_it():
+    table = look(demand_of(STEADY, date(2023, 3, 4)), date(2023, 3, 4)).table
+    past = table.filter(pl.col("is_history"), span="year", level="force", class_code="all").sort("month")
+    assert past["month"].to_list() == [date(2020, 3, 1), date(2021, 3, 1), date(2022, 3, 1)]
+    assert past["incidents_observed"].to_list() == pytest.approx([40 * 365] * 3, rel=0.03)
+
+
 def test_one_area_and_one_class_are_enough():
     table = look(demand_of({("a", "x"): steady(5)}, date(2022, 1, 1)), date(2022, 1, 1), areas_in({"a": None})).table
     assert set(table.filter(~pl.col("is_history"), class_code="x")["share_mean"]) == {1.0}
@@ -371,3 +378,16 @@ def test_a_driver_of_an_unknown_class_does_nothing_and_one_with_a_crooked_range_
     with pytest.raises(BadData) as refused:
         look(demand_of(STEADY, UNTIL), UNTIL, drivers=crooked)
     assert len(refused.value.problems) == 2
+
+
+def test_a_run_adds_up_the_days_of_its_own_forecast_for_every_district_and_class(small_force):
+    days_of_run = plan.read_table(small_force, "forecast").filter(span="day", grade_code="all", level="district")
+    local = pl.col("hour_starting").dt.convert_time_zone("Europe/London").dt.date()
+    summed = days_of_run.group_by("area_id", "class_code", month=local.dt.truncate("1mo")).agg(
+        pl.col("incidents_mean").sum(), days=pl.len()
+    )
+    whole = summed.filter(pl.col("days") == pl.col("month").dt.month_end().dt.day())
+    months = plan.read_table(small_force, "forecast_months").filter(level="district", span="month", is_history=False)
+    both = whole.join(months, on=["area_id", "class_code", "month"], suffix="_by_month")
+    assert both.height == whole.height > 100
+    assert (both["incidents_mean"] - both["incidents_mean_by_month"]).abs().max() < 0.2

@@ -438,13 +438,14 @@ def _place_rows(
 ) -> list[pl.DataFrame]:  # fmt: skip
     """Give the rows of one place, by sums of so many months; `counted`, `mean` and `bare` are classes × months."""
     codes, place = ["all", *known.class_codes], {"level": level, "area_id": area, "span": span}
-    # Years are counted from the first coming month on, and back from it where no month lies between.
-    history = len(known.history)
-    start = history if known.gap and size > 1 else history % size
-    usual, exposure = (_sums(each[start:history], size) for each in (known.full, known.exposure))
+    # Years are counted from the first coming month on, and back from the last that is shown: one that has just begun
+    # would leave its whole year unknown.
+    end = len(known.history) if size == 1 else int(np.flatnonzero(known.shown > 0).max(initial=-1)) + 1
+    start = end % size
+    usual, exposure = (_sums(each[start:end], size) for each in (known.full, known.exposure))
     share_seen = np.clip(exposure / np.maximum(usual, 1e-9), 0.0, 1.0)
     # Every month is scaled up by itself, and a year with one that can't be has no sum.
-    scaled = _with_all(_sums((counted / known.shown)[:, start:history], size))
+    scaled = _with_all(_sums((counted / known.shown)[:, start:end], size))
     past = {
         "share_seen": np.broadcast_to(share_seen, scaled.shape),
         "incidents_observed": scaled,
@@ -463,7 +464,7 @@ def _place_rows(
     months = range(size - 1, mean.shape[1] * size, size)
     names = [factors.names(code, month) for code in codes for month in months]
     return [
-        _frame(place, codes, known.history[start::size][: len(usual)], past).with_columns(is_history=pl.lit(True)),
+        _frame(place, codes, known.history[start:end:size], past).with_columns(is_history=pl.lit(True)),
         _frame(place, codes, known.coming[::size][: len(months)], coming).with_columns(
             is_history=pl.lit(False), drivers=pl.Series(names, dtype=pl.String)
         ),
