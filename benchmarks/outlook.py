@@ -151,7 +151,7 @@ def look_ahead(
                 subdivision="ON",
             ).table  # fmt: skip
         found = outlook.make_outlook(
-            demand, areas, tables.empty("outages"), by_day, tables.empty("outlook_drivers"),
+            demand, areas, tables.empty("outages"), by_day, tables.empty("stated_changes"),
             force_id="all", time_zone=ZONE, forecast_from=starts,
         ).table  # fmt: skip
         seconds[method] = seconds.get(method, 0.0) + time.process_time() - began

@@ -20,7 +20,7 @@ from tests.forecast.made import areas_in
 
 FIRST = date(2020, 1, 1)
 TWO = areas_in({"a": "D1", "b": "D2"})
-DRIVER = "driver | month | class_code | factor | factor_low | factor_high | source"
+STATED = "change | month | class_code | factor | factor_low | factor_high | source"
 Count = Callable[[date], float]
 
 
@@ -42,7 +42,7 @@ def demand_of(counts: Mapping[tuple[str, str], Count], last: date, first: date =
 
 def look(demand: pl.DataFrame, start: date, areas: pl.DataFrame = TWO, **given: object) -> outlook.Outlook:
     given = {"outages": tables.empty("outages"), "forecast": tables.empty("forecast"),
-             "drivers": tables.empty("outlook_drivers"), "paths": 200} | given  # fmt: skip
+             "changes": tables.empty("stated_changes"), "paths": 200} | given  # fmt: skip
     return outlook.make_outlook(
         demand, areas, force_id="F", time_zone="UTC",
         forecast_from=datetime(start.year, start.month, start.day, tzinfo=UTC), **given,  # type: ignore[arg-type]
@@ -304,7 +304,7 @@ def test_whatever_came_ranges_are_in_order_and_shares_are_shares(rows):
     assert coming["share_p975"].is_between(0, 1).all()
 
 
-# ---- beside the forecast by day, and drivers ----
+# ---- beside the forecast by day, and changes ----
 
 
 def days_forecast(first: date, last: date, of_cell: float) -> pl.DataFrame:
@@ -330,53 +330,53 @@ def test_months_that_the_forecast_knows_whole_are_the_sums_of_its_days_and_later
     assert 38 < last < 42.5
 
 
-def test_a_driver_multiplies_from_its_month_on_and_is_listed_beside_the_figures(made):
-    drivers = drawn(
-        "outlook_drivers",
-        DRIVER,
+def test_a_stated_change_multiplies_from_its_month_on_and_is_listed_beside_the_figures(made):
+    changes = drawn(
+        "stated_changes",
+        STATED,
         "New rule | 2026-01-01 | x | 1.5 | | | board",
         "Growth | 2027-01-01 | all | 1.1 | | | plan",
     )
-    found = look(demand_of(STEADY, UNTIL), UNTIL, drivers=drivers)
+    found = look(demand_of(STEADY, UNTIL), UNTIL, changes=changes)
     with_, without = years(found.table, "x"), years(made.table, "x")
     assert (with_["incidents_mean"] / without["incidents_mean"]).to_list() == pytest.approx(
         [1, 1.5, 1.65, 1.65], rel=1e-4
     )
-    assert with_["driver_factor"].to_list() == pytest.approx([1, 1.5, 1.65, 1.65], abs=1e-3)
-    assert with_["drivers"].to_list() == [None, "New rule", "Growth; New rule", "Growth; New rule"]
-    assert years(found.table, "y")["drivers"].to_list() == [None, None, "Growth", "Growth"]
+    assert with_["change_factor"].to_list() == pytest.approx([1, 1.5, 1.65, 1.65], abs=1e-3)
+    assert with_["changes"].to_list() == [None, "New rule", "Growth; New rule", "Growth; New rule"]
+    assert years(found.table, "y")["changes"].to_list() == [None, None, "Growth", "Growth"]
     assert (with_["incidents_p50"] / without["incidents_p50"]).to_list() == pytest.approx(
         [1, 1.5, 1.65, 1.65], rel=0.02
     )
     assert any("'Growth', 'New rule'" in note for note in found.notes)
 
 
-def test_a_driver_in_the_past_explains_a_step_and_goes_on():
+def test_a_stated_change_in_the_past_explains_a_step_and_goes_on():
     stepped = demand_of({("a", "x"): lambda day: 40 if day < date(2022, 7, 1) else 60}, date(2024, 1, 1))
-    drivers = drawn("outlook_drivers", DRIVER, "New rule | 2022-07-01 | x | 1.5 | | | board")
-    found = look(stepped, date(2024, 1, 1), drivers=drivers)
+    changes = drawn("stated_changes", STATED, "New rule | 2022-07-01 | x | 1.5 | | | board")
+    found = look(stepped, date(2024, 1, 1), changes=changes)
     assert not [note for note in found.notes if "step" in note]
     assert years(found.table)["incidents_mean"].to_list() == pytest.approx([60 * 365.25] * 4, rel=0.06)
-    assert years(found.table)["driver_factor"].to_list() == [1.0] * 4
+    assert years(found.table)["change_factor"].to_list() == [1.0] * 4
 
 
-def test_an_unsure_driver_widens_the_range(made):
-    drivers = drawn("outlook_drivers", DRIVER, "New rule | 2025-01-01 | all | 1.2 | 0.8 | 1.8 | board")
+def test_an_unsure_change_widens_the_range(made):
+    changes = drawn("stated_changes", STATED, "New rule | 2025-01-01 | all | 1.2 | 0.8 | 1.8 | board")
     assert (
-        width(years(look(demand_of(STEADY, UNTIL), UNTIL, drivers=drivers).table)) > 1.5 * width(years(made.table))
+        width(years(look(demand_of(STEADY, UNTIL), UNTIL, changes=changes).table)) > 1.5 * width(years(made.table))
     ).all()
 
 
-def test_a_driver_of_an_unknown_class_does_nothing_and_one_with_a_crooked_range_is_refused(made):
-    drivers = drawn("outlook_drivers", DRIVER, "New rule | 2025-01-01 | zebra | 1.2 | | | board")
-    found = look(demand_of(STEADY, UNTIL), UNTIL, drivers=drivers)
-    assert found.table.drop("drivers").equals(made.table.drop("drivers"))
+def test_a_stated_change_of_an_unknown_class_does_nothing_and_one_with_a_crooked_range_is_refused(made):
+    changes = drawn("stated_changes", STATED, "New rule | 2025-01-01 | zebra | 1.2 | | | board")
+    found = look(demand_of(STEADY, UNTIL), UNTIL, changes=changes)
+    assert found.table.drop("changes").equals(made.table.drop("changes"))
     assert any("'New rule' (zebra)" in note for note in found.notes)
     crooked = drawn(
-        "outlook_drivers", DRIVER, "A | 2025-01-01 | x | 1.2 | 1.3 | 1.4 | b", "B | 2025-01-01 | x | 1.2 | 1.1 | | b"
+        "stated_changes", STATED, "A | 2025-01-01 | x | 1.2 | 1.3 | 1.4 | b", "B | 2025-01-01 | x | 1.2 | 1.1 | | b"
     )
     with pytest.raises(BadData) as refused:
-        look(demand_of(STEADY, UNTIL), UNTIL, drivers=crooked)
+        look(demand_of(STEADY, UNTIL), UNTIL, changes=crooked)
     assert len(refused.value.problems) == 2
 
 

@@ -43,7 +43,7 @@ from bluelamp.store import Store
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "outlook_drivers",
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
@@ -234,7 +234,7 @@ def compute(
 
     clock.start("outlook")
     years = outlook.make_outlook(
-        driving, areas, outages, predicted.table, given["outlook_drivers"],
+        driving, areas, outages, predicted.table, given["stated_changes"],
         force_id=force, time_zone=zone, forecast_from=starts, data_until=data_until, paths=settings.forecast.paths,
         seed=settings.forecast.seed,
     )  # fmt: skip

@@ -43,7 +43,7 @@ LEFT_OUT = {
     "offences": "offences, and between which times they happened, are not known",
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
-    "outlook_drivers": "the outlook by month knows of no change but those that the history shows",
+    "stated_changes": "the outlook by month knows of no change but those that the history shows",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
 

@@ -64,7 +64,7 @@ def test_the_table_has_its_page_its_csv_and_its_json(client, months):
     assert client.get("/tables/forecast_months.csv").text == tables.to_csv(months, "forecast_months")
     some = client.get("/tables/forecast_months.json?level=force&span=year&class_code=all&is_history=false").json()
     assert len(some) == 4
-    assert client.get("/tables/outlook_drivers.csv").status_code == 200
+    assert client.get("/tables/stated_changes.csv").status_code == 200
 
 
 def test_a_district_that_is_not_there_is_refused_in_words(client):

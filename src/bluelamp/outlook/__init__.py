@@ -53,7 +53,7 @@ _CELLS = make_grid(
     walks=((0.001, 0.4), (0.01, 0.4), (0.04, 0.2)), growths=((0.01, 0.5, 1.0),), shocks=(0.001, 0.01), seasons=(0.01,)
 )
 # One key word for each kind of series drawn, so that more of one never changes another.
-_FORCE, _CLASS, _DISTRICT, _CELL, _COUNTS, _DRIVERS = range(6)
+_FORCE, _CLASS, _DISTRICT, _CELL, _COUNTS, _CHANGES = range(6)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make_outlook(
     areas: pl.DataFrame,
     outages: pl.DataFrame,
     forecast: pl.DataFrame,
-    drivers: pl.DataFrame,
+    changes: pl.DataFrame,
     *,
     force_id: str,
     time_zone: str,
@@ -82,11 +82,11 @@ def make_outlook(
     """Look `months` whole calendar months ahead, from the first that begins at or after `forecast_from`.
 
     `demand` holds the origins that drive the forecast; only hours before `data_until` and outside `outages` are used.
-    `forecast` gives days of districts by class for as far as it goes; it may be empty. `drivers` is the table
-    `outlook_drivers`. Raises BadData where there is nothing to learn from.
+    `forecast` gives days of districts by class for as far as it goes; it may be empty. `changes` is the table
+    `stated_changes`. Raises BadData where there is nothing to learn from.
     """
     known = _lay_out(demand, areas, outages, force_id, time_zone, forecast_from, data_until, months)
-    factors = _Factors(_read_drivers(drivers, known), known)
+    factors = _Factors(_read_changes(changes, known), known)
     fans = _spread(known, known.counts / factors.past)
     expected = _meet(fans.expected(), forecast, known)
     drawn = _draw_counts(fans, expected, factors, paths, seed)
@@ -201,44 +201,44 @@ def _place(demand: pl.DataFrame, areas: pl.DataFrame, force_id: str) -> pl.DataF
     )
 
 
-# ---- drivers ----
+# ---- stated changes ----
 
 
-def _read_drivers(drivers: pl.DataFrame, known: _Known) -> pl.DataFrame:
-    """Give drivers in order of month. Raises BadData for a range that does not hold its factor, or an unknown class."""
+def _read_changes(changes: pl.DataFrame, known: _Known) -> pl.DataFrame:
+    """Give changes in order of month. Raises BadData, naming them all, for ranges that do not hold their factor."""
     problems = []
-    for number, row in enumerate(drivers.iter_rows(named=True), start=1):
+    for number, row in enumerate(changes.iter_rows(named=True), start=1):
         low, high = row["factor_low"], row["factor_high"]
         if (low is None) != (high is None) or (low is not None and not low <= row["factor"] <= high):
             problems.append(
-                f"Row {number}, '{row['driver']}': 'factor_low' and 'factor_high' come together, with the factor "
+                f"Row {number}, '{row['change']}': 'factor_low' and 'factor_high' come together, with the factor "
                 "between them; or leave both empty."
             )
     if problems:
-        raise BadData("The drivers of the outlook can't be used yet:", problems)
-    return drivers.sort("driver", "class_code", "month")
+        raise BadData("The stated changes can't be used yet:", problems)
+    return changes.sort("change", "class_code", "month")
 
 
 class _Factors:
-    """What stated drivers do to classes, against the end of the history."""
+    """What stated changes do to classes, against the end of the history."""
 
-    def __init__(self, drivers: pl.DataFrame, known: _Known) -> None:
+    def __init__(self, changes: pl.DataFrame, known: _Known) -> None:
         months = known.history + known.coming
         shape = (len(known.class_codes), len(months))
         self.known, end = known, len(known.history) - 1
-        self.acts: list[tuple[str, Floats, Floats]] = []  # driver, log factor and its deviation: classes × months
+        self.acts: list[tuple[str, Floats, Floats]] = []  # change, log factor and its deviation: classes × months
         self.unknown: list[str] = []
-        for (driver, code), rows in drivers.group_by("driver", "class_code", maintain_order=True):
+        for (change, code), rows in changes.group_by("change", "class_code", maintain_order=True):
             log, deviation = np.zeros(shape), np.zeros(shape)
             touched = np.array([code in ("all", each) for each in known.class_codes])
             if not touched.any():
-                self.unknown.append(f"'{driver}' ({code})")
+                self.unknown.append(f"'{change}' ({code})")
             for row in rows.iter_rows(named=True):
                 holds = np.outer(touched, [month >= row["month"] for month in months])
                 log[holds] = np.log(row["factor"])
                 # An 80 % range of a normal is 2.563 deviations wide.
                 deviation[holds] = np.log((row["factor_high"] or 1.0) / (row["factor_low"] or 1.0)) / 2.563
-            self.acts.append((str(driver), log - log[:, [end]], deviation - deviation[:, [end]]))
+            self.acts.append((str(change), log - log[:, [end]], deviation - deviation[:, [end]]))
         self.log = np.sum([log for _, log, _ in self.acts], axis=0) if self.acts else np.zeros(shape)
 
     @property
@@ -254,20 +254,20 @@ class _Factors:
         return found
 
     def draw(self, paths: int, seed: int) -> Floats:
-        """Draw factors of the coming months, paths × classes × months; one doubt for each driver in each path."""
+        """Draw factors of the coming months, paths × classes × months; one doubt for each change in each path."""
         doubt = np.zeros((paths, *self.coming.shape))
         normal: dict[str, Floats] = {}
-        for number, (driver, _, deviation) in enumerate(self.acts):
-            of_path = normal.setdefault(driver, _chance(seed, _DRIVERS, number).standard_normal(paths))
+        for number, (change, _, deviation) in enumerate(self.acts):
+            of_path = normal.setdefault(change, _chance(seed, _CHANGES, number).standard_normal(paths))
             doubt += of_path[:, None, None] * deviation[:, len(self.known.history) :]
         found: Floats = self.coming * np.exp(doubt)
         return found
 
     def names(self, code: str, month: int) -> str | None:
-        """Name the drivers that act on a class, or on any, in a coming month."""
+        """Name the changes that act on a class, or on any, in a coming month."""
         place = len(self.known.history) + month
         chosen = [code in ("all", each) for each in self.known.class_codes]
-        acting = sorted({driver for driver, log, _ in self.acts if log[chosen, place].any()})
+        acting = sorted({change for change, log, _ in self.acts if log[chosen, place].any()})
         return "; ".join(acting) or None
 
 
@@ -410,22 +410,22 @@ def _chance(seed: int, what: int, number: int) -> np.random.Generator:
 
 def _draw_counts(fans: _Fans, expected: Floats, factors: _Factors, paths: int, seed: int) -> Integers:
     """Draw counts, paths × districts × classes × months; the mean of their rates is what is expected."""
-    driven = factors.draw(paths, seed)
+    changed = factors.draw(paths, seed)
     found = np.zeros((paths, *expected.shape), dtype=np.int32)
     for place, rates in enumerate(fans.draw(paths, seed)):
         scale = expected[:, place] / np.maximum(rates.mean(axis=0), 1e-12)
-        found[:, :, place] = _chance(seed, _COUNTS, place).poisson(rates * scale * driven[:, [place]])
+        found[:, :, place] = _chance(seed, _COUNTS, place).poisson(rates * scale * changed[:, [place]])
     return found
 
 
 def _rows(known: _Known, factors: _Factors, expected: Floats, drawn: Integers) -> pl.DataFrame:
     """Lay out history and coming months, and years, of districts and the force, by class and all together."""
-    undriven = expected / factors.coming
+    unchanged = expected / factors.coming
     parts = []
     for place in range(-1, len(known.district_ids)):
         level, area = ("district", known.district_ids[place]) if place >= 0 else ("force", known.force_id)
         inside = [place] if place >= 0 else list(range(len(known.district_ids)))
-        counted, mean, bare = (each[inside].sum(axis=0) for each in (known.counts, expected, undriven))
+        counted, mean, bare = (each[inside].sum(axis=0) for each in (known.counts, expected, unchanged))
         paths = drawn[:, inside].sum(axis=1)
         for size, span in ((1, "month"), (MONTHS_A_YEAR, "year")):
             parts += _place_rows(known, factors, level, area, span, size, counted, mean, bare, paths)
@@ -459,14 +459,14 @@ def _place_rows(
         "share_mean": mean / np.maximum(mean[0], 1e-12),
         **{f"incidents_{name}": each for name, each in zip(_NAMES, quantiles, strict=True)},
         **{f"share_{_NAMES[each]}": shares[each] for each in _OF_SHARES},
-        "driver_factor": np.where(bare > 0, mean / np.maximum(bare, 1e-12), 1.0),
+        "change_factor": np.where(bare > 0, mean / np.maximum(bare, 1e-12), 1.0),
     }
     months = range(size - 1, mean.shape[1] * size, size)
     names = [factors.names(code, month) for code in codes for month in months]
     return [
         _frame(place, codes, known.history[start:end:size], past).with_columns(is_history=pl.lit(True)),
         _frame(place, codes, known.coming[::size][: len(months)], coming).with_columns(
-            is_history=pl.lit(False), drivers=pl.Series(names, dtype=pl.String)
+            is_history=pl.lit(False), changes=pl.Series(names, dtype=pl.String)
         ),
     ]
 
@@ -534,8 +534,8 @@ def _tell(known: _Known, fans: _Fans, factors: _Factors, rows: pl.DataFrame) -> 
     notes += [f"Class '{code}' was first recorded in {month:%b %Y}; its outlook stands on what came since."
               for code, month in fans.late.items()]  # fmt: skip
     if factors.acts:
-        named = ", ".join(sorted({f"'{driver}'" for driver, _, _ in factors.acts}))
-        notes.append(f"Stated drivers multiply the outlook by month, and not the forecast by hour: {named}.")
+        named = ", ".join(sorted({f"'{change}'" for change, _, _ in factors.acts}))
+        notes.append(f"Stated changes multiply the outlook by month, and not the forecast by hour: {named}.")
     if factors.unknown:
-        notes.append(f"Drivers that name a class without an incident do nothing: {', '.join(factors.unknown)}.")
+        notes.append(f"Stated changes of a class without an incident do nothing: {', '.join(factors.unknown)}.")
     return notes

@@ -72,7 +72,7 @@ def render_outlook_page(
         years=years,
         year_names=[_twelve(row["month"]) for row in by_year["all"] if not row["is_history"]],
         last_name=next((_twelve(row["month"]) for row in reversed(by_year["all"]) if row["is_history"]), "none"),
-        has_drivers=any(row["drivers"] for row in by_year["all"]),
+        has_changes=any(row["changes"] for row in by_year["all"]),
         share_width=_SHARE_WIDTH,
         number=lambda value: "" if value is None else f"{value:,.0f}",
         percent=_percent,
