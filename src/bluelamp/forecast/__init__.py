@@ -6,7 +6,7 @@ A family: each method is a file that offers `fit(history, series) -> RateModel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -30,10 +30,14 @@ from bluelamp.forecast._history import (
 from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import draw_days, draw_multipliers, draw_places
+from bluelamp.forecast._quarters import draw_quarters, tell_quarters
 from bluelamp.forecast._rates import RateModel
 from bluelamp.pools import PoolHours
 
-__all__ = ["DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "expect_next", "make_forecast", "stand_at"]
+__all__ = [
+    "DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "draw_quarters", "expect_next", "make_forecast",
+    "stand_at", "tell_quarters",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def make_forecast(
     crew_size_by_hour: tuple[int, ...] = (1,) * 24,
     pool_hours: PoolHours | None = None,
     drivers: pl.DataFrame | None = None,
+    levels: Collection[str] = ("area", "district", "force"),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Forecast:
     """Forecast incidents and officer-hours from a local midnight on.
@@ -125,6 +130,7 @@ def make_forecast(
     For the first `path_days` local days hours and days have quantiles from `paths` joint sample paths; beyond, to
     `days`, hours of districts and the force, and days of every place, have quantiles of a negative binomial with the
     same variances. With `pool_hours`, laid out on the same hours, pools are a level of their own as far as paths go.
+    The table has rows of the `levels` that are asked for, and of pools.
 
     Raises BadData where there is nothing to learn from, or counts are none.
     """
@@ -164,13 +170,13 @@ def make_forecast(
     crew = np.array(crew_size_by_hour, dtype=np.float64)
     days_between = (forecast_from - known_until) / timedelta(days=1)
     multipliers = draw_multipliers(model, paths, seed, path_days, days_between)
-    groups = _groups(series, classes=True, areas=True)
+    groups = [group for group in _groups(series, classes=True, areas=True) if group.level in levels]
     if pool_hours is not None:
         groups.append(_pool_group(series, pool_hours))
     parts = _near_rows(model, near, multipliers, seed, hours_each, crew, groups, progress)
     if days > path_days:
         parts += _far_rows(
-            model, calendar(midnight(path_days), midnight(days)), days_between + path_days, hours_each, crew
+            model, calendar(midnight(path_days), midnight(days)), days_between + path_days, hours_each, crew, levels
         )
     table = tables.publish(pl.concat(parts).with_columns(method=pl.lit(method)), "forecast")
     return Forecast(table, model, near, multipliers, seed)
@@ -387,15 +393,17 @@ def _near_rows(
 
 
 def _far_rows(
-    model: RateModel, calendar: Calendar, days_ahead: float, hours_each: Floats, crew: Floats
+    model: RateModel, calendar: Calendar, days_ahead: float, hours_each: Floats, crew: Floats, levels: Collection[str]
 ) -> list[pl.DataFrame]:
     """Rows beyond the paths: hours of districts and the force by grade, days of every place.
 
     `days_ahead` are those between the end of the history and the calendar's first.
     """
     series = model.series
-    hourly_groups = _groups(series, classes=False, areas=False)
-    daily_groups = _groups(series, classes=True, areas=True)
+    hourly_groups, daily_groups = (
+        [group for group in _groups(series, classes=fine, areas=fine) if group.level in levels]
+        for fine in (False, True)
+    )
     total_days = len(calendar.days)
     bounds = np.searchsorted(calendar.day_of_hour, np.arange(total_days + 1))
     hourly: list[list[Floats]] = [[] for _ in hourly_groups]

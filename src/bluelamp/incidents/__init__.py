@@ -1,5 +1,6 @@
 """Incidents to demand: what came in, what it asked for, and how far the data can be believed."""
 
+from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
@@ -8,9 +9,11 @@ from bluelamp.incidents.repeats import Repeats, find_repeats
 from bluelamp.incidents.service_times import measure_service_times
 
 __all__ = [
+    "CountedContacts",
     "Placed",
     "QualityReport",
     "Repeats",
+    "count_contacts",
     "count_demand",
     "describe_quality",
     "find_outages",
