@@ -47,8 +47,8 @@ INPUTS = (
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "forecast_months", "required_staff",
-    "deployable", "coverage",
+    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
+    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage",
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -56,6 +56,8 @@ USED = ("areas", "pools", "standards", "service_times")
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
+# A control room's roster is set this far ahead by the quarter-hour; beyond, days tell how many will be needed.
+CONTACT_DAYS = 14
 
 # A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
 ASSUMED_STANDARD = {
@@ -211,6 +213,13 @@ def compute(
     notes += remarks.on_demand(demand, driving, outages)
     repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
     notes += remarks.on_repeats(repeats.table)
+    feedback = incidents.compare_origins(demand, settings.demand.origins, starts)
+    notes += remarks.on_feedback(feedback, settings.demand.origins)
+    suppressed = incidents.find_suppressed(
+        calls, given["contacts"], service_times, data_until, zone, origins=settings.demand.origins,
+        crew_size_by_hour=crew,
+    )  # fmt: skip
+    notes += remarks.on_suppressed(suppressed, given["contacts"])
 
     clock.start("forecast")
     path_days = min(settings.forecast.path_days, settings.forecast.days)
@@ -239,6 +248,9 @@ def compute(
         seed=settings.forecast.seed,
     )  # fmt: skip
     notes += years.notes
+
+    clock.start("contacts")
+    contact_forecast = _forecast_contacts(given, settings, starts, notes)
 
     clock.start("staffing")
     series = predicted.model.series
@@ -288,8 +300,9 @@ def compute(
     clock.stop()
     results = {
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "forecast": predicted.table, "forecast_months": years.table, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered,
+        "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
+        "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
+        "coverage": covered,
     } | unit_time  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -395,6 +408,41 @@ def _with_unit_time(
         "units_now": committed.count_units_now(now.units, found.attendances, calls, settings.force.id, until),
     }
     return calls, results, without_log
+
+
+def _forecast_contacts(
+    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, notes: list[str]
+) -> pl.DataFrame:
+    """Forecast contacts by quarter-hour with the incidents' own method: a channel is a class, and the force one area.
+
+    Empty where there are none, or none that can be believed and is recent enough to say anything of the coming days.
+    """
+    contacts = given["contacts"].filter(pl.col("contacted_at") < starts)
+    last, zone, wanted = contacts["contacted_at"].max(), settings.force.time_zone, settings.forecast
+    if last is None:
+        return tables.empty("contact_forecast")
+    assert isinstance(last, datetime)
+    until = min(end_of_hour(last, zone), starts)
+    told, is_usable = remarks.on_contacts(until, starts, zone)
+    notes += told
+    if not is_usable:
+        return tables.empty("contact_forecast")
+    force = geography.one_area(settings.force.id, settings.force.name)
+    outages = incidents.find_outages(
+        contacts.select(received_at="contacted_at"), zone, settings.demand.outage_share,
+        settings.demand.declared_outages,
+    )  # fmt: skip
+    counted = incidents.count_contacts(contacts, force.filter(level="area")["area_id"].item(), zone, outages)
+    days = min(CONTACT_DAYS, wanted.path_days)
+    predicted = forecast.make_forecast(
+        counted.demand, force, given["events"], outages, tables.empty("service_times"),
+        force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until, method=wanted.method,
+        weeks=wanted.weeks, paths=wanted.paths, path_days=days, days=wanted.days, seed=wanted.seed,
+        country=settings.force.country, subdivision=settings.force.subdivision, levels=("force",),
+    )  # fmt: skip
+    return forecast.tell_quarters(
+        predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
+    )
 
 
 def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

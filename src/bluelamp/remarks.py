@@ -294,6 +294,81 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
     return notes
 
 
+# An area whose share would gain less is left out of the words: the table has them all.
+_LEAST_GAIN = 0.0005
+
+
+def on_feedback(feedback: pl.DataFrame, origins: Collection[str]) -> list[str]:
+    """Say what part of the work patrols find for themselves, and which areas would gain if it were counted."""
+    found, others = int(feedback["incidents_found"].sum()), int(feedback["incidents"].sum())
+    notes = []
+    counted = sorted(set(origins) & {"officer_initiated", "directed"})
+    if counted:
+        notes.append(
+            f"[demand] origins lets {' and '.join(counted)} drive the forecast: where patrols go there will be more of "
+            "them, which sends more patrols. Leave them out unless you know why not."
+        )
+    if not found:
+        return notes
+    gains = feedback.filter(pl.col("gain") >= _LEAST_GAIN, pl.col("area_id") != pools.UNKNOWN_AREA)
+    most = gains.sort(["gain", "area_id"], descending=[True, False]).head(3)
+    named = ", ".join(
+        f"'{area}' (from {share:.1%} to {counted_share:.1%} of all)"
+        for area, share, counted_share in most.select("area_id", "share", "share_if_counted").iter_rows()
+    )
+    who = f"{named} would gain most" if named else "hardly any area's share would change"
+    notes.append(
+        f"Officers' own and directed work is {found / (found + others):.1%} of it and all that drives the forecast, in "
+        f"the last year; if it counted, {who}."
+    )
+    return notes
+
+
+def on_suppressed(suppressed: pl.DataFrame, contacts: pl.DataFrame) -> list[str]:
+    """Say how much was asked for and never became an incident or got a visit, and what of it can't be known."""
+    notes = []
+    if not suppressed.is_empty():
+        weeks = suppressed["week_starting"].n_unique()
+        parts = []
+        for kind, words in _SUPPRESSED.items():
+            rows = suppressed.filter(kind=kind)
+            if rows.is_empty():
+                continue
+            low, high = (float(rows[f"incidents_{bound}"].sum()) / weeks for bound in ("low", "high"))
+            mean = rows["incidents_mean"].sum() / weeks if rows["incidents_mean"].is_not_null().all() else None
+            likely = "" if mean is None else f", likely {mean:,.1f}"
+            parts.append(f"{words} {low:,.1f} to {high:,.1f}{likely}")
+        notes.append(
+            f"Suppressed demand, incidents a week over {count_of(weeks, 'week')}, in no forecast: {'; '.join(parts)}."
+        )
+    if contacts.height and contacts["caller_token"].is_null().all():
+        notes.append(
+            "'contacts' name no caller, so that who rang again is not known: of calls that nobody answered only the "
+            "most that they can have been is told."
+        )
+    return notes
+
+
+_SUPPRESSED = {
+    "abandoned": "callers whom nobody answered",
+    "unanswered": "messages that nobody opened",
+    "nobody_sent": "logs closed without anybody sent",
+}
+
+
+def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list[str], bool]:
+    """Say where contacts end long before the first day to forecast, and whether they can be forecast all the same."""
+    days = (starts - until).days
+    last = (until - timedelta(microseconds=1)).astimezone(periods.zone(time_zone)).date()
+    if days > LONGEST_GAP_DAYS:
+        return [
+            f"'contacts' end on {last}, more than a year before the first day of the forecast: none is made."
+        ], False
+    if days < 7:
+        return [], True
+    return [f"'contacts' end on {last}, {count_of(days, 'day')} before the first day of their forecast."], True
+
+
 _UNGRADED = "calls without a grade"  # 'grade none' would say that there are none
 
 

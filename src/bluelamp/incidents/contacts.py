@@ -56,7 +56,10 @@ def count_contacts(contacts: pl.DataFrame, area_id: str, time_zone: str, outages
     assert isinstance(last, datetime)
     day = timedelta(days=1)
     local = pl.col("contacted_at").dt.convert_time_zone(time_zone)
-    answered, took = pl.col("answered_at").is_not_null(), (pl.col("ended_at") - pl.col("answered_at")).dt.total_seconds()
+    answered, took = (
+        pl.col("answered_at").is_not_null(),
+        (pl.col("ended_at") - pl.col("answered_at")).dt.total_seconds(),
+    )
     counted = contacts.select(
         channel=pl.col("channel").replace_strict(channels, range(len(channels)), return_dtype=pl.Int64),
         hour_starting=periods.hour_starting(pl.col("contacted_at"), time_zone, first - day, last + day),
