@@ -237,17 +237,20 @@ def _worth_of_hours(tried: pl.DataFrame, contacts: pl.DataFrame, driving: pl.Dat
 def _nobody_sent(
     asked: pl.DataFrame, service_times: pl.DataFrame, time_zone: str, crew_size_by_hour: Sequence[int]
 ) -> pl.DataFrame:
+    """Give the logs to which somebody is normally sent and nobody was, and what of each counts.
+
+    All of them are possible. Where the closing code is one that is hardly ever given to an attended log, not sending was
+    decided. Of the others, those that stood open longer than nearly all that were attended waited for their unit are
+    held against how many of the decided ones did: what is beyond that is likely, and beyond two standard deviations of
+    chance it is hard to explain otherwise. Where no code says that it was decided, none is.
+    """
     was_sent, waited = pl.col("was_deployed") == 1, pl.col("dispatched_at") - pl.col("received_at")
     closed = asked.filter(pl.col("closed_at").is_not_null())
     codes = (
         closed.drop_nulls(["disposition_code", "was_deployed"]).group_by("disposition_code").agg(sent=was_sent.mean())
     )
     decided = codes.filter(pl.col("sent") < DECIDED_CODE)["disposition_code"]
-    late = (
-        asked.filter(was_sent)
-        .group_by(KEY)
-        .agg(late=waited.quantile(LATE_QUANTILE, "higher"))
-    )  # fmt: skip
+    late = asked.filter(was_sent).group_by(KEY).agg(late=waited.quantile(LATE_QUANTILE, "higher"))
     usual = nearest_prior(asked.select(KEY).unique(), service_times)
     crew = pl.DataFrame({"hour": range(24), "crew_size": list(crew_size_by_hour)}, schema_overrides={"hour": pl.Int8})
     stood = pl.col("closed_at") - pl.col("received_at")
@@ -259,16 +262,32 @@ def _nobody_sent(
         .join(crew, on="hour")
         .with_columns(
             hours=pl.col("units_per_deployment") * pl.col("minutes_per_unit") / 60 * pl.col("crew_size"),
-            high=pl.lit(1.0),
-            mean=(~pl.col("disposition_code").is_in(decided.implode())).fill_null(value=True).cast(pl.Float64),
-            stood_late=(stood > pl.col("late")).fill_null(value=False).cast(pl.Float64),
+            is_decided=pl.col("disposition_code").is_in(decided.implode()).fill_null(value=False),
+            is_late=(stood > pl.col("late")).fill_null(value=False),
         )
-        .with_columns(low=pl.col("mean") * pl.col("stood_late"))
     )
+    low, mean = _beyond_decided(unsent)
+    weight = {
+        bound: pl.when(pl.col("is_late") & ~pl.col("is_decided")).then(part).otherwise(0.0)
+        for bound, part in (("low", low), ("mean", mean))
+    } | {"high": pl.lit(1.0)}
     return unsent.select(
         kind=pl.lit("nobody_sent"),
         channel=pl.lit("log"),
         at="received_at",
-        **{f"incidents_{bound}": pl.col(bound) for bound in _BOUNDS},
-        **{f"officer_hours_{bound}": pl.col(bound) * pl.col("hours") for bound in _BOUNDS},
+        **{f"incidents_{bound}": weight[bound] for bound in _BOUNDS},
+        **{f"officer_hours_{bound}": weight[bound] * pl.col("hours") for bound in _BOUNDS},
     ).select(_ROW)
+
+
+def _beyond_decided(unsent: pl.DataFrame) -> tuple[float, float]:
+    """Give the parts of late logs, not decided, that are hard to explain otherwise, and that are likely."""
+    is_late, is_decided = (unsent[name].to_numpy() for name in ("is_late", "is_decided"))
+    others, late = int((~is_decided).sum()), int((is_late & ~is_decided).sum())
+    if not late or not is_decided.any():
+        return 0.0, 0.0
+    usual = (int((is_late & is_decided).sum()) + 1) / (int(is_decided.sum()) + 2)
+    # If some were given up, the others of them were decided, and as often late as the decided ones.
+    beyond, chance = late - usual * others, (usual * (1 - usual) * others) ** 0.5
+    low, mean = (min(max(each, 0.0) / (1 - usual) / late, 1.0) for each in (beyond - 2 * chance, beyond))
+    return low, mean
