@@ -239,10 +239,11 @@ def _nobody_sent(
 ) -> pl.DataFrame:
     """Give the logs to which somebody is normally sent and nobody was, and what of each counts.
 
-    All of them are possible. Where the closing code is one that is hardly ever given to an attended log, not sending was
-    decided. Of the others, those that stood open longer than nearly all that were attended waited for their unit are
-    held against how many of the decided ones did: what is beyond that is likely, and beyond two standard deviations of
-    chance it is hard to explain otherwise. Where no code says that it was decided, none is.
+    All of them are possible. Where the closing code is one that is hardly ever given to an attended log, not sending
+    was decided. Of the others, those that stood open longer than nearly all that were attended waited for their unit
+    are held against how many of the decided ones did: what is beyond that is likely, and beyond two standard deviations
+    of chance it is hard to explain otherwise. Where no code says that it was decided, there is nothing to hold them
+    against, and none is likely.
     """
     was_sent, waited = pl.col("was_deployed") == 1, pl.col("dispatched_at") - pl.col("received_at")
     closed = asked.filter(pl.col("closed_at").is_not_null())

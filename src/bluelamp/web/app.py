@@ -43,6 +43,8 @@ from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.store import Store
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
+from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
+from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.outlook_page import render_outlook_page
 
@@ -62,12 +64,14 @@ ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
          "forecast_months", "stated_changes", "required_staff", "coverage", "committed_rules", "open_logs",
-         "units_now", "batches", "runs", *received.NAMES, *scored.NAMES,
+         "units_now", "batches", "runs", *OF_CONTACTS, *received.NAMES, *scored.NAMES,
          *look_ahead.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
+
+DAY = Annotated[str | None, Query(description="A local day with quarter-hours, such as 2026-11-23; the next 24 hours")]
 
 
 class Published:
@@ -149,6 +153,15 @@ class Published:
         return render_outlook_page(
             self._told("forecast_months", run), run, place=place, force_name=force.name,
             folder=self.folder.resolve().name, time_zone=force.time_zone,
+        )  # fmt: skip
+
+    def contacts_page(self, run_id: str | None, day: str | None) -> str:
+        """Give the control room's page; a force that has no run yet has one, too."""
+        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        return render_contacts_page(
+            {name: self._told(name, run) for name in OF_CONTACTS}, run,
+            force_name=self.settings.force.name, folder=self.folder.resolve().name,
+            time_zone=self.settings.force.time_zone, now=datetime.now(UTC), day=day,
         )  # fmt: skip
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
@@ -264,6 +277,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def outlook_page(run: RUN = None, place: PLACE = None) -> HTMLResponse:
         return HTMLResponse(published.outlook_page(run, place))
 
+    @app.get("/contacts", response_class=HTMLResponse, summary="Contacts of the coming hours, for the control room")
+    def contacts_page(run: RUN = None, day: DAY = None) -> HTMLResponse:
+        return HTMLResponse(published.contacts_page(run, day))
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         squeezed, tag = published.map_data(run)
@@ -369,7 +386,7 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/data">The data</a> · <a href="/outlook">Four years</a> · '
+        '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
         '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
     )
