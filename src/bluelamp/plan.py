@@ -37,7 +37,7 @@ from bluelamp import (
     tables,
 )
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError, count_of
+from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -413,7 +413,7 @@ def _with_unit_time(
 def _forecast_contacts(
     given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, notes: list[str]
 ) -> pl.DataFrame:
-    """Forecast contacts by quarter-hour with the incidents' own method: a channel is a class, and the force one area.
+    """Forecast contacts by quarter-hour with the incidents' own method.
 
     Empty where there are none, or none that can be believed and is recent enough to say anything of the coming days.
     """
@@ -427,19 +427,26 @@ def _forecast_contacts(
     notes += told
     if not is_usable:
         return tables.empty("contact_forecast")
-    force = geography.one_area(settings.force.id, settings.force.name)
+    since = until.astimezone(periods.zone(zone)).date() - timedelta(weeks=wanted.weeks)
+    contacts = contacts.filter(pl.col("contacted_at") >= periods.local_days(zone, since, since)["starts_at"][0])
     outages = incidents.find_outages(
         contacts.select(received_at="contacted_at"), zone, settings.demand.outage_share,
         settings.demand.declared_outages,
     )  # fmt: skip
-    counted = incidents.count_contacts(contacts, force.filter(level="area")["area_id"].item(), zone, outages)
+    counted = incidents.count_contacts(contacts, zone, outages)
+    # Which channel an event of one area reaches is not known.
+    events = given["events"].filter(pl.col("area_id").is_null() | (pl.col("area_id") == settings.force.id))
     days = min(CONTACT_DAYS, wanted.path_days)
-    predicted = forecast.make_forecast(
-        counted.demand, force, given["events"], outages, tables.empty("service_times"),
-        force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until, method=wanted.method,
-        weeks=wanted.weeks, paths=wanted.paths, path_days=days, days=wanted.days, seed=wanted.seed,
-        country=settings.force.country, subdivision=settings.force.subdivision, levels=("force",),
-    )  # fmt: skip
+    try:
+        predicted = forecast.make_forecast(
+            counted.demand, counted.places, events, outages, tables.empty("service_times"),
+            force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until, method=wanted.method,
+            weeks=wanted.weeks, paths=wanted.paths, path_days=days, days=wanted.days, seed=wanted.seed,
+            country=settings.force.country, subdivision=settings.force.subdivision, levels=("force",),
+        )  # fmt: skip
+    except BadData as error:
+        notes.append(f"Contacts are not forecast. {error.summary}")
+        return tables.empty("contact_forecast")
     return forecast.tell_quarters(
         predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
     )

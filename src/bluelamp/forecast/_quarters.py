@@ -29,7 +29,7 @@ _QUANTILES = [f"contacts_{name}" for name in ("p025", "p10", "p25", "p50", "p75"
 def draw_quarters(predicted: Forecast, quarter_shares: Floats) -> Iterator[tuple[DayPaths, Integers]]:
     """Draw the paths of each day again, and the local quarter (0 to 3) of its hour that each contact falls in.
 
-    `predicted` is a forecast of one area whose classes are the channels; `quarter_shares` are channels × 168 × 4.
+    `predicted` is a forecast whose classes are the channels; `quarter_shares` are channels × 168 × 4.
     """
     calendar, cells = predicted.calendar, len(predicted.model.series.cells)
     upto = np.cumsum(_shares_of_hours(calendar, quarter_shares), axis=2)
@@ -42,14 +42,14 @@ def tell_quarters(
 ) -> pl.DataFrame:
     """Give the table `contact_forecast`: quarters and hours as far as `predicted` has paths, and all of its days.
 
-    `predicted` is a forecast of one area whose classes are the channels. What an hour of each is made of comes in the
-    same order: `quarter_shares` (channels × 168 × 4), `handling_minutes` and `share_abandoned` (channels × 24, NaN
-    where unknown).
+    `predicted` is a forecast whose classes are the channels, with rows of the force. What an hour of each is made of
+    comes in the same order: `quarter_shares` (channels × 168 × 4), `handling_minutes` and `share_abandoned`
+    (channels × 24, NaN where unknown).
     """
     calendar = predicted.calendar
     channels = [code for code, _ in predicted.model.series.cells]
     hour_of_day = calendar.slot % 24
-    rates = predicted.rates()[0]
+    rates = predicted.rates().sum(axis=0)
     hourly = _Load(rates, rates * handling_minutes[:, hour_of_day] / 60, rates * share_abandoned[:, hour_of_day])
     told = predicted.table.filter(level="force", grade_code="all").select(
         "span",
@@ -62,7 +62,7 @@ def tell_quarters(
     shares = _shares_of_hours(calendar, quarter_shares)
     far = told.filter(span="day").filter(pl.col("starts_at") >= calendar.ends_at)["starts_at"].unique().sort()
     # Far days are made of hours as the week usually is: how long a contact lasts changes little with its shape.
-    usual = predicted.model.slot_rates[0].reshape(len(channels), 7, 24).sum(axis=1)
+    usual = predicted.model.slot_rates.sum(axis=0).reshape(len(channels), 7, 24).sum(axis=1)
     usual_day = _Load(usual, usual * handling_minutes / 60, usual * share_abandoned).summed(np.zeros(1, dtype=np.int64))
     hours = told.filter(span="hour").filter(pl.col("starts_at") < calendar.ends_at)
     days = told.filter(span="day")

@@ -25,32 +25,39 @@ PRIOR_WEIGHT = 30
 LONGEST_MINUTES = 240
 # A channel whose source says so of fewer contacts does not record whether they were answered.
 LEAST_ANSWERED = 0.05
+# How long contacts take, and how many are not answered, is that of the last year: control rooms change.
+RECENT_DAYS = 365
 
 
 @dataclass(frozen=True)
 class CountedContacts:
     """What the past says of contacts; channels in the order of `channels`, hours of the week from Monday 00:00 local.
 
-    `demand` has the columns of that table, the channel standing for the class: what a forecaster learns from.
+    `demand` has the columns of that table: what a forecaster learns from. A channel stands for a class there, so that
+    holidays and seasons change each in its own way, and for a place, so that its days and hours stray in their own way;
+    `places` has the columns of `areas`.
     """
 
     channels: list[str]
     demand: pl.DataFrame
+    places: pl.DataFrame
     quarter_shares: Floats  # channels × 168 × 4: the part of an hour's contacts in each of its quarters
     handling_minutes: Floats  # channels × 24 hours of the day: answered to ended, of an answered one; NaN where unknown
     share_abandoned: Floats  # channels × 24: not answered, of all; NaN where the source does not say
 
 
-def count_contacts(contacts: pl.DataFrame, area_id: str, time_zone: str, outages: pl.DataFrame) -> CountedContacts:
-    """Count contacts by channel and local hour, all in one area, and say what an hour of each is made of.
+def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame) -> CountedContacts:
+    """Count contacts by channel and local hour, and say what an hour of each is made of.
 
-    What lies in `outages` counts in `demand`, where a forecaster masks it, and in nothing else. Nothing is needed but
-    `contacted_at` and `channel`; `answered_at` and `ended_at` are used as far as they are filled.
+    What lies in `outages` counts in `demand`, where a forecaster masks it, and in nothing else. Minutes and answers are
+    those of the last year. Nothing is needed but `contacted_at` and `channel`; `answered_at` and `ended_at` are used as
+    far as they are filled.
     """
     channels = contacts["channel"].unique().sort().to_list()
     if not channels:
         nothing = np.zeros((0, 24))
-        return CountedContacts([], tables.empty("demand"), np.zeros((0, SLOTS, 4)), nothing, nothing)
+        no_shares = np.zeros((0, SLOTS, 4))
+        return CountedContacts([], tables.empty("demand"), tables.empty("areas"), no_shares, nothing, nothing)
     first, last = contacts["contacted_at"].min(), contacts["contacted_at"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
@@ -69,26 +76,28 @@ def count_contacts(contacts: pl.DataFrame, area_id: str, time_zone: str, outages
         is_answered=answered,
         seconds=pl.when(took.is_between(0, LONGEST_MINUTES * 60)).then(took),
     )
-    demand = counted.group_by("channel", "hour_starting").agg(incidents=pl.len().cast(pl.Int64))
     believed = counted.filter(_outside(counted["hour_starting"], outages))
+    recent = believed.filter(pl.col("hour_starting") > last - timedelta(days=RECENT_DAYS))
     return CountedContacts(
         channels=channels,
-        demand=tables.publish(
-            demand.with_columns(
-                area_id=pl.lit(area_id),
-                class_code=pl.col("channel").replace_strict(range(len(channels)), channels, return_dtype=pl.String),
-                grade_code=pl.lit("none"),
-                origin=pl.lit("public"),
-                deployed=0.0,
-                officer_hours=0.0,
-                measured=0,
+        demand=_as_demand(counted, channels),
+        places=tables.publish(
+            pl.DataFrame({"area_id": channels}).with_columns(
+                parent_id="area_id", level=pl.lit("area"), kind=pl.lit("all"), is_approximate=pl.lit(value=False)
             ),
-            "demand",
+            "areas",
         ),
         quarter_shares=_share_out(_tally(believed, channels, (SLOTS, 4), "slot", "quarter")),
-        handling_minutes=_handling(believed, channels),
-        share_abandoned=_abandoned(believed, channels),
+        handling_minutes=_handling(recent, channels),
+        share_abandoned=_abandoned(recent, channels),
     )
+
+
+def _as_demand(counted: pl.DataFrame, channels: list[str]) -> pl.DataFrame:
+    name = pl.col("channel").replace_strict(range(len(channels)), channels, return_dtype=pl.String)
+    by_hour = counted.group_by("channel", "hour_starting").agg(incidents=pl.len().cast(pl.Int64))
+    named = by_hour.with_columns(area_id=name, class_code=name, grade_code=pl.lit("none"), origin=pl.lit("public"))
+    return tables.publish(named.with_columns(deployed=0.0, officer_hours=0.0, measured=0), "demand")
 
 
 def _outside(instants: pl.Series, outages: pl.DataFrame) -> pl.Series:

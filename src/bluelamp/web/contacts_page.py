@@ -17,7 +17,7 @@ from bluelamp.errors import UsageError
 
 NAMES = ("contact_forecast", "suppressed", "feedback")
 _CHANNELS = {
-    "999": "999", "101": "101", "online": "Online", "front_counter": "Front counter", "partner": "Partners",
+    "999": "999", "101": "101", "online": "Online", "front_counter": "Front counter", "partner": "Partner",
     "other": "Other",
 }  # fmt: skip
 _KINDS = {
@@ -120,7 +120,7 @@ def _in_short(shown: pl.DataFrame, channels: list[str], zone: Any) -> list[str]:
     every = shown.filter(channel="all").sort("starts_at")
     busiest = every.sort(["contacts_mean", "starts_at"], descending=[True, False]).row(0, named=True)
     sums = {name: float(shown.filter(channel=name)["contacts_mean"].sum()) for name in channels}
-    parts = [f"{_CHANNELS[name]} {total:,.0f}" for name, total in sums.items()]
+    parts = [f"{total:,.0f} by {_CHANNELS[name]}" for name, total in sums.items()]
     told = [
         f"{float(every['contacts_mean'].sum()):,.0f} contacts are expected ({', '.join(parts)}).",
         f"The busiest quarter-hour begins at {busiest['starts_at'].astimezone(zone):%H:%M}, with "
