@@ -326,21 +326,18 @@ def on_feedback(feedback: pl.DataFrame, origins: Collection[str]) -> list[str]:
 
 def on_suppressed(suppressed: pl.DataFrame, contacts: pl.DataFrame) -> list[str]:
     """Say how much was asked for and never became an incident or got a visit, and what of it can't be known."""
-    notes = []
-    if not suppressed.is_empty():
-        weeks = suppressed["week_starting"].n_unique()
-        parts = []
-        for kind, words in _SUPPRESSED.items():
-            rows = suppressed.filter(kind=kind)
-            if rows.is_empty():
-                continue
-            low, high = (float(rows[f"incidents_{bound}"].sum()) / weeks for bound in ("low", "high"))
-            mean = rows["incidents_mean"].sum() / weeks if rows["incidents_mean"].is_not_null().all() else None
-            likely = "" if mean is None else f", likely {mean:,.1f}"
-            parts.append(f"{words} {low:,.1f} to {high:,.1f}{likely}")
-        notes.append(
-            f"Suppressed demand, incidents a week over {count_of(weeks, 'week')}, in no forecast: {'; '.join(parts)}."
-        )
+    notes, parts = [], []
+    for kind, words in _SUPPRESSED.items():
+        rows = suppressed.filter(kind=kind)
+        if rows.is_empty():
+            continue
+        weeks = weeks_told(rows, suppressed)
+        low, high = (float(rows[f"incidents_{bound}"].sum()) / weeks for bound in ("low", "high"))
+        known = rows["incidents_mean"].is_not_null().all()
+        likely = f", likely {rows['incidents_mean'].sum() / weeks:,.1f}" if known else ""
+        parts.append(f"{words} {low:,.1f} to {high:,.1f}{likely}")
+    if parts:
+        notes.append(f"Suppressed demand, in incidents a week and in no forecast: {'; '.join(parts)}.")
     if contacts.height and contacts["caller_token"].is_null().all():
         notes.append(
             "'contacts' name no caller, so that who rang again is not known: of calls that nobody answered only the "
@@ -354,6 +351,14 @@ _SUPPRESSED = {
     "unanswered": "messages that nobody opened",
     "nobody_sent": "logs closed without anybody sent",
 }
+
+
+def weeks_told(of_kind: pl.DataFrame, suppressed: pl.DataFrame) -> int:
+    """Count the weeks in which one kind of suppressed demand is told: from its first to the last of all."""
+    first, last = of_kind["week_starting"].min(), suppressed["week_starting"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return round((last - first) / timedelta(weeks=1)) + 1
 
 
 def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list[str], bool]:

@@ -137,7 +137,8 @@ def _lean(counts: Floats, on: Floats) -> Floats:
     ratio = beyond / max(3 * float((total[seen] - 1).sum()), 1.0)
     if ratio <= 0:
         return on
-    weight = 1 / min(ratio, 0.5) - 1
+    # A few contacts in one quarter are no reason to believe that all come in it.
+    weight = max(1 / ratio - 1, PRIOR_WEIGHT)
     found: Floats = (counts + weight * on) / (total[..., None] + weight)
     return found
 

@@ -57,21 +57,23 @@ def find_suppressed(
     source does not say whether contacts were answered give no rows, and neither do sources that do not say whether a
     unit was sent.
     """
+    since = until - timedelta(weeks=WEEKS + 1)
+    incidents = incidents.filter(pl.col("received_at") >= since)
+    contacts = contacts.filter(pl.col("contacted_at") >= since, pl.col("contacted_at") < until)
     asked = ask_of_each(incidents, service_times, time_zone, crew_size_by_hour).hstack(
         incidents.select("incident_id", "dispatched_at", "closed_at", "disposition_code", caller="caller_token")
     )
     drives = pl.col("origin").is_in(list(origins))
     decided = until - timedelta(hours=DECIDED_HOURS)
-    rows = [
-        _never_answered(contacts.filter(pl.col("contacted_at") < until), asked, drives, time_zone),
-        _nobody_sent(asked.filter(drives), service_times, time_zone, crew_size_by_hour),
-    ]
-    weeks = _weeks(incidents, contacts, decided, time_zone)
+    unanswered = _never_answered(contacts, asked, drives, time_zone)
+    unsent = _nobody_sent(asked.filter(drives), service_times, time_zone, crew_size_by_hour)
     found = (
-        pl.concat(rows)
-        .with_columns(day=pl.col("at").dt.convert_time_zone(time_zone).dt.date())
-        .with_columns(monday=pl.col("day") - pl.duration(days=pl.col("day").dt.weekday() - 1))
-        .join(weeks, on="monday")
+        pl.concat(
+            [
+                _by_week(unanswered, contacts["contacted_at"], decided, time_zone),
+                _by_week(unsent, incidents["received_at"], decided, time_zone),
+            ]
+        )
         .group_by("kind", "channel", "week_starting")
         .agg(counted=pl.len().cast(pl.Int64), **{name: _whole_sum(name) for name in _RANGES})
     )
@@ -88,20 +90,22 @@ def _whole_sum(name: str) -> pl.Expr:
     return pl.when(pl.col(name).is_not_null().all()).then(total)
 
 
-def _weeks(incidents: pl.DataFrame, contacts: pl.DataFrame, decided: datetime, time_zone: str) -> pl.DataFrame:
-    """List the local weeks that are told: whole ones from the first row on, the last one decided."""
-    zone = periods.zone(time_zone)
-    begins = [each.min() for each in (incidents["received_at"], contacts["contacted_at"]) if len(each)]
-    first = min(each for each in begins if isinstance(each, datetime)).astimezone(zone).date()
-    first += timedelta(days=-first.weekday() % 7)
-    last = decided.astimezone(zone).date()
-    last -= timedelta(days=last.weekday())
-    first = max(first, last - timedelta(weeks=WEEKS))
-    mondays = [first + timedelta(weeks=number) for number in range(max((last - first).days // 7, 0))]
-    starts = [_midnight(monday, time_zone) for monday in mondays]
-    return pl.DataFrame(
-        {"monday": mondays, "week_starting": starts}, schema={"monday": pl.Date, "week_starting": periods.INSTANT}
+def _by_week(rows: pl.DataFrame, source: pl.Series, decided: datetime, time_zone: str) -> pl.DataFrame:
+    """Give rows the local week that they lie in: a whole one of their source, from its first row on, and decided."""
+    zone, first = periods.zone(time_zone), source.min()
+    mondays: list[date] = []
+    if isinstance(first, datetime):
+        begin, end = first.astimezone(zone).date(), decided.astimezone(zone).date()
+        begin += timedelta(days=-begin.weekday() % 7)
+        end -= timedelta(days=end.weekday())
+        begin = max(begin, end - timedelta(weeks=WEEKS))
+        mondays = [begin + timedelta(weeks=number) for number in range(max((end - begin).days // 7, 0))]
+    weeks = pl.DataFrame(
+        {"monday": mondays, "week_starting": [_midnight(monday, time_zone) for monday in mondays]},
+        schema={"monday": pl.Date, "week_starting": periods.INSTANT},
     )
+    day = pl.col("at").dt.convert_time_zone(time_zone).dt.date()
+    return rows.with_columns(monday=day - pl.duration(days=day.dt.weekday() - 1)).join(weeks, on="monday")
 
 
 def _midnight(day: date, time_zone: str) -> datetime:

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import UsageError
+from bluelamp.remarks import weeks_told
 
 NAMES = ("contact_forecast", "suppressed", "feedback")
 _CHANNELS = {
@@ -200,8 +201,8 @@ def _day_row(row: dict[str, Any], zone: Any) -> dict[str, Any]:
 
 def _suppressed(found: pl.DataFrame, time_zone: str) -> dict[str, Any]:
     if found.is_empty():
-        return {"weeks": 0, "kinds": [], "recent": []}
-    weeks = found["week_starting"].n_unique()
+        return {"kinds": [], "recent": []}
+    weeks = {kind: weeks_told(found.filter(kind=kind), found) for kind in found["kind"].unique()}
     figures = [f"{what}_{bound}" for what in ("incidents", "officer_hours") for bound in ("low", "mean", "high")]
     # One channel of which nothing is known makes the sum unknown, too.
     sums = [pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in figures]
@@ -212,12 +213,12 @@ def _suppressed(found: pl.DataFrame, time_zone: str) -> dict[str, Any]:
     by_week = found.group_by("week_starting", "kind").agg(pl.col("counted").sum(), *sums).sort("week_starting", "kind")
     starts = by_week["week_starting"].unique().sort().tail(_WEEKS_SHOWN)
     return {
-        "weeks": weeks,
         "kinds": [
             {
                 "kind": kind,
                 "words": words,
-                "row": {name: _each(by_kind[kind][name], weeks) for name in ("counted", *figures)},
+                "weeks": weeks[kind],
+                "row": {name: _each(by_kind[kind][name], weeks[kind]) for name in ("counted", *figures)},
             }
             for kind, words in _KINDS.items()
             if kind in by_kind
