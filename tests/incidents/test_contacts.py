@@ -43,8 +43,8 @@ def test_quarters_are_equal_until_there_is_reason_to_believe_otherwise():
 
     for moments, wanted, within in (
         (even, [0.25] * 4, 1e-9),
-        (steep, [1, 0, 0, 0], 0.04),
-        (steep[:9], [0.25] * 4, 0.5),
+        (steep, [1, 0, 0, 0], 0.08),
+        (steep[:9], [0.25] * 4, 0.2),
     ):
         shares = incidents.count_contacts(contacts_at(moments), "UTC", NONE).quarter_shares
         assert np.allclose(shares.sum(axis=2), 1)
@@ -64,7 +64,7 @@ def test_quarters_are_those_of_the_local_clock():
     moments = [datetime(2026, 1, 4, 18, 15, tzinfo=UTC) + timedelta(hours=each) for each in range(24 * 70)] * 3
     counted = incidents.count_contacts(contacts_at(moments), "Asia/Kathmandu", NONE)
 
-    assert counted.quarter_shares[0, :, 0].min() > 0.95
+    assert counted.quarter_shares[0, :, 0].min() > 0.9
     assert counted.demand["hour_starting"].dt.minute().unique().to_list() == [15]
 
 

@@ -119,10 +119,13 @@ def _midnight(day: date, time_zone: str) -> datetime:
 def _never_answered(contacts: pl.DataFrame, asked: pl.DataFrame, drives: pl.Expr, time_zone: str) -> pl.DataFrame:
     says = contacts.group_by("channel").agg(share=pl.col("answered_at").is_not_null().mean())
     known = says.filter(pl.col("share") >= LEAST_ANSWERED)["channel"].sort()
-    contacts = contacts.filter(pl.col("channel").is_in(known.implode()))
     tried = _with_reach(contacts, asked)
     worth = _worth_of_hours(tried, contacts, asked.filter(drives), time_zone)
-    lost = tried.filter(~pl.col("is_reached"), pl.col("later").is_null() | (pl.col("later") - pl.col("at") > _again()))
+    lost = tried.filter(
+        ~pl.col("is_reached"),
+        pl.col("channel").is_in(known.implode()),
+        pl.col("later").is_null() | (pl.col("later") - pl.col("at") > _again()),
+    )
     named, nameless = lost.filter(pl.col("caller").is_not_null()), lost.filter(pl.col("caller").is_null())
     chains = (
         named.sort("caller", "at")
