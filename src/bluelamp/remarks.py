@@ -318,8 +318,8 @@ def on_feedback(feedback: pl.DataFrame, origins: Collection[str]) -> list[str]:
     )
     who = f"{named} would gain most" if named else "hardly any area's share would change"
     notes.append(
-        f"Officers' own and directed work is {found / (found + others):.1%} of it and all that drives the forecast, in "
-        f"the last year; if it counted, {who}."
+        f"{found / (found + others):.1%} of the last year's incidents, administration aside, are officers' own or "
+        f"directed and drive no forecast; if they did, {who}."
     )
     return notes
 

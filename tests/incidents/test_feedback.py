@@ -33,7 +33,7 @@ def test_areas_that_are_patrolled_would_gain():
     ]  # fmt: skip
     assert table["gain"].to_list() == [-0.12, 0.12]
     (said,) = remarks.on_feedback(table, ORIGINS)
-    assert "20.0% of it and all that drives" in said
+    assert said.startswith("20.0% of the last year's incidents")
     assert "'B' (from 40.0% to 52.0% of all) would gain most" in said
 
 

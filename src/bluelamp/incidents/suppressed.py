@@ -117,6 +117,9 @@ def _midnight(day: date, time_zone: str) -> datetime:
 
 
 def _never_answered(contacts: pl.DataFrame, asked: pl.DataFrame, drives: pl.Expr, time_zone: str) -> pl.DataFrame:
+    """Give the callers whom nobody answered, and what each may have been: a row a caller and matter, of those without
+    a token a row a call.
+    """
     says = contacts.group_by("channel").agg(share=pl.col("answered_at").is_not_null().mean())
     known = says.filter(pl.col("share") >= LEAST_ANSWERED)["channel"].sort()
     tried = _with_reach(contacts, asked)
@@ -132,25 +135,21 @@ def _never_answered(contacts: pl.DataFrame, asked: pl.DataFrame, drives: pl.Expr
         .with_columns(is_first=(pl.col("at") - pl.col("at").shift(1).over("caller") > _again()).fill_null(value=True))
         .with_columns(chain=pl.col("is_first").cum_sum())
         .group_by("chain", maintain_order=True)
-        .agg(
-            pl.col("at", "channel", "is_fresh").first(),
-            tries=pl.len(),
-            is_long=pl.col("is_long").any(),
-        )
+        .agg(pl.col("at", "channel", "is_fresh").first(), tries=pl.len(), is_long=pl.col("is_long").any())
     )
     message = pl.col("channel").is_in(list(_MESSAGES))
     meant = pl.col("is_fresh") & (pl.col("is_long") | message)
     chains = chains.with_columns(
         low=(meant & (message | (pl.col("tries") > 1))).cast(pl.Float64), mean=meant.cast(pl.Float64)
     )
-    # Of callers that nobody can tell apart, as many as of the others; of nobody else, that is not known.
+    # Of those without a token, as many callers a call as of the others; where there are no others, nobody knows.
     each = float(chains["mean"].sum()) / named.height if named.height else None
     alone = nameless.select("at", "channel", low=pl.lit(0.0), mean=pl.lit(each, dtype=pl.Float64))
     of_each = pl.concat([chains.select("at", "channel", "low", "mean"), alone])
     shares = {"low": pl.col("low") * pl.col("opens"), "mean": pl.col("mean") * pl.col("opens"), "high": pl.col("joins")}
     return (
         of_each.with_columns(hour=pl.col("at").dt.convert_time_zone(time_zone).dt.hour())
-        .join(worth, on=["channel", "hour"], how="left")
+        .join(worth, on=["channel", "hour"])
         .with_columns(
             kind=pl.when(message).then(pl.lit("unanswered")).otherwise(pl.lit("abandoned")),
             **{f"incidents_{bound}": share for bound, share in shares.items()},
