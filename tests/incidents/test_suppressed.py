@@ -232,7 +232,7 @@ def test_low_is_never_above_mean_nor_mean_above_high(calls, waited):
         assert ((low <= mean + 1e-9) & (mean <= high + 1e-9)).fill_null(low <= high + 1e-9).all()
 
 
-@pytest.mark.parametrize("weekly", [500.0, 1150.0])
+@pytest.mark.parametrize("weekly", [500.0, 1200.0])
 def test_the_made_up_force_lies_between_low_and_high_busy_or_not(weekly):
     made = make_twin(areas=6, days=80, seed=99, until=date(2026, 11, 23), weekly_incidents=weekly, feed_days=63)
     logs, world = made.truth["current_incidents"].filter(pl.col("merged_into").is_null()), made.feeds.world
