@@ -39,7 +39,7 @@ LEFT_OUT = {
     "came back and work without a log, and clears a call with its last unit",
     "unit_crews": "ends of duty, and which pool a unit serves, are known only as far as the status log says them",
     "grade_history": "each incident has the grade that it has now; which it had before is not known",
-    "contacts": "calls that became no incident are not known",
+    "contacts": "calls that became no incident are not known, and how many will ring is not forecast",
     "offences": "offences, and between which times they happened, are not known",
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
