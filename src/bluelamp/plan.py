@@ -211,6 +211,7 @@ def compute(
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
     driving = demand.filter(drives)
     notes += remarks.on_demand(demand, driving, outages)
+    notes += remarks.on_priors(driving, service_times)
     repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
     notes += remarks.on_repeats(repeats.table)
     feedback = incidents.compare_origins(demand, settings.demand.origins, starts)

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, offered_work, periods, pools
+from bluelamp import committed, geography, incidents, offered_work, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
 from bluelamp.settings import OtherWorkPart
 
@@ -166,6 +166,30 @@ def on_unseen_work(counted: pl.DataFrame, service_times: pl.DataFrame, units_for
         f"{why} The requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of "
         f"committed time is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is "
         "cleared (assumptions, not measurements). A 'unit_status' with write-up, guards and custody tells."
+    ]
+
+
+# Less than this of the officer-hours may rest on priors without a word.
+_LEAST_OF_PRIORS = 0.05
+
+
+def on_priors(demand: pl.DataFrame, service_times: pl.DataFrame) -> list[str]:
+    """Say which part of the officer-hours rests on priors, where it is more than a twentieth."""
+    each = pl.col("share_deployed") * pl.col("units_per_deployment") * pl.col("minutes_per_unit")
+    of_prior = incidents.PRIOR_WEIGHT / (incidents.PRIOR_WEIGHT + pl.col("incidents").fill_null(0))
+    hours, rests = (
+        demand.group_by("class_code", "grade_code")
+        .agg(seen=pl.col("incidents").sum())
+        .join(service_times, on=["class_code", "grade_code"])
+        .select((pl.col("seen") * each).sum(), rests=(pl.col("seen") * each * of_prior).sum())
+        .row(0)
+    )
+    if not hours or rests / hours < _LEAST_OF_PRIORS:
+        return []
+    part = "All" if rests / hours > 0.995 else f"{rests / hours:.0%}"
+    return [
+        f"{part} of the officer-hours rest on priors and not on the force's own times: on how long such incidents take "
+        "elsewhere. Their ranges are wider for it; 'service_times' says of each class what it rests on."
     ]
 
 

@@ -7,10 +7,11 @@ from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
 from bluelamp.incidents.quality import QualityReport, describe_quality
 from bluelamp.incidents.repeats import Repeats, find_repeats
-from bluelamp.incidents.service_times import measure_service_times
+from bluelamp.incidents.service_times import PRIOR_WEIGHT, measure_service_times
 from bluelamp.incidents.suppressed import find_suppressed
 
 __all__ = [
+    "PRIOR_WEIGHT",
     "CountedContacts",
     "Placed",
     "QualityReport",
