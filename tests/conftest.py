@@ -30,3 +30,24 @@ def small_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intake.import_extract(folder, path, table=table, map_name=map_name)
     plan.plan(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def called_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up force of four areas that gave contacts beside its incidents, planned; tests must not change it."""
+    from datetime import date
+
+    from bluelamp import intake, plan
+    from bluelamp.sources.twin import make_twin, write_twin
+
+    folder = tmp_path_factory.mktemp("forces") / "called"
+    made = make_twin(areas=4, days=56, seed=7, until=date(2026, 10, 19), weekly_incidents=300, feed_days=56)
+    write_twin(folder, made)
+    for table, path, map_name in intake.extracts_of(folder):
+        if table in ("areas", "incidents", "contacts"):
+            intake.import_extract(folder, path, table=table, map_name=map_name)
+    settings = (folder / "force.toml").read_text(encoding="utf-8")
+    assert "[forecast]" not in settings
+    (folder / "force.toml").write_text(f"{settings}\n[forecast]\npaths = 60\ndays = 20\n", encoding="utf-8")
+    plan.plan(folder)
+    return folder

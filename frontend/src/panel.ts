@@ -182,7 +182,7 @@ export class Panel {
       { class: 'tiles' },
       this.tile('Incidents', this.value(place, 'incidents_mean', hour), ['80%: ', this.span(place, 'incidents_p10', 'incidents_p90', hour)]),
       has('chance_late') && this.tile('A call is late', this.value(place, 'chance_late', hour, percent), [this.lateRange(place, hour)]),
-      has('expected_delay_minutes') ? this.delayTile(place, hour) : this.tile('Officer-hours', this.value(place, 'officer_hours_mean', hour)),
+      has('expected_delay_minutes') ? this.delayTile(place, hour) : this.tile('Officer-hours', this.value(place, 'officer_hours_mean', hour), ['80%: ', this.span(place, 'officer_hours_p10', 'officer_hours_p90', hour)]),
     );
   }
 
@@ -195,6 +195,7 @@ export class Panel {
     const streams = (['immediate', 'deferrable', 'scheduled'] as const).filter((stream) => (this.map.number(place.scope, `${stream}_mean`, place.index, hour) ?? 0) > 0);
     if (streams.length > 1) for (const stream of streams) this.row(list, `Of them ${stream}`, [this.value(place, `${stream}_mean`, hour)]);
     this.row(list, 'Officer-hours', [this.value(place, 'officer_hours_mean', hour)]);
+    this.row(list, 'Officer-hours, 8 times in 10', [this.span(place, 'officer_hours_p10', 'officer_hours_p90', hour)]);
     if (streams.length > 1 && this.map.figure(place.scope, 'chance_late_immediate')) this.row(list, 'Chance that an immediate call is late', [this.value(place, 'chance_late_immediate', hour, percent)]);
     if (this.map.figure(place.scope, 'chance_any_late')) this.row(list, 'Chance of at least one late call', [this.value(place, 'chance_any_late', hour, percent)]);
     for (const [origin, incidents] of apartAt(this.map, place)) this.row(list, `Kept apart, 14 days before: ${origin.replaceAll('_', '-')}`, [make('span', {}, count(incidents, 'incident'))]);

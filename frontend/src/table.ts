@@ -82,6 +82,8 @@ export class TwinTable {
       figure('deferrable_mean', 'Deferrable'),
       figure('scheduled_mean', 'Scheduled'),
       figure('officer_hours_mean', 'Officer-hours'),
+      figure('officer_hours_p10', 'Hours, low'),
+      figure('officer_hours_p90', 'Hours, high'),
       figure('chance_late', 'Late', percent),
       figure('chance_late_immediate', 'Immediate late', percent),
       figure('chance_late_p10', 'Late, low', percent),

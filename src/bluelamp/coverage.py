@@ -17,7 +17,10 @@ from bluelamp.offered_work import STREAMS, OfferedWork
 from bluelamp.pools import Floats, PoolHours
 
 _QUANTILES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
-_DEMAND = ["incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean"]
+_DEMAND = [
+    "incidents_mean", *(f"incidents_{name}" for name in _QUANTILES), "officer_hours_mean", "officer_hours_p10",
+    "officer_hours_p90",
+]  # fmt: skip
 
 
 class _Lateness:

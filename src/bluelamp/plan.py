@@ -28,6 +28,7 @@ from bluelamp import (
     geography,
     incidents,
     offered_work,
+    outlook,
     periods,
     pools,
     redrawn,
@@ -37,18 +38,19 @@ from bluelamp import (
     tables,
 )
 from bluelamp import settings as settings_
-from bluelamp.errors import NoInput, UsageError, count_of
+from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts")  # fmt: skip
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes",
+)  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "forecast", "required_staff", "deployable",
-    "coverage", *scoreboard.NAMES,
+    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
+    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -56,6 +58,8 @@ USED = ("areas", "pools", "standards", "service_times")
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
+# A control room's roster is set this far ahead by the quarter-hour; beyond, days tell how many will be needed.
+CONTACT_DAYS = 14
 
 # A force that has given no target yet gets one that any officer would recognise, and is told so on every page.
 ASSUMED_STANDARD = {
@@ -263,8 +267,16 @@ def compute(
     demand = incidents.count_demand(calls, service_times, lowest, zone, crew)
     driving = demand.filter(drives)
     notes += remarks.on_demand(demand, driving, outages)
+    notes += remarks.on_priors(driving, service_times)
     repeats = incidents.find_repeats(calls, given["contacts"], service_times, data_until, zone, crew)
     notes += remarks.on_repeats(repeats.table)
+    feedback = incidents.compare_origins(demand, settings.demand.origins, starts)
+    notes += remarks.on_feedback(feedback, settings.demand.origins)
+    suppressed = incidents.find_suppressed(
+        calls, given["contacts"], service_times, data_until, zone, origins=settings.demand.origins,
+        crew_size_by_hour=crew,
+    )  # fmt: skip
+    notes += remarks.on_suppressed(suppressed, given["contacts"])
 
     clock.start("scoreboard")
     judged = scoreboard.make_scoreboard(
@@ -293,6 +305,17 @@ def compute(
         progress=lambda share: progress("forecast", share),
     )  # fmt: skip
     notes += predicted.model.notes
+
+    clock.start("outlook")
+    years = outlook.make_outlook(
+        driving, areas, outages, predicted.table, given["stated_changes"],
+        force_id=force, time_zone=zone, forecast_from=starts, data_until=data_until, paths=settings.forecast.paths,
+        seed=settings.forecast.seed,
+    )  # fmt: skip
+    notes += years.notes
+
+    clock.start("contacts")
+    contact_forecast = _forecast_contacts(given, settings, starts, notes)
 
     clock.start("staffing")
     series = predicted.model.series
@@ -342,7 +365,9 @@ def compute(
     clock.stop()
     results = {
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "forecast": predicted.table, "required_staff": required, "deployable": on_duty.table, "coverage": covered,
+        "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
+        "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
+        "coverage": covered,
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -450,6 +475,48 @@ def _with_unit_time(
         "units_now": committed.count_units_now(now.units, found.attendances, calls, settings.force.id, until),
     }
     return calls, results, without_log
+
+
+def _forecast_contacts(
+    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, notes: list[str]
+) -> pl.DataFrame:
+    """Forecast contacts by quarter-hour with the incidents' own method.
+
+    Empty where there are none, or none that can be believed and is recent enough to say anything of the coming days.
+    """
+    contacts = given["contacts"].filter(pl.col("contacted_at") < starts)
+    last, zone, wanted = contacts["contacted_at"].max(), settings.force.time_zone, settings.forecast
+    if last is None:
+        return tables.empty("contact_forecast")
+    assert isinstance(last, datetime)
+    until = min(end_of_hour(last, zone), starts)
+    told, is_usable = remarks.on_contacts(until, starts, zone)
+    notes += told
+    if not is_usable:
+        return tables.empty("contact_forecast")
+    since = until.astimezone(periods.zone(zone)).date() - timedelta(weeks=wanted.weeks)
+    contacts = contacts.filter(pl.col("contacted_at") >= periods.local_days(zone, since, since)["starts_at"][0])
+    outages = incidents.find_outages(
+        contacts.select(received_at="contacted_at"), zone, settings.demand.outage_share,
+        settings.demand.declared_outages,
+    )  # fmt: skip
+    counted = incidents.count_contacts(contacts, zone, outages)
+    # Which channel an event of one area reaches is not known.
+    events = given["events"].filter(pl.col("area_id").is_null() | (pl.col("area_id") == settings.force.id))
+    days = min(CONTACT_DAYS, wanted.path_days)
+    try:
+        predicted = forecast.make_forecast(
+            counted.demand, counted.places, events, outages, tables.empty("service_times"),
+            force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until, method=wanted.method,
+            weeks=wanted.weeks, paths=wanted.paths, path_days=days, days=wanted.days, seed=wanted.seed,
+            country=settings.force.country, subdivision=settings.force.subdivision, levels=("force",),
+        )  # fmt: skip
+    except BadData as error:
+        notes.append(f"Contacts are not forecast. {error.summary}")
+        return tables.empty("contact_forecast")
+    return forecast.tell_quarters(
+        predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
+    )
 
 
 def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

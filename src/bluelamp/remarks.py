@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, offered_work, periods, pools
+from bluelamp import committed, geography, incidents, offered_work, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
 from bluelamp.settings import OtherWorkPart
 
@@ -39,10 +39,11 @@ LEFT_OUT = {
     "came back and work without a log, and clears a call with its last unit",
     "unit_crews": "ends of duty, and which pool a unit serves, are known only as far as the status log says them",
     "grade_history": "each incident has the grade that it has now; which it had before is not known",
-    "contacts": "calls that became no incident are not known",
+    "contacts": "calls that became no incident are not known, and how many will ring is not forecast",
     "offences": "offences, and between which times they happened, are not known",
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
+    "stated_changes": "the outlook by month knows of no change but those that the history shows",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
 
@@ -165,6 +166,30 @@ def on_unseen_work(counted: pl.DataFrame, service_times: pl.DataFrame, units_for
         f"{why} The requirement may be far off: {more:.0%} more units would be asked for if {_MOST_UNSEEN:.0%} of "
         f"committed time is not in the log, {fewer:.0%} fewer if all of it is and only one unit stays until a call is "
         "cleared (assumptions, not measurements). A 'unit_status' with write-up, guards and custody tells."
+    ]
+
+
+# Less than this of the officer-hours may rest on priors without a word.
+_LEAST_OF_PRIORS = 0.05
+
+
+def on_priors(demand: pl.DataFrame, service_times: pl.DataFrame) -> list[str]:
+    """Say which part of the officer-hours rests on priors, where it is more than a twentieth."""
+    each = pl.col("share_deployed") * pl.col("units_per_deployment") * pl.col("minutes_per_unit")
+    of_prior = incidents.PRIOR_WEIGHT / (incidents.PRIOR_WEIGHT + pl.col("incidents").fill_null(0))
+    hours, rests = (
+        demand.group_by("class_code", "grade_code")
+        .agg(seen=pl.col("incidents").sum())
+        .join(service_times, on=["class_code", "grade_code"])
+        .select((pl.col("seen") * each).sum(), rests=(pl.col("seen") * each * of_prior).sum())
+        .row(0)
+    )
+    if not hours or rests / hours < _LEAST_OF_PRIORS:
+        return []
+    part = "All" if rests / hours > 0.995 else f"{rests / hours:.0%}"
+    return [
+        f"{part} of the officer-hours rest on priors and not on the force's own times: on how long such incidents take "
+        "elsewhere. Their ranges are wider for it; 'service_times' says of each class what it rests on."
     ]
 
 
@@ -291,6 +316,86 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
             f"a {kind}{at_default}. One number or address may be many people."
         )
     return notes
+
+
+# What an area gains below this is chance in a force of some thousand incidents; the table has them all.
+_LEAST_GAIN = 0.002
+
+
+def on_feedback(feedback: pl.DataFrame, origins: Collection[str]) -> list[str]:
+    """Say what part of the work patrols find for themselves, and which areas would gain if it were counted."""
+    found, others = int(feedback["incidents_found"].sum()), int(feedback["incidents"].sum())
+    notes = []
+    counted = sorted(set(origins) & {"officer_initiated", "directed"})
+    if counted:
+        notes.append(
+            f"[demand] origins lets {' and '.join(counted)} drive the forecast: where patrols go there will be more of "
+            "them, which sends more patrols. Leave them out unless you know why not."
+        )
+    if not found:
+        return notes
+    gains = feedback.filter(pl.col("gain") >= _LEAST_GAIN, pl.col("area_id") != pools.UNKNOWN_AREA)
+    most = gains.sort(["gain", "area_id"], descending=[True, False]).head(3)
+    named = ", ".join(
+        f"'{area}' (from {share:.1%} to {counted_share:.1%} of all)"
+        for area, share, counted_share in most.select("area_id", "share", "share_if_counted").iter_rows()
+    )
+    who = f"{named} would gain most" if named else "hardly any area's share would change"
+    notes.append(
+        f"{found / (found + others):.1%} of the last year's incidents, administration aside, are officers' own or "
+        f"directed and drive no forecast; if they did, {who}."
+    )
+    return notes
+
+
+def on_suppressed(suppressed: pl.DataFrame, contacts: pl.DataFrame) -> list[str]:
+    """Say how much was asked for and never became an incident or got a visit, and what of it can't be known."""
+    notes, parts = [], []
+    for kind, words in _SUPPRESSED.items():
+        rows = suppressed.filter(kind=kind)
+        if rows.is_empty():
+            continue
+        weeks = weeks_told(rows, suppressed)
+        low, high = (float(rows[f"incidents_{bound}"].sum()) / weeks for bound in ("low", "high"))
+        known = rows["incidents_mean"].is_not_null().all()
+        likely = f", likely {rows['incidents_mean'].sum() / weeks:,.1f}" if known else ""
+        parts.append(f"{words} {low:,.1f} to {high:,.1f}{likely}")
+    if parts:
+        notes.append(f"Suppressed demand, in incidents a week and in no forecast: {'; '.join(parts)}.")
+    if contacts.height and contacts["caller_token"].is_null().all():
+        notes.append(
+            "'contacts' name no caller, so that who rang again is not known: of calls that nobody answered only the "
+            "most that they can have been is told."
+        )
+    return notes
+
+
+_SUPPRESSED = {
+    "abandoned": "callers whom nobody answered",
+    "unanswered": "messages that nobody opened",
+    "nobody_sent": "logs closed without anybody sent",
+}
+
+
+def weeks_told(of_kind: pl.DataFrame, suppressed: pl.DataFrame) -> int:
+    """Count the weeks in which one kind of suppressed demand is told: from its first to the last of all."""
+    first, last = of_kind["week_starting"].min(), suppressed["week_starting"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return round((last - first) / timedelta(weeks=1)) + 1
+
+
+def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list[str], bool]:
+    """Say where contacts end long before the first day to forecast, and whether they can be forecast all the same."""
+    days = (starts - until).days
+    last = (until - timedelta(microseconds=1)).astimezone(periods.zone(time_zone)).date()
+    if days > LONGEST_GAP_DAYS:
+        return [
+            f"'contacts' end on {last}, more than a year before the first day of the forecast: none is made."
+        ], False
+    if days < 7:
+        return [], True
+    return [f"'contacts' end on {last}, {count_of(days, 'day')} before the first day of their forecast."], True
 
 
 _UNGRADED = "calls without a grade"  # 'grade none' would say that there are none

@@ -72,6 +72,7 @@ def forecast_of(
     *,
     events: pl.DataFrame | None = None,
     outages: pl.DataFrame | None = None,
+    service_times: pl.DataFrame = HALF_AN_HOUR,
     zone: str = LONDON,
     **wanted: Any,
 ) -> Forecast:
@@ -81,7 +82,7 @@ def forecast_of(
         areas,
         tables.empty("events") if events is None else events,
         tables.empty("outages") if outages is None else outages,
-        HALF_AN_HOUR,
+        service_times,
         force_id="F",
         time_zone=zone,
         forecast_from=forecast_from,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluelamp.forecast import _quantiles
-from bluelamp.forecast._quantiles import LEVELS, of_negative_binomial, of_paths
+from bluelamp.forecast._quantiles import LEVELS, of_negative_binomial, of_paths, of_sums
 
 
 def exact(mean: float, variance: float) -> list[int]:
@@ -84,6 +84,7 @@ def test_quantiles_of_paths_are_those_of_a_sorted_list():
     cell, path = np.nonzero(counts)
     times = counts[cell, path]
     found = of_paths(np.repeat(cell, times), np.repeat(path, times), cells, paths)
+    assert of_sums(counts.astype(np.float64), LEVELS).tolist() == found.tolist()
     for each in range(cells):
         in_order = sorted(counts[each].tolist())
         # The smallest count that is not exceeded in at least that share of the paths.

@@ -199,7 +199,7 @@ def test_where_the_source_does_not_say_the_prior_stands_in_for_each_incident():
 def pressed(frame: pl.DataFrame, *rows: tuple[int | None, ...], after: tuple[int, int] = (0, 0)) -> pl.DataFrame:
     """Join what the status log says of each: deployed, units, a unit's seconds, then write-up and long ones."""
     shape = dict.fromkeys(FROM_STATUS, pl.Int64)
-    told_of = [(*row, *(after if row[0] == 1 else (None, None))) for row in rows]
+    told_of = [(*row, None, *(after if row[0] == 1 else (None, None))) for row in rows]
     return pl.concat([frame, pl.DataFrame(told_of, schema=shape, orient="row")], how="horizontal")
 
 

@@ -25,7 +25,7 @@ ADDED = {
     "people": "is_tutored",
     "duties": "duty_day",
     "minimums": "skill_code",
-    "service_times": "write_up_minutes",
+    "service_times": "common_error",
     "standards": "stream",
     "events": "lead_in_hours",
 }

@@ -17,7 +17,7 @@ from bluelamp.forecast._rates import RateModel, Shocks
 from bluelamp.forecast._short_lead import Today
 
 # One key word for each thing drawn, so that drawing more of one never changes another.
-_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES, _BLOCK, _HOUR, _CLASSES = range(9)
+_LEVEL, _FORCE_DAY, _DISTRICT_DAY, _EVENTS, _DRIFT, _PLACES, _BLOCK, _HOUR, _CLASSES, _PARTS = range(10)
 # Poisson means drawn at once: 16 MB.
 _DRAWN_AT_ONCE = 2_000_000
 
@@ -215,4 +215,11 @@ def draw_places(place: Integers, hour: Integers, share: Floats, seed: int, day: 
     found = place.copy()
     drawn = (point >= upto[:, hour[loose]]).sum(axis=0)
     found[loose] = np.where(drawn < len(share), drawn, -1)
+    return found
+
+
+def draw_parts(upto: Floats, seed: int, day: int) -> Integers:
+    """Give events one of some parts each, by the running sums of their parts' shares (events × parts)."""
+    point = philox(seed, _PARTS, day).random(len(upto))
+    found: Integers = (point[:, None] >= upto[:, :-1]).sum(axis=1)
     return found

@@ -1,20 +1,28 @@
 """Incidents to demand: what came in, what it asked for, and how far the data can be believed."""
 
+from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
+from bluelamp.incidents.feedback import compare_origins
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
 from bluelamp.incidents.quality import QualityReport, describe_quality
 from bluelamp.incidents.repeats import Repeats, find_repeats
-from bluelamp.incidents.service_times import measure_service_times
+from bluelamp.incidents.service_times import PRIOR_WEIGHT, measure_service_times
+from bluelamp.incidents.suppressed import find_suppressed
 
 __all__ = [
+    "PRIOR_WEIGHT",
+    "CountedContacts",
     "Placed",
     "QualityReport",
     "Repeats",
+    "compare_origins",
+    "count_contacts",
     "count_demand",
     "describe_quality",
     "find_outages",
     "find_repeats",
+    "find_suppressed",
     "measure_service_times",
     "place_incidents",
     "read_priors",

@@ -45,8 +45,9 @@ def count_demand(
     """Count incidents, deployments and officer-hours, hour by hour, as the table `demand`.
 
     An incident's hours are its own where its times, or the status log's joined to it, say them (units × the time from
-    dispatch to clear); otherwise its class and grade's row of `service_times`. The grade is the opening one. Units and
-    shares that are known are used even where times are not.
+    dispatch to clear); otherwise its class and grade's row of `service_times`, which for a job that goes on still comes
+    after the time so far. The grade is the opening one. Units and shares that are known are used even where times are
+    not.
     `crew_size_by_hour` gives the officers in a unit by local hour of the day (24 of them). An incident whose area is
     empty or not among `known_areas` is counted in the area 'unknown', never dropped. Hours with no incident have no
     row.
@@ -91,7 +92,8 @@ def ask_of_each(
         {"local_hour": range(24), "crew_size": list(crew_size_by_hour)}, schema_overrides={"local_hour": pl.Int8}
     )
     units = pl.coalesce(pl.col("units_sent").cast(pl.Float64), "prior_units")
-    seconds_each = pl.coalesce(pl.col("unit_seconds").cast(pl.Float64), pl.col("prior_minutes") * 60)
+    usual = pl.col("prior_minutes") * 60
+    seconds_each = pl.coalesce(pl.col("unit_seconds").cast(pl.Float64), pl.col("seconds_so_far") + usual, usual)
     is_unknown, is_open = pl.col("was_deployed").is_null(), (pl.col("status") == "open").fill_null(value=False)
     # A class's share is that of all its incidents: what is left of it, once those that are known have had their part,
     # falls on those that are not. An open log has the share of its class, because it will be like the others.

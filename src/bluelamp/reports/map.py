@@ -67,7 +67,8 @@ def make_map_data(
     roles = dict(pools.select("pool_id", "role_code").unique().iter_rows())
     starts = hours.dt.epoch("s").to_list()
     local = hours.dt.convert_time_zone(zone)
-    pool_figures = _INCIDENTS + ["officer_hours_mean"] + _COVER + (_DUTY + _LATENESS if has_duties else [])
+    hours_figures = [f"officer_hours_{name}" for name in ("mean", "p10", "p90")]
+    pool_figures = _INCIDENTS + hours_figures + _COVER + (_DUTY + _LATENESS if has_duties else [])
     place_figures = [*_INCIDENTS, "officer_hours_mean", *(_LATENESS if has_duties else [])]
     force_rows = shown.filter(pl.col("level") == "force", pl.col("role_code") == role)
     area_ids = areas["area_id"].to_list()

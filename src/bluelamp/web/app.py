@@ -44,7 +44,10 @@ from bluelamp.store import Store
 from bluelamp.store import filed as filing
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
+from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
+from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 
 SECURITY_HEADERS = {
@@ -62,11 +65,15 @@ STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPerm
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
-         "required_staff", "coverage", "committed_rules", "open_logs", "units_now", "batches", "runs",
-         *received.NAMES, *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
-IMPORTED = ("minimums", "events")
+         "forecast_months", "stated_changes", "required_staff", "coverage", "committed_rules", "open_logs",
+         "units_now", "batches", "runs", *OF_CONTACTS, *received.NAMES, *scored.NAMES,
+         *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
+IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
+PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
+
+DAY = Annotated[str | None, Query(description="A local day with quarter-hours, such as 2026-11-23; the next 24 hours")]
 
 
 class Published:
@@ -151,6 +158,23 @@ class Published:
         return render_scoreboard_page(
             standing.read_standing(self.folder, run_id), force_name=force.name, folder=self.folder.resolve().name,
             time_zone=force.time_zone,
+        )  # fmt: skip
+
+    def outlook_page(self, run_id: str | None, place: str | None) -> str:
+        """Give the page of the coming years; a run that is older than the outlook has one that says how to make it."""
+        run, force = self.run(run_id), self.settings.force
+        return render_outlook_page(
+            self._told("forecast_months", run), run, place=place, force_name=force.name,
+            folder=self.folder.resolve().name, time_zone=force.time_zone,
+        )  # fmt: skip
+
+    def contacts_page(self, run_id: str | None, day: str | None) -> str:
+        """Give the control room's page; a force that has no run yet has one, too."""
+        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        return render_contacts_page(
+            {name: self._told(name, run) for name in OF_CONTACTS}, run,
+            force_name=self.settings.force.name, folder=self.folder.resolve().name,
+            time_zone=self.settings.force.time_zone, now=datetime.now(UTC), day=day,
         )  # fmt: skip
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
@@ -266,6 +290,14 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def scoreboard_page(run: RUN = None) -> HTMLResponse:
         return HTMLResponse(published.scoreboard_page(run))
 
+    @app.get("/outlook", response_class=HTMLResponse, summary="What four years may bring, by month and class")
+    def outlook_page(run: RUN = None, place: PLACE = None) -> HTMLResponse:
+        return HTMLResponse(published.outlook_page(run, place))
+
+    @app.get("/contacts", response_class=HTMLResponse, summary="Contacts of the coming hours, for the control room")
+    def contacts_page(run: RUN = None, day: DAY = None) -> HTMLResponse:
+        return HTMLResponse(published.contacts_page(run, day))
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         squeezed, tag = published.map_data(run)
@@ -296,7 +328,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
         scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}"))
+        years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}{years}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
@@ -371,7 +404,8 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/data">The data</a> · <a href="/backtest">Scores of the forecast</a> · '
+        '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
+        '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/scoreboard">Scoreboard</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
     )

@@ -216,12 +216,19 @@ def settle(opened: Opened, sent: Sent, arrivals: pl.DataFrame, until: int) -> pl
     """Give the logs with what really happened to them, those that nobody made left out.
 
     `arrivals` has `log` and `arrived_at`, the first arrival that was pressed. An officer who is busy starts nothing:
-    such work has no log.
+    such work has no log. A log to which nobody came in time was given up at `gave_up_at` and closed after that.
     """
     never = np.flatnonzero(opened.jobs.is_immediate & ~sent.went)
     unmade = pl.Series("log", opened.log_of_job[never], dtype=pl.Int64)
     waits = (opened.jobs.parent < 0) & ~sent.went & (opened.jobs.ready + opened.jobs.patience > until)
     waiting = pl.Series("log", opened.log_of_job[np.flatnonzero(waits)], dtype=pl.Int64)
+    lapsed = np.flatnonzero((opened.jobs.parent < 0) & ~opened.jobs.is_immediate & ~sent.went)
+    given_up = pl.DataFrame(
+        {
+            "log": opened.log_of_job[lapsed],
+            "gave_up_at": opened.jobs.ready[lapsed] + opened.jobs.patience[lapsed],
+        }
+    )
     log_of = pl.Series(opened.log_of_job)
     visits = (
         sent.intervals.drop_nulls("job")
@@ -240,6 +247,7 @@ def settle(opened: Opened, sent: Sent, arrivals: pl.DataFrame, until: int) -> pl
         opened.logs.with_columns(stays_open=stays_open)
         .join(unmade.to_frame(), on="log", how="anti", maintain_order="left")
         .join(visits, on="log", how="left", maintain_order="left")
+        .join(given_up, on="log", how="left", maintain_order="left")
         .join(arrivals, on="log", how="left", maintain_order="left", suffix="_pressed")
         .with_columns(
             dispatched_at="went_at",
@@ -250,7 +258,7 @@ def settle(opened: Opened, sent: Sent, arrivals: pl.DataFrame, until: int) -> pl
             .then(pl.lit("NFA"))
             .otherwise("disposition_code"),
             closed_at=pl.when(~pl.col("log").is_in(waiting.implode())).then(
-                pl.coalesce("left_at", "received_at") + pl.col("stays_open")
+                pl.coalesce("left_at", "gave_up_at", "received_at") + pl.col("stays_open")
             ),
         )
     )

@@ -1,0 +1,38 @@
+"""The page of the coming years in headless Chromium: nothing is wider than the screen, and axe is content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.serving import serving
+from tests.browser.test_page import AXE
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(small_force: Path) -> Iterator[str]:
+    with serving(small_force) as at:
+        yield at
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_it_is_readable_on_every_screen(browser, address, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{address}/outlook")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("#whole svg.fan:visible").count() == 1
+    letters = "[...document.querySelectorAll('svg text')].filter(each => each.getClientRects().length)"
+    assert page.evaluate(f"{letters}.every(each => each.getBoundingClientRect().height >= 8)")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document).then(result => result.violations)")
+    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    assert complaints == []
+    context.close()
