@@ -183,16 +183,25 @@ def working_folder(asked: Path | None) -> Iterator[Path]:
 
 
 def pythons_of_peers(*, may_install: bool) -> dict[str, Path]:
-    """Give the Python of each peer. They live in an environment of their own: Bluelamp does not depend on them."""
-    python = PEERS_HOME / "bin" / "python"
-    if not python.exists() and may_install:
-        subprocess.run([sys.executable, "-m", "venv", PEERS_HOME], check=True)
-        install = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
-        done = subprocess.run([*install, HERE / "requirements.txt"], capture_output=True, text=True)
-        if done.returncode:
-            print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
-            shutil.rmtree(PEERS_HOME)
+    """Give the Python of each of the import's peers."""
+    python = python_in(PEERS_HOME, HERE / "requirements.txt", may_install=may_install)
     found = {"polars": Path(sys.executable)}
-    if python.exists():
+    if python is not None:
         found |= {"pandas": python, "duckdb": python}
     return found
+
+
+def python_in(home: Path, requirements: Path, *, may_install: bool) -> Path | None:
+    """Give the Python of an environment of peers, made first where that is asked for; None where there is none.
+
+    Peers live in environments of their own, because Bluelamp does not depend on them.
+    """
+    python = home / "bin" / "python"
+    if not python.exists() and may_install:
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        install = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
+        done = subprocess.run([*install, requirements], capture_output=True, text=True)
+        if done.returncode:
+            print(f"The peers could not be installed: {done.stderr.strip().splitlines()[-1]}")
+            shutil.rmtree(home)
+    return python if python.exists() else None

@@ -14,17 +14,20 @@ COST_HEAD = ("whole process", "wall s", "from–to", "CPU s", "peak GB", "rows/s
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure that must not be exceeded, and what it was."""
+    """A figure that must not be exceeded (or, with `at_least`, be reached), and what it was."""
 
     words: str
     unit: str
     bar: float
     value: float | None
+    at_least: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether it was measured and held."""
-        return self.value is not None and self.value <= self.bar
+        if self.value is None:
+            return False
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
 def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -44,7 +47,8 @@ def say_bars(bars: Mapping[str, Bar], remark: str = "") -> None:
     rows = []
     for each in bars.values():
         value = "not measured" if each.value is None else f"{each.value:.{0 if each.unit == 'ms' else 2}f} {each.unit}"
-        rows.append((each.words, value, f"≤ {each.bar:g} {each.unit}", "met" if each.is_met else "NOT MET"))
+        bar = f"{'≥' if each.at_least else '≤'} {each.bar:g} {each.unit}"
+        rows.append((each.words, value.rstrip(), bar.rstrip(), "met" if each.is_met else "NOT MET"))
     say_table(f"Bars{remark}", ("", "value", "bar", ""), rows)
 
 
