@@ -38,7 +38,6 @@ PEER_PACKAGES = ("statsforecast", "prophet", "lightgbm", "scipy", "numpy")
 PEERS_HOME = HERE.parent / ".venv" / "forecast-peers"
 PARTS = ("accuracy", "ablation", "truth", "speed")
 UNTIL = "2026-11-23"
-PATHS = 200
 # What is left out to see what it was worth.
 LEFT_OUT = ("holidays", "school terms", "events")
 
@@ -74,7 +73,7 @@ FORCES = (
     Force("county", "a made-up county, whose truth is known", twin=("--preset", "county", "--days", "1095")),
 )  # fmt: skip
 QUICK = (
-    Force("small", "a small made-up force: for trying out, not for quoting", twin=("--areas", "8", "--days", "420")),
+    Force("small", "a small made-up force: for trying out, not for quoting", twin=("--areas", "6", "--days", "420")),
 )
 _BELOW = ("district", "area", "area_class")
 TASKS = (
@@ -89,6 +88,19 @@ QUICK_TASKS = (
     Task("pooled_glm", "pooled_glm", ("force", *_BELOW), 1),
     Task("statsforecast_force", "statsforecast", ("force",), 1),
 )
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many midnights are tried (every 28 days), by how many sample paths, and what opponents are asked."""
+
+    origins: int
+    paths: int
+    tasks: tuple[Task, ...]
+
+
+FULL_EFFORT = Effort(13, 200, TASKS)
+QUICK_EFFORT = Effort(2, 50, QUICK_TASKS)
 
 
 @dataclass
@@ -143,10 +155,10 @@ def main() -> None:
             import forecast_speed
 
             speed = forecast_speed.measure_speed(folder / "speed", python, is_quick=options.quick)
-        found = [
-            try_force(each, folder, parts, python, QUICK_TASKS if options.quick else TASKS, 2 if options.quick else 13)
-            for each in forces
-        ] if set(parts) - {"speed"} else []  # fmt: skip
+        found = []
+        if set(parts) - {"speed"}:
+            effort = QUICK_EFFORT if options.quick else FULL_EFFORT
+            found = [try_force(each, folder, parts, python, effort) for each in forces]
     import forecast_report
 
     bars: dict[str, Bar] = {}
@@ -175,9 +187,7 @@ def python_of_peers(*, may_install: bool) -> Path | None:
 # ---- accuracy, ablation, truth ----
 
 
-def try_force(
-    force: Force, folder: Path, parts: Sequence[str], python: Path | None, tasks: Sequence[Task], origins: int
-) -> Found:
+def try_force(force: Force, folder: Path, parts: Sequence[str], python: Path | None, effort: Effort) -> Found:
     """Try every method on one force."""
     import forecast_trials
 
@@ -187,15 +197,15 @@ def try_force(
         return found
     home = prepare(force, folder / force.name)
     measure.note(f"{force.name}: reading")
-    ground = forecast_trials.stand_on(home, origins)
+    ground = forecast_trials.stand_on(home, effort.origins)
     found.fingerprint = ground.fingerprint
-    pieces = folder / force.name / "pieces" / _key(ground)
+    pieces = folder / force.name / "pieces" / _key(ground, effort.paths)
     if "accuracy" in parts:
-        _try_own(found, ground, pieces)
+        _try_own(found, ground, pieces, effort.paths)
         if python:
-            _try_peers(found, ground, pieces, python, tasks)
+            _try_peers(found, ground, pieces, python, effort.tasks)
     if "ablation" in parts:
-        _try_blind(found, ground, pieces)
+        _try_blind(found, ground, pieces, effort.paths)
     if "truth" in parts and force.twin:
         import forecast_truth
 
@@ -225,17 +235,17 @@ def prepare(force: Force, home: Path) -> Path:
     return home / "force"
 
 
-def _key(ground: Ground) -> str:
+def _key(ground: Ground, paths: int) -> str:
     """Name what pieces were made of: the data, the code and this benchmark."""
     from bluelamp.backtest._kept import hash_code
 
-    digest = hashlib.sha256(f"{ground.fingerprint} {hash_code()} {len(ground.days)}".encode())
+    digest = hashlib.sha256(f"{ground.fingerprint} {hash_code()} {paths}".encode())
     for name in ("forecast_trials.py", "forecast_peers.py"):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _try_own(found: Found, ground: Ground, pieces: Path) -> None:
+def _try_own(found: Found, ground: Ground, pieces: Path, paths: int) -> None:
     import forecast_trials as trials
     import polars as pl
 
@@ -246,7 +256,7 @@ def _try_own(found: Found, ground: Ground, pieces: Path) -> None:
             scored = trials.piece(
                 pieces, f"{stand.day}_{method}",
                 lambda method=method, stand=stand: trials.score_own(
-                    stand, trials.learn(stand, method), PATHS, ground.sample
+                    stand, trials.learn(stand, method), paths, ground.sample
                 ),
             )  # fmt: skip
             rows.append(scored.with_columns(origin=pl.lit(stand.day), method=pl.lit(method)))
@@ -293,7 +303,7 @@ def _try_peers(found: Found, ground: Ground, pieces: Path, python: Path, tasks: 
     found.peers, found.costs = pl.concat(rows), pl.concat(costs)
 
 
-def _try_blind(found: Found, ground: Ground, pieces: Path) -> None:
+def _try_blind(found: Found, ground: Ground, pieces: Path, paths: int) -> None:
     import forecast_trials as trials
     import polars as pl
 
@@ -310,7 +320,7 @@ def _try_blind(found: Found, ground: Ground, pieces: Path) -> None:
                 name = method.replace(" ", "_")
                 scored = trials.piece(
                     pieces, f"{stand.day}_{name}",
-                    lambda seen=seen: trials.score_own(seen, trials.learn(seen, trials.OURS), PATHS, ground.sample),
+                    lambda seen=seen: trials.score_own(seen, trials.learn(seen, trials.OURS), paths, ground.sample),
                 )  # fmt: skip
                 if method != trials.OURS:
                     rows.append(scored.with_columns(origin=pl.lit(stand.day), method=pl.lit(what)))

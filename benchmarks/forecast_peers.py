@@ -5,9 +5,9 @@
 It runs in an environment of its own (`requirements-forecast.txt`) and knows nothing of Bluelamp: `series.npz` holds the
 counts of places by local hour up to an origin, with the same masked hours and the same holidays and events that
 Bluelamp was given; `forecasts.npz` gets the mean of each of the coming 56 days' hours, and where a method says how sure
-it is, its standard deviation. Every method is fitted to each place by itself, at the level at which it is judged (the
-levels named last), once by hour and once by day, because a daily fit may know days better. The pooled GLM and LightGBM are fitted to all places
-of a level at once.
+it is, its standard deviation. The slow methods are fitted to each sampled place of the levels named last, at the level
+at which they are judged, once by hour and once by day, because a daily fit may know days better. The pooled GLM and
+LightGBM are fitted to all places of a level at once.
 
 Kindnesses: hours run by the local clock, so that nobody's daily season slips at a clock change; hours in an outage are
 left out where a method can do that, and else filled with the mean of their hour of the week; no mean is below nought.

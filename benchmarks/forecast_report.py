@@ -55,7 +55,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the interval says."""
+        """What the interval says; weeks of one origin are too much alike to say anything."""
+        if self.origins < 2:
+            return "one origin"
         if self.high is not None and self.high < 0:
             return "won"
         if self.low is not None and self.low > 0:
@@ -262,7 +264,7 @@ def _say_horizons(found: Found, levels: Sequence[str]) -> None:
 
 
 def _say_coverage(name: str, own: pl.DataFrame, levels: Sequence[str]) -> dict[str, Bar]:
-    told = own.group_by("level", "span").agg(pl.col("cells", "incidents", "expected", "inside_80", "inside_95").sum())
+    told = own.group_by("level", "span").agg(pl.col("cells", "incidents", "expected", "^inside_.*$", "^even_.*$").sum())
     rows, of_staffing = [], []
     for level in levels:
         for span in SPANS:
@@ -270,10 +272,15 @@ def _say_coverage(name: str, own: pl.DataFrame, levels: Sequence[str]) -> dict[s
             shares = [100 * row[f"inside_{width}"] / row["cells"] for width in COVERAGE]
             if level in ("force", "district"):
                 of_staffing.append(shares)
-            rows.append((f"{LEVEL_WORDS[level]} by {span}", *(f"{each:.1f} %" for each in shares),
+            even = [100 * row[f"even_{width}"] / row["cells"] for width in COVERAGE]
+            rows.append((f"{LEVEL_WORDS[level]} by {span}", *(f"{each:.1f} %" for each in (*shares, *even)),
                          per_cent(row["expected"] / row["incidents"] - 1)))  # fmt: skip
-    say_table(f"{name}: how often what came lay inside the interval, and bias", ("", "80 %", "95 %", "bias"), rows)
-    print("\n  Small counts lie inside more often than they should by nature: an interval ends at whole numbers.")
+    head = ("", "80 %", "95 %", "80 % evenly", "95 % evenly", "bias")
+    say_table(f"{name}: how often what came lay inside the interval, and bias", head, rows)
+    print(
+        "\n  Intervals end at whole numbers, so that small counts lie inside more often than they say. 'Evenly'"
+        "\n  shares out what equals an end (randomised PIT): a forecast that is right has 80 % and 95 % there."
+    )
     bars = {}
     for number, (width, (least, most)) in enumerate(COVERAGE.items()):
         found = [shares[number] for shares in of_staffing]
@@ -360,12 +367,11 @@ def _say_truth(found: Found) -> None:
 
 def say_speed(speed: Speed) -> dict[str, Bar]:
     """Print what a forecast costs, and give the bars."""
-    words = f"{speed.series:,} series, 3 years, 8 weeks ahead, 500 paths"
     rows = [cost_row("the forecast", speed.whole), cost_row("starting alone", [speed.start])]
-    say_table(f"Speed: {words}", COST_HEAD, rows)
+    say_table(f"Speed: {speed.words}", COST_HEAD, rows)
     bars = {}
     whole = measure.middle(speed.whole)
-    bars["speed_seconds"] = Bar(f"speed: {words}", "s", 30, whole.seconds)
+    bars["speed_seconds"] = Bar(f"speed: {speed.words}", "s", 30, whole.seconds)
     bars["speed_gigabytes"] = Bar("speed: its peak memory", "GB", 2, whole.gigabytes)
     if speed.peers:
         rows = [("pooled (the whole process, shared out)", f"{speed.series:,}", f"{speed.of_a_series:.4f}", "1")]

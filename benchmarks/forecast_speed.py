@@ -25,7 +25,7 @@ CLASSES = 20
 # Two thousand series then have the 1.1 million incidents of the made-up county's three years.
 INCIDENTS_A_YEAR = 183
 CURVES = {"series": (500, 1000, 2000, 4000), "years": (1, 2, 3, 4), "paths": (125, 250, 500, 1000)}
-QUICK_CURVES = {"series": (100, 200), "years": (1,), "paths": (50,)}
+QUICK_CURVES = {"series": (100, 200)}
 TRIED = 20
 
 
@@ -34,6 +34,7 @@ class Speed:
     """What was measured: the cost of the bar's forecast, of starting, of each point of each curve, and of opponents."""
 
     series: int
+    words: str
     whole: list[Cost]
     start: Cost
     curves: dict[str, list[tuple[int, Cost]]]
@@ -68,7 +69,8 @@ def measure_speed(folder: Path, python: Path | None, *, is_quick: bool) -> Speed
             at = dict(zip(("series", "years", "paths"), usual, strict=True)) | {axis: point}
             found[axis].append((point, cost(**at)))
     whole = [cost(*usual)] + ([] if is_quick else [_run(folder / f"{usual[0]}_{usual[1]}", usual[2]) for _ in range(2)])
-    speed = Speed(usual[0], whole, start, found)
+    words = f"{usual[0]:,} series, {usual[1]} years, 8 weeks ahead, {usual[2]} paths"
+    speed = Speed(usual[0], words, whole, start, found)
     if python is not None and not is_quick:
         _measure_peers(speed, folder / f"{usual[0]}_{usual[1]}", python)
     return speed
@@ -175,8 +177,9 @@ def run(folder: Path, paths: int) -> None:
     from bluelamp.forecast import make_forecast
 
     made = make_forecast(
-        pl.read_parquet(folder / "demand.parquet"), pl.read_parquet(folder / "areas.parquet"), tables.empty("events"), tables.empty("outages"),
-        tables.empty("service_times"), force_id="F", time_zone="Europe/London",
+        pl.read_parquet(folder / "demand.parquet"), pl.read_parquet(folder / "areas.parquet"),
+        tables.empty("events"), tables.empty("outages"), tables.empty("service_times"),
+        force_id="F", time_zone="Europe/London",
         forecast_from=periods.local_days("Europe/London", UNTIL, UNTIL)["starts_at"][0],
         paths=paths, path_days=56, days=56, country="GB", subdivision="ENG",
     )  # fmt: skip

@@ -190,6 +190,8 @@ def _score(
         "crps": scores.crps,
         "inside_80": inside[:, 1].astype(float),
         "inside_95": inside[:, 2].astype(float),
+        "even_80": share_between(scores.below, scores.equal, paths, 0.1, 0.9),
+        "even_95": share_between(scores.below, scores.equal, paths, 0.025, 0.975),
     }
     names = np.array(stand.places[level_name])
     sums = {name: values.reshape(level.size, times)[:, kept].sum(axis=1) for name, values in by_cell.items()}
@@ -199,6 +201,17 @@ def _score(
         rows = rows.group_by(place=place, maintain_order=True).agg(pl.all().exclude("place").sum())
     return rows.select(pl.lit(level_name).alias("level"), "place", pl.lit(span).alias("span"),
                        pl.lit(day).alias("day"), *by_cell)  # fmt: skip
+
+
+def share_between(below: Integers, equal: Integers, paths: int, low: float, high: float) -> Floats:
+    """Give the chance that a randomised PIT lies between two levels: coverage without the rounding of small counts.
+
+    What came counts as one more path, and lies anywhere among those that are equal to it. On average over a forecast
+    that is right this is exactly high − low, while an interval that ends at whole numbers holds more.
+    """
+    least, most = below / (paths + 1), (below + equal + 1) / (paths + 1)
+    found: Floats = np.clip(np.minimum(most, high) - np.maximum(least, low), 0, None) / (most - least)
+    return found
 
 
 def came_in(stand: Stand, level: _trial.Level, first: int, last: int, time: Integers, times: int) -> Floats:
