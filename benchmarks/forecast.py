@@ -18,6 +18,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -134,7 +135,8 @@ def main() -> None:
     parts = options.only or PARTS
     forces = QUICK if options.quick else [each for each in FORCES if not options.force or each.name in options.force]
 
-    about = measure.machine(measure.keep_to_cores(options.cores))
+    cores = measure.keep_to_cores(options.cores)
+    about = measure.machine(cores)
     busy = measure.busy_share()
     about.append(("busy before", f"{busy:.0%} of the cores, in the second before anything began"))
     about.append(("versions", _versions(Path(sys.executable), PACKAGES)))
@@ -158,7 +160,7 @@ def main() -> None:
         found = []
         if set(parts) - {"speed"}:
             effort = QUICK_EFFORT if options.quick else FULL_EFFORT
-            found = [try_force(each, folder, parts, python, effort) for each in forces]
+            found = [try_force(each, folder, parts, python, effort, cores) for each in forces]
     import forecast_report
 
     bars: dict[str, Bar] = {}
@@ -187,7 +189,9 @@ def python_of_peers(*, may_install: bool) -> Path | None:
 # ---- accuracy, ablation, truth ----
 
 
-def try_force(force: Force, folder: Path, parts: Sequence[str], python: Path | None, effort: Effort) -> Found:
+def try_force(
+    force: Force, folder: Path, parts: Sequence[str], python: Path | None, effort: Effort, cores: int
+) -> Found:
     """Try every method on one force."""
     import forecast_trials
 
@@ -203,7 +207,7 @@ def try_force(force: Force, folder: Path, parts: Sequence[str], python: Path | N
     if "accuracy" in parts:
         _try_own(found, ground, pieces, effort.paths)
         if python:
-            _try_peers(found, ground, pieces, python, effort.tasks)
+            _try_peers(found, ground, pieces, python, effort.tasks, cores)
     if "ablation" in parts:
         _try_blind(found, ground, pieces, effort.paths)
     if "truth" in parts and force.twin:
@@ -268,7 +272,7 @@ def _try_own(found: Found, ground: Ground, pieces: Path, paths: int) -> None:
     found.notes.append(f"Slow opponents forecast the force, every district, and a sample by size: {sample}.")
 
 
-def _try_peers(found: Found, ground: Ground, pieces: Path, python: Path, tasks: Sequence[Task]) -> None:
+def _try_peers(found: Found, ground: Ground, pieces: Path, python: Path, tasks: Sequence[Task], cores: int) -> None:
     import forecast_trials as trials
     import polars as pl
 
@@ -280,19 +284,28 @@ def _try_peers(found: Found, ground: Ground, pieces: Path, python: Path, tasks: 
         if not (pieces / f"{stand.day}_series.npz").exists():
             trials.write_series(stand, ground.sample, pieces / f"{stand.day}_series.npz")
     made: dict[date, list[Path]] = {}
+    jobs = []
     for task in tasks:
         for day in trials.spread_out(days, task.origins):
             levels = [level for level in task.levels if level in levels_of[day]]
-            forecasts = pieces / f"{day}_{task.name}.npz"
-            if levels and not forecasts.exists():
-                measure.note(f"{found.force.name}: {day} {task.name}")
-                beside = forecasts.with_suffix(".part.npz")
-                measure.run(
-                    [python, HERE / "forecast_peers.py", task.program, pieces / f"{day}_series.npz", beside, *levels]
-                )
-                beside.replace(forecasts)
             if levels:
+                forecasts = pieces / f"{day}_{task.name}.npz"
                 made.setdefault(day, []).append(forecasts)
+                jobs.append((f"{found.force.name}: {day} {task.name}", task.program, levels, forecasts))
+
+    def forecast(job: tuple[str, str, list[str], Path]) -> None:
+        words, program, levels, forecasts = job
+        if forecasts.exists():
+            return
+        measure.note(words)
+        series = forecasts.with_name(f"{forecasts.name[:10]}_series.npz")
+        beside = forecasts.with_suffix(".part.npz")
+        measure.run([python, HERE / "forecast_peers.py", program, series, beside, *levels])
+        beside.replace(forecasts)
+
+    # One on each core: opponents count their own CPU seconds.
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(forecast, jobs))
     rows, costs = [], []
     for stand in ground.stands(sorted(made)):
         measure.note(f"{found.force.name}: {stand.day} scoring the opponents")
