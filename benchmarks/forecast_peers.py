@@ -35,6 +35,7 @@ WEEKS_BY_HOUR = 52
 WEEKS_OF_THETA = 13
 WEEKS_OF_TREES = 52
 WEEKS_OF_GLM = 104
+HALF_LIFE_OF_GLM = 52
 # A central interval of 80 % is so many standard deviations wide on each side.
 OF_80 = 1.2815515655446004
 
@@ -227,12 +228,11 @@ def _fit_glm(known: Known) -> dict[int, np.ndarray]:
         width += size
 
     dummy(slots, WEEK)
-    if hours >= 52 * WEEK:
+    if np.isfinite(known.counts[0]).sum() >= 52 * WEEK:
         for wave in (1, 2):
             turn = 2 * np.pi * wave * hour / (24 * 365.25)
             dummy(np.zeros(every, int), 1, np.sin(turn))
             dummy(np.zeros(every, int), 1, np.cos(turn))
-        dummy(np.zeros(every, int), 1, (hour - hours) / (24 * 365.25))
     block = (slots % 24) // 6
     is_off = known.label != ""
     beside = ~is_off & (np.append(is_off[1:], False) | np.insert(is_off[:-1], 0, False))
@@ -254,14 +254,16 @@ def _fit_glm(known: Known) -> dict[int, np.ndarray]:
         return sparse.csr_matrix((value.ravel(), index.ravel(), ends), shape=(len(some), size))
 
     recent = np.arange(max(hours - WEEKS_OF_GLM * WEEK, 0), hours)
-    x, seen = [], []
+    x, seen, weights = [], [], []
     for place, row in enumerate(districts):
         # A local event says nothing of the usual hours of its district.
         members = areas[known.parent[areas] == row]
         usual = ~(known.local_event[members][:, recent] > 0).any(axis=0) & np.isfinite(known.counts[row, recent])
         x.append(design(place, recent[usual]))
         seen.append(known.counts[row, recent[usual]])
-    coefficients = _regress(sparse.vstack(x).tocsr(), np.concatenate(seen).astype(float))
+        # A line through the past would go on for ever; lighter weights for what is old follow a level better.
+        weights.append(0.5 ** ((hours - recent[usual]) / (HALF_LIFE_OF_GLM * WEEK)))
+    coefficients = _regress(sparse.vstack(x).tocsr(), np.concatenate(seen).astype(float), np.concatenate(weights))
     rates: dict[int, np.ndarray] = {}
     part_of_day = block + 4 * is_weekend
     year = np.arange(max(hours - 52 * WEEK, 0), hours)
@@ -307,8 +309,8 @@ def _event_factor(known: Known, rates: dict[int, np.ndarray], areas: np.ndarray,
         rates[row] = np.where(known.local_event[row, hours:] == number, factor, 1.0) * rates[row]
 
 
-def _regress(x: Any, seen: np.ndarray) -> np.ndarray:
-    """Poisson regression by iterated least squares, with a ridge."""
+def _regress(x: Any, seen: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted Poisson regression by iterated least squares, with a ridge."""
     from scipy import sparse
 
     coefficients = np.full(x.shape[1], 0.0)
@@ -316,8 +318,8 @@ def _regress(x: Any, seen: np.ndarray) -> np.ndarray:
     for _ in range(8):
         due = np.exp(log)
         target = log + (seen - due) / due
-        precision = (x.T @ sparse.diags(due) @ x).toarray() + np.eye(x.shape[1])
-        coefficients = np.linalg.solve(precision, x.T @ (due * target))
+        precision = (x.T @ sparse.diags(weights * due) @ x).toarray() + np.eye(x.shape[1])
+        coefficients = np.linalg.solve(precision, x.T @ (weights * due * target))
         log = np.clip(x @ coefficients, -12, 12)
     return coefficients
 

@@ -68,6 +68,11 @@ class Difference:
         return f"{per_cent(self.value)} {self.interval}".rstrip()
 
     @property
+    def on(self) -> str:
+        """On how many origins it stands."""
+        return f"{self.origins} origin{'s' if self.origins > 1 else ''}"
+
+    @property
     def interval(self) -> str:
         """The 95 % interval; nothing where there are too few weeks for one."""
         if self.low is None or self.high is None:
@@ -183,7 +188,7 @@ def _say_accuracy(found: Found, lost: list[str]) -> dict[str, Bar]:
         say_table(f"{name}, {LEVEL_WORDS[level]}", head, rows)
     for (level, span), found_here in by.items():
         lost += [
-            f"{name}, {LEVEL_WORDS[level]} by {span}, against {each.method}: {each} on {each.origins} origins"
+            f"{name}, {LEVEL_WORDS[level]} by {span}, against {each.method}: {each} on {each.on}"
             for each in found_here
             if each.verdict == "LOST"
         ]
@@ -198,7 +203,7 @@ def _say_accuracy(found: Found, lost: list[str]) -> dict[str, Bar]:
         f"{name}: a day of the force, WAPE", ("", "origins", "ours", "theirs", "difference", "95 %", "", ""), rows
     )
     lost += [
-        f"{name}, WAPE of a day of the force, against {each.method}: {each} on {each.origins} origins"
+        f"{name}, WAPE of a day of the force, against {each.method}: {each} on {each.on}"
         for each in wape
         if each.value > 0
     ]
@@ -215,7 +220,7 @@ def _accuracy_bars(
     bars: dict[str, Bar] = {}
 
     def add(key: str, words: str, bar: float, found: Difference | None, value: float | None) -> None:
-        told = "nobody to compare with" if found is None else f"{found.method}, {found.origins} origins: {found}"
+        told = "nobody to compare with" if found is None else f"{found.method}, {found.on}: {found}"
         bars[f"{name}_{key}"] = Bar(f"{name}: {words} ({told})", "%", bar, value)
 
     for level in (level for level, span in by if span == "hour"):
@@ -237,7 +242,8 @@ def _accuracy_bars(
             if below is not None and any(each.method in (*STATSFORECAST, *BELOW_PROPHET) for each in here):
                 add(f"{level}_hour_against_{key}", f"{words} by hour, against {told}", -below, best,
                     None if best is None else 100 * best.value)  # fmt: skip
-    best = max(wape, key=lambda each: each.value, default=None)
+    # Below every opponent that was there at two midnights or more.
+    best = hardest(wape, [each.method for each in wape], 4)
     add("force_day_wape", "WAPE of a day of the force, against the best of all", 0, best,
         None if best is None else 100 * best.value)  # fmt: skip
     return bars
