@@ -243,13 +243,13 @@ def without(stand: Stand, what: str) -> Stand:
     events = origin.events.filter(~is_school if what == "school terms" else is_school)
     coming = make_calendar(
         origin.coming.hours[0], origin.coming.ends_at, origin.time_zone, origin.series, origin.areas, events,
-        origin.country, origin.subdivision,
+        origin.country, origin.subdivision, origin.drivers,
     )  # fmt: skip
     return replace(stand, origin=replace(origin, events=events, coming=coming, _histories={}))
 
 
 def _unnamed(calendar):  # type: ignore[no-untyped-def]
-    return replace(calendar, label=[""] * len(calendar.label))
+    return replace(calendar, label=[""] * len(calendar.label), label_beside=("", ""))
 
 
 def touched_days(stand: Stand, what: str) -> pl.DataFrame:
@@ -262,9 +262,9 @@ def touched_days(stand: Stand, what: str) -> pl.DataFrame:
         rows = sorted({("area", place, day) for place, day in zip(places, days, strict=True)})
     else:
         if what == "holidays":
-            is_on = [bool(label) for label in coming.label_of_day]
-            beside = [bool(a or b) for a, b in zip([False, *is_on[:-1]], [*is_on[1:], False], strict=True)]
-            days = [day for day, (on, near) in enumerate(zip(is_on, beside, strict=True)) if on or near]
+            before, after = coming.label_beside
+            labels = [before, *coming.label_of_day, after]
+            days = [day for day in range(len(coming.days)) if any(labels[day : day + 3])]
         else:
             kinds = [number for number, kind in enumerate(coming.force_kinds) if kind == "school_holiday"]
             hours = coming.force_event[kinds].any(axis=0) if kinds else np.zeros(len(coming.slot), dtype=bool)

@@ -13,6 +13,7 @@ import pytest
 from bluelamp import periods, scoring, tables
 from bluelamp.backtest._trial import lay_out_truth
 from bluelamp.forecast import stand_at
+from tests.drawn import drawn
 from tests.forecast.made import LONDON, areas_in, demand_of, hours_of
 
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
@@ -92,20 +93,30 @@ def test_even_coverage_of_a_right_forecast_is_what_it_says_however_small_counts_
     assert share_between(below, equal, 100, 0.1, 0.9).mean() == pytest.approx(0.8, abs=0.015)
 
 
-@pytest.mark.parametrize("first_day", [date(2025, 10, 6), date(2025, 3, 10)])
-def test_an_opponent_that_says_what_comes_has_no_error_in_any_sum_though_the_clock_changes(first_day, tmp_path):
-    from forecast_trials import Stand, score_peer, write_series
+def stand_of(first_day: date, events: pl.DataFrame | None = None):
+    """Stand after ten weeks of two areas of a class each; gives the stand, the hours and what came."""
+    from forecast_trials import Stand
 
-    begins = first_day - timedelta(days=70)
-    hours = hours_of(126, begins)
+    hours = hours_of(126, first_day - timedelta(days=70))
     counts = np.random.default_rng(3).poisson(3, (2, len(hours)))
     demand = demand_of(hours, {("a", "x"): counts[0], ("b", "y"): counts[1]})
-    areas = areas_in({"a": "D1", "b": "D2"})
-    empty = [tables.empty(name) for name in ("events", "outages")]
+    outages = tables.empty("outages")
     starts_at = periods.local_days(LONDON, first_day, first_day)["starts_at"][0]
-    origin = stand_at(first_day, demand, areas, *empty, known_until=starts_at, force_id="F", time_zone=LONDON, weeks=52,
-                      days=56)  # fmt: skip
-    stand = Stand(first_day, "", ("pooled",), origin, lay_out_truth(origin, demand, empty[1], 52), 52)
+    origin = stand_at(
+        first_day, demand, areas_in({"a": "D1", "b": "D2"}), tables.empty("events") if events is None else events,
+        outages, known_until=starts_at, force_id="F", time_zone=LONDON, weeks=52, days=56, country="GB",
+        subdivision="ENG",
+    )  # fmt: skip
+    stand = Stand(first_day, "", ("pooled",), origin, lay_out_truth(origin, demand, outages, 52), 52)
+    after = (hours >= starts_at).to_numpy()
+    return stand, counts[:, after]
+
+
+@pytest.mark.parametrize("first_day", [date(2025, 10, 6), date(2025, 3, 10)])
+def test_an_opponent_that_says_what_comes_has_no_error_in_any_sum_though_the_clock_changes(first_day, tmp_path):
+    from forecast_trials import score_peer, write_series
+
+    stand, came = stand_of(first_day)
     sample = {"area": ["a"], "area_class": ["b|y"]}
     write_series(stand, sample, tmp_path / "series.npz")
     with np.load(tmp_path / "series.npz") as given:
@@ -114,16 +125,12 @@ def test_an_opponent_that_says_what_comes_has_no_error_in_any_sum_though_the_clo
     assert told["is_sampled"].tolist() == [True, True, True, True, False, True]
     assert told["parent"].tolist() == [-1, -1, -1, 1, 2, -1]
     assert told["counts"].shape == (6, 24 * 70)
-    coming = origin.coming
+    coming = stand.origin.coming
     local = coming.day_of_hour * 24 + coming.slot % 24
-    mean = np.zeros((1, 24 * 56))
     # The two hours that share a local hour in autumn can't both be right by one mean.
-    after = (hours >= starts_at).to_numpy()
-    of_force = counts.sum(axis=0)[after].astype(float)
-    twice = np.bincount(local, minlength=24 * 56)[local] > 1
-    mean[0] = np.bincount(local, weights=of_force, minlength=24 * 56) / np.maximum(
-        np.bincount(local, minlength=24 * 56), 1
-    )
+    of_force, times = came.sum(axis=0).astype(float), np.bincount(local, minlength=24 * 56)
+    mean = (np.bincount(local, weights=of_force, minlength=24 * 56) / np.maximum(times, 1))[None]
+    twice = times[local] > 1
     np.savez(tmp_path / "told.npz", **{"m:hours:row": [0], "m:hours:mean": mean, "m:hours:seconds": [0.5],
                                        "m:hours:deviation": np.full_like(mean, np.nan)})  # fmt: skip
     scores, costs = score_peer(stand, tmp_path / "series.npz", tmp_path / "told.npz")
@@ -134,6 +141,34 @@ def test_an_opponent_that_says_what_comes_has_no_error_in_any_sum_though_the_clo
         assert absolute == pytest.approx(
             np.abs(of_force - mean[0, local])[twice].sum() if span == "hour" else 0, abs=1e-6
         )
+
+
+# ---- what is left out ----
+
+
+def test_whoever_does_not_know_of_holidays_or_events_knows_all_the_rest():
+    from forecast_trials import touched_days, without
+
+    events = drawn(
+        "events",
+        "event_id | event_name | kind           | area_id | starts_at            | ends_at",
+        "1        | Match      | sport          | a       | 2025-12-06T15:00:00Z | 2025-12-06T17:00:00Z",
+        "2        | Christmas  | school_holiday |         | 2025-12-20T00:00:00Z | 2026-01-04T00:00:00Z",
+    )
+    stand, _ = stand_of(date(2025, 12, 1), events)
+    coming = {what: without(stand, what).origin.coming for what in ("holidays", "school terms", "events")}
+    assert "Christmas Day" in stand.origin.coming.label
+    assert set(coming["holidays"].label) == {""}
+    assert coming["holidays"].force_kinds == ["school_holiday"]
+    assert (coming["school terms"].force_kinds, coming["school terms"].event_kinds) == ([], ["sport"])
+    assert (coming["events"].force_kinds, coming["events"].event_kinds) == (["school_holiday"], [])
+    assert "Christmas Day" in coming["events"].label
+    assert set(without(stand, "holidays").origin.history(52).calendar.label) == {""}
+    assert touched_days(stand, "events").rows() == [("area", "a", 5)]
+    assert [day for *_, day in touched_days(stand, "school terms").rows()] == list(range(19, 34))
+    # From the day before Christmas Eve to the day after New Year's Day.
+    christmas = [day for *_, day in touched_days(stand, "holidays").rows()]
+    assert christmas == [22, 23, 24, 25, 26, 29, 30, 31, 32]
 
 
 # ---- comparisons ----
