@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -149,8 +150,6 @@ def main() -> None:
         print(f"  {what:<14}  {words}")
     if busy > measure.BUSY_SHARE:
         print(f"\nWARNING: the machine is busy ({busy:.0%} of its cores are at work). Wall times below are too long.")
-    # One thread each, so that CPU seconds are those of the method and not of threads that wait for each other.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     with measure.working_folder(options.work) as folder:
         speed = None
         if "speed" in parts:
@@ -224,11 +223,11 @@ def prepare(force: Force, home: Path) -> Path:
         return home / "force"
     measure.note(f"{force.name}: importing")
     home.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(home / "force", ignore_errors=True)
     if force.twin:
-        if not (home / "force").exists():
-            measure.run([BLUELAMP, "twin", home / "force", *force.twin, "--until", UNTIL])
+        measure.run([BLUELAMP, "twin", home / "force", *force.twin, "--until", UNTIL])
     else:
-        (home / "force").mkdir(exist_ok=True)
+        (home / "force").mkdir()
         areas = "[areas]\nfrom_points = true\n" if force.from_points else ""
         (home / "force" / "force.toml").write_text(
             f'[force]\nid = "{force.name}"\nname = "{force.name}"\n{_CALIFORNIA}{areas}'
@@ -300,7 +299,7 @@ def _try_peers(found: Found, ground: Ground, pieces: Path, python: Path, tasks: 
         measure.note(words)
         series = forecasts.with_name(f"{forecasts.name[:10]}_series.npz")
         beside = forecasts.with_suffix(".part.npz")
-        measure.run([python, HERE / "forecast_peers.py", program, series, beside, *levels])
+        measure.run([python, HERE / "forecast_peers.py", program, series, beside, *levels], measure.one_thread())
         beside.replace(forecasts)
 
     # One on each core: opponents count their own CPU seconds.

@@ -63,7 +63,7 @@ def measure_speed(folder: Path, python: Path | None, *, is_quick: bool) -> Speed
             done[series, years, paths] = measure.note_cost(_run(made, paths))
         return done[series, years, paths]
 
-    found = {axis: [] for axis in curves}
+    found: dict[str, list[tuple[int, Cost]]] = {axis: [] for axis in curves}
     for axis, points in curves.items():
         for point in points:
             at = dict(zip(("series", "years", "paths"), usual, strict=True)) | {axis: point}
@@ -87,9 +87,8 @@ def _measure_peers(speed: Speed, made: Path, python: Path) -> None:
     for program in ("statsforecast", "prophet"):
         measure.note(f"the same with {program}, {TRIED} series")
         out = made / f"{program}.npz"
-        measure.run(
-            [python, Path(__file__).with_name("forecast_peers.py"), program, made / "series.npz", out, "area_class"]
-        )
+        script = Path(__file__).with_name("forecast_peers.py")
+        measure.run([python, script, program, made / "series.npz", out, "area_class"], measure.one_thread())
         with np.load(out) as told:
             for name in told.files:
                 if name.endswith(":hours:seconds"):

@@ -66,6 +66,15 @@ def run(command: Sequence[str | Path], environment: dict[str, str] | None = None
         return Cost(seconds, cpu, memory / GIGABYTE, others, out.read().decode())
 
 
+def one_thread() -> dict[str, str]:
+    """Give an environment in which numerical libraries keep to one thread.
+
+    CPU seconds are those of a method then, and not of threads that wait for each other.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, "1")
+
+
 def middle(costs: Sequence[Cost]) -> Cost:
     """Give the median of each figure, but the greatest memory, because that is what must fit."""
     return Cost(
