@@ -127,7 +127,8 @@ def test_what_the_force_expects_stays_what_it_was():
         rows = run.results["forecast"].filter(level="force", span="day", class_code="all", grade_code="all")
         return float(rows["incidents_mean"].sum())
 
-    assert expected(after()) == pytest.approx(expected(planned()), rel=0.01)
+    # What an event of a beat that is gone brought is no longer expected, which a note of the run says.
+    assert expected(after()) == pytest.approx(expected(planned()), rel=0.02)
 
     def asked(run: Planned) -> float:
         return float(run.results["required_staff"]["officers_required"].sum())

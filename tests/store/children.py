@@ -33,6 +33,8 @@ def events(numbers: list[int], version: int = 0) -> pl.DataFrame:
         "area_id": [None if number % 3 else "B01" for number in numbers],
         "starts_at": [START + timedelta(minutes=number) for number in numbers],
         "ends_at": [START + timedelta(minutes=number + 90) for number in numbers],
+        "lead_in_hours": [1.0] * len(numbers),
+        "wind_down_hours": [None] * len(numbers),
     }
     return pl.DataFrame(rows, schema=tables.table("events").polars_schema)
 

@@ -85,7 +85,7 @@ def test_what_others_write_is_neither_read_nor_built_on(store, predicate):
     assert everything(Store(store.folder)) == reference
 
 
-@pytest.mark.parametrize(("version", "says"), [(0, "bluelamp upgrade"), (2, "newer version")])
+@pytest.mark.parametrize(("version", "says"), [(0, "bluelamp upgrade"), (3, "newer version")])
 def test_a_table_of_another_schema_version_is_not_read_but_explained(store, monkeypatch, version, says):
     import dataclasses
 
