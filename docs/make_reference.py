@@ -329,7 +329,7 @@ def _commands_page() -> str:
         examples = [line.strip() for line in rest.partition("\b")[2].strip().splitlines()]
         parts += [f"## `bluelamp {name}`", summary, ["```text", *examples, "```"]]
         parts.append(_grid(["Argument or option", "Meaning", "Default"], [_parameter(each) for each in command.params]))
-    return _page("Commands", "src/bluelamp/cli.py", *parts)
+    return _page("Commands", "src/bluelamp/cli", *parts)
 
 
 def _parameter(parameter: Any) -> list[str]:
