@@ -327,7 +327,9 @@ def _planned(
     """Give operations: code, kind, officers by role, first and last second."""
     began = int(calendar.instants(first_day, 0, 1)[0].timestamp())
     football, operation = what["football"], what["operation"]
-    for code, kick_off in events.filter(kind="sport").select("event_id", "starts_at").iter_rows():
+    # A match has a row for each area that it touches, and one operation.
+    matches = events.filter(kind="sport").unique("starts_at", keep="first", maintain_order=True)
+    for code, kick_off in matches.select("event_id", "starts_at").iter_rows():
         at = int(kick_off.timestamp())
         begin, end = at - HOUR * football["from_hours_before"], at + HOUR * football["to_hours_after"]
         if begin >= began:
