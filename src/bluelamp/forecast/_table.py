@@ -36,6 +36,7 @@ class Group:
 
     @property
     def size(self) -> int:
+        """Number of places and splits."""
         return len(self.place_ids) * len(self.split)
 
     @property
