@@ -1,7 +1,7 @@
 """The next hours, from what came in until now: the latest run's forecast brought forward without running it again.
 
 A run is made once a day or a week; calls come all the time. What the run's forecast keeps (rates, levels, shocks) and
-the incidents since are enough to say within a second what the next hours will bring.
+the incidents since are enough to say in a second or two what the next hours will bring.
 """
 
 from __future__ import annotations
