@@ -69,7 +69,9 @@ def fit(history: History, series: Series) -> RateModel:
         days = len(history.calendar.days)
         own = classes.factors(classes.levels.past, history.calendar, 0, days)
         by_class *= own.reshape(len(own), -1)[:, history.calendar.row]
-    slot_rates = slot_mean.shrink_down(known.count_slots(by_class), series)
+    everything = known.count_slots(by_class, np.ones_like(known.is_as_now))
+    of_areas = known.count_slots(by_class, known.is_as_now) if known.changes else None
+    slot_rates = slot_mean.shrink_down(everything, series, of_areas)
     districts = _fit_districts(known, slot_rates, by_class)
     trend = Trend(force, effects, districts, classes, known.class_of_cell)
     event_factor = _find_event_factors(known, slot_rates, by_class)
@@ -209,13 +211,16 @@ class _Known:
         found: Floats = rates[:, self.history.calendar.slot] * factor * self.usable
         return found
 
-    def count_slots(self, by_class: Floats) -> slot_mean.Counted:
-        """Count weighted incidents by series and slot, with all other factors divided out, and weighted hours."""
+    def count_slots(self, by_class: Floats, tells: NDArray[np.bool_]) -> slot_mean.Counted:
+        """Count weighted incidents by series and slot, with all other factors divided out, and weighted hours.
+
+        `tells` says which hours of each area count: areas × hours.
+        """
         calendar, slots = self.history.calendar, self.history.calendar.slot
         areas, cells = self.series.shape
-        is_free = (calendar.event_of == 0) & self.is_as_now
+        is_free = (calendar.event_of == 0) & tells
         hours = np.stack([_count(slots, self.weight * self.usable * each, SLOTS) for each in is_free])
-        weighted = self.weight[self.history.hour] * self.kept * self.is_as_now[self.area, self.history.hour]
+        weighted = self.weight[self.history.hour] * self.kept * tells[self.area, self.history.hour]
         weighted /= by_class[self.class_of_cell[self.cell], self.history.hour]
         index = self.history.series * SLOTS + slots[self.history.hour]
         counts = _count(index, weighted, areas * cells * SLOTS)

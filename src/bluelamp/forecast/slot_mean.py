@@ -128,11 +128,12 @@ def shape_of_week(counts: Floats, hours: Floats) -> Floats:
     return np.maximum(shape, LEAST_SHAPE)
 
 
-def shrink_down(counted: Counted, series: Series) -> Floats:
+def shrink_down(counted: Counted, series: Series, of_areas: Counted | None = None) -> Floats:
     """Estimate totals of the force, districts and areas, then the cells of each; parts always add up to their whole.
 
     Each leans on the one above. Were cells estimated one by one and added up, every peak of the force would be as flat,
-    or as steep, as the sparse series say that lean on its shape; its own hours know better.
+    or as steep, as the sparse series say that lean on its shape; its own hours know better. `of_areas` is what tells of
+    areas among their district where that is less than what tells of the force, as when some of them changed.
     """
     counts, hours = counted
     district = series.district_of_area
@@ -149,12 +150,14 @@ def shrink_down(counted: Counted, series: Series) -> Floats:
     force = (shape_of_week(by_cell.sum(axis=0), hours.max(axis=0)) * mean_rate)[None]
     top = np.zeros(districts, dtype=np.int64)
     district_totals = _share_out(by_district.sum(axis=1), hours.max(axis=0), force, top, by_district.sum(axis=(1, 2)))
-    area_totals = _share_out(counts.sum(axis=1), hours, district_totals, district, whole.sum(axis=(1, 2)))
-
     cell_rate = by_cell.sum(axis=1) / force_hours.sum()
     in_force = _adding_up(shrink(by_cell, hours.max(axis=0), cell_rate[:, None] * force / max(mean_rate, 1e-12)), force)
     in_districts = _split(by_district, hours.max(axis=0)[None], district_totals, in_force / np.maximum(force, 1e-12))
     mix = in_districts / np.maximum(district_totals, 1e-12)[:, None, :]
+    if of_areas is not None:
+        counts, hours = of_areas
+        whole = force_hours * _rates_seen(counts, hours)
+    area_totals = _share_out(counts.sum(axis=1), hours, district_totals, district, whole.sum(axis=(1, 2)))
     return _split(counts, hours, area_totals, mix[district])
 
 
