@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from bluelamp import tables
+from bluelamp.errors import BadData
 from bluelamp.forecast import RateModel, expect_next
 from bluelamp.forecast._history import History, lay_out, make_calendar
 from bluelamp.forecast._paths import draw_days, draw_multipliers
@@ -172,3 +174,13 @@ def test_a_model_without_levels_is_written_down_and_brought_forward_too():
         read, demand, FOUR, *NONE, known_since=at, known_until=at, hours=3, time_zone=LONDON, paths=50, seed=1
     )
     assert found.filter(level="force", span="sum")["incidents_mean"].item() == pytest.approx(3 * 24, rel=0.25)
+
+
+def test_what_an_older_version_kept_of_a_forecast_is_told_and_not_guessed():
+    model = forecast_of(world(KNOWN), FOUR, midnight(KNOWN, FIRST), method="slot_mean_8", days=1, path_days=1).model
+    with np.load(io.BytesIO(model.to_bytes())) as file:
+        kept = {name: file[name] for name in file.files if "district" not in name}
+    old = io.BytesIO()
+    np.savez_compressed(old, **kept)
+    with pytest.raises(BadData, match="'bluelamp plan' makes a run that can"):
+        RateModel.of_bytes(old.getvalue())

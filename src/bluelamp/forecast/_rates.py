@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluelamp.errors import BadData
 from bluelamp.forecast._history import BLOCKS, Calendar, Floats, Series
 from bluelamp.forecast._trend import Trend
 
@@ -110,9 +111,18 @@ class RateModel:
 
     @classmethod
     def of_bytes(cls, written: bytes) -> RateModel:
-        """Read what `to_bytes` wrote; what was said of it is not among it."""
+        """Read what `to_bytes` wrote; what was said of it is not among it.
+
+        Raises BadData where an older Bluelamp wrote it, which left out what is needed to go on.
+        """
         with np.load(io.BytesIO(written), allow_pickle=False) as file:
             found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+
+        if "district_of_area" not in found:
+            raise BadData(
+                "The latest run's forecast was kept by an older Bluelamp, and can't be gone on from. 'bluelamp plan' "
+                "makes a run that can."
+            )
 
         def those_of(what: str) -> dict[str, Floats]:
             return {name.removeprefix(f"{what}:"): found[name] for name in found if name.startswith(f"{what}:")}
