@@ -241,6 +241,33 @@ def test_an_event_changes_the_hours_before_and_after_it_by_factors_of_their_own(
         np.testing.assert_allclose(at[first:last].mean(), expected, rtol=0.12)
 
 
+def test_an_event_does_to_each_area_what_it_did_to_it_before():
+    """A match triples the calls at the ground and leaves the busy town centre nearly where it was."""
+    hours = hours_of(400)
+    days, slot, _ = local(hours)
+    is_match = (slot // 24 == 5) & (slot % 24 >= 15) & (slot % 24 < 17) & (days % 14 < 7)
+    random = np.random.default_rng(5)
+    usual = {"a": 1.0, "b": 4.0, "c": 4.0}
+    during = {"a": 3.0, "b": 1.1, "c": 1.0}
+    counts = {(each, "theft"): random.poisson(np.where(is_match, during[each], 1.0) * usual[each]) for each in usual}
+    rows = ["event_id | event_name | kind | area_id | starts_at | ends_at"]
+    for match in range(0, 440, 14):
+        begins = midnight(match + 5) + timedelta(hours=15)
+        for area in "ab":
+            rows.append(f"{area}{match} | Match | sport | {area} | {begins.isoformat()} | "
+                        f"{(begins + timedelta(hours=2)).isoformat()}")  # fmt: skip
+    events = drawn("events", *rows)
+    made = forecast_of(
+        demand_of(hours, counts), areas_in({"a": None, "b": None, "c": None}), midnight(400), days=14, path_days=14,
+        events=events,
+    )  # fmt: skip
+    at = [hour for hour, each in enumerate(made.path_hours) if events.filter(starts_at=each).height]
+    assert at
+    ground, centre = (np.array(means(made, "area", each))[at].mean() for each in "ab")
+    assert ground == pytest.approx(3.0, rel=0.2)
+    assert centre == pytest.approx(4.4, rel=0.12)
+
+
 def test_an_event_changes_the_classes_that_it_brings():
     hours = hours_of(112)
     on = np.zeros(len(hours), dtype=bool)

@@ -49,6 +49,8 @@ class RateModel:
     shocks: Shocks
     notes: tuple[str, ...] = field(default=())
     trend: Trend | None = None  # levels that move, seasons and holidays; without one the level stays where it is
+    # Kind of event -> what an area has of it beyond the others, one factor an area: a stadium is no town centre.
+    event_area: dict[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # As they are written down: paths that are drawn again from what a run keeps are the same to the last event.
@@ -73,8 +75,9 @@ class RateModel:
                 continue
             touched = calendar.event_of[:, first:last] == number
             by_hour = self.event_factor[kind][:, calendar.block[first:last]]
+            own = self.event_area.get(kind, np.ones(len(touched)))
             for area in np.flatnonzero(touched.any(axis=1)):
-                rates[area] *= np.where(touched[area], by_hour, 1.0)
+                rates[area] *= np.where(touched[area], own[area] * by_hour, 1.0)
         return rates
 
     def _follow(self, trend: Trend, rates: Floats, calendar: Calendar, first: int, last: int) -> None:
@@ -104,6 +107,7 @@ class RateModel:
             "shocks": np.array(astuple(self.shocks)),
             **{f"special:{name}": each for name, each in sorted(self.special.items())},
             **{f"event:{kind}": each for kind, each in sorted(self.event_factor.items())},
+            **{f"event_area:{kind}": each for kind, each in sorted(self.event_area.items())},
             **({} if self.trend is None else self.trend.arrays()),
         }
         np.savez_compressed(out, allow_pickle=False, **named)
@@ -136,4 +140,7 @@ class RateModel:
         )
         shocks = Shocks(*(float(each) for each in found["shocks"]))
         trend = Trend.of_arrays(found) if "class_of_cell" in found else None
-        return cls(series, found["slot_rates"], those_of("special"), those_of("event"), shocks, (), trend)
+        return cls(
+            series, found["slot_rates"], those_of("special"), those_of("event"), shocks, (), trend,
+            those_of("event_area"),
+        )  # fmt: skip

@@ -74,9 +74,9 @@ def fit(history: History, series: Series) -> RateModel:
     slot_rates = slot_mean.shrink_down(everything, series, of_areas)
     districts = _fit_districts(known, slot_rates, by_class)
     trend = Trend(force, effects, districts, classes, known.class_of_cell)
-    event_factor = _find_event_factors(known, slot_rates, by_class)
+    event_factor, event_area = _find_event_factors(known, slot_rates, by_class)
     shocks = _find_shocks(known, slot_rates, by_class, districts)
-    return RateModel(series, slot_rates, {}, event_factor, shocks, _notes(known, trend), trend)
+    return RateModel(series, slot_rates, {}, event_factor, shocks, _notes(known, trend), trend, event_area)
 
 
 def _count(index: Integers, weights: Floats | Integers, size: int) -> Floats:
@@ -302,31 +302,50 @@ def _shares(sizes: Floats) -> Floats:
     return found
 
 
-def _find_event_factors(known: _Known, slot_rates: Floats, by_class: Floats) -> dict[str, Floats]:
-    """Find the factors of each kind of local event, cells × blocks: incidents seen over due in its areas and hours.
+def _find_event_factors(
+    known: _Known, slot_rates: Floats, by_class: Floats
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Find the factors of each kind of local event: incidents seen over due in its areas and hours.
 
-    All together lean on no change, each part of the day and each class on all together.
+    Gives those of all areas, cells × blocks, and what each area has beyond them. All together lean on no change, each
+    part of the day and each class on all together; and each area on these, the more the less areas differ beyond
+    chance (the gamma-Poisson model, with its variance by the method of moments).
     """
     calendar = known.history.calendar
     classes = len(known.class_codes)
     class_of_event, block_of_event = known.class_of_cell[known.cell], calendar.block[known.history.hour]
-    factors = {}
+    factors, of_areas = {}, {}
     for number, kind in enumerate(calendar.event_kinds, start=1):
         during = calendar.event_of == number
-        due = np.zeros((classes, BLOCKS))
-        for area in np.flatnonzero(during.any(axis=1)):
+        touched = np.flatnonzero(during.any(axis=1))
+        due_in = np.zeros((len(touched), classes, BLOCKS))
+        for place, area in enumerate(touched):
             of_class = np.zeros((classes, SLOTS))
             np.add.at(of_class, known.class_of_cell, slot_rates[area])
             expected = known.due_in_slots(of_class, by_class) * (during[area] * known.share_then(int(area)))
-            due += np.stack([_count(calendar.block, each, BLOCKS) for each in expected])
+            due_in[place] = np.stack([_count(calendar.block, each, BLOCKS) for each in expected])
+        due = due_in.sum(axis=0)
         counts = np.where(during[known.area, known.history.hour], known.history.counts, 0)
         seen = _count(class_of_event * BLOCKS + block_of_event, counts, classes * BLOCKS).reshape(classes, BLOCKS)
         together = _leaning(seen.sum(), due.sum(), 1.0)
         of_block = _leaning(seen.sum(axis=0), due.sum(axis=0), together)
         # What the parts of the day explain is not the classes' own, which differ in when they happen.
         of_classes = _leaning(seen.sum(axis=1), (due * of_block).sum(axis=1), 1.0)
-        factors[kind] = (of_block * of_classes[:, None])[known.class_of_cell]
-    return factors
+        of_all = of_block * of_classes[:, None]
+        factors[kind] = of_all[known.class_of_cell]
+        seen_in = _count(known.area, counts, len(during))[touched]
+        of_areas[kind] = np.ones(len(during))
+        of_areas[kind][touched] = _own(seen_in, (due_in * of_all).sum(axis=(1, 2)))
+    return factors, of_areas
+
+
+def _own(seen: Floats, due: Floats) -> Floats:
+    """Give seen over due of each area, leaning on 1 as far as areas do not differ beyond chance."""
+    differ = ((seen - due) ** 2 - due).sum() / max((due**2).sum(), 1e-9)
+    if len(seen) < 2 or differ <= 0:
+        return np.ones(len(seen))
+    found: Floats = (1 / differ + seen) / (1 / differ + due)
+    return found
 
 
 def _leaning(seen: Any, due: Any, prior: float) -> Any:
