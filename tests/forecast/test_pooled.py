@@ -250,13 +250,16 @@ def test_an_event_does_to_each_area_what_it_did_to_it_before():
     usual = {"a": 1.0, "b": 4.0, "c": 4.0}
     during = {"a": 3.0, "b": 1.1, "c": 1.0}
     counts = {(each, "theft"): random.poisson(np.where(is_match, during[each], 1.0) * usual[each]) for each in usual}
-    rows = ["event_id | event_name | kind | area_id | starts_at | ends_at"]
-    for match in range(0, 440, 14):
-        begins = midnight(match + 5) + timedelta(hours=15)
-        for area in "ab":
-            rows.append(f"{area}{match} | Match | sport | {area} | {begins.isoformat()} | "
-                        f"{(begins + timedelta(hours=2)).isoformat()}")  # fmt: skip
-    events = drawn("events", *rows)
+    matches = [(match, midnight(match + 5) + timedelta(hours=15)) for match in range(0, 440, 14)]
+    events = drawn(
+        "events",
+        EVENT,
+        *(
+            f"{area}{match} | Match | sport | {area} | {at.isoformat()} | {(at + timedelta(hours=2)).isoformat()}"
+            for match, at in matches
+            for area in "ab"
+        ),
+    )
     made = forecast_of(
         demand_of(hours, counts), areas_in({"a": None, "b": None, "c": None}), midnight(400), days=14, path_days=14,
         events=events,
