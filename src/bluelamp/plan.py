@@ -26,6 +26,7 @@ from bluelamp import (
     extensions,
     forecast,
     geography,
+    hotspots,
     incidents,
     offered_work,
     outlook,
@@ -40,17 +41,18 @@ from bluelamp import (
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
-from bluelamp.store import Store
+from bluelamp.store import Store, tried
 from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes",
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes", "offences",
+    "harm_weights",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *scoreboard.NAMES,
+    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", "hotspots", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -126,7 +128,7 @@ def plan(
     not_filed = _why_not_filed(inputs["incidents"], forecast_from, as_of, settings.force.time_zone)
     planned = compute(
         inputs, settings, forecast_from=forecast_from, beside=not not_filed, progress=progress,
-        filed=filing.read(folder),
+        filed=filing.read(folder), maps=_chosen_maps(folder, settings), streets=read_streets(folder, settings),
     )  # fmt: skip
     planned.notes.extend(not_filed)
     made_at = now()
@@ -198,13 +200,16 @@ def compute(
     forecast_from: datetime | None = None,
     filed: Sequence[scoreboard.Filed] = (),
     beside: bool = False,
+    maps: Mapping[str, str] | None = None,
+    streets: Mapping[str, Any] | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> Planned:
     """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written.
 
     With `forecast_from`, a local midnight, the run is what it would have been then: incidents received later are left
     out of everything. `filed` are forecasts filed earlier, which decide which method is in use where. With `beside`,
-    the naive methods forecast beside it, as is filed.
+    the naive methods forecast beside it, as is filed. `maps` names the method of hotspot maps by class, as their test
+    found it (none where they were not tested); `streets` is the GeoJSON of streets that the settings speak of.
 
     Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight
     or lies more than a year after the last incident.
@@ -216,7 +221,7 @@ def compute(
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
-                             ("contacts", "contacted_at")):  # fmt: skip
+                             ("contacts", "contacted_at"), ("offences", "recorded_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)
@@ -314,6 +319,19 @@ def compute(
     )  # fmt: skip
     notes += years.notes
 
+    clock.start("hotspots")
+    ground = hotspots.lay_ground(
+        given["offences"], calls, areas, outages, given["harm_weights"], offending=settings.offending,
+        origins=settings.demand.origins, before=starts, time_zone=zone, streets=streets,
+    )  # fmt: skip
+    places = tables.empty("hotspots")
+    if ground.history is not None:
+        places = hotspots.make_hotspots(
+            ground.history, maps or {}, shift_starts=settings.offending.shift_starts, harm=ground.harm,
+            progress=lambda share: progress("hotspots", share),
+        )  # fmt: skip
+    notes += [*ground.notes, *remarks.on_hotspots(places, maps)]
+
     clock.start("contacts")
     contact_forecast = _forecast_contacts(given, settings, starts, notes)
 
@@ -367,7 +385,7 @@ def compute(
         "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
         "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
         "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
-        "coverage": covered,
+        "coverage": covered, "hotspots": places,
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -557,10 +575,43 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def ground_of(settings: Settings) -> dict[str, Any]:
+    """Give the settings that a test of hotspot maps holds for."""
+    return settings.offending.model_dump(mode="json", exclude={"weeks"})
+
+
+def _chosen_maps(folder: Path | str, settings: Settings) -> dict[str, str] | None:
+    """Give the method of hotspot maps by class as the newest test on the same ground found it; none where none was."""
+    found = tried.read(folder, "hotspot_scores")
+    if found is None or found[1].get("ground") != ground_of(settings):
+        return None
+    return hotspots.choose(found[0])
+
+
+def read_streets(folder: Path | str, settings: Settings) -> dict[str, Any] | None:
+    """Read the GeoJSON of streets that the settings name, if hotspots are to be on streets.
+
+    Raises NoInput where it is not there, BadData where it is no GeoJSON.
+    """
+    name = settings.offending.streets_file
+    if settings.offending.cells != "street" or name is None:
+        return None
+    path = Path(folder) / name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError:
+        raise NoInput(f"{path} is not there, which 'streets_file' under [offending] in force.toml names.") from None
+    except ValueError as error:
+        raise BadData(f"{path} is no GeoJSON: {error}. A collection of lines was expected.") from None
+    if not isinstance(found, dict) or not isinstance(found.get("features"), list):
+        raise BadData(f"{path} is no GeoJSON FeatureCollection. A collection of lines was expected.")
+    return found
+
+
 def versions_used() -> dict[str, str]:
     """Versions that figures depend on."""
     found = {"python": platform.python_version()}
-    for package in ("bluelamp", "numpy", "polars", "holidays", "shapely", "tzdata"):
+    for package in ("bluelamp", "numpy", "polars", "holidays", "shapely", "h3", "tzdata"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -370,6 +370,20 @@ def on_suppressed(suppressed: pl.DataFrame, contacts: pl.DataFrame) -> list[str]
     return notes
 
 
+def on_hotspots(places: pl.DataFrame, maps: Mapping[str, str] | None) -> list[str]:
+    """Say by what hotspots were found, and whether that was ever held against what came."""
+    if places.is_empty():
+        return []
+    if maps is None:
+        return [
+            "Hotspots are the plain count map: no other has been tested on this force's own past. 'bluelamp hotspots "
+            "FORCE --test' does."
+        ]
+    by_method = places.select("class_code", "method").unique().group_by("method").len().sort("method")
+    told = ", ".join(f"{method} ({count_of(number, 'class', 'classes')})" for method, number in by_method.iter_rows())
+    return [f"Hotspots are found by what won on weeks held out: {told}."]
+
+
 _SUPPRESSED = {
     "abandoned": "callers whom nobody answered",
     "unanswered": "messages that nobody opened",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import holidays
 from pydantic import (
@@ -304,6 +304,44 @@ class DutiesPart(_Part):
         return value
 
 
+class OffendingPart(_Part):
+    """Where and when offences are looked for."""
+
+    classes: tuple[str, ...] = Field(
+        (
+            "violence", "domestic", "sexual", "robbery", "burglary", "vehicle_crime", "theft", "fraud",
+            "criminal_damage", "drugs", "weapons", "public_order", "other_crime",
+        ),
+        min_length=1,
+        description="Classes of crime, of offences and of incidents",
+    )  # fmt: skip
+    cells: Literal["hexagon", "area", "street"] = Field(
+        "hexagon", description="Places that are ranked: H3 hexagons, the force's own areas, or segments of streets"
+    )
+    resolution: int = Field(9, ge=7, le=11, description="H3 resolution of hexagons: 9 is 0.1 km², 350 m across")
+    streets_file: str | None = Field(
+        None, description="GeoJSON of street segments, relative to the force's folder, for cells = 'street'"
+    )
+    street_id_property: str | None = Field(None, description="Property of that file that holds a segment's code")
+    shift_starts: tuple[int, ...] = Field(
+        (7, 15, 23), min_length=1, max_length=8, description="Local hours at which shifts begin, in order"
+    )
+    weeks: int = Field(260, ge=8, le=520, description="Weeks of history that maps are drawn from")
+
+    @field_validator("shift_starts")
+    @classmethod
+    def _come_in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or not all(0 <= each <= 23 for each in value):
+            raise ValueError("hours from 0 to 23, each later than the one before, were expected")
+        return value
+
+    @model_validator(mode="after")
+    def _has_streets(self) -> OffendingPart:
+        if self.cells == "street" and self.streets_file is None:
+            raise ValueError("cells = 'street' needs 'streets_file', a GeoJSON of street segments")
+        return self
+
+
 class Settings(_Part):
     """All of force.toml."""
 
@@ -314,6 +352,7 @@ class Settings(_Part):
     forecast: ForecastPart = ForecastPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
+    offending: OffendingPart = OffendingPart.model_validate({})
 
     @field_validator("sources")
     @classmethod

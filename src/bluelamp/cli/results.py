@@ -166,6 +166,61 @@ def backtest(
 
 
 @app.command()
+def hotspots(
+    folder: Folder,
+    class_code: Annotated[
+        str, typer.Option("--class", help="Offences of one class; 'all' of them, or 'harm' by the force's weights")
+    ] = "all",
+    from_hour: Annotated[
+        int | None, typer.Option("--shift", min=0, max=23, help="Local hour at which the shift begins; all by default")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0.0005, max=0.05, help="Share of the ground to list")] = 0.005,
+    geojson: Annotated[Path | None, typer.Option(help="Write the places to this GeoJSON file")] = None,
+    test: Annotated[bool, typer.Option("--test", help="Hold every method's map against weeks that came after")] = False,
+    weeks: Annotated[int, typer.Option(min=1, max=260, help="Weeks to hold out in the test")] = 52,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV")] = False,
+    as_json: AsJson = False,
+    run: RunId = None,
+    quiet: Quiet = False,
+) -> None:
+    """List the places with the most risk of offences by shift, or test how far such maps have been right.
+
+    \b
+    bluelamp hotspots oakland --class burglary --shift 23
+    bluelamp hotspots oakland --geojson hotspots.geojson
+    bluelamp hotspots oakland --test
+    """
+    import polars as pl
+
+    from bluelamp import hotspot_trial, tables
+    from bluelamp.web.app import rows_as_json
+
+    if test:
+        with progressing(quiet) as progress:
+            tested = hotspot_trial.try_maps(folder, weeks=weeks, progress=progress)
+        if as_json:
+            typer.echo(json.dumps({"sentences": tested.sentences, "scores": tested.scores.to_dicts()}))
+            return
+        for line in tested.lines():
+            typer.echo(line)
+        if not quiet:
+            message.print(f"Next: bluelamp plan {folder}, whose maps are then by what won.", markup=False)
+        return
+    shown = hotspot_trial.list_places(folder, class_code, from_hour, share, run)
+    if geojson is not None:
+        geojson.write_text(json.dumps(shown.collection(), ensure_ascii=False), encoding="utf-8")
+        message.print(f"Wrote {count_of(shown.rows.height, 'place')} to {geojson}", markup=False)
+    elif as_json:
+        sys.stdout.buffer.write(rows_as_json(shown.rows, "hotspots") + b"\n")
+    elif as_csv:
+        sys.stdout.write(tables.to_csv(shown.rows, "hotspots"))
+    else:
+        with pl.Config(tbl_rows=60):
+            for line in shown.lines():
+                typer.echo(line)
+
+
+@app.command()
 def scoreboard(
     folder: Folder,
     seals: Annotated[

@@ -83,7 +83,8 @@ def place_incidents(
     """Say in which of the areas in force on a local day each incident counts, whatever they were when it came in.
 
     `areas` may hold rows that have ended or not begun; `default_points` are those that the force lists. Gives the
-    incidents in their order with `area_id` as it counts, null for none, and `place_rule`.
+    incidents in their order with `area_id` as it counts, null for none, and `place_rule`. A point that is not the
+    incident's own is the usual one of its place, or empty.
     """
     now = geography.areas_on(areas, day).filter(pl.col("level") == "area")
     found = find_default_points(incidents, default_points)
@@ -133,7 +134,13 @@ def place_incidents(
     # What could be shared out over nothing has no place.
     lost = pl.col("counts_in").is_null() & ~rule.is_in(NOWHERE)
     rows = rows.with_columns(place_rule=pl.when(lost).then(pl.lit("unknown")).otherwise(rule))
-    placed = incidents.with_columns(area_id=rows["counts_in"], place_rule=rows["place_rule"])
+    point = rows.select(
+        pl.when(has_usual).then(f"usual_{name}").when(~is_default).then(name).alias(name)
+        for name in ("longitude", "latitude")
+    )
+    placed = incidents.with_columns(
+        point["longitude"], point["latitude"], area_id=rows["counts_in"], place_rule=rows["place_rule"]
+    )
     return Placed(placed, found)
 
 

@@ -1,0 +1,233 @@
+"""The test of hotspot maps on a force's own past: every method against the plain count map, week by week."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from shapely import to_geojson
+
+from bluelamp import hotspots, incidents, periods, plan, redrawn
+from bluelamp import settings as settings_
+from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
+from bluelamp.grids import Grid
+from bluelamp.settings import Settings
+from bluelamp.store import Store, tried
+
+NAMES = ("hotspot_scores",)
+WEEKS = 52
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a test found: the table `hotspot_scores`, what it was made on, and what it comes to in sentences."""
+
+    scores: pl.DataFrame
+    about: dict[str, Any]
+    sentences: list[str]
+
+    def lines(self) -> list[str]:
+        """Give the scores as lines of a table, and what they say."""
+        return [*_tabulate(self.scores), "", *self.sentences]
+
+
+def try_maps(
+    folder: Path | str,
+    *,
+    weeks: int = WEEKS,
+    methods: list[str] | None = None,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> Tested:
+    """Hold the hotspot maps of every method against the last weeks of a force's record, and keep what was found.
+
+    Raises NoInput where there is nothing to draw maps from, UsageError where the weeks are too few or too many.
+    """
+    if weeks < 1:
+        raise UsageError("At least one week to hold out was expected; 52 are usual.")
+    settings = settings_.read(folder)
+    progress("reading", 0.0)
+    ground = _lay(folder, settings)
+    if ground.history is None or ground.history.weeks == 0:
+        raise NoInput(" ".join(ground.notes) or "There are no offences with a place to draw maps from.")
+    if ground.history.weeks <= weeks:
+        raise UsageError(
+            f"{count_of(weeks, 'week')} can't be held out of a record of {count_of(ground.history.weeks, 'week')}: "
+            "fewer were expected (--weeks), so that maps have a past to be drawn from."
+        )
+    scores = hotspots.score_maps(
+        ground.history, weeks=weeks, harm=ground.harm, seed=settings.forecast.seed, names=methods,
+        progress=lambda share: progress("maps", share),
+    )  # fmt: skip
+    about = {
+        "ground": plan.ground_of(settings),
+        "weeks": weeks,
+        "cells": len(ground.history.grid),
+        "cell_kind": ground.history.grid.kind,
+        "notes": ground.notes,
+    }
+    tried.write(folder, "hotspot_scores", scores, about)
+    return Tested(scores, about, say(scores, about))
+
+
+def read(folder: Path | str) -> Tested:
+    """Give the newest test. Raises NoInput where there is none."""
+    settings_.read(folder)
+    found = tried.read(folder, "hotspot_scores")
+    if found is None:
+        raise NoInput(f"No hotspot map has been tested yet. 'bluelamp hotspots {folder} --test' does.")
+    scores, about = found
+    return Tested(scores, about, say(scores, about))
+
+
+def _lay(folder: Path | str, settings: Settings) -> hotspots.Ground:
+    still = Store(folder).snapshot()
+    calls, areas, offences, weights = (still.read(name) for name in ("incidents", "areas", "offences", "harm_weights"))
+    if calls.is_empty():
+        raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
+    zone = settings.force.time_zone
+    _, starts = plan.find_horizon(calls, None, zone)
+    today = starts.astimezone(periods.zone(zone)).date()
+    areas, calls = plan.settle_areas(redrawn.that_hold(areas), calls, settings, today, [])
+    calls = plan.leave_out_merged(calls, [])
+    outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
+    return hotspots.lay_ground(
+        offences, calls, areas, outages, weights, offending=settings.offending, origins=settings.demand.origins,
+        before=starts, time_zone=zone, streets=plan.read_streets(folder, settings),
+    )  # fmt: skip
+
+
+def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
+    """Say what a test comes to, class by class."""
+    at_one = scores.filter(pl.col("watched_share") == 0.01)
+    if at_one.is_empty():
+        return [*about.get("notes", []), "No class of offence has enough of them for a map."]
+    ground = at_one.row(0, named=True)
+    km = ground["watched_km"]
+    watched = f"{km:,.1f} km of streets" if km else f"{ground['watched_km2']:,.2f} km²"
+    sentences = [
+        *about.get("notes", []),
+        f"{count_of(ground['weeks'], 'week')} held out. In each shift 1 % of the ground was watched, {watched}.",
+    ]
+    for row in at_one.filter("is_shown").iter_rows(named=True):
+        interval = "" if row["pai_low"] is None else f" ({row['pai_low']:.1f} to {row['pai_high']:.1f})"
+        caught = f"{row['hit_rate']:.1%} of {row['offences']:,.0f}" if row["hit_rate"] is not None else "none"
+        what = "harm" if row["class_code"] == hotspots.HARM else "offences"
+        if row["pai_low"] is not None and row["pai_low"] <= 1:
+            sentences.append(
+                f"{row['class_code']}: no place stands out. 1 % of the ground had {caught} {what}, PAI "
+                f"{row['pai']:.1f}{interval}, which chance alone may give."
+            )
+            continue
+        found = f"{row['class_code']}: {row['method']} caught {caught} {what} there, PAI {row['pai']:.1f}{interval}"
+        if row["method"] == hotspots.COUNTS:
+            sentences.append(f"{found}. No method beat the plain count map, so that this is shown.")
+        else:
+            sentences.append(
+                f"{found}; {row['against_counts']:+.1%} against the plain count map "
+                f"({row['against_counts_low']:+.1%} to {row['against_counts_high']:+.1%}, mean of all shares)."
+            )
+    return sentences
+
+
+def _tabulate(scores: pl.DataFrame) -> list[str]:
+    shares = f"{'PAI at 0.5 %':>12} {'1 %':>7} {'2 %':>7} {'5 %':>7} {'PEI* 1 %':>9}"
+    lines = [f"{'class':<18} {'method':<16} {shares} against counts"]
+    for (class_code, method), rows in scores.group_by("class_code", "method", maintain_order=True):
+        by_share = {row["watched_share"]: row for row in rows.iter_rows(named=True)}
+        first = next(iter(by_share.values()))
+        pai = [by_share[share]["pai"] for share in hotspots.SHARES]
+        pei = by_share[0.01]["pei"]
+        against = "" if method == hotspots.COUNTS else f"{first['against_counts']:+.1%}"
+        if against and first["against_counts_low"] is not None:
+            against += f" ({first['against_counts_low']:+.1%} to {first['against_counts_high']:+.1%})"
+        shown = " *" if first["is_shown"] else ""
+        lines.append(
+            f"{class_code!s:<18} {method!s:<16} {pai[0]:>12.1f} {pai[1]:>7.1f} {pai[2]:>7.1f} {pai[3]:>7.1f} "
+            f"{'' if pei is None else format(pei, '.3f'):>9} {against}{shown}"
+        )
+    return [*lines, "* shown on maps"]
+
+
+# ---- what a run shows ----
+
+
+@dataclass(frozen=True)
+class Places:
+    """Hotspots of one class as a run has them: the rows of `hotspots`, and how far such maps have been right."""
+
+    rows: pl.DataFrame
+    sentences: list[str]
+    grid: Grid | None
+
+    def lines(self) -> list[str]:
+        """Give the places as lines to read at briefing."""
+        told = []
+        for (begins, ends), rows in self.rows.group_by("from_hour", "to_hour", maintain_order=True):
+            told += [
+                f"{begins:02}:00 to {ends:02}:00",
+                f"  {'rank':>4} {'place':<28} {'area':<8} {'expected':>8} {'at least one':>12} {'x usual':>8} "
+                f"{'last 52 weeks':>13} {'count rank':>10}",
+            ]
+            for row in rows.iter_rows(named=True):
+                where = row["cell_name"] or f"{row['latitude']:.4f}, {row['longitude']:.4f}"
+                chance = "" if row["chance_any"] is None else f"{row['chance_any']:.0%}"
+                told.append(
+                    f"  {row['rank']:>4} {where:<28} {row['area_id'] or '':<8} {row['expected']:>8.2f} {chance:>12} "
+                    f"{row['times_usual']:>8.1f} {row['counted']:>13,.0f} {row['count_rank']:>10,}"
+                )
+            told.append("")
+        return [*told, *self.sentences]
+
+    def collection(self) -> dict[str, Any]:
+        """Give the places as a GeoJSON FeatureCollection, each with its fields."""
+        number = {} if self.grid is None else dict(zip(self.grid.cell_ids, range(len(self.grid)), strict=True))
+        features = []
+        for row in self.rows.iter_rows(named=True):
+            cell = number.get(row["cell_id"])
+            shape = None if cell is None or self.grid is None else json.loads(to_geojson(self.grid.outline(cell)))
+            features.append({"type": "Feature", "geometry": shape, "properties": row})
+        return {"type": "FeatureCollection", "features": features}
+
+
+def list_places(
+    folder: Path | str, class_code: str, from_hour: int | None, share: float, run_id: str | None = None
+) -> Places:
+    """List a run's hotspots of one class, in one shift or all, up to a share of the ground in each.
+
+    Raises UsageError for a class or shift that the run has no map of, naming those it has; NoInput where there is no
+    run, or it has no hotspots.
+    """
+    settings = settings_.read(folder)
+    store = Store(folder)
+    rows = store.result("hotspots", run_id)
+    if rows.is_empty():
+        raise NoInput("The run has no hotspots: its notes say why ('bluelamp plan' prints them).")
+    for column, wanted, what in (("class_code", class_code, "class"), ("from_hour", from_hour, "shift")):
+        known = [str(each) for each in rows[column].unique().sort()]
+        if wanted is not None and str(wanted) not in known:
+            raise UsageError(
+                f"There is no map of {what} '{wanted}'. Known are {one_of(known)}.{did_you_mean(str(wanted), known)}"
+            )
+    rows = rows.filter(class_code=class_code)
+    if from_hour is not None:
+        rows = rows.filter(from_hour=from_hour)
+    rows = rows.filter((pl.col("ground_share") <= share) | (pl.col("rank") == 1)).sort("from_hour", "rank")
+    areas = plan.read_used(store, "areas", run_id)
+    grid = hotspots.lay_grid(areas, settings.offending, plan.read_streets(folder, settings))
+    return Places(rows, _how_right(folder, settings, class_code, rows["method"][0]), grid)
+
+
+def _how_right(folder: Path | str, settings: Settings, class_code: str, method: str) -> list[str]:
+    found = tried.read(folder, "hotspot_scores")
+    if found is None or found[1].get("ground") != plan.ground_of(settings):
+        return [
+            "Such maps have not been tested here yet: how far they are right is not known. 'bluelamp hotspots "
+            f"{folder} --test' holds them against weeks that came after."
+        ]
+    scores, about = found
+    of_class = scores.filter(class_code=class_code, method=method)
+    return say(of_class.with_columns(is_shown=True), {**about, "notes": []})
