@@ -295,9 +295,7 @@ def _list_maps(history: History, harm: History | None) -> list[tuple[str, Histor
 
 def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: Sequence[int]) -> pl.DataFrame:
     """Give the places of one class with the most risk for their size, in each shift."""
-    grid, counted = past.history.grid, past.window(_COUNTED_WEEKS)
-    # What a window gives is a weekly mean, whatever part of it was seen.
-    weeks = min(_COUNTED_WEEKS, past.week)
+    grid, counted = past.history.grid, past.count(_COUNTED_WEEKS)
     parts = []
     for shift, begins in enumerate(shift_starts):
         density = risk[:, shift] / grid.size
@@ -331,7 +329,7 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
                         [None] * len(listed) if name == HARM else -np.expm1(-expected), dtype=pl.Float64
                     ),
                     "times_usual": density[listed] / (risk[:, shift].sum() / grid.size.sum()),
-                    "counted": counted[listed, shift] * weeks,
+                    "counted": counted[listed, shift],
                     "count_rank": place[listed],
                     "method": method,
                 }

@@ -102,6 +102,11 @@ class Past:
         """Give what came in the week itself, cells × shifts: what a method may not know."""
         return self._sum(self.week, self.week + 1, np.ones(1))
 
+    def count(self, weeks: int) -> Floats:
+        """Count what came in the last so many weeks, cells × shifts."""
+        first = max(self.week - weeks, 0)
+        return self._sum(first, self.week, np.ones(self.week - first))
+
     def window(self, weeks: int | None) -> Floats:
         """Give the weekly mean of the last so many weeks (all of them where none is said), cells × shifts."""
         first = 0 if weeks is None else max(self.week - weeks, 0)
