@@ -202,7 +202,9 @@ def lay_history(
     starts_on = first_day - timedelta(weeks=kept_weeks)
     hours = _lay_hours(starts_on, first_day, shift_starts, time_zone)
     classes = tuple(sorted(placed["class_code"].unique()))
-    kinds = pl.DataFrame({"class_code": classes, "kind": range(len(classes))}, schema_overrides={"kind": pl.Int64})
+    kinds = pl.DataFrame(
+        {"class_code": classes, "kind": range(len(classes))}, schema={"class_code": pl.String, "kind": pl.Int64}
+    )
     counted = (
         parts.join(hours, on="hour_starting", how="inner")
         .join(placed.select("cell", "weight", "class_code").with_row_index("row"), on="row", how="left")
@@ -306,6 +308,8 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
         # The last one may reach beyond the share, so that a force of few areas has a place at all.
         listed = order[: int(np.searchsorted(share, LISTED_SHARE)) + 1]
         listed = listed[risk[listed, shift] > 0]
+        if not len(listed):
+            continue
         expected = risk[listed, shift]
         is_street = grid.kind == "street"
         parts.append(
@@ -335,7 +339,7 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
                 }
             )
         )
-    return pl.concat(parts)
+    return pl.concat(parts) if parts else tables.empty("hotspots")
 
 
 def score_maps(
