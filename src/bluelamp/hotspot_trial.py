@@ -50,7 +50,7 @@ def try_maps(
         raise UsageError("At least one week to hold out was expected; 52 are usual.")
     settings = settings_.read(folder)
     progress("reading", 0.0)
-    ground = _lay(folder, settings)
+    ground = lay(folder, settings)
     if ground.history is None or ground.history.weeks == 0:
         raise NoInput(" ".join(ground.notes) or "There are no offences with a place to draw maps from.")
     if ground.history.weeks <= weeks:
@@ -83,7 +83,8 @@ def read(folder: Path | str) -> Tested:
     return Tested(scores, about, say(scores, about))
 
 
-def _lay(folder: Path | str, settings: Settings) -> hotspots.Ground:
+def lay(folder: Path | str, settings: Settings) -> hotspots.Ground:
+    """Lay a force's offending out on its ground, as it is stored now. Raises NoInput where it has no incidents."""
     still = Store(folder).snapshot()
     calls, areas, offences, weights = (still.read(name) for name in ("incidents", "areas", "offences", "harm_weights"))
     if calls.is_empty():
