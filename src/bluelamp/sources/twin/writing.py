@@ -80,7 +80,7 @@ def write_twin(folder: Path | str, twin: Twin, mornings: int | None = None) -> N
                 frame.write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
         if twin.feeds is not None:
             _write_feeds(folder, twin.feeds, twin.parameters, mornings)
-        text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
+        text = json.dumps(twin.parameters, indent=1, sort_keys=True, default=str) + "\n"
         (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputOutputError(
