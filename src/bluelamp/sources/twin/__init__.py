@@ -109,7 +109,7 @@ def make_twin(
     workforce = people.roster(county, numbers, size["officers"], until, random_of)
     places = geography.draw_places(county, demand["places_per_area"], demand["place_spread"], random_of("places"))
     calls = incidents.draw_calls(truth, work, numbers, places, workforce.usual_units, random_of)
-    put = planted.set_points(points, calls, county, calendar, places, numbers["planted"], random_of)
+    put = planted.set_points(points, calls, truth, places, numbers["planted"], random_of)
     is_past = pl.col("received_at") < int(calendar.epoch[calendar.past])
     past, coming = put.calls.filter(is_past), put.calls.filter(~is_past)
     world = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import polars as pl
 import shapely
 from numpy.typing import NDArray
 
-from bluelamp.sources.twin.demand import Calendar, day_begun
+from bluelamp.sources.twin.demand import Calendar, Truth, day_begun
 from bluelamp.sources.twin.geography import PROFILES, County, Places, in_degrees
 from bluelamp.sources.twin.incidents import FUTURE_DAYS
 
@@ -34,6 +33,7 @@ WAYS = ("planted", "places", "even")
 _DAY = 86400
 _TRIES = 20
 _LOOKED_AT = 64
+_LIVES = ("first_day", "last_day")
 _HOTSPOTS: dict[str, Any] = {
     "hotspot_id": pl.String,
     "kind": pl.String,
@@ -48,6 +48,7 @@ _HOTSPOTS: dict[str, Any] = {
     "first_day": pl.Date,
     "last_day": pl.Date,
     "share": pl.Float64,
+    "weekly_incidents": pl.Float64,
     "share_inside": pl.Float64,
     "times_area_mean": pl.Float64,
 }
@@ -71,8 +72,7 @@ class Planted:
 def set_points(
     way: str,
     calls: pl.DataFrame,
-    county: County,
-    calendar: Calendar,
+    truth: Truth,
     places: Places,
     numbers: dict[str, Any],
     random_of: Callable[..., np.random.Generator],
@@ -83,9 +83,9 @@ def set_points(
     `numbers` are those of [planted] in truth.toml.
     """
     if way == "planted":
-        return _plant(calls, county, calendar, places, numbers, random_of)
+        return _plant(calls, truth, places, numbers, random_of)
     return Planted(
-        calls=spread_evenly(calls, county, random_of("even points")) if way == "even" else calls,
+        calls=spread_evenly(calls, truth.county, random_of("even points")) if way == "even" else calls,
         hotspots=pl.DataFrame(schema=_HOTSPOTS),
         at_hotspots=pl.DataFrame(schema={"drawn": pl.Int64, "hotspot_id": pl.String}),
         near_repeats=pl.DataFrame(
@@ -96,20 +96,20 @@ def set_points(
 
 def _plant(
     calls: pl.DataFrame,
-    county: County,
-    calendar: Calendar,
+    truth: Truth,
     places: Places,
     numbers: dict[str, Any],
     random_of: Callable[..., np.random.Generator],
 ) -> Planted:
-    spots = _Hotspots.choose(county, calendar, places, numbers, random_of("planted hotspots"))
+    county = truth.county
+    spots = _Hotspots.choose(truth, places, numbers, random_of("planted hotspots"))
     repeating = numbers["near_repeats"]
     wanted = sorted({*spots.rows["class_code"], *repeating})
     some = calls.select("drawn", "received_at", "class_code", "true_area_id", "true_longitude", "true_latitude").filter(
         pl.col("class_code").is_in(wanted)
     )
-    moving = _Moving.of(some, wanted, county, calendar)
-    hotspot = spots.taking(moving, wanted, county, calendar, random_of("planted at hotspots"))
+    moving = _Moving.of(some, wanted, truth)
+    hotspot = spots.taking(moving, wanted, truth, random_of("planted at hotspots"))
     at_spots = np.flatnonzero(hotspot >= 0)
     moving.put(at_spots, *spots.addresses(hotspot[at_spots], random_of("planted addresses")))
     boundaries = np.array([in_degrees(county, outline) for outline in county.outlines])
@@ -126,7 +126,10 @@ def _plant(
         calls=_with_points(calls, moving.drawn[moved], moving.longitude[moved], moving.latitude[moved]),
         hotspots=spots.rows,
         at_hotspots=pl.DataFrame(
-            {"drawn": moving.drawn[at_spots], "hotspot_id": pl.Series(spots.ids, dtype=pl.String)[hotspot[at_spots]]}
+            {
+                "drawn": moving.drawn[at_spots],
+                "hotspot_id": spots.rows["hotspot_id"].unique(maintain_order=True)[hotspot[at_spots]],
+            }
         ).sort("drawn"),
         near_repeats=found.select(
             drawn=pl.Series(moving.drawn[found["row"]]),
@@ -198,7 +201,8 @@ class _Moving:
     latitude: Numbers
 
     @classmethod
-    def of(cls, some: pl.DataFrame, classes: list[str], county: County, calendar: Calendar) -> _Moving:
+    def of(cls, some: pl.DataFrame, classes: list[str], truth: Truth) -> _Moving:
+        county, calendar = truth.county, truth.calendar
         area = _numbers_of_areas(some["true_area_id"], county)
         of_class = some["class_code"].cast(pl.Enum(classes)).to_physical().to_numpy().astype(np.int64)
         group = of_class * len(county.area_ids) + area
@@ -230,28 +234,27 @@ class _Moving:
 
 @dataclass(frozen=True)
 class _Hotspots:
-    """The hotspots: `ids`, their `rows` (as in `Planted.hotspots`), and the addresses of each, arrays (hotspots, n)."""
+    """The hotspots as `rows` (those of `Planted.hotspots`), and the addresses of each, arrays (hotspots, n)."""
 
-    ids: list[str]
     rows: pl.DataFrame
     longitude: Numbers
     latitude: Numbers
 
     @classmethod
-    def choose(
-        cls, county: County, calendar: Calendar, places: Places, numbers: dict[str, Any], random: np.random.Generator
-    ) -> _Hotspots:
-        """Choose areas for each kind of hotspot, a circle in each, addresses in it, and from when to when it is there.
-
-        Two hotspots of one area never share a class, so that the share that each takes is known.
-        """
-        chosen = _areas_of_kinds(county, numbers["hotspots"], random)
+    def choose(cls, truth: Truth, places: Places, numbers: dict[str, Any], random: np.random.Generator) -> _Hotspots:
+        """Choose areas for each kind of hotspot, a circle in each and addresses in it, and for how long it is there."""
+        county, calendar = truth.county, truth.calendar
+        expected = {kind: _expected(what, truth) for kind, what in numbers["hotspots"].items()}
+        chosen = [
+            (kind, area)
+            for kind, what in numbers["hotspots"].items()
+            for area in _busiest(expected[kind].sum(axis=1), what, county)
+        ]
         lives = _lives(len(chosen), calendar, numbers["lives"], random)
-        ids, rows = [], []
         addresses = np.empty((len(chosen), 2, numbers["addresses"]))
+        rows = []
         for number, (kind, area) in enumerate(chosen):
             what = numbers["hotspots"][kind]
-            ids.append(f"H{number + 1:03d}")
             x, y = county.to_plane(*(axis[places.of_area(area)] for axis in (places.longitude, places.latitude)))
             at, radius = _centre(county.outlines[area], x, y, numbers["radius_m"] / 1000, random)
             # A little less than the circle, because points are rounded to a metre.
@@ -260,11 +263,11 @@ class _Hotspots:
             addresses[number] = county.to_degrees(at[0] + away * np.cos(angle), at[1] + away * np.sin(angle))
             usual = float(places.shares(area)[np.hypot(x - at[0], y - at[1]) <= radius].sum())
             longitude, latitude = (float(axis[0]) for axis in county.to_degrees(*at.reshape(2, 1)))
-            for name, share in what["classes"].items():
+            for (name, share), weekly in zip(what["classes"].items(), expected[kind][area], strict=True):
                 inside = share + (1 - share) * usual
                 rows.append(
                     {
-                        "hotspot_id": ids[-1],
+                        "hotspot_id": f"H{number + 1:03d}",
                         "kind": kind,
                         "class_code": name,
                         "area_id": county.area_ids[area],
@@ -272,34 +275,28 @@ class _Hotspots:
                         "latitude": latitude,
                         "radius_m": 1000 * radius,
                         **{each: what[each] for each in ("weekdays", "from_hour", "to_hour")},
-                        "first_day": calendar.days[0] + timedelta(days=int(lives[number, 0])),
-                        "last_day": calendar.days[0] + timedelta(days=int(lives[number, 1])),
+                        **{each: calendar.days[day] for each, day in zip(_LIVES, lives[number].tolist(), strict=True)},
                         "share": share,
+                        "weekly_incidents": share * weekly,
                         "share_inside": inside,
                         "times_area_mean": inside * county.outlines[area].area / (np.pi * radius**2),
                     }
                 )
-        return cls(ids, pl.DataFrame(rows, schema=_HOTSPOTS), *np.round(addresses, 5).transpose(1, 0, 2))
+        return cls(pl.DataFrame(rows, schema=_HOTSPOTS), *np.round(addresses, 5).transpose(1, 0, 2))
 
-    def taking(
-        self,
-        moving: _Moving,
-        classes: list[str],
-        county: County,
-        calendar: Calendar,
-        random: np.random.Generator,
-    ) -> WholeNumbers:
+    def taking(self, moving: _Moving, classes: list[str], truth: Truth, random: np.random.Generator) -> WholeNumbers:
         """Say for every call at which hotspot it is (a number), or -1. Each takes its share in its hours."""
+        county, calendar = truth.county, truth.calendar
         hotspot = np.full(len(moving.drawn), -1)
         drawn = random.random(len(hotspot))
-        for row in self.rows.iter_rows(named=True):
+        number = self.rows["hotspot_id"].rank("dense").to_numpy() - 1
+        for at, row in zip(number, self.rows.iter_rows(named=True), strict=True):
             group = classes.index(row["class_code"]) * len(county.area_ids) + county.area_ids.index(row["area_id"])
             here = moving.between(group, group + 1)
             begun = day_begun(moving.day[here], moving.hour[here], row["from_hour"], row["to_hour"])
-            first, last = ((row[name] - calendar.days[0]).days for name in ("first_day", "last_day"))
+            first, last = (calendar.days.index(row[name]) for name in _LIVES)
             takes = (begun >= first) & (begun <= last) & np.isin(calendar.weekday(begun), row["weekdays"])
-            takes &= drawn[here] < row["share"]
-            hotspot[here][takes] = self.ids.index(row["hotspot_id"])
+            hotspot[here][takes & (drawn[here] < row["share"])] = at
         return hotspot
 
     def addresses(self, hotspot: WholeNumbers, random: np.random.Generator) -> tuple[Numbers, Numbers]:
@@ -308,21 +305,23 @@ class _Hotspots:
         return self.longitude[hotspot, address], self.latitude[hotspot, address]
 
 
-def _areas_of_kinds(
-    county: County, kinds: dict[str, dict[str, Any]], random: np.random.Generator
-) -> list[tuple[str, int]]:
-    """Give the kind and the area of every hotspot: busy areas of the profiles that have such places."""
-    found: list[tuple[str, int]] = []
-    for kind, what in kinds.items():
-        has_class = [area for other, area in found if kinds[other]["classes"].keys() & what["classes"].keys()]
-        fits = np.isin(county.profile, [PROFILES.index(name) for name in what["profiles"]])
-        fits = np.setdiff1d(np.flatnonzero(fits if fits.any() else ~fits), has_class)
-        wanted = min(max(1, round(what["per_area"] * len(county.area_ids))), len(fits))
-        weight = county.weight[fits]
-        if wanted:
-            chosen = random.choice(fits, wanted, replace=False, p=weight / weight.sum())
-            found += [(kind, int(area)) for area in chosen]
-    return found
+def _expected(what: dict[str, Any], truth: Truth) -> Numbers:
+    """Give what is expected a week in the hours of a kind of hotspot: (areas, its classes), all over each area."""
+    calendar = truth.calendar
+    begun = day_begun(calendar.day, calendar.hour, what["from_hour"], what["to_hour"])
+    is_open = (begun >= 0) & np.isin(calendar.weekday(begun), what["weekdays"])
+    hours = np.flatnonzero(is_open[: calendar.past])
+    of_class = [truth.classes.index(name) for name in what["classes"]]
+    by_profile = truth.rates[:, of_class][:, :, hours].sum(axis=2) * 7 / calendar.past_days
+    return np.asarray(truth.county.weight[:, None] * by_profile[truth.county.profile])
+
+
+def _busiest(expected: Numbers, what: dict[str, Any], county: County) -> list[int]:
+    """Give the areas with most expected, of the profiles that a kind of hotspot has (of all, where there are none)."""
+    fits = np.isin(county.profile, [PROFILES.index(name) for name in what["profiles"]])
+    areas = np.flatnonzero(fits | ~fits.any())
+    wanted = max(1, round(what["per_area"] * len(expected)))
+    return [int(area) for area in areas[np.argsort(-expected[areas], kind="stable")][:wanted]]
 
 
 def _lives(hotspots: int, calendar: Calendar, what: dict[str, Any], random: np.random.Generator) -> WholeNumbers:
