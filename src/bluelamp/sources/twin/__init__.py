@@ -49,9 +49,9 @@ FEED_DAYS = 28
 class Twin:
     """A made-up force: `settings` (the text of force.toml), its `tables` by name, and the `truth` beside them.
 
-    `truth` holds the frames hourly_rates, day_shocks and future_incidents, and what is planted: places, hotspots,
-    hotspot_incidents, near_repeats and peaks. `parameters` has all the numbers they were made from. With `feeds` the
-    last weeks were lived unit by unit; `truth` then has what really happened as well.
+    `truth` holds the frames hourly_rates, day_shocks and future_incidents; places, hotspots, hotspot_addresses,
+    hotspot_incidents and near_repeats, which say how points lie; and peaks. `parameters` has all the numbers they were
+    made from. With `feeds` the last weeks were lived unit by unit; `truth` then has what really happened as well.
     """
 
     settings: str
@@ -189,6 +189,7 @@ def _planted(put: planted.Planted, numbered: pl.DataFrame) -> dict[str, pl.DataF
     near = ids.rename({"drawn": "near_drawn", "incident_id": "near_incident_id"})
     return {
         "hotspots": put.hotspots,
+        "hotspot_addresses": put.addresses,
         "hotspot_incidents": put.at_hotspots.join(ids, on="drawn", maintain_order="left").select(
             "incident_id", "hotspot_id"
         ),

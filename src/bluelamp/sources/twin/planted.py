@@ -59,12 +59,13 @@ _NEAR_REPEATS = {"row": pl.Int64, "near_row": pl.Int64, "days": pl.Float64, "met
 class Planted:
     """Calls with their points moved, and what was planted. Calls are named by their `drawn` number in the frames.
 
-    `hotspots` has a row a hotspot and class; `at_hotspots` (drawn, hotspot_id) and `near_repeats` (drawn, near_drawn,
-    days, metres) the calls that were moved.
+    `hotspots` has a row a hotspot and class, `addresses` one an address (hotspot_id, longitude, latitude). The calls
+    that were moved are in `at_hotspots` (drawn, hotspot_id) and `near_repeats` (drawn, near_drawn, days, metres).
     """
 
     calls: pl.DataFrame
     hotspots: pl.DataFrame
+    addresses: pl.DataFrame
     at_hotspots: pl.DataFrame
     near_repeats: pl.DataFrame
 
@@ -87,6 +88,7 @@ def set_points(
     return Planted(
         calls=spread_evenly(calls, truth.county, random_of("even points")) if way == "even" else calls,
         hotspots=pl.DataFrame(schema=_HOTSPOTS),
+        addresses=pl.DataFrame(schema={"hotspot_id": pl.String, "longitude": pl.Float64, "latitude": pl.Float64}),
         at_hotspots=pl.DataFrame(schema={"drawn": pl.Int64, "hotspot_id": pl.String}),
         near_repeats=pl.DataFrame(
             schema={"drawn": pl.Int64, "near_drawn": pl.Int64, "days": pl.Float64, "metres": pl.Float64}
@@ -121,16 +123,19 @@ def _plant(
         random = random_of("planted near-repeats", name)
         repeats.append(_near_repeats(moving, rows, what, hotspot >= 0, county, boundaries, random))
     found = pl.concat([pl.DataFrame(schema=_NEAR_REPEATS), *repeats])
+    ids = spots.rows["hotspot_id"].unique(maintain_order=True)
     moved = np.concatenate([at_spots, found["row"].to_numpy()])
     return Planted(
         calls=_with_points(calls, moving.drawn[moved], moving.longitude[moved], moving.latitude[moved]),
         hotspots=spots.rows,
-        at_hotspots=pl.DataFrame(
+        addresses=pl.DataFrame(
             {
-                "drawn": moving.drawn[at_spots],
-                "hotspot_id": spots.rows["hotspot_id"].unique(maintain_order=True)[hotspot[at_spots]],
+                "hotspot_id": ids[np.repeat(np.arange(len(ids)), numbers["addresses"])],
+                "longitude": spots.longitude.ravel(),
+                "latitude": spots.latitude.ravel(),
             }
-        ).sort("drawn"),
+        ),
+        at_hotspots=pl.DataFrame({"drawn": moving.drawn[at_spots], "hotspot_id": ids[hotspot[at_spots]]}).sort("drawn"),
         near_repeats=found.select(
             drawn=pl.Series(moving.drawn[found["row"]]),
             near_drawn=pl.Series(moving.drawn[found["near_row"]]),
@@ -289,7 +294,7 @@ class _Hotspots:
         county, calendar = truth.county, truth.calendar
         hotspot = np.full(len(moving.drawn), -1)
         drawn = random.random(len(hotspot))
-        number = self.rows["hotspot_id"].rank("dense").to_numpy() - 1
+        number = self.rows["hotspot_id"].rle_id()
         for at, row in zip(number, self.rows.iter_rows(named=True), strict=True):
             group = classes.index(row["class_code"]) * len(county.area_ids) + county.area_ids.index(row["area_id"])
             here = moving.between(group, group + 1)
