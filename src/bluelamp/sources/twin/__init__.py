@@ -86,10 +86,16 @@ def make_twin(
     for another number of incidents from the same people. With `feed_days` units are really sent to the incidents of so
     many last days, and the twin has daily exports of them. The same arguments always make the same force.
 
-    Raises UsageError for an unknown preset, fewer than 4 areas or 14 days, or a number that is not positive.
+    `points` says how the points of incidents lie in their areas: 'planted' (at a few busy places, with hotspots and
+    near-repeats planted in them), 'places' (at these places alone) or 'even'. Nothing but points depends on it. `peaks`
+    come on top of the incidents asked for; the 'usual' ones are theft before every Christmas and robbery on two coming
+    Friday nights, in the district that has the middle of the city.
+
+    Raises UsageError for an unknown preset or way of points, fewer than 4 areas or 14 days, a number that is not
+    positive, or peaks that can't be.
     """
     numbers = _numbers()
-    size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days)
+    size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days, points)
 
     def random_of(*part: str | int) -> np.random.Generator:
         # One stream a part, named by its letters, so that one part can change without moving the others.
@@ -285,6 +291,7 @@ def _size(
     preset: str | None,
     weekly_incidents: float | None,
     feed_days: int | None,
+    points: str,
 ) -> dict[str, Any]:
     """Give areas, days, officers and weekly_incidents, or say all that is wrong with what was asked for."""
     known = numbers["presets"]
@@ -306,8 +313,10 @@ def _size(
         problems.append(f"'seed' is {seed}; 0 or more was expected.")
     if weekly_incidents is not None and not 0 < weekly_incidents <= 1_000_000:
         problems.append(f"'weekly_incidents' is {weekly_incidents}; more than 0 and at most 1,000,000 were expected.")
+    if points not in WAYS:
+        problems.append(f"'points' is '{points}'; {one_of(WAYS)} was expected.{did_you_mean(points, WAYS)}")
     if problems:
-        raise UsageError("A made-up force of that size can't be made. Put this right and try again:", problems)
+        raise UsageError("Such a made-up force can't be made. Put this right and try again:", problems)
     per_area = size["areas"] / county["areas"]
     # A small force has less to share between its pools and needs more people for the same cover.
     size["officers"] = round(county["officers"] * per_area**0.93)
