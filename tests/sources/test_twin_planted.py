@@ -516,7 +516,9 @@ def test_the_command_line_writes_what_was_planted(tmp_path):
     made = json.loads((truth / "parameters.json").read_text(encoding="utf-8"))["made_with"]
     assert made["points"] == "even"
     assert {peak["class_code"] for peak in made["peaks"]} == {"theft", "robbery"}
-    assert "planted" not in (tmp_path / "calm" / "force.toml").read_text(encoding="utf-8")
+    readme = " ".join((tmp_path / "calm" / "README.txt").read_text(encoding="utf-8").split())
+    assert "No hotspots and no near-repeats are planted" in readme
+    assert "Peaks: " in readme
     assert set(settings.read(tmp_path / "calm").sources) == set(twin_module.IMPORTED)
     with pytest.raises(UsageError) as told:
         make_twin(areas=4, days=3, until=UNTIL, points="plant")
