@@ -35,7 +35,7 @@ def busy() -> Twin:
 
 @pytest.fixture(scope="module")
 def even() -> Twin:
-    return make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, points="even")
+    return make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, points="even", planted=False)
 
 
 def all_incidents(twin: Twin) -> pl.DataFrame:
@@ -78,9 +78,9 @@ def area_at_its_hours(twin: Twin, hotspot: dict) -> pl.DataFrame:
 # ---- nothing but points ----
 
 
-@pytest.mark.parametrize("points", ["places", "even"])
-def test_points_alone_depend_on_how_they_lie(points):
-    one, other = (make_twin(areas=8, days=90, seed=2, until=UNTIL, points=way) for way in ("planted", points))
+@pytest.mark.parametrize("how", [{"planted": False}, {"points": "even"}, {"points": "even", "planted": False}])
+def test_points_alone_depend_on_how_they_lie(how):
+    one, other = (make_twin(areas=8, days=90, seed=2, until=UNTIL, **each) for each in ({}, how))
     assert one.settings == other.settings
     for name, frame in one.tables.items():
         told = [column for column in frame.columns if column not in POINT]
@@ -98,7 +98,8 @@ def test_points_alone_depend_on_how_they_lie(points):
 
 def test_what_is_lived_does_not_depend_on_points():
     one, other = (
-        make_twin(areas=4, days=28, seed=5, until=UNTIL, feed_days=6, points=way) for way in ("planted", "even")
+        make_twin(areas=4, days=28, seed=5, until=UNTIL, feed_days=6, **how)
+        for how in ({}, {"points": "even", "planted": False})
     )
     for name in ("unit_intervals", "grade_history", "committed", "deployable", "worked"):
         assert one.truth[name].equals(other.truth[name]), name
@@ -107,7 +108,7 @@ def test_what_is_lived_does_not_depend_on_points():
 
 
 def test_places_alone_move_no_point(busy):
-    usual = make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, points="places")
+    usual = make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, planted=False)
     moved = pl.concat([busy.truth["hotspot_incidents"]["incident_id"], busy.truth["near_repeats"]["incident_id"]])
     assert moved.is_unique().all()
     still = ~pl.col("incident_id").is_in(moved.implode())
@@ -119,7 +120,7 @@ def test_places_alone_move_no_point(busy):
 
 @pytest.mark.parametrize("points", ["places", "even"])
 def test_nothing_is_planted_where_nothing_is_asked_for(points):
-    twin = make_twin(areas=6, days=40, seed=4, until=UNTIL, points=points)
+    twin = make_twin(areas=6, days=40, seed=4, until=UNTIL, points=points, planted=False)
     for name in ("hotspots", "hotspot_addresses", "hotspot_incidents", "near_repeats", "peaks"):
         assert twin.truth[name].is_empty(), name
     assert twin.truth["places"].is_empty() == (points == "even")
@@ -128,14 +129,17 @@ def test_nothing_is_planted_where_nothing_is_asked_for(points):
 # ---- hotspots ----
 
 
-def test_a_hotspot_takes_the_share_that_it_is_said_to_take(busy):
+@pytest.mark.parametrize("way", planted.WAYS)
+def test_a_hotspot_takes_the_share_that_it_is_said_to_take(way, busy):
     """Counts inside each circle against `share_inside`; at other hours against the share that is usual there."""
+    size = {"areas": 12, "days": 364, "seed": 3, "until": UNTIL, "weekly_incidents": 6000}
+    twin = busy if way == "places" else make_twin(**size, points=way)
     distance = cells = 0.0
     repeating = NUMBERS["planted"]["near_repeats"]
-    for hotspot in busy.truth["hotspots"].iter_rows(named=True):
+    for hotspot in twin.truth["hotspots"].iter_rows(named=True):
         if hotspot["class_code"] in repeating:
             continue  # near-repeats move some of these as well
-        there = area_at_its_hours(busy, hotspot)
+        there = area_at_its_hours(twin, hotspot)
         usual = (hotspot["share_inside"] - hotspot["share"]) / (1 - hotspot["share"])
         for is_open, share in ((True, hotspot["share_inside"]), (False, usual)):
             rows = there.filter(is_open=is_open)
@@ -244,7 +248,7 @@ def test_even_points_are_uniform_in_every_area(even):
 
 def test_usual_places_share_an_area_as_the_truth_says(busy):
     """The shares of places against the incidents that nothing planted has moved."""
-    usual = make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, points="places")
+    usual = make_twin(areas=12, days=364, seed=3, until=UNTIL, weekly_incidents=6000, planted=False)
     sums = usual.truth["places"].group_by("area_id").agg(pl.col("share").sum())
     assert np.allclose(sums["share"], 1)
     counted = all_incidents(usual).drop_nulls([*POINT, "area_id"]).group_by("area_id", *POINT).len()
@@ -317,10 +321,10 @@ def test_the_time_to_a_near_repeat_falls_exponentially():
     assert busiest["days"].mean() == pytest.approx(mean, abs=4 * busiest["days"].std() / busiest.height**0.5)
 
 
-@pytest.mark.parametrize(("points", "low", "high"), [("planted", 1.5, 10), ("places", 0.8, 1.2)])
-def test_burglaries_are_near_each_other_in_place_and_time_where_they_are_planted(points, low, high):
+@pytest.mark.parametrize(("is_planted", "low", "high"), [(True, 1.5, 10), (False, 0.8, 1.2)])
+def test_burglaries_are_near_each_other_in_place_and_time_where_they_are_planted(is_planted, low, high):
     """Pairs within 200 m and a fortnight against those that times in any order would have (Knox 1964)."""
-    twin = make_twin(areas=12, days=364, seed=3, until=UNTIL, points=points)
+    twin = make_twin(areas=12, days=364, seed=3, until=UNTIL, planted=is_planted)
     rows = all_incidents(twin).filter(class_code="burglary").drop_nulls(POINT)
     at = rows["received_at"].dt.epoch("s").to_numpy() / 86400
     x, y = rows["longitude"].to_numpy() * np.cos(np.radians(54.9)), rows["latitude"].to_numpy()
@@ -373,20 +377,20 @@ def random_of(*part: str | int) -> np.random.Generator:
     return np.random.default_rng([7, *(sum(str(word).encode()) for word in part)])
 
 
-@pytest.mark.parametrize("way", ["planted", "even"])
-def test_points_stay_inside_areas_with_holes_and_islands(way):
+@pytest.mark.parametrize(("way", "is_planted"), [("places", True), ("even", True), ("even", False)])
+def test_points_stay_inside_areas_with_holes_and_islands(way, is_planted):
     ring = shapely.box(0, 0, 6, 6).difference(shapely.box(1, 1, 5, 5))
     islands = shapely.union_all([shapely.box(10 + 2 * at, 0, 10.9 + 2 * at, 0.9) for at in range(4)])
     strip = shapely.box(0, 8, 20, 8.12)  # narrower than a hotspot
     tiny = shapely.Point(3, 3).buffer(0.05)
     truth, places, calls = shaped([ring, islands, strip, tiny])
 
-    put = planted.set_points(way, calls, truth, places, NUMBERS["planted"], random_of)
+    put = planted.set_points(way, is_planted, calls, truth, places, NUMBERS["planted"], random_of)
 
     degrees = [geography.in_degrees(truth.county, outline) for outline in truth.county.outlines]
     named = dict(zip(truth.county.area_ids, degrees, strict=True))
     moved = put.calls
-    if way == "planted":
+    if way == "places":
         rows = pl.concat([put.at_hotspots["drawn"], put.near_repeats["drawn"]])
         moved = moved.filter(pl.col("drawn").is_in(rows.implode()))
         assert put.hotspots["radius_m"].max() <= 150
@@ -401,12 +405,13 @@ def test_points_stay_inside_areas_with_holes_and_islands(way):
     )
 
 
+@pytest.mark.parametrize("is_planted", [True, False])
 @pytest.mark.parametrize("way", planted.WAYS)
-def test_the_smallest_force_with_hardly_an_incident_can_be_made(way, tmp_path):
-    twin = make_twin(areas=4, days=14, seed=1, until=UNTIL, weekly_incidents=2, points=way)
+def test_the_smallest_force_with_hardly_an_incident_can_be_made(way, is_planted, tmp_path):
+    twin = make_twin(areas=4, days=14, seed=1, until=UNTIL, weekly_incidents=2, points=way, planted=is_planted)
     write_twin(tmp_path, twin)
     assert twin.tables["incidents"].height < 30
-    assert pl.read_parquet(tmp_path / "truth" / "hotspots.parquet").is_empty() == (way != "planted")
+    assert pl.read_parquet(tmp_path / "truth" / "hotspots.parquet").is_empty() != is_planted
 
 
 def test_the_same_seed_plants_the_same_and_another_seed_does_not():
@@ -508,19 +513,21 @@ def test_all_that_is_wrong_with_peaks_is_told_at_once():
 
 def test_the_command_line_writes_what_was_planted(tmp_path):
     size = ["--areas", "4", "--days", "28", "--until", "2026-11-23"]
-    result = CliRunner().invoke(app, ["twin", str(tmp_path / "calm"), *size, "--points", "even", "--peaks"])
+    result = CliRunner().invoke(
+        app, ["twin", str(tmp_path / "calm"), *size, "--points", "even", "--not-planted", "--peaks"]
+    )
     assert result.exit_code == 0, result.output
     truth = tmp_path / "calm" / "truth"
     assert pl.read_parquet(truth / "hotspots.parquet").is_empty()
     assert not pl.read_parquet(truth / "peaks.parquet").is_empty()
     made = json.loads((truth / "parameters.json").read_text(encoding="utf-8"))["made_with"]
-    assert made["points"] == "even"
+    assert (made["points"], made["planted"]) == ("even", False)
     assert {peak["class_code"] for peak in made["peaks"]} == {"theft", "robbery"}
     readme = " ".join((tmp_path / "calm" / "README.txt").read_text(encoding="utf-8").split())
     assert "No hotspots and no near-repeats are planted" in readme
     assert "Peaks: " in readme
     assert set(settings.read(tmp_path / "calm").sources) == set(twin_module.IMPORTED)
     with pytest.raises(UsageError) as told:
-        make_twin(areas=4, days=3, until=UNTIL, points="plant")
+        make_twin(areas=4, days=3, until=UNTIL, points="place")
     assert len(told.value.problems) == 2
-    assert "Did you mean 'planted'" in told.value.problems[1]
+    assert "Did you mean 'places'" in told.value.problems[1]

@@ -40,11 +40,11 @@ def twin(
         typer.Option(min=1, help="Daily exports; the first holds all days before. By default one for each day"),
     ] = None,
     points: Annotated[
-        str,
-        typer.Option(
-            help="How points lie in their areas: 'planted' (busy places, hotspots, near-repeats), 'places' or 'even'"
-        ),
-    ] = "planted",
+        str, typer.Option(help="How points lie in their areas: at 'places', of which a few are busy, or 'even'")
+    ] = "places",
+    planted: Annotated[
+        bool, typer.Option("--planted/--not-planted", help="Plant hotspots and near-repeats in the points")
+    ] = True,
     peaks: Annotated[
         bool, typer.Option("--peaks", help="Plant theft before Christmas and robbery on two coming Fridays")
     ] = False,
@@ -56,7 +56,7 @@ def twin(
     bluelamp twin county --preset county --days 1095
     bluelamp twin messy --feeds --feed-days 28
     bluelamp twin years --preset county --feed-days 1095 --mornings 2    history at once, then a day
-    bluelamp twin calm --points even    no hotspots and no near-repeats, so that none may be found
+    bluelamp twin calm --points even --not-planted    no hotspots and no near-repeats to be found
     """
     from bluelamp.sources.twin import FEED_DAYS, make_twin, write_twin
 
@@ -72,6 +72,7 @@ def twin(
         weekly_incidents=weekly_incidents,
         feed_days=(feed_days or FEED_DAYS) if feeds or feed_days or mornings else None,
         points=points,
+        planted=planted,
         peaks="usual" if peaks else (),
     )
     write_twin(folder, made, mornings)

@@ -19,11 +19,11 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import UsageError, did_you_mean, one_of
 from bluelamp.sources import crosswalks
-from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, planted, records
+from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
 from bluelamp.sources.twin.exports import Feeds
 from bluelamp.sources.twin.peaks import Peak, add_peaks, problems_with, usual_peaks, windows_of
-from bluelamp.sources.twin.planted import WAYS
+from bluelamp.sources.twin.planted import WAYS, Planted, set_points
 from bluelamp.sources.twin.world import World, live
 from bluelamp.sources.twin.writing import force_toml, write_twin
 
@@ -75,7 +75,8 @@ def make_twin(
     preset: str | None = None,
     weekly_incidents: float | None = None,
     feed_days: int | None = None,
-    points: str = "planted",
+    points: str = "places",
+    planted: bool = True,
     peaks: Sequence[Peak] | Literal["usual"] = (),
 ) -> Twin:
     """Make up a force of so many areas, with so many days of history that end where `until` begins.
@@ -86,10 +87,10 @@ def make_twin(
     for another number of incidents from the same people. With `feed_days` units are really sent to the incidents of so
     many last days, and the twin has daily exports of them. The same arguments always make the same force.
 
-    `points` says how the points of incidents lie in their areas: 'planted' (at a few busy places, with hotspots and
-    near-repeats planted in them), 'places' (at these places alone) or 'even'. Nothing but points depends on it. `peaks`
-    come on top of the incidents asked for; the 'usual' ones are theft before every Christmas and robbery on two coming
-    Friday nights, in the district that has the middle of the city.
+    `points` says how the points of incidents lie in their areas: at 'places', of which a few are busy, or 'even'. With
+    `planted`, hotspots and near-repeats are planted in them. Nothing but points depends on these two. `peaks` come on
+    top of the incidents asked for; the 'usual' ones are theft before every Christmas and robbery on two coming Friday
+    nights, in the district that has the middle of the city.
 
     Raises UsageError for an unknown preset or way of points, fewer than 4 areas or 14 days, a number that is not
     positive, or peaks that can't be.
@@ -115,7 +116,7 @@ def make_twin(
     workforce = people.roster(county, numbers, size["officers"], until, random_of)
     places = geography.draw_places(county, demand["places_per_area"], demand["place_spread"], random_of("places"))
     calls = incidents.draw_calls(truth, work, numbers, places, workforce.usual_units, random_of)
-    put = planted.set_points(points, calls, truth, places, numbers["planted"], random_of)
+    put = set_points(points, planted, calls, truth, places, numbers["planted"], random_of)
     is_past = pl.col("received_at") < int(calendar.epoch[calendar.past])
     past, coming = put.calls.filter(is_past), put.calls.filter(~is_past)
     world = None
@@ -164,6 +165,7 @@ def make_twin(
                 "until": until.isoformat(),
                 "feed_days": feed_days or 0,
                 "points": points,
+                "planted": planted,
                 "peaks": [asdict(peak) for peak in peaks],
             },
             **numbers,
@@ -189,7 +191,7 @@ def _places(county: geography.County, places: geography.Places | None) -> pl.Dat
     )
 
 
-def _planted(put: planted.Planted, numbered: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _planted(put: Planted, numbered: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Give what was planted in the points, with the numbers that the incidents got. Second logs are not among them."""
     ids = numbered.select("drawn", "incident_id").unique("drawn", keep="first")
     near = ids.rename({"drawn": "near_drawn", "incident_id": "near_incident_id"})

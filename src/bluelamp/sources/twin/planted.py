@@ -26,9 +26,8 @@ from bluelamp.sources.twin.incidents import FUTURE_DAYS
 Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
 
-# How the points of incidents can lie: at a few busy places with hotspots and near-repeats planted in them, at those
-# places alone, or evenly over their areas.
-WAYS = ("planted", "places", "even")
+# How the points of incidents lie before anything is planted: at places of which a few are busy, or evenly over areas.
+WAYS = ("places", "even")
 
 _DAY = 86400
 _TRIES = 20
@@ -72,21 +71,24 @@ class Planted:
 
 def set_points(
     way: str,
+    is_planted: bool,
     calls: pl.DataFrame,
     truth: Truth,
     places: Places,
     numbers: dict[str, Any],
     random_of: Callable[..., np.random.Generator],
 ) -> Planted:
-    """Give calls the points that one of `WAYS` gives them.
+    """Give calls the points that one of `WAYS` gives them, and move some to what is planted.
 
     `calls` are as drawn (`incidents.draw_calls`), at `places` and by receipt, with `drawn`, each one's number from 0.
     `numbers` are those of [planted] in truth.toml.
     """
-    if way == "planted":
-        return _plant(calls, truth, places, numbers, random_of)
+    if way == "even":
+        calls = spread_evenly(calls, truth.county, random_of("even points"))
+    if is_planted:
+        return _plant(way, calls, truth, places, numbers, random_of)
     return Planted(
-        calls=spread_evenly(calls, truth.county, random_of("even points")) if way == "even" else calls,
+        calls=calls,
         hotspots=pl.DataFrame(schema=_HOTSPOTS),
         addresses=pl.DataFrame(schema={"hotspot_id": pl.String, "longitude": pl.Float64, "latitude": pl.Float64}),
         at_hotspots=pl.DataFrame(schema={"drawn": pl.Int64, "hotspot_id": pl.String}),
@@ -97,6 +99,7 @@ def set_points(
 
 
 def _plant(
+    way: str,
     calls: pl.DataFrame,
     truth: Truth,
     places: Places,
@@ -104,7 +107,7 @@ def _plant(
     random_of: Callable[..., np.random.Generator],
 ) -> Planted:
     county = truth.county
-    spots = _Hotspots.choose(truth, places, numbers, random_of("planted hotspots"))
+    spots = _Hotspots.choose(way, truth, places, numbers, random_of("planted hotspots"))
     repeating = numbers["near_repeats"]
     wanted = sorted({*spots.rows["class_code"], *repeating})
     some = calls.select("drawn", "received_at", "class_code", "true_area_id", "true_longitude", "true_latitude").filter(
@@ -246,7 +249,9 @@ class _Hotspots:
     latitude: Numbers
 
     @classmethod
-    def choose(cls, truth: Truth, places: Places, numbers: dict[str, Any], random: np.random.Generator) -> _Hotspots:
+    def choose(
+        cls, way: str, truth: Truth, places: Places, numbers: dict[str, Any], random: np.random.Generator
+    ) -> _Hotspots:
         """Choose areas for each kind of hotspot, a circle in each and addresses in it, and for how long it is there."""
         county, calendar = truth.county, truth.calendar
         expected = {kind: _expected(what, truth) for kind, what in numbers["hotspots"].items()}
@@ -266,7 +271,9 @@ class _Hotspots:
             away = 0.97 * radius * np.sqrt(random.random(numbers["addresses"]))
             angle = random.uniform(0, 2 * np.pi, numbers["addresses"])
             addresses[number] = county.to_degrees(at[0] + away * np.cos(angle), at[1] + away * np.sin(angle))
-            usual = float(places.shares(area)[np.hypot(x - at[0], y - at[1]) <= radius].sum())
+            part = np.pi * radius**2 / county.outlines[area].area
+            is_there = np.hypot(x - at[0], y - at[1]) <= radius
+            usual = part if way == "even" else float(places.shares(area)[is_there].sum())
             longitude, latitude = (float(axis[0]) for axis in county.to_degrees(*at.reshape(2, 1)))
             for (name, share), weekly in zip(what["classes"].items(), expected[kind][area], strict=True):
                 inside = share + (1 - share) * usual
@@ -284,7 +291,7 @@ class _Hotspots:
                         "share": share,
                         "weekly_incidents": share * weekly,
                         "share_inside": inside,
-                        "times_area_mean": inside * county.outlines[area].area / (np.pi * radius**2),
+                        "times_area_mean": inside / part,
                     }
                 )
         return cls(pl.DataFrame(rows, schema=_HOTSPOTS), *np.round(addresses, 5).transpose(1, 0, 2))

@@ -181,17 +181,18 @@ def _readme(twin: Twin) -> str:
 
 def _about_points(twin: Twin) -> list[str]:
     hotspots, repeats, windows = (twin.truth[name] for name in ("hotspots", "near_repeats", "peaks"))
-    told = {
-        "planted": "A few places make most of the calls. On top of that there are "
-        f"{hotspots['hotspot_id'].n_unique()} hotspots, each with a share of its area's incidents of some classes in "
-        f"some hours, and {repeats.height:,} burglaries and vehicle crimes lie near an earlier one. truth/ has places, "
-        "hotspots, hotspot_addresses, hotspot_incidents and near_repeats (.parquet).",
-        "places": "A few places make most of the calls (truth/places.parquet), at all hours and of all classes alike. "
-        "No hotspots and no near-repeats are planted.",
-        "even": "Points lie anywhere in their areas, every spot as likely as any other. No hotspots and no "
-        "near-repeats are planted.",
+    lie = {
+        "places": "A few places make most of the calls (truth/places.parquet), at all hours and of all classes alike.",
+        "even": "Points lie anywhere in their areas, every spot as likely as any other.",
     }
-    points = f"Points: {told[twin.parameters['made_with']['points']]}"
+    made = twin.parameters["made_with"]
+    is_planted = (
+        f"On top of that there are {hotspots['hotspot_id'].n_unique()} hotspots, each with a share of its area's "
+        f"incidents of some classes in some hours, and {repeats.height:,} burglaries and vehicle crimes lie near an "
+        "earlier one; truth/ has hotspots, hotspot_addresses, hotspot_incidents and near_repeats (.parquet)."
+    )
+    planted = is_planted if made["planted"] else "No hotspots and no near-repeats are planted."
+    points = f"Points: {lie[made['points']]} {planted}"
     if windows.is_empty():
         return [points]
     return [
