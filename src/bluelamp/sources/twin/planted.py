@@ -381,8 +381,8 @@ def _near_repeats(
     """
     received, area = moving.received[rows], moving.area[rows]
     size, window = len(received), round(what["within_days"] * _DAY)
-    since = received - received.min(initial=0)
-    line = area * (since.max(initial=0) + window + 1) + since
+    # One line for all areas, each so far from the one before that no window reaches back into it.
+    line = area * (received.max(initial=0) + window + 1) + received
     first = np.searchsorted(line, line - window)
     can = (first < np.arange(size)) & ~is_moved[rows]
     later = np.flatnonzero(can & (random.random(size) < what["share"]))
