@@ -39,6 +39,15 @@ def twin(
         int | None,
         typer.Option(min=1, help="Daily exports; the first holds all days before. By default one for each day"),
     ] = None,
+    points: Annotated[
+        str, typer.Option(help="How points lie in their areas: at 'places', of which a few are busy, or 'even'")
+    ] = "places",
+    planted: Annotated[
+        bool, typer.Option("--planted/--not-planted", help="Plant hotspots and near-repeats in the points")
+    ] = True,
+    peaks: Annotated[
+        bool, typer.Option("--peaks", help="Plant theft before Christmas and robbery on two coming Fridays")
+    ] = False,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
@@ -47,6 +56,7 @@ def twin(
     bluelamp twin county --preset county --days 1095
     bluelamp twin messy --feeds --feed-days 28
     bluelamp twin years --preset county --feed-days 1095 --mornings 2    history at once, then a day
+    bluelamp twin calm --points even --not-planted    no hotspots and no near-repeats to be found
     """
     from bluelamp.sources.twin import FEED_DAYS, make_twin, write_twin
 
@@ -61,6 +71,9 @@ def twin(
         preset=preset,
         weekly_incidents=weekly_incidents,
         feed_days=(feed_days or FEED_DAYS) if feeds or feed_days or mornings else None,
+        points=points,
+        planted=planted,
+        peaks="usual" if peaks else (),
     )
     write_twin(folder, made, mornings)
     message.print(

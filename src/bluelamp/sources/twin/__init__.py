@@ -7,11 +7,11 @@ without anybody's data, and so that any forecast can be judged against what was 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -22,13 +22,26 @@ from bluelamp.sources import crosswalks
 from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
 from bluelamp.sources.twin.exports import Feeds
+from bluelamp.sources.twin.peaks import Peak, add_peaks, problems_with, usual_peaks, windows_of
+from bluelamp.sources.twin.planted import WAYS, Planted, set_points
 from bluelamp.sources.twin.world import World, live
 from bluelamp.sources.twin.writing import force_toml, write_twin
 
-__all__ = ["FEED_DAYS", "IMPORTED", "Feeds", "Twin", "make_twin", "presets", "write_twin"]
+__all__ = [
+    "FEED_DAYS",
+    "IMPORTED",
+    "WAYS",
+    "Feeds",
+    "Peak",
+    "Twin",
+    "make_twin",
+    "presets",
+    "write_twin",
+]
 
 IMPORTED = ("areas", "pools", "incidents", "people", "duties", "standards", "minimums", "events", "service_times")
 RECENT_DAYS = 56
+_PLACES = {"area_id": pl.String, "longitude": pl.Float64, "latitude": pl.Float64, "share": pl.Float64}
 FEED_DAYS = 28
 
 
@@ -36,7 +49,8 @@ FEED_DAYS = 28
 class Twin:
     """A made-up force: `settings` (the text of force.toml), its `tables` by name, and the `truth` beside them.
 
-    `truth` holds the frames hourly_rates, day_shocks and future_incidents; `parameters` all the numbers they were
+    `truth` holds the frames hourly_rates, day_shocks and future_incidents; places, hotspots, hotspot_addresses,
+    hotspot_incidents and near_repeats, which say how points lie; and peaks. `parameters` has all the numbers they were
     made from. With `feeds` the last weeks were lived unit by unit; `truth` then has what really happened as well.
     """
 
@@ -61,6 +75,9 @@ def make_twin(
     preset: str | None = None,
     weekly_incidents: float | None = None,
     feed_days: int | None = None,
+    points: str = "places",
+    planted: bool = True,
+    peaks: Sequence[Peak] | Literal["usual"] = (),
 ) -> Twin:
     """Make up a force of so many areas, with so many days of history that end where `until` begins.
 
@@ -70,10 +87,16 @@ def make_twin(
     for another number of incidents from the same people. With `feed_days` units are really sent to the incidents of so
     many last days, and the twin has daily exports of them. The same arguments always make the same force.
 
-    Raises UsageError for an unknown preset, fewer than 4 areas or 14 days, or a number that is not positive.
+    `points` says how the points of incidents lie in their areas: at 'places', of which a few are busy, or 'even'. With
+    `planted`, hotspots and near-repeats are planted in them. Nothing but points depends on these two. `peaks` come on
+    top of the incidents asked for; the 'usual' ones are theft before every Christmas and robbery on two coming Friday
+    nights, in the district that has the middle of the city.
+
+    Raises UsageError for an unknown preset or way of points, fewer than 4 areas or 14 days, a number that is not
+    positive, or peaks that can't be.
     """
     numbers = _numbers()
-    size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days)
+    size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days, points)
 
     def random_of(*part: str | int) -> np.random.Generator:
         # One stream a part, named by its letters, so that one part can change without moving the others.
@@ -82,10 +105,20 @@ def make_twin(
 
     county = geography.draw_county(size["areas"], numbers["force"], numbers["profiles"], random_of("county"))
     calendar = Calendar.of(numbers["force"]["time_zone"], until, size["days"])
+    force_id, demand = numbers["force"]["id"], numbers["demand"]
     truth = tell_truth(county, calendar, numbers, size["weekly_incidents"], random_of("shocks"))
+    peaks = usual_peaks(numbers, until, size["days"]) if peaks == "usual" else list(peaks)
+    problems = problems_with(peaks, truth.classes, county, calendar, force_id)
+    if problems:
+        raise UsageError("These peaks can't be planted. Put this right and try again:", problems)
+    truth = add_peaks(truth, peaks, force_id)
     work = incidents.ask_for_work(truth, numbers)
     workforce = people.roster(county, numbers, size["officers"], until, random_of)
-    past, coming = incidents.draw_calls(truth, work, numbers, workforce.usual_units, random_of)
+    places = geography.draw_places(county, demand["places_per_area"], demand["place_spread"], random_of("places"))
+    calls = incidents.draw_calls(truth, work, numbers, places, workforce.usual_units, random_of)
+    put = set_points(points, planted, calls, truth, places, numbers["planted"], random_of)
+    is_past = pl.col("received_at") < int(calendar.epoch[calendar.past])
+    past, coming = put.calls.filter(is_past), put.calls.filter(~is_past)
     world = None
     if feed_days is not None:
         world = live(truth, workforce, past, numbers, feed_days, random_of)
@@ -106,7 +139,7 @@ def make_twin(
         "events": truth.events,
         "service_times": work.service_times(truth.classes, numbers["travel"]["cv"]),
     }
-    unknown = numbers["demand"]["share_place_unknown"]
+    unknown = demand["share_place_unknown"]
     feeds = None
     if world is not None:
         made |= {"people": world.turned_out.people, "duties": _sheet_without_absentees(world)}
@@ -116,19 +149,62 @@ def make_twin(
         settings=force_toml(numbers, size, IMPORTED, exports.FILES if feeds else ()),
         tables={name: tables.check(made[name], name, f"The made-up {name}") for name in IMPORTED},
         truth={
-            "hourly_rates": _hourly_rates(truth, numbers["force"]["id"], unknown),
-            "day_shocks": _day_shocks(truth, numbers["force"]["id"]),
+            "hourly_rates": _hourly_rates(truth, force_id, unknown),
+            "day_shocks": _day_shocks(truth, force_id),
             "future_incidents": tables.check(future, "incidents", "The made-up future"),
+            "places": _places(county, places if points != "even" else None),
+            **_planted(put, numbered),
+            "peaks": windows_of(truth, peaks, force_id),
             **(_lived(feeds) if feeds else {}),
             **({"expected": judged.expected_by_district(truth, work.grade_share, numbers, FEED_DAYS)} if feeds else {}),
         },
         parameters={
-            "made_with": {**size, "seed": seed, "until": until.isoformat(), "feed_days": feed_days or 0},
+            "made_with": {
+                **size,
+                "seed": seed,
+                "until": until.isoformat(),
+                "feed_days": feed_days or 0,
+                "points": points,
+                "planted": planted,
+                "peaks": [asdict(peak) for peak in peaks],
+            },
             **numbers,
         }
         | _area_parameters(county),
         feeds=feeds,
     )
+
+
+def _places(county: geography.County, places: geography.Places | None) -> pl.DataFrame:
+    """Give the places that calls come from, with their shares of an area's; none where points lie evenly."""
+    if places is None:
+        return pl.DataFrame(schema=_PLACES)
+    every = range(len(county.area_ids))
+    return pl.DataFrame(
+        {
+            "area_id": pl.Series(county.area_ids)[np.repeat(every, np.diff(places.starts))],
+            "longitude": places.longitude,
+            "latitude": places.latitude,
+            "share": np.concatenate([places.shares(area) for area in every]),
+        },
+        schema=_PLACES,
+    )
+
+
+def _planted(put: Planted, numbered: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Give what was planted in the points, with the numbers that the incidents got. Second logs are not among them."""
+    ids = numbered.select("drawn", "incident_id").unique("drawn", keep="first")
+    near = ids.rename({"drawn": "near_drawn", "incident_id": "near_incident_id"})
+    return {
+        "hotspots": put.hotspots,
+        "hotspot_addresses": put.addresses,
+        "hotspot_incidents": put.at_hotspots.join(ids, on="drawn", maintain_order="left").select(
+            "incident_id", "hotspot_id"
+        ),
+        "near_repeats": put.near_repeats.join(ids, on="drawn", maintain_order="left")
+        .join(near, on="near_drawn", maintain_order="left")
+        .select("incident_id", "near_incident_id", "days", "metres"),
+    }
 
 
 def _feeds(
@@ -217,6 +293,7 @@ def _size(
     preset: str | None,
     weekly_incidents: float | None,
     feed_days: int | None,
+    points: str,
 ) -> dict[str, Any]:
     """Give areas, days, officers and weekly_incidents, or say all that is wrong with what was asked for."""
     known = numbers["presets"]
@@ -238,8 +315,10 @@ def _size(
         problems.append(f"'seed' is {seed}; 0 or more was expected.")
     if weekly_incidents is not None and not 0 < weekly_incidents <= 1_000_000:
         problems.append(f"'weekly_incidents' is {weekly_incidents}; more than 0 and at most 1,000,000 were expected.")
+    if points not in WAYS:
+        problems.append(f"'points' is '{points}'; {one_of(WAYS)} was expected.{did_you_mean(points, WAYS)}")
     if problems:
-        raise UsageError("A made-up force of that size can't be made. Put this right and try again:", problems)
+        raise UsageError("Such a made-up force can't be made. Put this right and try again:", problems)
     per_area = size["areas"] / county["areas"]
     # A small force has less to share between its pools and needs more people for the same cover.
     size["officers"] = round(county["officers"] * per_area**0.93)

@@ -82,12 +82,26 @@ class Calendar:
         """Give the hours of the days first_day … last_day - 1, as a slice."""
         return slice(int(np.searchsorted(self.day, first_day)), int(np.searchsorted(self.day, last_day)))
 
+    def weekday(self, day: WholeNumbers) -> WholeNumbers:
+        """Give the weekdays of days by number: 1 (Monday) to 7."""
+        return np.asarray((self.days[0].weekday() + day) % 7 + 1)
+
     def instants(self, day: int, from_hour: int, hours: int) -> tuple[datetime, datetime]:
         """Give the start and end (UTC) of hours of a local day; an hour beyond 23 lies in the next day."""
         wall = datetime.combine(self.days[0] + timedelta(days=day), datetime.min.time())
         both = pl.DataFrame({"at": [wall + timedelta(hours=from_hour), wall + timedelta(hours=from_hour + hours)]})
         start, end = periods.to_utc(both, "at", self.time_zone)["at"].to_list()
         return start, end
+
+
+def day_begun(day: WholeNumbers, hour: WholeNumbers, from_hour: int, to_hour: int) -> WholeNumbers:
+    """Give the day on which the opening that each hour lies in began, and -1 for hours outside of it.
+
+    Where `to_hour` is not after `from_hour`, openings run past midnight.
+    """
+    if from_hour < to_hour:
+        return np.where((hour >= from_hour) & (hour < to_hour), day, -1)
+    return np.where(hour >= from_hour, day, np.where(hour < to_hour, day - 1, -1))
 
 
 @dataclass(frozen=True)

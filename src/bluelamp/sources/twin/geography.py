@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -133,6 +134,31 @@ class County:
         longitude, latitude = _projection(self.origin).transform(x * 1000, y * 1000, direction="INVERSE")
         return np.round(longitude, 6), np.round(latitude, 6)
 
+    def to_plane(self, longitude: Numbers, latitude: Numbers) -> tuple[Numbers, Numbers]:
+        """Turn WGS 84 longitude and latitude into km on the plane."""
+        x, y = _projection(self.origin).transform(longitude, latitude)
+        return x / 1000, y / 1000
+
+
+class Places(NamedTuple):
+    """The places that calls come from, area by area: `starts` says where each area's begin, and one entry more.
+
+    `cumulative` weights run over the whole county and rise by 1 an area.
+    """
+
+    longitude: Numbers
+    latitude: Numbers
+    cumulative: Numbers
+    starts: WholeNumbers
+
+    def of_area(self, area: int) -> slice:
+        """Give the rows of an area's places."""
+        return slice(self.starts[area], self.starts[area + 1])
+
+    def shares(self, area: int) -> Numbers:
+        """Give the share of an area's calls that comes from each of its places."""
+        return np.diff(self.cumulative[self.of_area(area)], prepend=area)
+
 
 def draw_county(
     areas: int, force: dict[str, Any], profiles: dict[str, dict[str, Any]], random: np.random.Generator
@@ -183,7 +209,7 @@ def draw_county(
 def area_rows(county: County, force: dict[str, Any], kinds: Sequence[str]) -> pl.DataFrame:
     """Write the county as the rows of 'areas': areas, their districts, and the force. `kinds` is by profile."""
     rows = []
-    degrees = [_in_degrees(county, outline) for outline in county.outlines]
+    degrees = [in_degrees(county, outline) for outline in county.outlines]
     kind = np.array(kinds)[county.profile]
     for number, area_id in enumerate(county.area_ids):
         rows.append(
@@ -204,14 +230,11 @@ def area_rows(county: County, force: dict[str, Any], kinds: Sequence[str]) -> pl
     return pl.DataFrame(rows)
 
 
-def draw_places(
-    county: County, places: int, spread: float, random: np.random.Generator
-) -> tuple[Numbers, Numbers, Numbers, WholeNumbers]:
-    """Draw the places that calls come from: longitude, latitude, cumulative weight, and where each area's begin.
+def draw_places(county: County, places: int, spread: float, random: np.random.Generator) -> Places:
+    """Draw the places that calls come from, two in three of them around a few centres of their area.
 
     There are about `places` an area, more where more calls come from; their weights are log-normal with the standard
-    deviation `spread` (of logs), so that a few places make most calls. Cumulative weights run over the whole county
-    and rise by 1 an area. The last array has one entry more than there are areas.
+    deviation `spread` (of logs), so that a few places make most calls.
     """
     numbers = np.maximum(40, np.round(places * len(county.area_ids) * county.weight)).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(numbers)])
@@ -223,7 +246,7 @@ def draw_places(
         weight = random.lognormal(0, spread, numbers[area])
         cumulative[part] = area + np.cumsum(weight) / weight.sum()
     longitude, latitude = county.to_degrees(x, y)
-    return np.round(longitude, 5), np.round(latitude, 5), cumulative, starts
+    return Places(np.round(longitude, 5), np.round(latitude, 5), cumulative, starts)
 
 
 # ---- the coast and where people live ----
@@ -580,15 +603,16 @@ def _points_inside(outline: Polygon, number: int, random: np.random.Generator) -
     return found[:number, 0], found[:number, 1]
 
 
+@lru_cache(maxsize=8)
 def _projection(origin: tuple[float, float]) -> Transformer:
     longitude, latitude = origin
     plane = f"+proj=laea +lon_0={longitude} +lat_0={latitude} +datum=WGS84 +units=m"
     return Transformer.from_crs("EPSG:4326", plane, always_xy=True)
 
 
-def _in_degrees(county: County, outline: Polygon) -> Polygon:
-    x, y = np.array(outline.exterior.coords).T
-    return Polygon(np.column_stack(county.to_degrees(x, y)))
+def in_degrees(county: County, outline: Polygon) -> Polygon:
+    """Turn an outline on the plane into one of longitude and latitude, as it stands in 'areas'."""
+    return shapely.transform(outline, lambda points: np.column_stack(county.to_degrees(*points.T)))
 
 
 def _area_row(

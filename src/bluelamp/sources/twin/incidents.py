@@ -17,9 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods
-from bluelamp.sources.twin import geography
 from bluelamp.sources.twin.demand import Truth
-from bluelamp.sources.twin.geography import PROFILES
+from bluelamp.sources.twin.geography import PROFILES, Places
 
 Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
@@ -148,21 +147,23 @@ def draw_calls(
     truth: Truth,
     work: Work,
     numbers: dict[str, Any],
+    places: Places,
     usual_units: Numbers,
     random_of: Callable[..., np.random.Generator],
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> pl.DataFrame:
     """Draw the calls of history and of the coming weeks, in order of receipt, all their times known (seconds).
 
     `usual_units` (districts, 24) are the units that can be crewed by local hour; `random_of` gives the generator of a
-    named part. Beside the columns of 'incidents' both have what an export may lack: `scene_seconds`, and where
-    a call truly was (`true_area_id`, `true_longitude`, `true_latitude`). `number_calls` and `as_exported` make extracts
-    of them.
+    named part. Beside the columns of 'incidents' they have what an export may lack: `scene_seconds`, where a call truly
+    was (`true_area_id`, `true_longitude`, `true_latitude`), and its number (`drawn`, from 0). `number_calls` and
+    `as_exported` make extracts of them.
     """
-    drawing = _Drawing(truth, work, numbers, usual_units, random_of)
+    drawing = _Drawing(truth, work, numbers, places, usual_units, random_of)
     past = truth.calendar.past_days
     blocks = [(first, min(first + _BLOCK_DAYS, past)) for first in range(0, past, _BLOCK_DAYS)]
-    history = pl.concat([drawing.block(first, last) for first, last in blocks])
-    return history, drawing.block(past, past + FUTURE_DAYS)
+    blocks.append((past, past + FUTURE_DAYS))
+    calls = pl.concat([drawing.block(first, last) for first, last in blocks])
+    return calls.with_columns(drawn=pl.int_range(pl.len(), dtype=pl.Int64))
 
 
 class _Drawing:
@@ -173,14 +174,12 @@ class _Drawing:
         truth: Truth,
         work: Work,
         numbers: dict[str, Any],
+        places: Places,
         usual_units: Numbers,
         random_of: Callable[..., np.random.Generator],
     ) -> None:
         self.truth, self.work, self.numbers, self.random_of = truth, work, numbers, random_of
-        county, demand = truth.county, numbers["demand"]
-        self.places = geography.draw_places(
-            county, demand["places_per_area"], demand["place_spread"], random_of("places")
-        )
+        self.places, county = places, truth.county
         self.is_rural = np.array([numbers["profiles"][PROFILES[each]]["kind"] == "rural" for each in county.profile])
         self.codes = _Codes.of(truth.classes, numbers)
         hours = slice(0, truth.calendar.hours_of(0, truth.calendar.past_days + FUTURE_DAYS).stop)
@@ -349,8 +348,8 @@ class _Drawing:
             choose(ending[:1], np.zeros(size, dtype=np.int64), random),
             choose(ending[1:], np.zeros(size, dtype=np.int64), random) + self.codes.attended_endings,
         )
-        place = np.searchsorted(self.places[2], area + random.random(size), side="right")
-        true_place = np.clip(place, self.places[3][area], self.places[3][area + 1] - 1)
+        place = np.searchsorted(self.places.cumulative, area + random.random(size), side="right")
+        true_place = np.clip(place, self.places.starts[area], self.places.starts[area + 1] - 1)
         drawn = random.random(size)
         is_lost = drawn < demand["share_place_unknown"] + demand["share_point_unknown"]
         place = np.where(is_lost, _UNKNOWN, true_place)
@@ -390,14 +389,14 @@ class _Drawing:
                 picked(ORIGINS, columns["origin"], "origin"),
                 picked(GRADES, columns["grade"], "grade_code"),
                 picked(self.truth.county.area_ids, columns["area"], "area_id"),
-                picked(self.places[0], columns["place"], "longitude"),
-                picked(self.places[1], columns["place"], "latitude"),
+                picked(self.places.longitude, columns["place"], "longitude"),
+                picked(self.places.latitude, columns["place"], "latitude"),
                 pl.Series("units", columns["units"], dtype=pl.Int64),
                 picked(self.codes.disposition, columns["disposition"], "disposition_code"),
                 pl.Series("scene_seconds", columns["scene"], dtype=pl.Int64),
                 picked(self.truth.county.area_ids, columns["true_area"], "true_area_id"),
-                picked(self.places[0], columns["true_place"], "true_longitude"),
-                picked(self.places[1], columns["true_place"], "true_latitude"),
+                picked(self.places.longitude, columns["true_place"], "true_longitude"),
+                picked(self.places.latitude, columns["true_place"], "true_latitude"),
             ]
         )
 

@@ -80,7 +80,7 @@ def write_twin(folder: Path | str, twin: Twin, mornings: int | None = None) -> N
                 frame.write_parquet(folder / "truth" / f"{name}.parquet", compression_level=3)
         if twin.feeds is not None:
             _write_feeds(folder, twin.feeds, twin.parameters, mornings)
-        text = json.dumps(twin.parameters, indent=1, sort_keys=True) + "\n"
+        text = json.dumps(twin.parameters, indent=1, sort_keys=True, default=str) + "\n"
         (folder / "truth" / "parameters.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputOutputError(
@@ -154,8 +154,8 @@ def _readme(twin: Twin) -> str:
         "that. A bank holiday lives like a Sunday and the evening before it like a Friday; Christmas Day, New Year's "
         "Eve, Halloween and Bonfire Night have factors of their own. School holidays follow a rule, not a calendar. "
         f"Each day multiplies all by two shocks with mean 1 (coefficients of variation {demand['force_day_cv']:.0%} "
-        f"for the force, {demand['district_day_cv']:.0%} for each district). Counts are Poisson. A few places make "
-        "most of the calls.",
+        f"for the force, {demand['district_day_cv']:.0%} for each district). Counts are Poisson.",
+        *_about_points(twin),
         "Times: minutes at the scene are log-normal with a heavy tail, by class and grade; units are one and a Poisson "
         "number more; every unit is committed from dispatch until the last one leaves. The wait for a unit grows with "
         "the square of the share of the district's units that are busy: a simple rule, not a queue. Grade 4 is "
@@ -177,6 +177,30 @@ def _readme(twin: Twin) -> str:
         "itself on a force's own data.",
     ]
     return "\n\n".join(fill(paragraph, 100) for paragraph in paragraphs) + "\n"
+
+
+def _about_points(twin: Twin) -> list[str]:
+    hotspots, repeats, windows = (twin.truth[name] for name in ("hotspots", "near_repeats", "peaks"))
+    lie = {
+        "places": "A few places make most of the calls (truth/places.parquet), at all hours and of all classes alike.",
+        "even": "Points lie anywhere in their areas, every spot as likely as any other.",
+    }
+    made = twin.parameters["made_with"]
+    is_planted = (
+        f"On top of that there are {hotspots['hotspot_id'].n_unique()} hotspots, each with a share of its area's "
+        f"incidents of some classes in some hours, and {repeats.height:,} burglaries and vehicle crimes lie near an "
+        "earlier one; truth/ has hotspots, hotspot_addresses, hotspot_incidents and near_repeats (.parquet)."
+    )
+    planted = is_planted if made["planted"] else "No hotspots and no near-repeats are planted."
+    points = f"Points: {lie[made['points']]} {planted}"
+    if windows.is_empty():
+        return [points]
+    return [
+        points,
+        f"Peaks: {windows['more_incidents'].sum():,.0f} incidents are expected on top of all others on "
+        f"{windows.height:,} days or nights; truth/peaks.parquet has when, where, of which class and how many times "
+        "the usual.",
+    ]
 
 
 def _about_feeds(twin: Twin) -> list[str]:
