@@ -29,7 +29,7 @@ import polars as pl
 import shapely
 from report import Bar, say_bars, say_for_machines, say_table
 
-from bluelamp import extensions, grids, hotspots, scoring
+from bluelamp import extensions, grids, hotspots
 from bluelamp.hotspots._capture import SHARES, capture
 from bluelamp.hotspots._past import History
 from bluelamp.hotspots._trial import Trial, try_methods
@@ -39,7 +39,6 @@ SHARED_DATA = Path(os.environ.get("BLUELAMP_SHARED_DATA", HERE.parents[1] / "sha
 PEERS_HOME = HERE.parent / ".venv" / "peaks-peers"
 PEER = "scikit-learn KDE"
 FIT_BAR = 30.0
-BLOCK, DRAWS = 4, 2_000
 
 
 @dataclass(frozen=True)
@@ -200,10 +199,11 @@ def lay(rows: pl.DataFrame, resolution: int, end: date, shifts: int) -> tuple[Hi
         cell=pl.Series(grid.find(rows["longitude"], rows["latitude"])),
         week=(pl.col("day") - (end - timedelta(weeks=weeks))).dt.total_days() // 7,
         kind=pl.col("kind").replace_strict(dict(zip(classes, range(len(classes)), strict=True)), return_dtype=pl.Int64),
-    ).filter(pl.col("cell") >= 0, pl.col("week").is_between(0, weeks - 1)).sort("week", "kind", "cell", "shift")  # fmt: skip
+    )  # fmt: skip
+    laid = laid.filter(pl.col("cell") >= 0, pl.col("week").is_between(0, weeks - 1)).sort("week", "kind", "cell", "shift")
     history = History(
-        grid, classes, shifts, laid["cell"].to_numpy(), laid["shift"].cast(pl.Int64).to_numpy(), laid["week"].to_numpy(),
-        laid["kind"].to_numpy(), np.ones(laid.height), np.ones((weeks, shifts)),
+        grid, classes, shifts, laid["cell"].to_numpy(), laid["shift"].cast(pl.Int64).to_numpy(),
+        laid["week"].to_numpy(), laid["kind"].to_numpy(), np.ones(laid.height), np.ones((weeks, shifts)),
     )  # fmt: skip
     return history, grid.plane.flatten(laid.select("longitude", "latitude").to_numpy())
 
@@ -279,15 +279,12 @@ def say_place(place: Place, python: Path | None, lost: list[str], is_quick: bool
 def compare(tried: list[Trial]) -> dict[str, tuple[float, float | None, float | None]]:
     """Give each method's offences caught against the count map's, on average over the shares, with its interval."""
     plain = tried[0].caught[:, :, 0].mean(axis=1)
-    drawn = scoring.draw_blocks(len(plain), BLOCK, DRAWS, 1) if len(plain) >= 12 else None
     found = {}
     for each in tried:
         caught = each.caught[:, :, 0].mean(axis=1)
-        low = high = None
-        if drawn is not None:
-            again = caught[drawn].sum(axis=1) / plain[drawn].sum(axis=1) - 1
-            low, high = (float(value) for value in np.quantile(again, (0.025, 0.975)))
-        found[each.method] = (float(caught.sum() / plain.sum() - 1), low, high)
+        low, high = hotspots.bound_ratio(caught, plain, 1)
+        ratio = float(caught.sum() / plain.sum() - 1)
+        found[each.method] = (ratio, None if low is None else low - 1, None if high is None else high - 1)
     return found
 
 
@@ -325,7 +322,7 @@ def ask_peer(place: Place, kind: int, like: Trial, python: Path) -> Trial:
     for week, risk in zip(like.weeks, risks, strict=True):
         past = history.until(week, kind)
         spread = risk[:, None] * past.shift_shares
-        caught.append(capture(spread, past.came(), history.even))
+        caught.append(capture(spread, past.came(), history.even, history.ranked))
         there = past.came() > 0
         floored = 0.999 * spread + 0.001 * history.even / history.shifts
         told.append(float((past.came()[there] * np.log(floored[there])).sum()))

@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 
 # Coarser hexagons are no place to go to, and finer ones are addresses.
 RESOLUTIONS = range(7, 12)
-# A hexagon of which little lies in the force counts as this much of one, so that a sliver is no place of its own.
+# A hexagon of which little lies in the force is ranked as if it were this much of one: a sliver is no place of its own.
 _LEAST_SHARE = 0.25
 # A point counts on a street that is no farther from it than this.
 _STREET_METRES = 60.0
@@ -68,6 +68,7 @@ class Grid:
     names: tuple[str | None, ...]
     plane: Plane
     outlines: tuple[BaseGeometry, ...] | None = field(default=None, repr=False)  # in degrees; hexagons make theirs
+    least_size: float = 0.0  # smaller cells are ranked as if they were this large
 
     def __len__(self) -> int:
         return len(self.cell_ids)
@@ -76,6 +77,12 @@ class Grid:
     def unit(self) -> str:
         """The unit of sizes: km2 or km."""
         return "km" if self.kind == "street" else "km2"
+
+    @property
+    def ranked_size(self) -> Floats:
+        """Sizes that risk is divided by to rank cells."""
+        found: Floats = np.maximum(self.size, self.least_size)
+        return found
 
     @cached_property
     def metres(self) -> Floats:
@@ -216,7 +223,7 @@ def lay_hexagons(areas: pl.DataFrame, resolution: int) -> Grid:
     kept = share > 1e-9
     cells = [cell for cell, is_kept in zip(cells, kept, strict=True) if is_kept]
     centres = np.array([h3.cell_to_latlng(cell) for cell in cells])[:, ::-1]
-    size = whole[kept] * share[kept].clip(_LEAST_SHARE, 1.0)
+    size = whole[kept] * share[kept].clip(0.0, 1.0)
     return Grid(
         "hexagon",
         tuple(cells),
@@ -225,6 +232,7 @@ def lay_hexagons(areas: pl.DataFrame, resolution: int) -> Grid:
         _areas_at(plane.flatten(centres), tree, drawn),
         (None,) * len(cells),
         plane,
+        least_size=_LEAST_SHARE * float(whole.mean()),
     )
 
 

@@ -24,8 +24,8 @@ from bluelamp.hotspots._trial import Trial, try_methods
 from bluelamp.settings import OffendingPart
 
 __all__ = [
-    "ALL", "COUNTS", "HARM", "SHARES", "Ground", "History", "choose", "gather_offences", "lay_grid", "lay_ground",
-    "lay_history", "make_hotspots", "methods", "score_maps", "weigh_harm",
+    "ALL", "COUNTS", "HARM", "SHARES", "Ground", "History", "bound_ratio", "choose", "gather_offences", "lay_grid",
+    "lay_ground", "lay_history", "make_hotspots", "methods", "score_maps", "weigh_harm",
 ]  # fmt: skip
 
 ALL, HARM = "all", "harm"
@@ -300,10 +300,10 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
     grid, counted = past.history.grid, past.count(_COUNTED_WEEKS)
     parts = []
     for shift, begins in enumerate(shift_starts):
-        density = risk[:, shift] / grid.size
+        density = risk[:, shift] / grid.ranked_size
         order = np.argsort(-density, kind="stable")
         place = np.empty(len(grid), dtype=np.int64)
-        place[np.argsort(-counted[:, shift] / grid.size, kind="stable")] = np.arange(1, len(grid) + 1)
+        place[np.argsort(-counted[:, shift] / grid.ranked_size, kind="stable")] = np.arange(1, len(grid) + 1)
         share = np.cumsum(grid.size[order]) / grid.size.sum()
         # The last one may reach beyond the share, so that a force of few areas has a place at all.
         listed = order[: int(np.searchsorted(share, LISTED_SHARE)) + 1]
@@ -366,6 +366,31 @@ def score_maps(
     return tables.publish(pl.DataFrame(rows, schema=tables.table("hotspot_scores").polars_schema), "hotspot_scores")
 
 
+def bound_ratio(some: grids.Floats, others: grids.Floats, seed: int) -> tuple[float | None, float | None]:
+    """Give the 95 % interval of the ratio of two sums over weeks, one value a week each; none with too few weeks.
+
+    Weeks are drawn again, singly and in blocks of four that follow each other, and the wider ends count: blocks know of
+    weeks that are alike, and of few blocks the spread is taken too small.
+    """
+    if len(some) < _LEAST_WEEKS:
+        return None, None
+    ends = []
+    for block in (1, _BLOCK):
+        drawn = scoring.draw_blocks(len(some), block, _DRAWS, seed)
+        again = some[drawn].sum(axis=1) / np.maximum(others[drawn].sum(axis=1), 1e-12)
+        ends.append(np.quantile(again, (0.025, 0.975)))
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def _bounds_of_count(count: float) -> tuple[float, float]:
+    """Give Byar's 95 % interval of a Poisson mean of which so many were seen (Breslow and Day 1987, section 2.3)."""
+    if count <= 0:
+        return 0.0, 3.689
+    more = count + 1
+    low = count * max(1 - 1 / (9 * count) - 1.96 / (3 * count**0.5), 0.0) ** 3
+    return low, more * (1 - 1 / (9 * more) + 1.96 / (3 * more**0.5)) ** 3
+
+
 def choose(scores: pl.DataFrame) -> dict[str, str]:
     """Give the method to show for each class, of table `hotspot_scores`."""
     return dict(scores.filter("is_shown").select("class_code", "method").unique().iter_rows())
@@ -375,19 +400,15 @@ def _score_class(name: str, history: History, tried: Sequence[Trial], seed: int)
     held = len(tried[0].weeks)
     if held == 0 or tried[0].came.sum() == 0:
         return []
-    drawn = scoring.draw_blocks(held, _BLOCK, _DRAWS, seed) if held >= _LEAST_WEEKS else None
     came = tried[0].came
     # Offences caught a week, on average over the shares of the ground.
     by_week = {each.method: each.caught[:, :, 0].mean(axis=1) for each in tried}
     plain = by_week[COUNTS]
     against: dict[str, tuple[float, float | None, float | None]] = {}
     for method, caught in by_week.items():
-        ratio = caught.sum() / max(plain.sum(), 1e-12) - 1
-        low = high = None
-        if drawn is not None:
-            again = caught[drawn].sum(axis=1) / np.maximum(plain[drawn].sum(axis=1), 1e-12) - 1
-            low, high = (float(each) for each in np.quantile(again, (0.025, 0.975)))
-        against[method] = (float(ratio), low, high)
+        ratio = float(caught.sum() / max(plain.sum(), 1e-12) - 1)
+        low, high = bound_ratio(caught, plain, seed)
+        against[method] = (ratio, None if low is None else low - 1, None if high is None else high - 1)
     won = [method for method, (_, low, _) in against.items() if low is not None and low > 0]
     shown = max(won, key=lambda method: against[method][0], default=COUNTS)
     whole = history.grid.size.sum()
@@ -397,10 +418,11 @@ def _score_class(name: str, history: History, tried: Sequence[Trial], seed: int)
         for at, share in enumerate(SHARES):
             caught, best = each.caught[:, at, 0], each.caught[:, at, 1]
             pai = caught.sum() / came.sum() / share
-            low = high = None
-            if drawn is not None:
-                again = caught[drawn].sum(axis=1) / np.maximum(came[drawn].sum(axis=1), 1e-12) / share
-                low, high = (float(each) for each in np.quantile(again, (0.025, 0.975)))
+            low, high = bound_ratio(caught, came, seed)
+            if low is not None and high is not None:
+                # Were each offence by chance alone, so many could have been caught; weeks may say less than that.
+                least, most = (each / came.sum() for each in _bounds_of_count(float(caught.sum())))
+                low, high = min(low, least) / share, max(high, most) / share
             before = each.before[:, at].mean()
             rows.append(
                 {

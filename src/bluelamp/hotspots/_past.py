@@ -64,6 +64,12 @@ class History:
         return shares
 
     @cached_property
+    def ranked(self) -> Floats:
+        """What risk is divided by to rank cells, in shares of the ground, cells × 1."""
+        shares: Floats = (self.grid.ranked_size / self.grid.size.sum())[:, None]
+        return shares
+
+    @cached_property
     def _first_of_week(self) -> Integers:
         return np.searchsorted(self.week, np.arange(self.weeks + 1)).astype(np.int64)
 

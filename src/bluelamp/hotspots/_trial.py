@@ -51,9 +51,9 @@ def try_methods(history: History, kind: int | None, methods: Sequence[str], week
                 learnt_at = week
             risk, now = fitted.risk(past), past.came()
             came.append(now.sum())
-            caught.append(capture(risk, now, history.even))
+            caught.append(capture(risk, now, history.even, history.ranked))
             past_year = past.window(52)
-            before.append(capture(risk, past_year, history.even)[:, 0] / max(past_year.sum(), 1e-12))
+            before.append(capture(risk, past_year, history.even, history.ranked)[:, 0] / max(past_year.sum(), 1e-12))
             told.append(log_likelihood(floor(risk, past, 0.001), now))
         found.append(
             Trial(

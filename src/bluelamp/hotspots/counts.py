@@ -15,7 +15,10 @@ def fit(past: Past) -> Fitted:
     weeks = past.learning_weeks()
     choices = [(window, by_shift) for window in WINDOWS for by_shift in (True, False)]
     caught = [
-        sum(criterion(capture(_count(week, *choice), week.came(), week.history.even)) for week in weeks)
+        sum(
+            criterion(capture(_count(week, *choice), week.came(), week.history.even, week.history.ranked))
+            for week in weeks
+        )
         for choice in choices
     ]
     window, by_shift = choices[int(np.argmax(caught))]
