@@ -200,7 +200,8 @@ def lay(rows: pl.DataFrame, resolution: int, end: date, shifts: int) -> tuple[Hi
         week=(pl.col("day") - (end - timedelta(weeks=weeks))).dt.total_days() // 7,
         kind=pl.col("kind").replace_strict(dict(zip(classes, range(len(classes)), strict=True)), return_dtype=pl.Int64),
     )  # fmt: skip
-    laid = laid.filter(pl.col("cell") >= 0, pl.col("week").is_between(0, weeks - 1)).sort("week", "kind", "cell", "shift")
+    laid = laid.filter(pl.col("cell") >= 0, pl.col("week").is_between(0, weeks - 1))
+    laid = laid.sort("week", "kind", "cell", "shift")
     history = History(
         grid, classes, shifts, laid["cell"].to_numpy(), laid["shift"].cast(pl.Int64).to_numpy(),
         laid["week"].to_numpy(), laid["kind"].to_numpy(), np.ones(laid.height), np.ones((weeks, shifts)),

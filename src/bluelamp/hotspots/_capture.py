@@ -14,9 +14,9 @@ def capture(risk: Floats, came: Floats, even: Floats, ranked: Floats | None = No
     """Give the offences caught, shares of the ground × (by this map, by the best there could have been).
 
     `risk` and `came` are cells × shifts, `even` the cells' shares of the ground (cells × 1), `ranked` those that risk
-    is divided by where they are others. In each shift the cells with the most risk for their size are watched until their
-    size is that share; the last one counts in part. Cells of equal risk come in an order that has nothing to do with
-    their place.
+    is divided by where they are others. In each shift the cells with the most risk for their size are watched until
+    their size is that share; the last one counts in part. Cells of equal risk come in an order that has nothing to do
+    with their place.
     """
     found = np.zeros((len(SHARES), 2))
     size = even[:, 0]
