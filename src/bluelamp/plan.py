@@ -45,11 +45,12 @@ from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes",
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "offences",
+    "stated_changes",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
+    "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
     "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
@@ -216,7 +217,7 @@ def compute(
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
-                             ("contacts", "contacted_at")):  # fmt: skip
+                             ("contacts", "contacted_at"), ("offences", "recorded_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)
@@ -277,6 +278,9 @@ def compute(
         crew_size_by_hour=crew,
     )  # fmt: skip
     notes += remarks.on_suppressed(suppressed, given["contacts"])
+
+    clock.start("offending")
+    offending = _count_offending(given, areas, settings, today, notes)
 
     clock.start("scoreboard")
     judged = scoreboard.make_scoreboard(
@@ -364,7 +368,7 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
+        "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table, "most_repeated": repeats.most,
         "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
         "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
         "coverage": covered,
@@ -441,6 +445,25 @@ def settle_areas(
     )  # fmt: skip
     notes += placed.notes()
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
+
+
+def _count_offending(
+    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, day: date, notes: list[str]
+) -> pl.DataFrame:
+    """Count offences in the areas as they are settled; empty where a force gives none."""
+    offences, lowest = given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    if offences.is_empty():
+        return tables.empty("offending")
+    if given["areas"].is_empty() and len(lowest) == 1:
+        offences = offences.with_columns(area_id=pl.lit(lowest[0]))
+    else:
+        offences = incidents.place_offences(
+            offences, areas if given["areas"].is_empty() else given["areas"], day, settings.force.time_zone,
+            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+        )  # fmt: skip
+    offending = incidents.count_offending(offences, lowest, settings.force.time_zone)
+    notes += remarks.on_offending(offending, incidents.know_times(offences, offending))
+    return offending
 
 
 def _with_unit_time(
