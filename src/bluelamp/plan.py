@@ -368,10 +368,10 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table, "most_repeated": repeats.most,
-        "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
-        "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
-        "coverage": covered,
+        "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
+        "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
+        "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
+        "deployable": on_duty.table, "coverage": covered,
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(

@@ -325,7 +325,7 @@ def on_offending(offending: pl.DataFrame, times: incidents.KnownTimes) -> list[s
         return f"{number:,.0f} ({number / times.offences:.1%})"
 
     notes = [
-        f"Of {count_of(times.offences, 'offence')}, {of_all(times.to_the_hour)} have a time known to the hour; others are "
+        f"Of {count_of(times.offences, 'offence')}, {of_all(times.to_the_hour)} are known to the hour; others are "
         "shared out over the hours in which they can have been."
     ]
     left_out = {"have no time at all": times.without_time, "have a range longer than a week": times.too_long}

@@ -58,10 +58,10 @@ def test_what_says_nothing_of_the_hour_is_left_out_and_said():
     grid = incidents.count_offending(rows, ["A"], LONDON)
     assert grid["offences"].sum() == 2
     assert remarks.on_offending(grid, incidents.know_times(rows, grid)) == [
-        "Of 4 offences, 1 (25.0%) have a time known to the hour; others are shared out over the hours in which they can "
-        "have been.",
-        "Offences that say nothing of the hour are left out of 'offending': 1 (25.0%) have no time at all and 1 (25.0%) "
-        "have a range longer than a week.",
+        "Of 4 offences, 1 (25.0%) are known to the hour; others are shared out over the hours in which they can have "
+        "been.",
+        "Offences that say nothing of the hour are left out of 'offending': 1 (25.0%) have no time at all and 1 "
+        "(25.0%) have a range longer than a week.",
         "1 offence ends before it begins; the ends were swapped.",
         "1 (25.0%) of the offences have no place to go by, and count in the area 'unknown'.",
     ]

@@ -1,4 +1,4 @@
-"""Offences to the grid of offending: where and when they happened, each shared out over the hours that it can have been.
+"""Offences to the grid of offending: where and when they happened, each shared out over the hours of its range.
 
 The grid stands on the spine of `demand` (area, local hour, class), so that the two can be laid side by side. It counts
 what was recorded by when it happened, and `demand` what was asked for by when it came in: they are different figures.

@@ -1,0 +1,154 @@
+"""Near repeats: whether offences follow near others, within weeks and some hundred metres, beyond what chance brings.
+
+The Knox test (`knox`) as crime analysis uses it (Johnson and others 2007, *Space-time patterns of risk*, J.
+Quantitative Criminology 23, 201-219), on what a force has recorded. It looks back,
+and tells of places, never of persons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bluelamp import tables
+from bluelamp.errors import UsageError, count_of
+from bluelamp.knox import METRICS, try_pairs
+from bluelamp.occurrences import Occurrences
+from bluelamp.plane import FARTHEST_METRES, Plane
+
+PERMUTATIONS = 999
+# A cell is spoken of where so few of the dealt sets have any cell as far out: one false alarm in twenty sets, at most.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class NearRepeats:
+    """The table `near_repeats`, and what it was made from: how many of what, on which days, and what was left out."""
+
+    table: pl.DataFrame
+    of: Occurrences
+    counted: int
+    notes: list[str]
+    permutations: int
+    metric: str
+
+    def marked(self) -> pl.DataFrame:
+        """Give the cells that stand out, whichever one looks at."""
+        return self.table.filter(pl.col("p_value_any") <= ALPHA)
+
+    def sentences(self) -> list[str]:
+        """Say what was found."""
+        noun = self.of.noun
+        if self.counted < 2:
+            return [f"There are fewer than two {noun}s with a place and a day, and no pair of them."]
+        cells = self.table.height
+        found = self.marked().sort("metres_to", "days_to")
+        said = [
+            f"{_distance(row)} and within {count_of(row['days_to'], 'day')}: {row['pairs']:,} pairs where chance would "
+            f"bring {_number(row['expected'])}, {row['ratio']:.2f} times as many."
+            for row in found.filter(pl.col("days_from") == 0).iter_rows(named=True)
+        ]
+        others = found.filter(pl.col("days_from") > 0).height
+        if others:
+            said.append(f"{count_of(others, 'later cell stands', 'later cells stand')} out as well.")
+        if found.is_empty():
+            said.append(
+                f"No cell of {cells} stands out: {noun}s near in place are not nearer in time than chance brings."
+            )
+        by_chance = self.table.filter(pl.col("p_value") <= ALPHA).height
+        said.append(
+            f"A cell is spoken of where at most one set of days dealt by chance in {round(1 / ALPHA)} has any cell as "
+            f"far out. Looked at alone, {by_chance} of {cells} have a p-value of {ALPHA} or less; chance brings about "
+            f"{_number(ALPHA * cells)}."
+        )
+        return said
+
+
+def _distance(row: Mapping[str, Any]) -> str:
+    if row["metres_to"] == 0:
+        return "At the same place"
+    return f"Over {row['metres_above']:,.0f} and up to {row['metres_to']:,.0f} m apart"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def find_near_repeats(
+    of: Occurrences,
+    *,
+    metres: Sequence[float] = tuple(range(100, 1001, 100)),
+    days: Sequence[int] = tuple(range(7, 57, 7)),
+    metric: str = "manhattan",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> NearRepeats:
+    """Test whether what happened comes in near repeats.
+
+    `metres` and `days` are the upper bounds of the bands. Distances are those on a plane that touches the earth in the
+    middle of the points, in metres; 'manhattan' goes along its east and north. What has no point, and points farther
+    off than any force is wide, are left out and counted. The order of rows does not matter.
+
+    Raises UsageError where bands do not rise from above 0, there is no such metric, or more pairs are near each other
+    than can be counted.
+    """
+    _insist(metres, days, metric, permutations)
+    # Days are dealt in the order of rows, so that this must not depend on how they were stored.
+    known = of.rows.select("longitude", "latitude", "day").drop_nulls().sort("longitude", "latitude", "day")
+    degrees = known.select("longitude", "latitude").to_numpy()
+    xy = Plane.amid(degrees).flatten(degrees) if len(degrees) else degrees
+    near = np.isfinite(xy).all(axis=1)
+    day = known["day"].to_physical().to_numpy()[near].astype(np.int64)
+    found = try_pairs(
+        xy[near], day, metres=metres, days=days, metric=metric, permutations=permutations, seed=seed,
+    )  # fmt: skip
+    grid = [(place, time) for place in range(len(metres) + 1) for time in range(len(days))]
+    table = pl.DataFrame(
+        {
+            "metres_above": [None if place == 0 else [0.0, *metres][place - 1] for place, _ in grid],
+            "metres_to": [[0.0, *metres][place] for place, _ in grid],
+            "days_from": [0 if time == 0 else days[time - 1] + 1 for _, time in grid],
+            "days_to": [days[time] for _, time in grid],
+            "pairs": found.pairs.ravel(),
+            "expected": found.expected.ravel(),
+            "p_value": found.p_value.ravel(),
+            "p_value_any": found.p_value_any.ravel(),
+        },
+        schema_overrides={"metres_above": pl.Float64, "metres_to": pl.Float64},
+        strict=False,
+    ).with_columns(ratio=pl.when(pl.col("expected") > 0).then(pl.col("pairs") / pl.col("expected")))
+    notes = [*of.notes, *_left_out(of, of.rows.height - known.height, int((~near).sum()))]
+    return NearRepeats(tables.publish(table, "near_repeats"), of, int(near.sum()), notes, permutations, metric)
+
+
+def _left_out(of: Occurrences, without_point: int, far_off: int) -> list[str]:
+    notes = []
+    if without_point:
+        notes.append(
+            f"{count_of(without_point, of.noun)} ({without_point / of.rows.height:.1%}) left out: without a point."
+        )
+    if far_off:
+        notes.append(
+            f"{count_of(far_off, of.noun)} left out: more than {FARTHEST_METRES / 1000:,.0f} km from the middle of the "
+            "others. See whether longitude and latitude stand the wrong way round there."
+        )
+    return notes
+
+
+def _insist(metres: Sequence[float], days: Sequence[int], metric: str, permutations: int) -> None:
+    problems = []
+    for what, bounds, least in (("metres", list(metres), 0.0), ("days", list(days), -1)):
+        if not bounds or sorted(set(bounds)) != bounds or bounds[0] <= least:
+            problems.append(
+                f"The bounds of the bands in {what} must rise from above {max(least, 0):.0f}; they are {bounds}."
+            )
+    if metric not in METRICS:
+        problems.append(f"There is no distance '{metric}': 'manhattan' and 'euclidean' are.")
+    if permutations < 19:
+        problems.append(f"{permutations} permutations can't show anything: 19 is the least, and 999 is usual.")
+    if problems:
+        raise UsageError("These near repeats can't be looked for:", problems)
