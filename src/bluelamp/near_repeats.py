@@ -23,6 +23,8 @@ from bluelamp.plane import FARTHEST_METRES, Plane
 PERMUTATIONS = 999
 # A cell is spoken of where so few of the dealt sets have any cell as far out: one false alarm in twenty sets, at most.
 ALPHA = 0.05
+# A ratio below this is no ground to act on, however surely it is not chance: the Near Repeat Calculator's rule.
+WORTH = 1.2
 
 
 @dataclass(frozen=True)
@@ -45,33 +47,88 @@ class NearRepeats:
         noun = self.of.noun
         if self.counted < 2:
             return [f"There are fewer than two {noun}s with a place and a day, and no pair of them."]
-        cells = self.table.height
-        found = self.marked().sort("metres_to", "days_to")
+        cells, found = self.table.height, self.marked()
+        large = found.filter(pl.col("ratio") >= WORTH).sort("metres_to", "days_from")
         said = [
             f"{_distance(row)} and within {count_of(row['days_to'], 'day')}: {row['pairs']:,} pairs where chance would "
             f"bring {_number(row['expected'])}, {row['ratio']:.2f} times as many."
-            for row in found.filter(pl.col("days_from") == 0).iter_rows(named=True)
+            for row in large.filter(pl.col("days_from") == 0).iter_rows(named=True)
         ]
-        others = found.filter(pl.col("days_from") > 0).height
-        if others:
-            said.append(f"{count_of(others, 'later cell stands', 'later cells stand')} out as well.")
+        later, small = large.filter(pl.col("days_from") > 0).height, found.height - large.height
+        if later:
+            said.append(f"{count_of(later, 'cell', 'cells')} of later days {_stands(later)} out as well.")
+        if small:
+            said.append(
+                f"{count_of(small, 'cell')} {_stands(small)} out by less than a fifth. With many pairs such ratios can "
+                "be told from chance, and places that slowly grow busier or quieter make them, without near repeats."
+            )
         if found.is_empty():
             said.append(
                 f"No cell of {cells} stands out: {noun}s near in place are not nearer in time than chance brings."
             )
         by_chance = self.table.filter(pl.col("p_value") <= ALPHA).height
         said.append(
-            f"A cell is spoken of where at most one set of days dealt by chance in {round(1 / ALPHA)} has any cell as "
+            f"A cell stands out where at most one set of days dealt by chance in {round(1 / ALPHA)} has any cell as "
             f"far out. Looked at alone, {by_chance} of {cells} have a p-value of {ALPHA} or less; chance brings about "
             f"{_number(ALPHA * cells)}."
         )
         return said
+
+    def lines(self) -> list[str]:
+        """Give the ratios as lines of a table, and what they say, leave out and do not mean."""
+        columns = self.table.select("days_from", "days_to").unique(maintain_order=True).rows()
+        lines = [
+            f"Near repeats: {self.counted:,} {self.of.what}, {self.of.when}.",
+            f"Pairs over what chance brings, by {self.metric} distance; {self.permutations:,} permutations.",
+            "",
+            f"{'':16}" + "".join(f"{band_of_days(*each):>9}" for each in columns) + "  days",
+        ]
+        for _, rows in self.table.group_by("metres_to", maintain_order=True):
+            cells = [
+                ("–" if row["ratio"] is None else f"{row['ratio']:.2f}")
+                + (" *" if row["p_value_any"] <= ALPHA else "  ")
+                for row in rows.iter_rows(named=True)
+            ]
+            band = band_of_metres(*rows.select("metres_above", "metres_to").row(0))
+            lines.append(f"{band:16}" + "".join(f"{each:>9}" for each in cells))
+        said = {"": self.sentences(), "To know:": self.notes, "What this does not say:": self.meanings()}
+        lines += ["", "* stands out, whichever cells one looks at."]
+        for head, sentences in said.items():
+            lines += ["", *([head] if head else []), *(f"- {each}" for each in sentences)] if sentences else []
+        return lines
+
+    def meanings(self) -> list[str]:
+        """Say what a reader might take it for, and it is not."""
+        twice = (
+            "Two logs of one event are a pair at the same place on the same day, so that same-place ratios of "
+            "incidents are too high."
+        )
+        return [
+            "A ratio is of pairs, not a household's or a person's risk: one busy spell at one place makes many pairs.",
+            "Where points are snapped to a street, a grid or a map point, 'the same place' is a neighbourhood.",
+            "It looks back over the whole time: that near repeats were there does not say that they are there now.",
+            *([twice] if self.of.kind == "incidents" else []),
+        ]
+
+
+def band_of_days(first: int, last: int) -> str:
+    """Say which days a band holds."""
+    return f"{first}" if first == last else f"{first}–{last}"
+
+
+def band_of_metres(above: float | None, upto: float) -> str:
+    """Say which distances a band holds."""
+    return "same place" if above is None else f"{above:,.0f}–{upto:,.0f} m"
 
 
 def _distance(row: Mapping[str, Any]) -> str:
     if row["metres_to"] == 0:
         return "At the same place"
     return f"Over {row['metres_above']:,.0f} and up to {row['metres_to']:,.0f} m apart"
+
+
+def _stands(number: int) -> str:
+    return "stands" if number == 1 else "stand"
 
 
 def _number(value: float) -> str:

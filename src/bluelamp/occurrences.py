@@ -50,6 +50,12 @@ class Occurrences:
         return f"{self.kind} of {classes}" if classes else f"{self.kind} of all classes of crime"
 
     @property
+    def when(self) -> str:
+        """Say on which days the first and the last of them were."""
+        first, last = self.rows["day"].min(), self.rows["day"].max()
+        return f"{first!s} to {last!s}" if self.rows.height else "on no day"
+
+    @property
     def noun(self) -> str:
         """Name one of them."""
         return self.kind.removesuffix("s")

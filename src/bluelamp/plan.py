@@ -57,6 +57,9 @@ RESULTS = (
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
 
+# Tables that no run makes, with the command that works them out.
+_ANALYSES = {"near_repeats": "near-repeat", "before_after": "before-after"}
+
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
 # A control room's roster is set this far ahead by the quarter-hour; beyond, days tell how many will be needed.
@@ -605,6 +608,11 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
     where there is no force, or no run to read it from.
     """
     definition = tables.table(name)
+    if definition.kind == "analysis":
+        raise UsageError(
+            f"'{name}' is not stored: it is worked out when it is asked for. 'bluelamp {_ANALYSES[name]} {folder}' "
+            "does it, and gives the table with --csv."
+        )
     if run_id is not None and definition.kind != "result" and name not in USED:
         raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
     if as_of is not None and (definition.kind != "imported" or run_id is not None):
