@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from bluelamp import boundaries, displacement, geography, incidents, redrawn, tables
+from bluelamp import boundaries, displacement, geography, incidents, tables
 from bluelamp.errors import UsageError, count_of, did_you_mean
 from bluelamp.occurrences import Occurrences
 from bluelamp.plane import Plane
-from bluelamp.store import Store
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -75,11 +73,11 @@ class BeforeAfter:
         """Say what changed, and how sure that is."""
         treated, control, local, total = (self.row(part) for part in ("treated", "control", "local", "total"))
         went = [
-            f"from {row['before']:,} to {row['after']:,}"
+            f"from {row['before']:,} to {row['after']:,} {self.of.kind}"
             + ("" if row["ratio"] is None else f" ({_percent(row['ratio'])})")
             for row in (treated, control)
         ]
-        said = [f"The treated place went {went[0]} {self.of.kind}, the control {went[1]}."]
+        said = [f"The treated place went {went[0]}, the control {went[1]}."]
         if days_of(self.before) != days_of(self.after):
             said.append(
                 f"The periods are {count_of(days_of(self.before), 'day')} and {count_of(days_of(self.after), 'day')} "
@@ -147,7 +145,6 @@ def _verdict(total: Mapping[str, Any], unlike: bool) -> str:
 
 
 def compare_periods(
-    folder: Path | str,
     of: Occurrences,
     *,
     treated: Words,
@@ -168,7 +165,7 @@ def compare_periods(
     Raises UsageError for periods or places that can't be compared, NoInput where a file is not there.
     """
     _insist(before, after, treated, control, ring_metres, ring_control)
-    ground = _Ground.of(folder, of, treated, control, ring_metres, ring_control, after[1])
+    ground = _Ground.of(of, treated, control, ring_metres, ring_control, after[1])
     earlier = before[0] - timedelta(days=days_of(before)), before[0] - timedelta(days=1)
     placed = of.rows.with_columns(part=ground.parts)
     counts = {
@@ -262,10 +259,9 @@ class _Ground:
 
     @classmethod
     def of(
-        cls, folder: Path | str, of: Occurrences, treated: Words, control: Words, ring_metres: float | None,
-        ring_control: Words, day: date,
-    ) -> _Ground:  # fmt: skip
-        areas = redrawn.that_hold(Store(folder).read("areas"))
+        cls, of: Occurrences, treated: Words, control: Words, ring_metres: float | None, ring_control: Words, day: date
+    ) -> _Ground:
+        areas = of.areas
         now = geography.areas_on(areas, day) if areas.height else areas
         files = [word for word in (*treated, *control, *ring_control) if _is_file(word)]
         _insist_on_places([*treated, *control, *ring_control], of, now)

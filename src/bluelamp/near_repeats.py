@@ -16,15 +16,18 @@ import polars as pl
 
 from bluelamp import tables
 from bluelamp.errors import UsageError, count_of
+from bluelamp.geography import METRES_IN_A_DEGREE
 from bluelamp.knox import METRICS, try_pairs
 from bluelamp.occurrences import Occurrences
-from bluelamp.plane import FARTHEST_METRES, Plane
+from bluelamp.plane import FARTHEST_METRES, Floats, Plane
 
 PERMUTATIONS = 999
 # A cell is spoken of where so few of the dealt sets have any cell as far out: one false alarm in twenty sets, at most.
 ALPHA = 0.05
 # A ratio below this is no ground to act on, however surely it is not chance: the Near Repeat Calculator's rule.
 WORTH = 1.2
+# Decimals of a degree that are no address any more.
+_COARSE = 3
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def find_near_repeats(
         schema_overrides={"metres_above": pl.Float64, "metres_to": pl.Float64},
         strict=False,
     ).with_columns(ratio=pl.when(pl.col("expected") > 0).then(pl.col("pairs") / pl.col("expected")))
-    notes = [*of.notes, *_left_out(of, of.rows.height - known.height, int((~near).sum()))]
+    notes = [*of.notes, *_left_out(of, of.rows.height - known.height, int((~near).sum())), *_on_snapped(degrees)]
     return NearRepeats(tables.publish(table, "near_repeats"), of, int(near.sum()), notes, permutations, metric)
 
 
@@ -194,6 +197,16 @@ def _left_out(of: Occurrences, without_point: int, far_off: int) -> list[str]:
             "others. See whether longitude and latitude stand the wrong way round there."
         )
     return notes
+
+
+def _on_snapped(degrees: Floats) -> list[str]:
+    """Say where all points are rounded so far that many places have one point."""
+    if not len(degrees) or not np.allclose(degrees, degrees.round(_COARSE), atol=1e-9):
+        return []
+    return [
+        f"All points are rounded to {_COARSE} decimals of a degree, about {METRES_IN_A_DEGREE / 10**_COARSE:,.0f} m: "
+        "'same place' is a square of that width, and shorter distances are not told apart."
+    ]
 
 
 def _insist(metres: Sequence[float], days: Sequence[int], metric: str, permutations: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bluelamp import aoristic, plan
+from bluelamp import aoristic, plan, redrawn
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.incidents.default_points import find_default_points
@@ -35,9 +35,12 @@ _COLUMNS = ("class_code", "area_id", "longitude", "latitude", "from_at", "to_at"
 class Occurrences:
     """What happened, one row each: `occurrence_id`, `at`, `day` (local date), `class_code`, `area_id` (as
     it was named), `longitude`, `latitude`; `notes` say what was left out and what was drawn.
+
+    `areas` is the force's own table of them, read at the same moment; it may be empty.
     """
 
     rows: pl.DataFrame
+    areas: pl.DataFrame
     kind: str
     class_codes: tuple[str, ...]
     notes: list[str]
@@ -98,7 +101,8 @@ def read_occurrences(
         pl.col("day").is_between(since or date.min, until or date.max)
     )
     rows = _placed(found, kind, settings, notes).select("occurrence_id", "at", "day", *_COLUMNS[:4])
-    return Occurrences(rows, kind, tuple(class_codes), notes, settings)
+    areas = redrawn.that_hold(still.read("areas"))
+    return Occurrences(rows, areas, kind, tuple(class_codes), notes, settings)
 
 
 def _offences(still: Store) -> pl.DataFrame:

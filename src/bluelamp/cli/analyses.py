@@ -112,7 +112,7 @@ def before_after(
     since = first[0] - timedelta(days=max(days_of(first), 0))
     of = read_occurrences(folder, kind=kind, class_codes=class_codes or (), since=since, until=second[1])
     found = compare_periods(
-        folder, of, treated=treated, control=control, before=first, after=second, ring_metres=ring,
+        of, treated=treated, control=control, before=first, after=second, ring_metres=ring,
         ring_control=ring_control or (), by_size=by_size,
     )  # fmt: skip
     if page is not None:

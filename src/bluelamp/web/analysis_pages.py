@@ -5,6 +5,7 @@ Every figure in a picture stands in the table below it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from bluelamp.before_after import BeforeAfter
 from bluelamp.near_repeats import ALPHA, NearRepeats
 from bluelamp.reports.map import asset
 
-_WIDE, _NARROW = 900, 360
+# Pictures for a wide screen and for a narrow one, whose letters must be read.
+_SIZES = ((900, "is-wide"), (360, "is-narrow"))
+_LEFT = 130
 # Ratios of cells that stand out, by shade; others are grey, whatever their ratio.
 _SHADES = ((1.5, "1"), (3.0, "2"), (float("inf"), "3"))
 _KEYS = (
@@ -36,7 +39,7 @@ def render_near_repeat_page(found: NearRepeats) -> str:
         "near_repeat.html",
         found,
         about=f"{found.counted:,} {found.of.what}, {found.of.when}; {found.metric} distance.",
-        grids=[_grid(rows, _WIDE, "is-wide"), _grid(rows, _NARROW, "is-narrow")],
+        grids=[_grid(rows, *size) for size in _SIZES],
         keys=_KEYS,
         sets=f"{found.permutations + 1:,}",
         permutations=f"{found.permutations:,}",
@@ -131,8 +134,10 @@ def render_before_after_page(found: BeforeAfter) -> str:
         after=after,
         scaled=by_size or long != 1,
         by_size=by_size,
-        bars_of=[_bars(rows, long, width, kind) for width, kind in ((_WIDE, "is-wide"), (_NARROW, "is-narrow"))],
-        whiskers_of=[_whiskers(rows, width, kind) for width, kind in ((_WIDE, "is-wide"), (_NARROW, "is-narrow"))],
+        bars_of=[_bars(rows, long, *size) for size in _SIZES],
+        unlike=found.unlike,
+        differences_of=[_differences(rows, found.unlike, *size) for size in _SIZES],
+        ratios_of=[_ratios(rows, *size) for size in _SIZES] if rows["local"]["ratio"] is not None else [],
         meanings=before_after.MEANINGS,
         figures=[
             {
@@ -143,6 +148,10 @@ def render_before_after_page(found: BeforeAfter) -> str:
                 "z": _shown(rows[part]["z"], "+.2f"),
                 "interval": f"{_shown(rows[part]['difference_low'], '+,.1f')} to "
                 f"{_shown(rows[part]['difference_high'], '+,.1f')}",
+                "percent": _percent(rows[part]["ratio"]),
+                "percents": ""
+                if rows[part]["ratio"] is None
+                else f"{_percent(rows[part]['ratio_low'])} to {_percent(rows[part]['ratio_high'])}",
             }
             for part in order
         ],
@@ -153,46 +162,64 @@ def _shown(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form).replace("-", "−")
 
 
+def _percent(ratio: float | None) -> str:
+    return "" if ratio is None else f"{round(100 * (ratio - 1)):+,d} %".replace("-", "−")
+
+
 def _bars(rows: Mapping[str, Row], long: float, width: int, kind: str) -> dict[str, Any]:
     """Lay out two bars for each place, as long as its counts are in a period like that after."""
     parts = [part for part in before_after.PARTS if part in rows]
-    left = 130
-    lengths = {part: (rows[part]["before"] / long / rows[part]["size"], rows[part]["after"] / rows[part]["size"])
-               for part in parts}  # fmt: skip
-    scale = (width - left - 44) / max(max(both) for both in lengths.values() or [(1.0,)]) if any(
-        max(both) for both in lengths.values()) else 0.0  # fmt: skip
+    lengths = [
+        (rows[part]["before"] / long / rows[part]["size"], rows[part]["after"] / rows[part]["size"]) for part in parts
+    ]
+    scale = (width - _LEFT - 44) / max(1.0, *(each for both in lengths for each in both))
     return {
-        "kind": kind, "width": width, "height": 38 * len(parts), "left": left,
+        "kind": kind, "width": width, "height": 38 * len(parts), "left": _LEFT,
         "bars": [
             {"words": before_after.WORDS[part].capitalize(), "y": 38 * number + 2,
-             "before": round(scale * lengths[part][0], 1), "after": round(scale * lengths[part][1], 1),
+             "before": round(scale * before, 1), "after": round(scale * after, 1),
              "before_words": f"{rows[part]['before']:,}", "after_words": f"{rows[part]['after']:,}"}
-            for number, part in enumerate(parts)
+            for number, (part, (before, after)) in enumerate(zip(parts, lengths, strict=True))
         ],
     }  # fmt: skip
 
 
-def _whiskers(rows: Mapping[str, Row], width: int, kind: str) -> dict[str, Any]:
-    """Lay out the estimates with their intervals about nothing."""
+def _differences(rows: Mapping[str, Row], unlike: bool, width: int, kind: str) -> dict[str, Any]:
+    """Lay out the differences about nothing; grey where they are no verdict."""
     parts = [part for part in before_after.ESTIMATES if part in rows]
-    if len(parts) == 2:
-        parts = ["total"]  # without a ring, all is local
-    ends = [rows[part][name] for part in parts for name in ("difference_low", "difference_high")]
-    far = max(max(map(abs, ends)), 1.0) * 1.08
-    left = 130
+    # Without a ring, all is local.
+    told = {part: rows[part] for part in (parts if len(parts) > 2 else ["total"])}
+    laid = [
+        (part, row["difference"], row["difference_low"], row["difference_high"], _shown(row["difference"], "+,.1f"))
+        for part, row in told.items()
+    ]
+    return _whiskers(laid, unlike, width, kind) | {"label": "Differences", "nil": "0, no difference"}
+
+
+def _ratios(rows: Mapping[str, Row], width: int, kind: str) -> dict[str, Any]:
+    """Lay out the relative changes about none, on a scale on which half and twice are equally far."""
+    told = {part: rows[part] for part in ("local", "displaced") if part in rows and rows[part]["ratio"] is not None}
+    laid = [
+        (part, math.log(row["ratio"]), math.log(row["ratio_low"]), math.log(row["ratio_high"]), _percent(row["ratio"]))
+        for part, row in told.items()
+    ]
+    return _whiskers(laid, False, width, kind) | {"label": "Relative changes", "nil": "0 %, as the control"}
+
+
+def _whiskers(
+    laid: Sequence[tuple[str, float, float, float, str]], unlike: bool, width: int, kind: str
+) -> dict[str, Any]:
+    far = max(1e-9, *(abs(end) for _, _, low, high, _ in laid for end in (low, high))) * 1.08
 
     def x(value: float) -> float:
-        return float(round(left + (width - left - 8) * (value / far + 1) / 2, 1))
+        return float(round(_LEFT + (width - _LEFT - 8) * (value / far + 1) / 2, 1))
 
-    laid = [
-        {"words": before_after.WORDS[part].capitalize(), "y": 44 * number + 26, "x": x(rows[part]["difference"]),
-         "low": x(rows[part]["difference_low"]), "high": x(rows[part]["difference_high"]),
-         "told": _shown(rows[part]["difference"], "+,.1f"),
-         "state": _state(rows[part])}
-        for number, part in enumerate(parts)
-    ]  # fmt: skip
-    return {"kind": kind, "width": width, "height": 44 * len(parts) + 26, "zero": x(0.0), "rows": laid}
-
-
-def _state(row: Row) -> str:
-    return "better" if row["difference_high"] < 0 else "worse" if row["difference_low"] > 0 else "open"
+    return {
+        "kind": kind, "width": width, "height": 44 * len(laid) + 26, "zero": x(0.0),
+        "rows": [
+            {"words": before_after.WORDS[part].capitalize(), "y": 44 * number + 26, "x": x(middle), "low": x(low),
+             "high": x(high), "told": told,
+             "state": "open" if unlike or low <= 0 <= high else "better" if high < 0 else "worse"}
+            for number, (part, middle, low, high, told) in enumerate(laid)
+        ],
+    }  # fmt: skip
