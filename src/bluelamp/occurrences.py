@@ -129,9 +129,10 @@ def _at_one_moment(found: pl.DataFrame, kind: str, time_zone: str, notes: list[s
     local = [each.dt.convert_time_zone(time_zone).dt.date() for each in (start, end)]
     drawn = known.select((local[0] != local[1]).sum()).item()
     if drawn:
+        share = drawn / known.height
         notes.append(
-            f"{count_of(drawn, kind.removesuffix('s'))} ({drawn / known.height:.1%}) have a range over more than one "
-            "day, and were given one moment of it."
+            f"{count_of(drawn, kind.removesuffix('s'))} ({share:.1%}) with a range over more than one day: given one "
+            "moment of it."
         )
     at = aoristic.draw(known.select("from_at", "to_at"))
     return known.with_columns(at=at, day=at.dt.convert_time_zone(time_zone).dt.date())
