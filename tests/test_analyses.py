@@ -62,16 +62,8 @@ def test_near_repeats_say_the_same_in_words_json_and_csv(force: Path):
     assert f"{first['ratio']:.2f} *" in said
 
 
-COMPARED = [
-    "--treated",
-    "A",
-    "--control",
-    "B",
-    "--before",
-    "2025-02-01..2025-04-30",
-    "--after",
-    "2025-05-01..2025-07-31",
-]
+PERIODS = ["--before", "2025-02-01..2025-04-30", "--after", "2025-05-01..2025-07-31"]
+COMPARED = ["--treated", "A", "--control", "B", *PERIODS]
 
 
 def test_before_and_after_say_the_same_in_words_json_and_csv(force: Path):
