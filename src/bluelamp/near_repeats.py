@@ -53,8 +53,8 @@ class NearRepeats:
         cells, found = self.table.height, self.marked()
         large = found.filter(pl.col("ratio") >= WORTH).sort("metres_to", "days_from")
         said = [
-            f"{_distance(row)} and within {count_of(row['days_to'], 'day')}: {row['pairs']:,} pairs where chance would "
-            f"bring {_number(row['expected'])}, {row['ratio']:.2f} times as many."
+            f"{_distance(row)} and {_days(row)}: {row['pairs']:,} pairs where chance would bring "
+            f"{_number(row['expected'])}, {row['ratio']:.2f} times as many."
             for row in large.filter(pl.col("days_from") == 0).iter_rows(named=True)
         ]
         later, small = large.filter(pl.col("days_from") > 0).height, found.height - large.height
@@ -93,7 +93,7 @@ class NearRepeats:
                 for row in rows.iter_rows(named=True)
             ]
             band = band_of_metres(*rows.select("metres_above", "metres_to").row(0))
-            lines.append(f"{band:16}" + "".join(f"{each:>9}" for each in cells))
+            lines.append((f"{band:16}" + "".join(f"{each:>9}" for each in cells)).rstrip())
         said = {"": self.sentences(), "To know:": self.notes, "What this does not say:": self.meanings()}
         lines += ["", "* stands out, whichever cells one looks at."]
         for head, sentences in said.items():
@@ -108,6 +108,7 @@ class NearRepeats:
         )
         return [
             "A ratio is of pairs, not a household's or a person's risk: one busy spell at one place makes many pairs.",
+            "Several victims of one event, such as the flats of one house in one night, are pairs on the same day.",
             "Where points are snapped to a street, a grid or a map point, 'the same place' is a neighbourhood.",
             "It looks back over the whole time: that near repeats were there does not say that they are there now.",
             *([twice] if self.of.kind == "incidents" else []),
@@ -128,6 +129,10 @@ def _distance(row: Mapping[str, Any]) -> str:
     if row["metres_to"] == 0:
         return "At the same place"
     return f"Over {row['metres_above']:,.0f} and up to {row['metres_to']:,.0f} m apart"
+
+
+def _days(row: Mapping[str, Any]) -> str:
+    return f"within {count_of(row['days_to'], 'day')}" if row["days_to"] else "on the same day"
 
 
 def _stands(number: int) -> str:
