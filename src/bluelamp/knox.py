@@ -110,6 +110,9 @@ def _pairs_in_parts(xy: Floats, metres: Floats, metric: str) -> Iterator[tuple[I
 
     if len(xy) < 2:
         return
+    # Thousands at one place, such as a map point, are told before they are paired.
+    at_one = np.unique(xy, axis=0, return_counts=True)[1]
+    _insist_on_few(int((at_one * (at_one - 1) // 2).sum()), metres)
     points = shapely.points(xy)
     tree = shapely.STRtree(points)
     farthest = metres[-1] * (1 + 1e-9)
@@ -126,12 +129,16 @@ def _pairs_in_parts(xy: Floats, metres: Floats, metric: str) -> Iterator[tuple[I
         band = np.where(distance > 0, np.searchsorted(metres, distance, side="left") + 1, 0)
         near = band <= len(metres)
         found += int(near.sum())
-        if found > _MOST_PAIRS:
-            raise UsageError(
-                f"More than {_MOST_PAIRS:,} pairs lie within {metres[-1]:,.0f} m of each other, which is too many to "
-                "deal days to. Ask for shorter distances, for one class, or for fewer days of them."
-            )
+        _insist_on_few(found, metres)
         yield one[near].astype(np.int32), other[near].astype(np.int32), band[near].astype(np.int8)
+
+
+def _insist_on_few(pairs: int, metres: Floats) -> None:
+    if pairs > _MOST_PAIRS:
+        raise UsageError(
+            f"More than {_MOST_PAIRS:,} pairs lie within {metres[-1]:,.0f} m of each other, which is too many to deal "
+            "days to. Ask for shorter distances, for one class, or for fewer days of them."
+        )
 
 
 def _pairs_of_days(day: Integers, bounds: Integers) -> Integers:
