@@ -101,7 +101,10 @@ def test_a_page_holds_every_figure_and_asks_for_nothing(force: Path, tmp_path: P
         (["near-repeat", "--class", "burglery"], "Did you mean 'burglary'?"),
         (["before-after", *COMPARED[:4], "--before", "2025-02-01", "--after", "x..y"], "is no period"),
         (["before-after", *COMPARED[:4], "--before", "2025-02-01..soon", "--after", "x..y"], "'soon' is not a date"),
-        (["before-after", "--treated", "A", "--control", "Q", *PERIODS], "'Q' is neither an area of this force"),
+        (
+            ["before-after", "--treated", "A", "--control", "Q", *PERIODS],
+            "'Q' is neither an area in force on 2025-07-31",
+        ),
     ],
 )
 def test_what_is_asked_wrongly_is_told_in_a_sentence(force: Path, words: list[str], said: str):

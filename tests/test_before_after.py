@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def test_what_can_not_be_compared_is_told_all_at_once():
     assert len(refused.value.problems) == 4
     with pytest.raises(UsageError, match="they overlap"):
         compare_periods(recorded([]), **SIDES | {"after": BEFORE})
-    with pytest.raises(UsageError, match="'A1' is neither an area of this force nor a file of boundaries"):
+    with pytest.raises(UsageError, match="'A1' is neither an area in force on 2026-06-21 nor a file of boundaries"):
         compare_periods(recorded([], areas=TOWN), **SIDES | {"treated": ["A1"]})
     with pytest.raises(UsageError, match="no boundaries"):
         compare_periods(recorded([], areas=areas(A=None, B=None)), **SIDES, ring_metres=100)
@@ -233,6 +234,27 @@ def test_periods_of_other_seasons_are_told():
 
     assert told(AFTER)
     assert not told((date(2027, 1, 5), date(2027, 3, 29)))
+
+
+def test_a_period_that_is_not_known_whole_is_told():
+    rows = spread(treated=(60, 40), control=(50, 50))
+
+    def told(first: date, last: date) -> str:
+        of = replace(recorded(rows, areas=TOWN), known=(first, last))
+        return " ".join(compare_periods(of, **SIDES).notes)
+
+    long_ago, later = date(2025, 1, 1), date(2026, 9, 1)
+    assert "not known whole" in told(long_ago, date(2026, 6, 1))
+    assert "not known whole" in told(date(2026, 2, 1), later)
+    assert "ends 9 days before the last one known: some of it may be missing yet" in told(long_ago, date(2026, 6, 30))
+    assert not any(words in told(long_ago, later) for words in ("whole", "missing", "hole"))
+
+
+def test_days_without_anything_anywhere_are_told_where_days_are_busy():
+    hole = (date(2026, 4, 6), date(2026, 4, 8))
+    rows = [each for each in spread(treated=(900, 900), control=(900, 900)) if not hole[0] <= each[0] <= hole[1]]
+    of = replace(recorded(rows, areas=TOWN), known=(date(2025, 1, 1), date(2026, 9, 1)))
+    assert "3 days of the period after have none anywhere in the force" in " ".join(compare_periods(of, **SIDES).notes)
 
 
 @pytest.mark.parametrize("across", [179.998, -180.0])

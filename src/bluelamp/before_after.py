@@ -48,6 +48,10 @@ _FEWEST_WEEKS = 8
 # A treated place that rose so before the change was perhaps chosen because it had; one chance in twenty.
 _ROSE = 1.645
 _OVERLAP = 0.01
+# Offences are recorded up to weeks after they happened.
+_RECORDED_LATE = timedelta(days=28)
+# Where so many come in a day, a day without any is a hole in the record.
+_BUSY = 8.0
 
 Period = tuple[date, date]
 Words = Sequence[str]
@@ -205,7 +209,7 @@ def compare_periods(
     notes = [*of.notes, *ground.notes, *_on_counts(counts, sizes), *_on_clumps(placed, before)]
     if of.rows.filter(pl.col("day") < before[0]).height:
         notes += _on_choice(counts)
-    notes += _on_seasons(before, after)
+    notes += [*_on_seasons(before, after), *_on_what_is_known(of, before, after)]
     unlike = any(_is_unlike(counts, sizes, part, held) for _, part, held in _HELD if part in counts)
     return BeforeAfter(tables.publish(table, "before_after"), of, before, after, notes, unlike)
 
@@ -264,7 +268,7 @@ class _Ground:
         areas = of.areas
         now = geography.areas_on(areas, day) if areas.height else areas
         files = [word for word in (*treated, *control, *ring_control) if _is_file(word)]
-        _insist_on_places([*treated, *control, *ring_control], of, now)
+        _insist_on_places([*treated, *control, *ring_control], of, now, day)
         has_drawn = now["boundary"].is_not_null().any()
         if not files and ring_metres is None:
             return cls._by_name(of, areas, now, treated, control, day)
@@ -361,10 +365,10 @@ def _is_file(word: str) -> bool:
     return boundaries.is_one(word)
 
 
-def _insist_on_places(words: Words, of: Occurrences, now: pl.DataFrame) -> None:
+def _insist_on_places(words: Words, of: Occurrences, now: pl.DataFrame, day: date) -> None:
     known = now["area_id"].to_list() if now.height else of.rows["area_id"].drop_nulls().unique().sort().to_list()
     problems = [
-        f"'{word}' is neither an area of this force nor a file of boundaries.{did_you_mean(word, known)}"
+        f"'{word}' is neither an area in force on {day} nor a file of boundaries.{did_you_mean(word, known)}"
         for word in words
         if not _is_file(word) and word not in known
     ]
@@ -481,3 +485,31 @@ def _on_seasons(before: Period, after: Period) -> list[str]:
     if apart <= 31:
         return []
     return ["The periods are of other seasons: the difference is right only if both places have the same seasons."]
+
+
+def _on_what_is_known(of: Occurrences, before: Period, after: Period) -> list[str]:
+    """Say where a period is not known whole: it reaches beyond the record, or into its last weeks, or over a hole."""
+    if of.known is None:
+        return []
+    notes, (first, last) = [], of.known
+    if before[0] < first or after[1] > last:
+        notes.append(
+            f"The {of.kind} reach from {first} to {last}, and the periods from {before[0]} to {after[1]}: one of them "
+            "is not known whole."
+        )
+    elif of.kind == "offences" and last - after[1] < _RECORDED_LATE:
+        notes.append(
+            f"Offences are recorded later than they happen, and the period after ends "
+            f"{count_of((last - after[1]).days, 'day')} before the last one known: some of it may be missing yet. "
+            "Compare again in a month."
+        )
+    for name, period in (("before", before), ("after", after)):
+        inside = of.rows.filter(pl.col("day").is_between(max(period[0], first), min(period[1], last)))
+        days = days_of((max(period[0], first), min(period[1], last)))
+        empty = days - inside["day"].n_unique()
+        if empty > 0 and inside.height >= _BUSY * (days - empty):
+            notes.append(
+                f"{count_of(empty, 'day')} of the period {name} {'has' if empty == 1 else 'have'} none anywhere in the "
+                "force: the record has a hole there."
+            )
+    return notes

@@ -36,7 +36,8 @@ class Occurrences:
     """What happened, one row each: `occurrence_id`, `at`, `day` (local date), `class_code`, `area_id` (as
     it was named), `longitude`, `latitude`; `notes` say what was left out and what was drawn.
 
-    `areas` is the force's own table of them, read at the same moment; it may be empty.
+    `areas` is the force's own table of them, read at the same moment; it may be empty. `known` are the first and the
+    last day of which anything is known, whatever days were asked for.
     """
 
     rows: pl.DataFrame
@@ -45,6 +46,7 @@ class Occurrences:
     class_codes: tuple[str, ...]
     notes: list[str]
     settings: Settings
+    known: tuple[date, date] | None = None
 
     @property
     def what(self) -> str:
@@ -97,12 +99,13 @@ def read_occurrences(
         )
     wanted = list(class_codes) or ([code for code in known if code in CRIME] if kind == "incidents" else known)
     found = found.filter(pl.col("class_code").is_in(wanted)).sort("occurrence_id")
-    found = _at_one_moment(found, kind, settings.force.time_zone, notes).filter(
-        pl.col("day").is_between(since or date.min, until or date.max)
-    )
+    found = _at_one_moment(found, kind, settings.force.time_zone, notes)
+    days = found["day"].min(), found["day"].max()
+    found = found.filter(pl.col("day").is_between(since or date.min, until or date.max))
     rows = _placed(found, kind, settings, notes).select("occurrence_id", "at", "day", *_COLUMNS[:4])
     areas = redrawn.that_hold(still.read("areas"))
-    return Occurrences(rows, areas, kind, tuple(class_codes), notes, settings)
+    known_days = (days[0], days[1]) if isinstance(days[0], date) and isinstance(days[1], date) else None
+    return Occurrences(rows, areas, kind, tuple(class_codes), notes, settings, known_days)
 
 
 def _offences(still: Store) -> pl.DataFrame:
