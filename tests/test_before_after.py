@@ -77,7 +77,9 @@ def test_the_paper_s_example_comes_out_of_points_on_the_ground():
     assert rows["local"]["difference"] == -107
     assert rows["displaced"]["difference"] == -11
     assert tables.check(found.table, "before_after").equals(found.table)
-    assert "fewer than chance alone makes likely" in found.sentences()[-1]
+    said = found.sentences()
+    assert said[-2].startswith("At the treated place that is fewer than chance alone makes likely")
+    assert said[-1].startswith("With its ring that is fewer than chance alone makes likely")
 
 
 def test_places_that_are_named_count_what_has_no_point_too():
@@ -197,6 +199,17 @@ def test_places_that_were_unlike_before_get_no_verdict():
     assert found.row("local")["ratio"] == 1
     assert found.sentences()[-1].startswith("No verdict by the difference")
     assert any("had 100 and the control 400" in note for note in found.notes)
+
+
+def test_a_place_that_changed_is_told_apart_from_a_ring_that_can_not_tell():
+    found = compare_periods(
+        recorded(spread(treated=(97, 54), control=(102, 105), ring=(106, 113), ring_control=(107, 111)), areas=TOWN),
+        **SIDES, ring_metres=300,
+    )  # fmt: skip
+    said = found.sentences()
+    assert said[-2].startswith("At the treated place that is fewer than chance alone makes likely")
+    assert said[-1].startswith("With its ring that may be chance")
+    assert said[-1].endswith("The ring's own chance is in that too.")
 
 
 def test_small_counts_are_told():

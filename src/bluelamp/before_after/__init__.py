@@ -75,7 +75,18 @@ class BeforeAfter:
                 "there, below 0 may have been prevented there too.",
                 f"Together that is {_told(total)}.",
             ]
-        said.append(_verdict(total, self.unlike))
+        if self.unlike:
+            said.append(
+                "No verdict by the difference: a place and its control had so unlike counts before that they would hardly "
+                "have changed by as many. Go by the percentages, or choose a control that had about as many."
+            )
+            return said
+        said.append(f"At the treated place {_verdict(local)}.")
+        if self.row("displaced"):
+            said.append(
+                f"With its ring {_verdict(total)}."
+                + (" The ring's own chance is in that too." if _is_chance(total) and not _is_chance(local) else "")
+            )
         return said
 
     def lines(self) -> list[str]:
@@ -111,17 +122,15 @@ def _share(row: Mapping[str, Any]) -> str:
     return f", or by {_percent(row['ratio'])} ({_percent(row['ratio_low'])} to {_percent(row['ratio_high'])})"
 
 
-def _verdict(total: Mapping[str, Any], unlike: bool) -> str:
-    if unlike:
-        return (
-            "No verdict by the difference: a place and its control had so unlike counts before that they would hardly "
-            "have changed by as many. Go by the percentages, or choose a control that had about as many."
-        )
-    if total["difference_high"] < 0:
-        return "That is fewer than chance alone makes likely, if both places would otherwise have changed by as many."
-    if total["difference_low"] > 0:
-        return "That is more than chance alone makes likely, if both places would otherwise have changed by as many."
-    return "That may be chance: the interval holds 0, no change, as well as what would be worth having."
+def _is_chance(row: Mapping[str, Any]) -> bool:
+    return bool(row["difference_low"] <= 0 <= row["difference_high"])
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if _is_chance(row):
+        return "that may be chance: the interval holds 0, no difference, beside what would be worth having"
+    few = "fewer" if row["difference_high"] < 0 else "more"
+    return f"that is {few} than chance alone makes likely, if both would otherwise have changed by as many"
 
 
 def compare_periods(
