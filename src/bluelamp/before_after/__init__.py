@@ -77,8 +77,8 @@ class BeforeAfter:
             ]
         if self.unlike:
             said.append(
-                "No verdict by the difference: a place and its control had so unlike counts before that they would hardly "
-                "have changed by as many. Go by the percentages, or choose a control that had about as many."
+                "No verdict by the difference: a place and its control had so unlike counts before that they would "
+                "hardly have changed by as many. Go by the percentages, or choose a control that had about as many."
             )
             return said
         said.append(f"At the treated place {_verdict(local)}.")
@@ -97,7 +97,9 @@ class BeforeAfter:
             "",
             f"{'':22}{'before':>8}{'after':>8}{'change':>10}{'95 % interval':>22}",
         ]
-        for part in (*PARTS, *ESTIMATES):
+        # Without a ring, all is local.
+        told = (*PARTS, *ESTIMATES) if self.row("displaced") else (*PARTS, ESTIMATES[0])
+        for part in told:
             if row := self.row(part):
                 counts = "".join("" if row[name] is None else f"{row[name]:,}".rjust(8) for name in ("before", "after"))
                 between = f"{row['difference_low']:+,.1f} to {row['difference_high']:+,.1f}"
