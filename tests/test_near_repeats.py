@@ -118,8 +118,9 @@ def test_bounds_that_can_not_be_are_all_told_at_once():
     with pytest.raises(UsageError) as refused:
         find_near_repeats(recorded([]), metres=(200, 100), days=(), metric="crow", permutations=5)
     assert len(refused.value.problems) == 4
-    with pytest.raises(UsageError, match="must rise from above 0"):
-        find_near_repeats(recorded([]), metres=(0, 100))
+    for metres in ((0, 100), (100, float("inf")), (float("nan"),)):
+        with pytest.raises(UsageError, match="must rise from above 0"):
+            find_near_repeats(recorded([]), metres=metres)
 
 
 def test_incidents_are_told_of_as_such():

@@ -1,8 +1,8 @@
 """Near repeats: whether offences follow near others, within weeks and some hundred metres, beyond what chance brings.
 
 The Knox test (`knox`) as crime analysis uses it (Johnson and others 2007, *Space-time patterns of risk*, J.
-Quantitative Criminology 23, 201-219), on what a force has recorded. It looks back,
-and tells of places, never of persons.
+Quantitative Criminology 23, 201-219), on what a force has recorded. It looks back, and tells of places, never of
+persons.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class NearRepeats:
         ]
         later, small = large.filter(pl.col("days_from") > 0).height, found.height - large.height
         if later:
-            said.append(f"{count_of(later, 'cell', 'cells')} of later days {_stands(later)} out as well.")
+            said.append(f"{count_of(later, 'cell')} of later days {_stands(later)} out as well.")
         if small:
             said.append(
                 f"{count_of(small, 'cell')} {_stands(small)} out by less than a fifth. With many pairs such ratios can "
@@ -217,7 +217,7 @@ def _on_snapped(degrees: Floats) -> list[str]:
 def _insist(metres: Sequence[float], days: Sequence[int], metric: str, permutations: int) -> None:
     problems = []
     for what, bounds, least in (("metres", list(metres), 0.0), ("days", list(days), -1)):
-        if not bounds or sorted(set(bounds)) != bounds or bounds[0] <= least:
+        if not bounds or not np.isfinite(bounds).all() or sorted(set(bounds)) != bounds or bounds[0] <= least:
             problems.append(
                 f"The bounds of the bands in {what} must rise from above {max(least, 0):.0f}; they are {bounds}."
             )

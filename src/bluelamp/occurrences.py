@@ -86,6 +86,7 @@ def read_occurrences(
     if kind is not None and kind not in KINDS:
         raise UsageError(f"'{kind}' is neither: {one_of(KINDS)} was expected.{did_you_mean(kind, KINDS)}")
     kind = kind or ("incidents" if still.read("offences").is_empty() else "offences")
+    noun = kind.removesuffix("s")
     notes: list[str] = []
     found = _offences(still) if kind == "offences" else _incidents(still, settings)
     if found.is_empty():
@@ -94,15 +95,14 @@ def read_occurrences(
     strange = [code for code in class_codes if code not in known]
     if strange:
         raise UsageError(
-            f"No {kind.removesuffix('s')} is of class {one_of(strange)}.{did_you_mean(strange[0], known)} There are: "
-            f"{', '.join(known)}."
+            f"No {noun} is of class {one_of(strange)}.{did_you_mean(strange[0], known)} There are: {', '.join(known)}."
         )
     wanted = list(class_codes) or ([code for code in known if code in CRIME] if kind == "incidents" else known)
     found = found.filter(pl.col("class_code").is_in(wanted)).sort("occurrence_id")
-    found = _at_one_moment(found, kind, settings.force.time_zone, notes)
+    found = _at_one_moment(found, noun, settings.force.time_zone, notes)
     days = found["day"].min(), found["day"].max()
     found = found.filter(pl.col("day").is_between(since or date.min, until or date.max))
-    rows = _placed(found, kind, settings, notes).select("occurrence_id", "at", "day", *_COLUMNS[:4])
+    rows = _placed(found, noun, settings, notes).select("occurrence_id", "at", "day", *_COLUMNS[:4])
     areas = redrawn.that_hold(still.read("areas"))
     known_days = (days[0], days[1]) if isinstance(days[0], date) and isinstance(days[1], date) else None
     return Occurrences(rows, areas, kind, tuple(class_codes), notes, settings, known_days)
@@ -120,13 +120,13 @@ def _incidents(still: Store, settings: Settings) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _at_one_moment(found: pl.DataFrame, kind: str, time_zone: str, notes: list[str]) -> pl.DataFrame:
+def _at_one_moment(found: pl.DataFrame, noun: str, time_zone: str, notes: list[str]) -> pl.DataFrame:
     start, end = aoristic.ranges(pl.col("from_at"), pl.col("to_at"))
     known = found.filter(start.is_not_null() & (end - start <= LONGEST))
     left_out = found.height - known.height
     if left_out:
         notes.append(
-            f"{count_of(left_out, kind.removesuffix('s'))} ({left_out / found.height:.1%}) left out: without any time, "
+            f"{count_of(left_out, noun)} ({left_out / found.height:.1%}) left out: without any time, "
             "or with a range of more than a week."
         )
     local = [each.dt.convert_time_zone(time_zone).dt.date() for each in (start, end)]
@@ -134,19 +134,18 @@ def _at_one_moment(found: pl.DataFrame, kind: str, time_zone: str, notes: list[s
     if drawn:
         share = drawn / known.height
         notes.append(
-            f"{count_of(drawn, kind.removesuffix('s'))} ({share:.1%}) with a range over more than one day: given one "
-            "moment of it."
+            f"{count_of(drawn, noun)} ({share:.1%}) with a range over more than one day: given one moment of it."
         )
     at = aoristic.draw(known.select("from_at", "to_at"))
     return known.with_columns(at=at, day=at.dt.convert_time_zone(time_zone).dt.date())
 
 
-def _placed(found: pl.DataFrame, kind: str, settings: Settings, notes: list[str]) -> pl.DataFrame:
+def _placed(found: pl.DataFrame, noun: str, settings: Settings, notes: list[str]) -> pl.DataFrame:
     at_default = find_default_points(found, settings.areas.default_points).rows["at_default_point"]
     if at_default.any():
         left_out = int(at_default.sum())
         notes.append(
-            f"{count_of(left_out, kind.removesuffix('s'))} ({left_out / found.height:.1%}) left out: they are put at a "
+            f"{count_of(left_out, noun)} ({left_out / found.height:.1%}) left out: they are put at a "
             "default point, and nobody knows where they happened."
         )
     return found.filter(~at_default)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drawn import drawn
 from tests.planned import small_settings, twin
@@ -79,6 +79,7 @@ def test_a_week_to_the_minute_still_counts():
 INSTANTS = st.one_of(st.none(), st.datetimes(datetime(1969, 12, 1), datetime(1970, 2, 1)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(INSTANTS, INSTANTS, st.sampled_from(["A", "B", "C", None])), max_size=12))
 def test_the_grid_holds_each_offence_with_a_time_exactly_once(found):
     def at(moment: datetime | None) -> datetime | None:
