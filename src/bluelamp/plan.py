@@ -51,12 +51,15 @@ INPUTS = (
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
+    "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
     "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", "hotspots", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
+
+# Tables that no run makes, with the command that works them out.
+_ANALYSES = {"near_repeats": "near-repeat", "before_after": "before-after"}
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
@@ -283,6 +286,9 @@ def compute(
     )  # fmt: skip
     notes += remarks.on_suppressed(suppressed, given["contacts"])
 
+    clock.start("offending")
+    offending = _count_offending(given, areas, settings, today, notes)
+
     clock.start("scoreboard")
     judged = scoreboard.make_scoreboard(
         filed, driving, outages, areas,
@@ -382,10 +388,10 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
-        "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
-        "coverage": covered, "hotspots": places,
+        "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
+        "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
+        "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
+        "deployable": on_duty.table, "coverage": covered, "hotspots": places,
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -459,6 +465,25 @@ def settle_areas(
     )  # fmt: skip
     notes += placed.notes()
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
+
+
+def _count_offending(
+    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, day: date, notes: list[str]
+) -> pl.DataFrame:
+    """Count offences in the areas as they are settled; empty where a force gives none."""
+    offences, lowest = given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    if offences.is_empty():
+        return tables.empty("offending")
+    if given["areas"].is_empty() and len(lowest) == 1:
+        offences = offences.with_columns(area_id=pl.lit(lowest[0]))
+    else:
+        offences = incidents.place_offences(
+            offences, areas if given["areas"].is_empty() else given["areas"], day, settings.force.time_zone,
+            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+        )  # fmt: skip
+    offending = incidents.count_offending(offences, lowest, settings.force.time_zone)
+    notes += remarks.on_offending(offending, incidents.know_times(offences, offending))
+    return offending
 
 
 def _with_unit_time(
@@ -633,6 +658,11 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
     where there is no force, or no run to read it from.
     """
     definition = tables.table(name)
+    if definition.kind == "analysis":
+        raise UsageError(
+            f"'{name}' is not stored: it is worked out when it is asked for. 'bluelamp {_ANALYSES[name]} {folder}' "
+            "does it, and gives the table with --csv."
+        )
     if run_id is not None and definition.kind != "result" and name not in USED:
         raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
     if as_of is not None and (definition.kind != "imported" or run_id is not None):

@@ -318,6 +318,29 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
     return notes
 
 
+def on_offending(offending: pl.DataFrame, times: incidents.KnownTimes) -> list[str]:
+    """Say how far the hours and places of offences are known, and what is left out of them."""
+
+    def of_all(number: float) -> str:
+        return f"{number:,.0f} ({number / times.offences:.1%})"
+
+    notes = [
+        f"Of {count_of(times.offences, 'offence')}, {of_all(times.to_the_hour)} are known to the hour; others are "
+        "shared out over the hours in which they can have been."
+    ]
+    left_out = {"have no time at all": times.without_time, "have a range longer than a week": times.too_long}
+    told = [f"{of_all(number)} {words}" for words, number in left_out.items() if number]
+    if told:
+        notes.append(f"Offences that say nothing of the hour are left out of 'offending': {' and '.join(told)}.")
+    if times.turned:
+        turned = count_of(times.turned, "offence ends before it begins", "offences end before they begin")
+        notes.append(f"{turned}; the ends were swapped.")
+    nowhere = float(offending.filter(pl.col("area_id") == pools.UNKNOWN_AREA)["offences"].sum())
+    if round(nowhere):
+        notes.append(f"{of_all(nowhere)} of the offences have no place to go by, and count in the area 'unknown'.")
+    return notes
+
+
 # What an area gains below this is chance in a force of some thousand incidents; the table has them all.
 _LEAST_GAIN = 0.002
 

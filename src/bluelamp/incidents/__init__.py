@@ -3,6 +3,7 @@
 from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.feedback import compare_origins
+from bluelamp.incidents.offending import KnownTimes, count_offending, know_times, place_offences
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
 from bluelamp.incidents.quality import QualityReport, describe_quality
@@ -13,17 +14,21 @@ from bluelamp.incidents.suppressed import find_suppressed
 __all__ = [
     "PRIOR_WEIGHT",
     "CountedContacts",
+    "KnownTimes",
     "Placed",
     "QualityReport",
     "Repeats",
     "compare_origins",
     "count_contacts",
     "count_demand",
+    "count_offending",
     "describe_quality",
     "find_outages",
     "find_repeats",
     "find_suppressed",
+    "know_times",
     "measure_service_times",
     "place_incidents",
+    "place_offences",
     "read_priors",
 ]

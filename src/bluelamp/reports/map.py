@@ -322,12 +322,13 @@ def render_page(
     # '<' is escaped so that no text in the data can close the script element.
     data_json = data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return page.render(
-        title=title, mode="single", lang="en", inline_css=_asset("single.css"), inline_js=_asset("single.js"),
+        title=title, mode="single", lang="en", inline_css=asset("single.css"), inline_js=asset("single.js"),
         data_json=data_json,
     )  # fmt: skip
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Give a file of the built front end. Raises NoInput where it was not built into the package."""
     asset = files("bluelamp.web") / "static" / name
     if not asset.is_file():
         raise NoInput(
