@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from bluelamp import (
@@ -29,6 +30,7 @@ from bluelamp import (
     incidents,
     offered_work,
     outlook,
+    peaks,
     periods,
     pools,
     redrawn,
@@ -50,7 +52,7 @@ INPUTS = (
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *scoreboard.NAMES,
+    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *peaks.NAMES, *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -301,7 +303,7 @@ def compute(
         days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
         subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
         drivers=given["drivers"],
-        instead=judged.instead, beside=forecast.NAIVE if beside else None,
+        instead=judged.instead, beside=forecast.NAIVE if beside else None, offending=settings.peaks.offending,
         progress=lambda share: progress("forecast", share),
     )  # fmt: skip
     notes += predicted.model.notes
@@ -353,6 +355,17 @@ def compute(
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
         force_id=force,
     )  # fmt: skip
+
+    clock.start("peaks")
+    short = _find_short(settings, work, covered)
+    assert predicted.coming is not None
+    found_peaks = peaks.find_peaks(
+        predicted.coming, driving, outages, until=starts, known_until=data_until, time_zone=zone,
+        false_alarms=settings.peaks.false_alarms, short=short,
+    )  # fmt: skip
+    peak_hours = peaks.find_peak_hours(predicted.coming)
+
+    clock.start("remarks")
     notes += remarks.on_cover(work, cover, given, zone)
     notes += remarks.on_kinds(areas, standards)
     notes += remarks.on_pools(cover, areas, settings.staffing.role, today)
@@ -368,6 +381,7 @@ def compute(
         "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
         "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
         "coverage": covered,
+        "peaks": found_peaks, "peak_hours": peak_hours,
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -381,6 +395,21 @@ def compute(
         beside=predicted.beside,
         instead=judged.instead,
     )
+
+
+def _find_short(settings: Settings, work: offered_work.OfferedWork, covered: pl.DataFrame) -> peaks.Short | None:
+    """Find how likely each area's pool is short of units in each hour; nothing where no duties are known."""
+    cover = work.pool_hours
+    rows = covered.filter(pl.col("level") == "pool", pl.col("role_code") == cover.role_code)
+    if rows["units_on_duty"].is_null().all():
+        return None
+    grid = pl.DataFrame({"place_id": cover.pool_ids}).join(pl.DataFrame({"hour_starting": work.hours}), how="cross")
+    units = grid.join(rows, on=["place_id", "hour_starting"], how="left", maintain_order="left")["units_on_duty"]
+    on_duty = units.cast(pl.Float64).to_numpy().reshape(len(cover.pool_ids), len(work.hours))
+    chance = staffing.chance_short(settings.staffing.method, work, on_duty, settings.staffing.utilisation)
+    pool = cover.patterns[cover.pattern_of_hour].T  # areas × hours
+    of_area = np.where(pool >= 0, chance[np.maximum(pool, 0), np.arange(len(work.hours))], np.nan)
+    return peaks.Short(of_area, work.area_incidents.sum(axis=0))
 
 
 def crew_by_hour(settings: Settings) -> tuple[int, ...]:
