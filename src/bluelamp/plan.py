@@ -44,6 +44,7 @@ from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 from bluelamp.store import filed as filing
+from bluelamp.store import tried as tried_peaks
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
@@ -128,7 +129,7 @@ def plan(
     not_filed = _why_not_filed(inputs["incidents"], forecast_from, as_of, settings.force.time_zone)
     planned = compute(
         inputs, settings, forecast_from=forecast_from, beside=not not_filed, progress=progress,
-        filed=filing.read(folder),
+        filed=filing.read(folder), tried=tried_peaks.read(folder),
     )  # fmt: skip
     planned.notes.extend(not_filed)
     made_at = now()
@@ -199,6 +200,7 @@ def compute(
     *,
     forecast_from: datetime | None = None,
     filed: Sequence[scoreboard.Filed] = (),
+    tried: pl.DataFrame | None = None,
     beside: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> Planned:
@@ -364,6 +366,9 @@ def compute(
         false_alarms=settings.peaks.false_alarms, short=short,
     )  # fmt: skip
     peak_hours = peaks.find_peak_hours(predicted.coming)
+    notes += remarks.on_peaks(
+        found_peaks, peak_hours, tables.empty("backtest_peaks") if tried is None else tried, settings.peaks.share, zone
+    )
 
     clock.start("remarks")
     notes += remarks.on_cover(work, cover, given, zone)
@@ -409,7 +414,8 @@ def _find_short(settings: Settings, work: offered_work.OfferedWork, covered: pl.
     chance = staffing.chance_short(settings.staffing.method, work, on_duty, settings.staffing.utilisation)
     pool = cover.patterns[cover.pattern_of_hour].T  # areas × hours
     of_area = np.where(pool >= 0, chance[np.maximum(pool, 0), np.arange(len(work.hours))], np.nan)
-    return peaks.Short(of_area, work.area_incidents.sum(axis=0))
+    # What no pool covers says nothing of how far pools are set for the rest.
+    return peaks.Short(of_area, np.where(pool >= 0, work.area_incidents.sum(axis=0), 0.0))
 
 
 def crew_by_hour(settings: Settings) -> tuple[int, ...]:

@@ -22,6 +22,8 @@ from bluelamp.forecast._table import rate_variance
 from bluelamp.shifts import CAUSES, Ahead, Coming, Counts, Cut
 
 WEEK_DAYS, QUARTER_DAYS = 7, 91
+# Quantiles that stand in for paths where there are none.
+_STAND_INS = 100
 
 
 def cut(series: Series, offending: Collection[str], counted: str = "incidents") -> Cut:
@@ -38,7 +40,7 @@ class Tally:
     ) -> None:
         self.model, self.calendar, self.time_zone, self.paths, self.cut = model, calendar, time_zone, paths, how
         self._kind_of_cell = how.kind_of([class_code for class_code, _ in model.series.cells])
-        self._weights = np.eye(len(how.classes) + 1)[self._kind_of_cell]  # cells × kinds
+        self._order = np.argsort(self._kind_of_cell, kind="stable")
         self._districts = np.eye(len(how.district_ids))[:, how.district_of_area]  # districts × areas
         self._explain = explain
         self._week_days = min(WEEK_DAYS, len(calendar.days))
@@ -90,11 +92,19 @@ class Tally:
         done: dict[int, Floats] = {}
         for each in kept.values():
             if id(each) not in done:
-                done[id(each)] = np.einsum("ach,ck->akh", each, self._weights, optimize=True)
+                done[id(each)] = self._by_kind(each)
         by_kind = {name: done[id(each)] for name, each in kept.items()}
         self._expected.append({name: np.tensordot(self._districts, each, 1) for name, each in by_kind.items()})
         if of_areas:
             self._area_expected.append(by_kind)
+
+    def _by_kind(self, rates: Floats) -> Floats:
+        """Add areas × cells × hours up to areas × kinds × hours."""
+        kinds, first = np.unique(self._kind_of_cell[self._order], return_index=True)
+        found = np.zeros((rates.shape[0], len(self.cut.classes) + 1, rates.shape[2]))
+        # Sorted runs are many times quicker than a product with a matrix of noughts and ones.
+        found[:, kinds] = np.add.reduceat(rates[:, self._order], first, axis=1)
+        return found
 
     def _without(self, calendar: Calendar, first: int, last: int, rates: Floats) -> dict[str, Floats]:
         """Give the rates without events, without holidays as well, and without drivers as well."""
@@ -164,9 +174,11 @@ class Tally:
         """Give quantiles of even shares in place of paths, for days beyond them."""
         relative, clump = rate_variance(self.model, self._place_shares, self._mixes, far.days, days_ahead)
         relative = relative + clump / np.maximum(means, 1e-9)
-        levels = np.append(np.arange(1, self.paths) / self.paths, 1 - 0.5 / self.paths)
+        levels = np.append(np.arange(1, _STAND_INS) / _STAND_INS, 1 - 0.5 / _STAND_INS)
         flat = quantiles.of_negative_binomial(means.ravel(), relative.ravel(), levels.tolist())
-        return flat.astype(np.int32).reshape(*means.shape, self.paths)
+        # As many as there are paths, so that a quantile of them is that of the distribution.
+        chosen = -(-np.arange(1, self.paths + 1) * _STAND_INS // self.paths) - 1
+        return flat.astype(np.int32)[:, chosen].reshape(*means.shape, self.paths)
 
     @property
     def _members_of_places(self) -> list[NDArray[np.bool_]]:
