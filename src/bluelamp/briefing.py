@@ -161,3 +161,37 @@ def _names(areas: pl.DataFrame, settings: settings_.Settings) -> dict[tuple[str,
         if parent and parent != settings.force.id:
             found.setdefault(("district", parent), parent)
     return found
+
+
+def lay_on_map(found: pl.DataFrame, areas: pl.DataFrame, judged: pl.DataFrame, time_zone: str) -> dict[str, Any]:
+    """Give the coming week's peaks of the force and its districts for the map's list, and how such came true before.
+
+    Each row has its times as Unix seconds and a district by its name, as the map's areas have it.
+    """
+    names = {
+        row["area_id"]: row["area_name"] or row["area_id"]
+        for row in areas.filter(level="district").iter_rows(named=True)
+    }
+    rows = found.filter(
+        pl.col("level").is_in(["force", "district"]), pl.col("measure").is_in(_MEASURES_TRIED), scope="week"
+    )
+    return {
+        "rows": [
+            {
+                "measure": row["measure"],
+                "district": None if row["level"] == "force" else names.get(row["area_id"], row["area_id"]),
+                "starting": int(row["starts_at"].timestamp()),
+                "ending": int(row["ends_at"].timestamp()),
+                "because": peaks.say_causes(row, time_zone),
+                **{
+                    name: row[name]
+                    for name in (
+                        "expected", "p10", "p90", "usual", "control_limit", "chance_above_usual", "chance_unusual",
+                        "is_unusual", "chance_short",
+                    )
+                },
+            }
+            for row in rows.iter_rows(named=True)
+        ],
+        "tried": {measure: peaks.say_tried(judged, measure) for measure in _MEASURES_TRIED},
+    }  # fmt: skip

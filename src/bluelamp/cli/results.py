@@ -347,7 +347,10 @@ def map_(folder: Folder, out: Annotated[Path, typer.Argument(metavar="OUT.html")
 
     published = Published(folder)
     chosen = published.run(run)
-    data = make_map_data(published.results_for_map(chosen["run_id"]), chosen, published.force())
+    run_id = chosen["run_id"]
+    data = make_map_data(
+        published.results_for_map(run_id), chosen, published.force(), peaks=published.peaks_for_map(run_id)
+    )
     page = render_page(f"{published.settings.force.name} · workforce against demand", data=data)
     beside = out.with_name(out.name + ".part")
     try:

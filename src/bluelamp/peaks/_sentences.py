@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from bluelamp import periods
+from bluelamp.shifts import HOURS
 
 # An effect smaller than this is not worth a word, nor a chance.
 _LEAST_EFFECT, _LEAST_CHANCE = 0.02, 0.05
@@ -30,7 +31,7 @@ def say_peak(row: Mapping[str, Any], place: str, time_zone: str) -> str:
             mark = "UNUSUAL: chance " if row["is_unusual"] else ""
             parts.append(f"{mark}to be unusual (above {row['control_limit']}) {_percent(row['chance_unusual'])}")
     if row["chance_short"] is not None:
-        parts.append(f"chance of fewer units than it asks for {_percent(row['chance_short'])}")
+        parts.append(f"chance of too few units on duty {_percent(row['chance_short'])}")
     return "; ".join(parts)
 
 
@@ -51,10 +52,10 @@ def _end_of(end: datetime) -> str:
 def say_causes(row: Mapping[str, Any], time_zone: str) -> str:
     """Say what makes it what it is, as shares more or less: the weekday and hour, the level, events, holidays."""
     zone = periods.zone(time_zone)
-    start, end = row["starts_at"].astimezone(zone), row["ends_at"].astimezone(zone)
-    is_day = row["scope"] == "quarter"
+    start = row["starts_at"].astimezone(zone)
+    of_day = ("early {}", "{} by day", "{} evening")[start.hour // HOURS] if row["scope"] != "quarter" else "{}"
     named = {
-        "time": f"{start:%A}" if is_day else f"{start:%A} {start:%H:%M} to {_end_of(end)}",
+        "time": of_day.format(f"{start:%A}"),
         "event": (row["event"] or "event").replace("_", " "),
         "holiday": row["holiday"] or "holiday",
         "driver": "weather and other drivers",
