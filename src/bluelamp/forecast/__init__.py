@@ -28,6 +28,7 @@ from bluelamp.forecast._history import (
 )
 from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
+from bluelamp.forecast._paths import DayPaths
 from bluelamp.forecast._quarters import draw_quarters, tell_quarters
 from bluelamp.forecast._rates import RateModel
 from bluelamp.forecast._shifts import QUARTER_DAYS, Tally, cut
@@ -38,7 +39,7 @@ from bluelamp.pools import PoolHours
 from bluelamp.shifts import Coming
 
 __all__ = [
-    "NAIVE", "DayCounts", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again", "draw_quarters",
+    "NAIVE", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again", "draw_quarters",
     "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bluelamp import periods, tables
 from bluelamp.peaks._hours import MOST_SHARE, find_peak_hours, up_to
-from bluelamp.peaks._judged import judge, summarise_judged
+from bluelamp.peaks._judged import JUDGED, judge, summarise_judged
 from bluelamp.peaks._sentences import say_causes, say_peak, say_tried, say_when
 from bluelamp.peaks._told import LEAST_EXPECTED, LISTED, UNUSUAL, Told
 from bluelamp.peaks._usual import YEAR_WEEKS, control_limit, find_spread, find_usual
@@ -28,7 +28,7 @@ from bluelamp.pools import UNKNOWN_AREA
 from bluelamp.shifts import Ahead, Coming, Floats, count_past
 
 __all__ = [
-    "LEAST_EXPECTED", "LISTED", "MOST_SHARE", "NAMES", "UNUSUAL", "Short", "control_limit", "find_peak_hours",
+    "JUDGED", "LEAST_EXPECTED", "LISTED", "MOST_SHARE", "NAMES", "UNUSUAL", "Short", "control_limit", "find_peak_hours",
     "find_peaks", "find_spread", "find_usual", "judge", "say_causes", "say_peak", "say_tried", "say_when",
     "summarise_judged", "up_to",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from bluelamp.shifts import Coming, Floats, count_past
 _BANDS = 5
 _BAND_WORDS = [f"{100 * number // _BANDS} to {100 * (number + 1) // _BANDS} %" for number in range(_BANDS)]
 _JUDGED_BY = ["level", "measure", "what", "band"]
-_JUDGED: dict[str, pl.DataType] = {
+JUDGED: dict[str, pl.DataType] = {
     **dict.fromkeys(_JUDGED_BY, pl.String()), "told": pl.Int64(), "said": pl.Float64(), "came": pl.Float64(),
 }  # fmt: skip
 
@@ -56,7 +56,7 @@ def judge(
     usual, real, in_areas = find_usual(before[0], 21, false_alarms), after[0], after[2]
     ahead, slot = coming.shifts, coming.shifts.stretches.slot
     if len(slot) != len(real.slot):
-        return pl.DataFrame(schema=_JUDGED)
+        return pl.DataFrame(schema=JUDGED)
     with_place = np.array([name != UNKNOWN_AREA for _, name in cut.places])
     enough = (ahead.expected.mean(axis=2) >= LEAST_EXPECTED["force"]) & with_place[:, None]
     rows: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ def judge(
             about = {"level": "area", "measure": measure_name, "what": "share", "band": "all"}
             rows.append(about | {"told": 1, "said": float(upto[last]), "came": float(held)})
     return (
-        pl.DataFrame(rows, schema=_JUDGED)
+        pl.DataFrame(rows, schema=JUDGED)
         .filter(pl.col("told") > 0)
         .group_by(_JUDGED_BY, maintain_order=True)
         .agg(pl.all().sum())

@@ -76,9 +76,13 @@ def say_tried(tried: pl.DataFrame, measure: str) -> str:
     usual = rows.filter(pl.col("level").is_in(["force", "district"]), what="above_usual").group_by("band").agg(
         pl.col("told").sum(), came=(pl.col("came_true") * pl.col("told")).sum()
     )  # fmt: skip
-    for band, shifts, came in usual.sort("band").select("band", "told", "came").iter_rows():
-        if shifts >= _LEAST_TRIED:
-            parts.append(f"of {shifts:,} shifts said to exceed the usual with {band}, {came / shifts:.0%} did")
+    by_band = [
+        f"with {band} in {came / shifts:.0%} ({shifts:,})"
+        for band, shifts, came in usual.sort("band").select("band", "told", "came").iter_rows()
+        if shifts >= _LEAST_TRIED
+    ]
+    if by_band:
+        parts.append(f"shifts said to exceed the usual did so, where it was said {', '.join(by_band)}")
     highest = rows.filter(what="highest")
     if highest.height:
         shifts, said, came = (
@@ -87,7 +91,7 @@ def say_tried(tried: pl.DataFrame, measure: str) -> str:
                 for row in highest.iter_rows(named=True)
             ), strict=True)
         )  # fmt: skip
-        words = f"of {shifts:,.0f} listed as a week's highest, {came / shifts:.0%} were among them"
+        words = f"of {shifts:,.0f} listed among a week's highest, {came / shifts:.0%} were"
         parts.append(f"{words} ({said / shifts:.0%} were to be)")
     parts += [
         f"the places and shifts that were to hold {row['said']:.1%} of a week held {row['came_true']:.1%}"
