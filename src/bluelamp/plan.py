@@ -48,7 +48,7 @@ from bluelamp.store import tried as tried_peaks
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
-    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes",
+    "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "offences", "stated_changes",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
@@ -77,6 +77,9 @@ ASSUMED_STANDARD = {
     "travel_minutes": 7.0,
     "source": "assumption, because the force has given no standards",
 }
+
+# Offences are forecast for their peaks alone: of the coming week by paths, and fewer of them.
+OFFENCE_DAYS, OFFENCE_PATHS = 7, 200
 
 Progress = Callable[[str, float], None]
 
@@ -220,7 +223,7 @@ def compute(
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
-                             ("contacts", "contacted_at")):  # fmt: skip
+                             ("contacts", "contacted_at"), ("offences", "recorded_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)
@@ -369,6 +372,7 @@ def compute(
     notes += remarks.on_peaks(
         found_peaks, peak_hours, tables.empty("backtest_peaks") if tried is None else tried, settings.peaks.share, zone
     )
+    of_offences = _find_offence_peaks(given, areas, settings, starts, notes)
 
     clock.start("remarks")
     notes += remarks.on_cover(work, cover, given, zone)
@@ -386,7 +390,8 @@ def compute(
         "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
         "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
         "coverage": covered,
-        "peaks": found_peaks, "peak_hours": peak_hours,
+        "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
+        "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -400,6 +405,45 @@ def compute(
         beside=predicted.beside,
         instead=judged.instead,
     )
+
+
+def _find_offence_peaks(
+    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, starts: datetime, notes: list[str]
+) -> dict[str, pl.DataFrame]:
+    """Find the peaks of recorded offences, by when they happened; none where there are too few, or they are too old.
+
+    They are forecast by the incidents' own method, by fewer paths, because only shifts and days are told.
+    """
+    none = {name: tables.empty(name) for name in peaks.NAMES}
+    if given["offences"].is_empty():
+        return none
+    zone, wanted = settings.force.time_zone, settings.forecast
+    counted = incidents.count_offences(
+        given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list(), zone
+    )
+    told, is_usable = remarks.on_offences(counted, given["offences"].height, starts)
+    notes += told
+    if counted is None or not is_usable:
+        return none
+    no_outages, until = tables.empty("outages"), min(counted.known_until, starts)
+    try:
+        predicted = forecast.make_forecast(
+            counted.demand, areas, given["events"], no_outages, tables.empty("service_times"),
+            force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until,
+            method=wanted.method, weeks=wanted.weeks, paths=min(wanted.paths, OFFENCE_PATHS),
+            path_days=min(OFFENCE_DAYS, wanted.path_days), days=min(forecast.QUARTER_DAYS, wanted.days),
+            seed=wanted.seed, country=settings.force.country, subdivision=settings.force.subdivision,
+            levels=("force",), offending=counted.demand["class_code"].unique().to_list(), counted="offences",
+        )  # fmt: skip
+    except BadData as error:
+        notes.append(f"Peaks of offences are not told. {error.summary}")
+        return none
+    assert predicted.coming is not None
+    found = peaks.find_peaks(
+        predicted.coming, counted.demand, no_outages, until=starts, known_until=until, time_zone=zone,
+        false_alarms=settings.peaks.false_alarms,
+    )  # fmt: skip
+    return {"peaks": found, "peak_hours": peaks.find_peak_hours(predicted.coming)}
 
 
 def _find_short(settings: Settings, work: offered_work.OfferedWork, covered: pl.DataFrame) -> peaks.Short | None:

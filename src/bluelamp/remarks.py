@@ -18,6 +18,8 @@ from bluelamp.settings import OtherWorkPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
+# Offences are extracted apart from incidents; shifts of next week can't be told from what ended long ago.
+LONGEST_OFFENCE_GAP_DAYS = 70
 
 # What is taken of the officers on the sheet where the table that would tell is not given.
 _TAKEN = {
@@ -534,6 +536,27 @@ def on_peaks(found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, shar
             f"more than {first['control_limit']} are unusual."
         )
     return [*notes, peaks.say_tried(tried, "incidents")] if notes else []
+
+
+def on_offences(counted: incidents.CountedOffences | None, offences: int, starts: datetime) -> tuple[list[str], bool]:
+    """Say how far the times of recorded offences are known, and whether their peaks can be told."""
+    if counted is None:
+        return ["No recorded offence says when it happened, so that peaks of offences are not told."], False
+    parts = []
+    if counted.spread:
+        parts.append(f"{counted.spread / offences:.0%} happened at a time known as a range, and have one moment of it")
+    for left_out, words in ((counted.without_time, "no time"), (counted.too_long, "a range longer than four weeks")):
+        if left_out:
+            parts.append(f"{left_out / offences:.1%} have {words} and are left out")
+    parts.append(
+        f"95 % are recorded within {count_of(counted.wait.days + 1, 'day')}, and counts of the last days are left out "
+        "until then"
+    )
+    told = [f"Of {offences:,} recorded offences, {'; '.join(parts)}."]
+    old = (starts - counted.known_until).days
+    if old > LONGEST_OFFENCE_GAP_DAYS:
+        return [*told, f"They end {old} days before the forecast begins, so that their peaks are not told."], False
+    return told, True
 
 
 def on_the_sheet(given: Mapping[str, pl.DataFrame]) -> list[str]:

@@ -39,8 +39,8 @@ from bluelamp.pools import PoolHours
 from bluelamp.shifts import Coming
 
 __all__ = [
-    "NAIVE", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again", "draw_quarters",
-    "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
+    "NAIVE", "QUARTER_DAYS", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again",
+    "draw_quarters", "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
 ]  # fmt: skip
 
 # Members that are always shown beside the one in use.

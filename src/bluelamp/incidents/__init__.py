@@ -3,6 +3,7 @@
 from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.feedback import compare_origins
+from bluelamp.incidents.offences import CountedOffences, count_offences
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
 from bluelamp.incidents.quality import QualityReport, describe_quality
@@ -13,12 +14,14 @@ from bluelamp.incidents.suppressed import find_suppressed
 __all__ = [
     "PRIOR_WEIGHT",
     "CountedContacts",
+    "CountedOffences",
     "Placed",
     "QualityReport",
     "Repeats",
     "compare_origins",
     "count_contacts",
     "count_demand",
+    "count_offences",
     "describe_quality",
     "find_outages",
     "find_repeats",
