@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bluelamp import peaks, periods, plan, shifts, tables
+from bluelamp import incidents, peaks, periods, plan, shifts, tables
 from bluelamp.briefing import read_briefing
 from bluelamp.cli import app
 from bluelamp.errors import UsageError
@@ -21,6 +21,7 @@ from bluelamp.forecast import Forecast
 from bluelamp.store import tried
 from tests.drawn import drawn
 from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, forecast_of, hours_of, midnight
+from tests.planned import planned, small_settings, twin
 
 DAYS = 30 * 7
 NOTHING = tables.empty("outages")
@@ -375,3 +376,98 @@ def test_what_can_not_be_read_of_an_earlier_backtest_counts_as_not_tried(tmp_pat
     (tmp_path / "backtest").mkdir()
     (tmp_path / "backtest" / "peaks.parquet").write_text("harmed")
     assert tried.read(tmp_path).is_empty()
+
+
+# Offences: when they happened, not when they were recorded.
+def recorded(count: int, seed: int = 1, days: int = 200) -> pl.DataFrame:
+    """Offences of a class, one at a time: found within six hours, recorded two days later on average."""
+    chance = np.random.default_rng(seed)
+    start = np.datetime64("2025-01-06T00:00", "us")
+    to_at = start + (np.sort(chance.random(count)) * days * 86_400e6).astype("timedelta64[us]")
+    back, wait = ((chance.random(count) * 6 * 3600e6), chance.exponential(2 * 86_400e6, count))
+    rows = pl.DataFrame(
+        {
+            "offence_id": [f"o{number:06}" for number in range(count)],
+            "from_at": to_at - back.astype("timedelta64[us]"),
+            "to_at": to_at,
+            "recorded_at": to_at + wait.astype("timedelta64[us]"),
+            "class_code": chance.choice(["burglary", "theft"], count),
+            "area_id": chance.choice(["a", "b"], count),
+        }
+    )
+    return tables.publish(
+        rows.with_columns(pl.col("from_at", "to_at", "recorded_at").dt.replace_time_zone("UTC")), "offences"
+    )
+
+
+def test_offences_are_counted_within_their_ranges_and_until_they_are_complete():
+    every = recorded(20_000)
+    known = every.filter(pl.col("recorded_at") < pl.col("to_at").max())
+    counted = incidents.count_offences(known, ["a", "b"], LONDON)
+    assert counted is not None
+    assert timedelta(days=4) < counted.wait < timedelta(days=8), "95 % of waits of two days on average are below six"
+    complete = every.filter(pl.col("to_at") < counted.known_until).height
+    assert counted.demand["incidents"].sum() == pytest.approx(complete, rel=0.01)
+    # The last week that is told is as full as those before it.
+    week = counted.demand.filter(pl.col("hour_starting") >= counted.known_until - timedelta(days=7))["incidents"].sum()
+    assert week == pytest.approx(700, rel=0.12)
+
+
+def test_the_order_of_offences_and_what_says_no_time_changes_no_count():
+    some = recorded(500, days=60)
+    counted = incidents.count_offences(some, ["a"], LONDON)
+    without = some.head(20).with_columns(
+        pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("from_at"),
+        pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("to_at"),
+        offence_id="x" + pl.col("offence_id"),
+    )
+    long = (
+        some.tail(10)
+        .with_columns(pl.col("to_at") - timedelta(days=40), offence_id="y" + pl.col("offence_id"))
+        .with_columns(from_at=pl.col("to_at") - timedelta(days=29))
+    )
+    again = incidents.count_offences(
+        pl.concat([some, without, long]).sample(fraction=1, shuffle=True, seed=2), ["a"], LONDON
+    )
+    assert counted is not None
+    assert again is not None
+    assert again.demand.equals(counted.demand)
+    assert (again.without_time, again.too_long) == (20, 10)
+    assert set(again.demand["area_id"]) == {"a", "unknown"}
+    assert incidents.count_offences(without, ["a"], LONDON) is None
+
+
+def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
+    given = dict(twin().tables)
+    until = given["incidents"]["received_at"].max()
+    crimes = given["incidents"].filter(pl.col("class_code").is_in(["violence", "theft"]))
+    given["offences"] = tables.publish(
+        crimes.select(
+            "class_code", "area_id", offence_id="incident_id", to_at="received_at",
+            from_at=pl.col("received_at") - timedelta(hours=4), recorded_at=pl.col("received_at") + timedelta(hours=20),
+        ).filter(pl.col("recorded_at") < until),
+        "offences",
+    )  # fmt: skip
+    run = plan.compute(given, small_settings())
+    found = run.results["peaks"]
+    assert found.filter(counted="incidents").equals(planned().results["peaks"])
+    offences = found.filter(counted="offences")
+    assert "offences" in set(offences["measure"])
+    assert set(offences["measure"]) <= {"offences", "violence", "theft"}
+    assert any("recorded offences" in note for note in run.notes)
+    assert run.results["peak_hours"].filter(counted="offences").height > 0
+
+
+def test_offences_that_ended_long_ago_have_no_peaks_and_say_so():
+    given = dict(twin().tables)
+    before = given["incidents"]["received_at"].max() - timedelta(days=100)
+    crimes = given["incidents"].filter(pl.col("received_at") < before).gather_every(10)
+    given["offences"] = tables.publish(
+        crimes.select(
+            "class_code", "area_id", offence_id="incident_id", to_at="received_at", recorded_at="received_at"
+        ),
+        "offences",
+    )
+    run = plan.compute(given, small_settings())
+    assert run.results["peaks"].filter(counted="offences").is_empty()
+    assert any("so that their peaks are not told" in note for note in run.notes)

@@ -40,23 +40,24 @@ class Briefing:
     def lines(self) -> list[str]:
         """Say them in sentences, measure by measure: the force first, then its districts and areas."""
         lines = []
-        for measure in self.measures:
-            lines += [f"Peaks of {_measured(measure)}, {SCOPES[self.scope]}:", *self._peaks_of(measure)]
-            lines += self._hours_of(measure)
+        for counted, measure in self.measures:
+            words = _measured(counted, measure)
+            lines += [f"Peaks of {words}, {SCOPES[self.scope]}:", *self._peaks_of(counted, measure)]
+            lines += self._hours_of(counted, measure)
             if measure in _MEASURES_TRIED:
                 lines.append(f"  {peaks.say_tried(self.tried, measure)}")
             lines.append("")
         return lines[:-1]
 
     @property
-    def measures(self) -> list[str]:
-        """Name the measures that there is something to say of, wholes first."""
-        found = dict.fromkeys([*self.peaks["measure"], *self.peak_hours["measure"]])
-        return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    def measures(self) -> list[tuple[str, str]]:
+        """Name what there is something to say of, as what is counted and the measure: wholes first."""
+        each = pl.concat([rows.select("counted", "measure") for rows in (self.peaks, self.peak_hours)]).unique().rows()
+        return sorted(each, key=lambda pair: (_ORDER.index(pair[1]) if pair[1] in _ORDER else len(_ORDER), *pair))
 
-    def _peaks_of(self, measure: str) -> list[str]:
+    def _peaks_of(self, counted: str, measure: str) -> list[str]:
         level = pl.col("level").replace_strict({"force": 0, "district": 1, "area": 2}, return_dtype=pl.Int64)
-        rows = self.peaks.filter(measure=measure).sort(level, "area_id", "starts_at")
+        rows = self.peaks.filter(counted=counted, measure=measure).sort(level, "area_id", "starts_at")
         if rows.is_empty():
             return ["  None: too few are expected to tell one shift from another."]
         return [
@@ -64,14 +65,14 @@ class Briefing:
             for row in rows.iter_rows(named=True)
         ]
 
-    def _hours_of(self, measure: str) -> list[str]:
-        rows = self.peak_hours.filter(measure=measure).sort("rank")
+    def _hours_of(self, counted: str, measure: str) -> list[str]:
+        rows = self.peak_hours.filter(counted=counted, measure=measure).sort("rank")
         if rows.is_empty():
             return []
         last = rows.row(-1, named=True)
         by = "shifts" if last["ends_at"] - last["starts_at"] >= _SHIFT else "hours"
         told = (
-            f"  {100 * last['share']:.0f} % of the coming week's {_measured(measure)} is expected in "
+            f"  {100 * last['share']:.0f} % of the coming week's {_measured(counted, measure)} is expected in "
             f"{rows.height:,} of {last['cells']:,} areas × {by} ({100 * rows.height / last['cells']:.1f} %); in four "
             f"weeks of five they hold {100 * last['share_p10']:.1f} to {100 * last['share_p90']:.1f} %. The first:"
         )
@@ -88,9 +89,14 @@ _ORDER = ("incidents", "offending", "offences")
 _MEASURES_TRIED = ("incidents", "offending")
 
 
-def _measured(measure: str) -> str:
-    return {"incidents": "incidents", "offending": "offending (incidents of crime classes)", "offences":
-            "recorded offences"}.get(measure, f"'{measure}'")  # fmt: skip
+def _measured(counted: str, measure: str) -> str:
+    wholes = {
+        "incidents": "incidents",
+        "offending": "offending (incidents of crime classes)",
+        "offences": "recorded offences",
+    }
+    of_class = {"incidents": "incidents", "offences": "recorded offences"}[counted]
+    return wholes.get(measure, f"{of_class} of class '{measure}'")
 
 
 def read_briefing(

@@ -541,7 +541,7 @@ def on_peaks(found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, shar
 def on_offences(counted: incidents.CountedOffences | None, offences: int, starts: datetime) -> tuple[list[str], bool]:
     """Say how far the times of recorded offences are known, and whether their peaks can be told."""
     if counted is None:
-        return ["No recorded offence says when it happened, so that peaks of offences are not told."], False
+        return ["Recorded offences say too little of when they happened for their peaks to be told."], False
     parts = []
     if counted.spread:
         parts.append(f"{counted.spread / offences:.0%} happened at a time known as a range, and have one moment of it")
