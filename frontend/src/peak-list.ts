@@ -83,7 +83,7 @@ export class PeakList {
 
   private most(peaks: ListedPeak[]): string {
     const [most] = peaks.filter(({ district }) => district === null).sort((a, b) => b.expected - a.expected);
-    return most ? ` In all, ${this.calendar.runLabel(most.from, most.to)} has most: ${written(most.expected)} (80%: ${most.p10}–${most.p90}).` : '';
+    return most ? ` The whole force has most on ${this.calendar.runLabel(most.from, most.to)}: ${written(most.expected)} (80%: ${most.p10}–${most.p90}).` : '';
   }
 
   private entry(peak: ListedPeak): HTMLElement {
