@@ -201,7 +201,7 @@ def count_past(
     codes = came["class_code"].unique().to_list()
     kinds = dict(zip(codes, cut.kind_of(codes).tolist(), strict=True))
     kind = came["class_code"].replace_strict(kinds, default=len(cut.classes), return_dtype=pl.Int64).to_numpy()
-    # An area that is no more lies in no district of today, and counts in the force's days to come no more than there.
+    # An area that is no more lies in no district of today: the forecast leaves its incidents out, too.
     kept = area >= 0
     shape = (len(cut.area_ids), len(cut.classes) + 1, len(shifts))
     index = (area[kept] * shape[1] + kind[kept]) * shape[2] + shifts.of_hour[hour[kept]]

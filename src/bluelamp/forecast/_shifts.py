@@ -42,7 +42,7 @@ class Tally:
         self._kind_of_cell = how.kind_of([class_code for class_code, _ in model.series.cells])
         self._order = np.argsort(self._kind_of_cell, kind="stable")
         self._districts = np.eye(len(how.district_ids))[:, how.district_of_area]  # districts × areas
-        self._explain = explain
+        self._calmer = _calmer(calendar) if explain else []
         self._week_days = min(WEEK_DAYS, len(calendar.days))
         week_hours = int(np.searchsorted(calendar.day_of_hour, self._week_days))
         self._week = calendar.hours[:week_hours]
@@ -65,8 +65,9 @@ class Tally:
             (len(self.cut.district_ids), kinds, shifts_here, self.paths),
         )  # fmt: skip
         self._day_counts.append(by_shift.sum(axis=2, keepdims=True, dtype=by_shift.dtype))
-        self._expect(self.calendar, drawn.first, drawn.last, rates, of_areas=drawn.day < self._week_days)
+        by_kind = self._expect(self.calendar, self._calmer, drawn.first, drawn.last, rates)
         if drawn.day < self._week_days:
+            self._area_expected.append(by_kind)
             self._shift_counts.append(by_shift)
             fine = drawn.hour - drawn.first if self._by_hour else shift
             size = drawn.last - drawn.first if self._by_hour else shifts_here
@@ -86,8 +87,15 @@ class Tally:
         week = self.model.rates(self.calendar, 0, len(self._week))
         return bool(week.sum() >= week.shape[0] * week.shape[2])
 
-    def _expect(self, calendar: Calendar, first: int, last: int, rates: Floats, *, of_areas: bool) -> None:
-        kept = {"": rates} | (self._without(calendar, first, last, rates) if self._explain else {})
+    def _expect(
+        self, calendar: Calendar, calmer: list[Calendar], first: int, last: int, rates: Floats
+    ) -> dict[str, Floats]:
+        """Add what is expected of a day, with all causes and without them, and give it for areas × kinds × hours."""
+        kept = {"": rates}
+        for cause, calm in zip(CAUSES if calmer else (), calmer, strict=True):
+            if _touches(cause, calendar, first, last):
+                rates = self.model.rates(calm, first, last)
+            kept[cause] = rates
         # What a cause leaves as it was is the same array: it need not be added up again.
         done: dict[int, Floats] = {}
         for each in kept.values():
@@ -95,8 +103,7 @@ class Tally:
                 done[id(each)] = self._by_kind(each)
         by_kind = {name: done[id(each)] for name, each in kept.items()}
         self._expected.append({name: np.tensordot(self._districts, each, 1) for name, each in by_kind.items()})
-        if of_areas:
-            self._area_expected.append(by_kind)
+        return by_kind
 
     def _by_kind(self, rates: Floats) -> Floats:
         """Add areas × cells × hours up to areas × kinds × hours."""
@@ -104,15 +111,6 @@ class Tally:
         found = np.zeros((rates.shape[0], len(self.cut.classes) + 1, rates.shape[2]))
         # Sorted runs are many times quicker than a product with a matrix of noughts and ones.
         found[:, kinds] = np.add.reduceat(rates[:, self._order], first, axis=1)
-        return found
-
-    def _without(self, calendar: Calendar, first: int, last: int, rates: Floats) -> dict[str, Floats]:
-        """Give the rates without events, without holidays as well, and without drivers as well."""
-        found = {}
-        for cause, calmer in zip(CAUSES, _calmer(calendar), strict=True):
-            if _touches(cause, calendar, first, last):
-                rates = self.model.rates(calmer, first, last)
-            found[cause] = rates
         return found
 
     def coming(self, far: Calendar | None = None, days_ahead: float = 0.0) -> Coming:
@@ -124,9 +122,10 @@ class Tally:
         ends_at = self.calendar.ends_at
         calendars = [self.calendar]
         if far is not None:
+            calmer = _calmer(far) if self._calmer else []
             bounds = np.searchsorted(far.day_of_hour, np.arange(len(far.days) + 1))
             for first, last in pairwise(bounds.tolist()):
-                self._expect(far, first, last, self.model.rates(far, first, last), of_areas=False)
+                self._expect(far, calmer, first, last, self.model.rates(far, first, last))
             starts.append(far.hours)
             ends_at = far.ends_at
             calendars.append(far)
@@ -238,14 +237,11 @@ def _ahead(stretches: shifts.Stretches, sums: dict[str, Floats], counts: Counts)
 
 
 def _calmer(calendar: Calendar) -> list[Calendar]:
-    """Give the calendar without events, without holidays as well, and without drivers as well, made once for each."""
-    known = calendar.__dict__.get("_calmer")
-    if known is None:
-        nothing = np.zeros_like(calendar.force_event)
-        no_events = replace(calendar, event_of=np.zeros_like(calendar.event_of), force_event=nothing)
-        plain = replace(no_events, label=[""] * len(calendar.label), label_beside=("", ""))
-        known = calendar.__dict__["_calmer"] = [no_events, plain, replace(plain, drivers={})]
-    return list(known)
+    """Give the calendar without events, without holidays as well, and without drivers as well: as in CAUSES."""
+    nothing = np.zeros_like(calendar.force_event)
+    no_events = replace(calendar, event_of=np.zeros_like(calendar.event_of), force_event=nothing)
+    plain = replace(no_events, label=[""] * len(calendar.label), label_beside=("", ""))
+    return [no_events, plain, replace(plain, drivers={})]
 
 
 def _touches(cause: str, calendar: Calendar, first: int, last: int) -> bool:

@@ -76,28 +76,30 @@ def find_peaks(
         )
     )  # fmt: skip
     areas = coming.areas.to(coming.area_shifts)
-    area_places = [("area", name) for name in cut.area_ids]
-    holidays = [coming.holiday_of_day[day] for day in _day_of(coming.shifts, time_zone)]
+    places = [("area", name) for name in cut.area_ids]
+    days = _day_of(coming.shifts, time_zone)
+    holidays = [coming.holiday_of_day[day] for day in days]
     parts = []
-    for ahead, usual, places, measures, events in (
-        (coming.shifts, by_shift, cut.places, cut.measures, coming.events_of_shift),
-        (areas, of_areas, area_places, cut.wholes, coming.events_of_area),
-    ):
-        told = Told(ahead, usual, places, measures, events, holidays, time_zone, _short(short, coming, places, ahead))
-        first_day = int((np.array(_day_of(ahead, time_zone)) == 0).sum())
-        parts += [told.rows("day", first_day), told.rows("week", len(ahead.stretches))]
+    for told in (
+        Told(coming.shifts, by_shift, cut.places, cut.measures, coming.events_of_shift, holidays,
+             _short(short, coming, cut.places, coming.shifts)),
+        Told(areas, of_areas, places, cut.wholes, coming.events_of_area, holidays,
+             _short(short, coming, places, areas)),
+    ):  # fmt: skip
+        parts += [told.rows("day", days.count(0)), told.rows("week", len(days))]
     quarter = Told(
-        coming.days, by_day, cut.places, cut.measures, coming.events_of_day, coming.holiday_of_day, time_zone,
+        coming.days, by_day, cut.places, cut.measures, coming.events_of_day, coming.holiday_of_day,
         _short(short, coming, cut.places, coming.days),
     )  # fmt: skip
     parts.append(quarter.rows("quarter", len(coming.days.stretches)))
     found = pl.concat(parts).with_columns(counted=pl.lit(cut.counted))
-    # With one district, or with what has no place, a district says nothing that the force does not.
-    districts = [name for name in cut.district_ids if name != UNKNOWN_AREA]
-    known = (pl.col("level") != "district") | (pl.lit(len(districts) > 1) & (pl.col("area_id") != UNKNOWN_AREA))
-    one_area = len([name for name in cut.area_ids if name != UNKNOWN_AREA]) < 2
-    known &= (pl.col("level") != "area") | (pl.lit(not one_area) & (pl.col("area_id") != UNKNOWN_AREA))
-    return tables.publish(found.filter(known), "peaks")
+    return tables.publish(found.filter(_is_told("district", cut.district_ids), _is_told("area", cut.area_ids)), "peaks")
+
+
+def _is_told(level: str, names: Sequence[str]) -> pl.Expr:
+    """Leave out what has no place, and the only place of a level: it says nothing that the force does not."""
+    several = len([name for name in names if name != UNKNOWN_AREA]) > 1
+    return (pl.col("level") != level) | (pl.lit(several) & (pl.col("area_id") != UNKNOWN_AREA))
 
 
 def _day_of(ahead: Ahead, time_zone: str) -> list[int]:

@@ -23,7 +23,9 @@ _RANGE = (0.1, 0.9)
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of some places' coming stretches."""
+    """What is told of some places' coming stretches: `events` by place and stretch, `holidays` by stretch, and `short`
+    the chance of too few units, places × stretches.
+    """
 
     ahead: Ahead
     usual: Usual
@@ -31,7 +33,6 @@ class Told:
     measures: Sequence[str]
     events: Sequence[Sequence[str]]
     holidays: Sequence[str]
-    time_zone: str
     short: Floats | None
 
     def rows(self, scope: str, stretches: int) -> pl.DataFrame:
@@ -43,7 +44,7 @@ class Told:
         unusual = np.where(np.isnan(limit), np.nan, (counts > limit[..., None]).mean(axis=-1))
         rank = 1 + np.argsort(np.argsort(-expected, axis=2, kind="stable"), axis=2, kind="stable")
         least = np.array([LEAST_EXPECTED[level] for level, _ in self.places])[:, None, None]
-        enough = expected.mean(axis=2, keepdims=True) >= least if stretches else expected > 0
+        enough = expected.mean(axis=2, keepdims=True) >= least
         listed = enough & ((rank <= np.ceil(LISTED * stretches)) | (np.nan_to_num(unusual) >= UNUSUAL))
         place, measure, at = np.nonzero(listed)
         low, high = quantiles.of_counts(counts[listed], _RANGE).T
@@ -84,7 +85,7 @@ class Told:
         what is expected.
         """
         ahead = self.ahead
-        a_week = {21: 21, 7: 7}[self.usual.mean.shape[2]]
+        a_week = self.usual.mean.shape[2]
         weeks = len(ahead.stretches) // a_week
         calm = ahead.calm
         of_week = np.full_like(calm, np.nan)
