@@ -437,6 +437,24 @@ def test_the_order_of_offences_and_what_says_no_time_changes_no_count():
     assert incidents.count_offences(without, ["a"], LONDON) is None
 
 
+@pytest.mark.parametrize(("each_month", "left_out"), [(60, 7 * 60), (0, 0)])
+def test_the_midnight_that_begins_a_month_is_no_time_where_it_stands_for_a_day_nobody_knows(each_month, left_out):
+    some = recorded(4000)
+    firsts = pl.datetime_range(pl.datetime(2025, 1, 1), pl.datetime(2025, 7, 1), "1mo", time_zone=LONDON, eager=True)
+    at = pl.concat([firsts.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))] * max(each_month, 1))
+    unknown = pl.DataFrame({"from_at": at, "to_at": at}).with_row_index("number").select(
+        "from_at", "to_at", offence_id=pl.format("z{}", "number"), class_code=pl.lit("theft"), area_id=pl.lit("a"),
+        recorded_at=pl.col("to_at") + timedelta(hours=4),
+    )  # fmt: skip
+    counted = incidents.count_offences(
+        pl.concat([some, tables.publish(unknown, "offences").head(7 * each_month)]), ["a", "b"], LONDON
+    )
+    assert counted is not None
+    assert counted.placeholders == left_out
+    by_day = counted.demand.group_by(pl.col("hour_starting").dt.date()).agg(pl.col("incidents").sum())
+    assert by_day["incidents"].max() < 50
+
+
 def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     given = dict(twin().tables)
     until = given["incidents"]["received_at"].max()

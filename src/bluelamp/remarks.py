@@ -545,7 +545,11 @@ def on_offences(counted: incidents.CountedOffences | None, offences: int, starts
     parts = []
     if counted.spread:
         parts.append(f"{counted.spread / offences:.0%} happened at a time known as a range, and have one moment of it")
-    for left_out, words in ((counted.without_time, "no time"), (counted.too_long, "a range longer than four weeks")):
+    for left_out, words in (
+        (counted.without_time, "no time"),
+        (counted.too_long, "a range longer than four weeks"),
+        (counted.placeholders, "the midnight that begins a month, which stands for a day that nobody knows,"),
+    ):
         if left_out:
             parts.append(f"{left_out / offences:.1%} have {words} and are left out")
     parts.append(
