@@ -522,7 +522,7 @@ def on_peaks(found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, shar
                 f"({row['p10']} to {row['p90']}{usual})."
             )
     notes += [
-        f"{100 * row['share']:.0f} % of the coming week's incidents is expected in {row['rank']} of {row['cells']:,} "
+        f"{row['share']:.0%} of the coming week's incidents is expected in {row['rank']} of {row['cells']:,} "
         "places and times ('peak_hours' lists them; 'bluelamp peaks' tells more)."
         for row in peaks.up_to(hours, share).filter(measure="incidents").sort("rank").tail(1).iter_rows(named=True)
     ]
@@ -553,7 +553,7 @@ def on_offences(counted: incidents.CountedOffences | None, offences: int, starts
         if left_out:
             parts.append(f"{left_out / offences:.1%} have {words} and are left out")
     parts.append(
-        f"95 % are recorded within {count_of(counted.wait.days + 1, 'day')}, and counts of the last days are left out "
+        f"95% are recorded within {count_of(counted.wait.days + 1, 'day')}, and counts of the last days are left out "
         "until then"
     )
     told = [f"Of {offences:,} recorded offences, {'; '.join(parts)}."]
