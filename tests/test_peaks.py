@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from bluelamp import incidents, peaks, periods, plan, shifts, tables
 from bluelamp.briefing import read_briefing
 from bluelamp.cli import app
-from bluelamp.errors import UsageError
+from bluelamp.errors import NoInput, UsageError
 from bluelamp.forecast import Forecast
 from bluelamp.store import tried
 from tests.drawn import drawn
@@ -349,6 +350,24 @@ def test_the_command_gives_the_rows_of_the_tables(small_force: Path):
     assert found.peaks.height == table.filter(pl.col("level") != "area", scope="quarter", measure="incidents").height
     csv = CliRunner().invoke(app, ["peaks", str(small_force), "--scope", "quarter", "--measure", "incidents", "--csv"])
     assert csv.output == tables.to_csv(found.peaks, "peaks")
+
+
+def test_json_holds_the_sentences_and_the_rows_that_they_are_made_of(small_force: Path):
+    said = CliRunner().invoke(app, ["peaks", str(small_force), "--scope", "day", "--json"])
+    answer = json.loads(said.output)
+    found = read_briefing(small_force, scope="day")
+    assert answer["sentences"] == found.lines()
+    assert [row["expected"] for row in answer["peaks"]] == found.peaks.sort(tables.table("peaks").key)[
+        "expected"
+    ].to_list()
+    assert len(answer["peak_hours"]) == found.peak_hours.height
+    assert answer["backtest_peaks"] == []
+
+
+def test_a_force_without_a_run_is_told_what_makes_one(tmp_path: Path):
+    (tmp_path / "force.toml").write_text('[force]\nid = "F"\nname = "F"\ntime_zone = "Europe/London"\n')
+    with pytest.raises(NoInput, match="bluelamp plan"):
+        read_briefing(tmp_path)
 
 
 def test_a_smaller_share_has_the_first_of_the_same_places_and_hours(small_force: Path):
