@@ -92,7 +92,9 @@ def read_occurrences(
         raise UsageError(
             f"No {noun} is of class {one_of(strange)}.{did_you_mean(strange[0], known)} There are: {', '.join(known)}."
         )
-    wanted = list(class_codes) or ([code for code in known if code in settings.offending.classes] if kind == "incidents" else known)
+    wanted = list(class_codes) or (
+        [code for code in known if code in settings.offending.classes] if kind == "incidents" else known
+    )
     found = found.filter(pl.col("class_code").is_in(wanted)).sort("occurrence_id")
     found = _at_one_moment(found, noun, settings.force.time_zone, notes)
     days = found["day"].min(), found["day"].max()

@@ -3,6 +3,7 @@
 from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
 from bluelamp.incidents.feedback import compare_origins
+from bluelamp.incidents.offences import CountedOffences, count_offences
 from bluelamp.incidents.offending import KnownTimes, count_offending, know_times, place_offences
 from bluelamp.incidents.outages import find_outages
 from bluelamp.incidents.places import Placed, place_incidents
@@ -14,6 +15,7 @@ from bluelamp.incidents.suppressed import find_suppressed
 __all__ = [
     "PRIOR_WEIGHT",
     "CountedContacts",
+    "CountedOffences",
     "KnownTimes",
     "Placed",
     "QualityReport",
@@ -21,6 +23,7 @@ __all__ = [
     "compare_origins",
     "count_contacts",
     "count_demand",
+    "count_offences",
     "count_offending",
     "describe_quality",
     "find_outages",

@@ -48,11 +48,13 @@ def make_map_data(
     run: Mapping[str, Any],
     force: Mapping[str, str],
     links: Mapping[str, str] | None = None,
+    peaks: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
     `results` are one run's tables by name (areas, pools, standards, outages, demand, coverage), `run` its row of
-    `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served.
+    `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
+    `peaks` those that the page lists, as `briefing.lay_on_map` gives them.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -114,6 +116,7 @@ def make_map_data(
         "standards": results["standards"]
         .select(pl.col("grade_code").alias("grade"), "grade_name", "area_kind", "target_minutes", "target_share")
         .to_dicts(),
+        "peaks": dict(peaks or {"rows": [], "tried": {}}),
         "links": dict(links or {}),
     }
     return orjson.dumps(data)
