@@ -231,7 +231,7 @@ def test_a_place_of_officers_own_making_is_no_hotspot():
     )  # fmt: skip
     rows, notes = hotspots.gather_offences(tables.empty("offences"), calls, ["drugs"], ["public"])
     assert rows.height == 1
-    assert "1 incident that officers came upon themselves is left out of hotspots" in notes[1]
+    assert "1 incident that officers came upon themselves does not count towards hotspots" in notes[1]
     offences = tables.empty("offences").clear()
     recorded = pl.DataFrame(
         {"offence_id": ["a", "b"], "incident_id": ["1", "2"], "class_code": ["drugs", "drugs"]},
