@@ -137,7 +137,7 @@ def gather_offences(
     if left_out:
         notes.append(
             f"{count_of(left_out, what)} that officers came upon themselves "
-            f"{'does' if left_out == 1 else 'do'} not count towards hotspots, because they show where officers were sent."
+            f"{'does' if left_out == 1 else 'do'} not count towards hotspots: they show where officers were sent."
         )
     return kept.select(pl.col(name).cast(dtype) for name, dtype in OFFENCE_COLUMNS.items()), notes
 
