@@ -301,26 +301,24 @@ def try_guard(
 def _say_feedback(found: pl.DataFrame, about: dict[str, Any]) -> list[str]:
     """Say what was simulated, and whether it ran away."""
     given = about["settings"]
+    years = count_of(about["years"], "simulated year")
     sentences = [
-        f"{count_of(about['years'], 'simulated year')}. In each shift patrols go to {given['patrolled_share']:.0%} of the "
-        f"ground, hours in proportion to the map (the plain count of the last 52 weeks), and find "
-        f"{given['found_share']:g} of an offence for each that comes where they are as much as on average. True rates are "
-        f"those of the {about['method']} map, or even. Ranges hold nine years of ten."
+        f"{years}. In each shift patrols go to {given['patrolled_share']:.0%} of the ground, hours in proportion to "
+        f"the map (the plain count of the last 52 weeks), and find {given['found_share']:g} of an offence for each that "
+        f"comes where they are as much as on average. True rates are those of the {about['method']} map, or even. "
+        "Ranges hold nine years of ten."
     ]
     force = found.filter(level="force")
-    for rates in (hotspots.FITTED, hotspots.EVEN):
-        on, off = (
-            force.filter(rates=rates, is_guarded=is_guarded).sort("quarter").rows(named=True)
-            for is_guarded in (True, False)
-        )
+    for rates, where in ((hotspots.FITTED, "as the map has them"), (hotspots.EVEN, "the same everywhere")):
+        of_rates = force.filter(rates=rates).sort("quarter")
+        on, off = (of_rates.filter(is_guarded=is_guarded).rows(named=True) for is_guarded in (True, False))
         first, guarded, unguarded = on[0], on[-1], off[-1]
-        where = "as the map has them" if rates == hotspots.FITTED else "the same everywhere"
         ran = unguarded["times_true_low"] > guarded["times_true_high"]
         sentences.append(
-            f"True rates {where}: with the guard, the map shows {first['times_true']:.2f} times what is true where patrols "
-            f"are in the first quarter, and {guarded['times_true']:.2f} times in the last; without it, "
-            f"{unguarded['times_true']:.2f} times, and {unguarded['patrol_distance']:.1%} of patrols are in other areas "
-            f"than due instead of {guarded['patrol_distance']:.1%}. "
+            f"True rates {where}: with the guard, the map shows {first['times_true']:.2f} times what is true where "
+            f"patrols are in the first quarter, and {guarded['times_true']:.2f} times in the last; without it, "
+            f"{unguarded['times_true']:.2f} times, and {unguarded['patrol_distance']:.1%} of patrols are in other "
+            f"areas than due instead of {guarded['patrol_distance']:.1%}. "
             + ("Without the guard it runs away." if ran else "The ranges overlap: at this dose it can't be told apart.")
         )
     return sentences

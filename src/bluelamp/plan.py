@@ -226,7 +226,8 @@ def compute(
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
-                             ("contacts", "contacted_at"), ("offences", "recorded_at"), ("visits", "starts_at")):  # fmt: skip
+                             ("contacts", "contacted_at"), ("offences", "recorded_at"),
+                             ("visits", "starts_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)

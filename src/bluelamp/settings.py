@@ -357,7 +357,10 @@ class PatrolsPart(_Part):
         0.05, gt=0, le=1, description="Share of the ground that simulated patrols go to in each shift"
     )
     found_share: float = Field(
-        0.5, ge=0, le=10, description="Offences that simulated patrols find in a place, for each that comes there anyway"
+        0.5,
+        ge=0,
+        le=10,
+        description="Offences that simulated patrols find in a place, for each that comes there anyway",
     )
 
     @model_validator(mode="after")

@@ -26,8 +26,8 @@ _RANGE = (0.05, 0.95)
 
 @dataclass(frozen=True)
 class _Year:
-    """One simulated year: quarters × areas of shares of patrols and of what the map shows, and of offences found; and by
-    quarter how often the map shows what is true where patrols are.
+    """One simulated year: shares of patrols and of what the map shows, and offences found (quarters × areas); and by
+    quarter how many times what is true the map shows where patrols are.
     """
 
     patrols: Floats
@@ -128,7 +128,9 @@ def _tell(
     rates: str, is_guarded: bool, codes: Sequence[str], force_id: str, true: Floats, due: Floats, years: Sequence[_Year]
 ) -> list[pl.DataFrame]:
     """Give the rows of one world: areas, and the force with its distances."""
-    patrols, shown, found = (np.stack([getattr(year, name) for year in years]) for name in ("patrols", "shown", "found"))
+    patrols, shown, found = (
+        np.stack([getattr(year, name) for year in years]) for name in ("patrols", "shown", "found")
+    )
     most = patrols.argmax(axis=2)
     of_most = np.take_along_axis(patrols, most[..., None], axis=2)[..., 0] / np.maximum(due[most], 1e-12)
     frames = []

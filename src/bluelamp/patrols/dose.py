@@ -86,7 +86,7 @@ def _measure(
 def _name_cells(planned: pl.DataFrame, grid: Grid | None) -> pl.DataFrame:
     """Say what each cell is called: as the force's ground has it now, else as its list had it."""
     columns = {"cell_id": pl.String, "cell_kind": pl.String, "cell_name": pl.String, "area_id": pl.String}
-    listed = planned.select(columns)
+    listed = planned.select(*columns)
     if grid is None:
         return listed.unique("cell_id", keep="last", maintain_order=True)
     now = pl.DataFrame(

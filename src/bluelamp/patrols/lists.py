@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import tables
 from bluelamp.errors import UsageError, count_of
 from bluelamp.grids import Floats, Integers, Plane
 from bluelamp.settings import PatrolsPart
@@ -163,21 +162,24 @@ def _walk(
     due = np.full(len(travel), min(every, length - most), dtype=np.float64)
     left_at = np.full(len(travel), -np.inf)
     now, at = 0, -1
-    visits = []
+    visits: list[tuple[int, int, int]] = []
     while True:
         minutes = int(chance.integers(rules.least_minutes, most + 1))
-        arrives = now + (travel[at] if at >= 0 else np.zeros_like(places))
+        away = travel[at] if visits else np.zeros_like(places)
+        arrives = now + away
         slack = np.empty(len(travel))
-        for place in places:
+        for each in places:
+            leaves = float(arrives[each] + minutes)
             after = due.copy()
-            after[place] = _next_due(arrives[place] + minutes, every, length, most)
-            slack[place] = min(due[place] - arrives[place], _slack(arrives[place] + minutes, after, farthest, most))
+            after[each] = _next_due(leaves, every, length, most)
+            slack[each] = min(due[each] - arrives[each], _slack(leaves, after, farthest, most))
         rest = np.maximum(_LEAST_REST - (arrives - left_at), 0)
         may = slack >= rest
         if not may.any():
             # What is due first can always be visited now.
             may, rest = slack >= 0, np.zeros_like(rest)
-        nearness = may / (1.0 + (travel[at] if at >= 0 else 0))
+        # To stay, or come back, is no way at all, and is likely only where there is nowhere else to go.
+        nearness = may / (1.0 + np.where(places == at, farthest, away))
         place = int(chance.choice(places, p=nearness / nearness.sum()))
         least, most_wait = float(rest[place]), min(float(slack[place]), float(every))
         waits = int(np.ceil(least)) + int(chance.integers(0, int(_WAITED * max(most_wait - np.ceil(least), 0)) + 1))

@@ -58,5 +58,3 @@ def list_windows(begins: pl.DataFrame, shift_starts: Sequence[int], time_zone: s
         wall = periods.to_utc(wall, column, time_zone)
     spans = wall.select("day", "from_hour", "to_hour", "shift_starts_at", "shift_ends_at")
     return rows.join(spans, on=["day", "from_hour", "to_hour"], how="left", maintain_order="left")
-
-
