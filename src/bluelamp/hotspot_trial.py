@@ -304,8 +304,8 @@ def _say_feedback(found: pl.DataFrame, about: dict[str, Any]) -> list[str]:
     years = count_of(about["years"], "simulated year")
     sentences = [
         f"{years}. In each shift patrols go to {given['patrolled_share']:.0%} of the ground, hours in proportion to "
-        f"the map (the plain count of the last 52 weeks), and find {given['found_share']:g} of an offence for each that "
-        f"comes where they are as much as on average. True rates are those of the {about['method']} map, or even. "
+        f"the map (the plain count of the last 52 weeks), and find {given['found_share']:g} of an offence for each "
+        f"that comes where they are as much as on average. True rates are those of the {about['method']} map, or even. "
         "Ranges hold nine years of ten."
     ]
     force = found.filter(level="force")

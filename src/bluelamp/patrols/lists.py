@@ -98,10 +98,11 @@ def plan_visits(
         came_from = None
         for place, begin, minutes in _walk(travel[np.ix_(own, own)], length, every, rules, chance):
             at = beat[place]
-            rows.append((at, number, pool, begin, minutes, 0.0 if came_from is None else apart[came_from, at] / 1000))
+            metres, way = (0.0, 0) if came_from is None else (apart[came_from, at], travel[came_from, at])
+            rows.append((at, number, pool, begin, minutes, metres / 1000, int(way)))
             came_from = at
     shape = {"at": pl.UInt32, "unit_number": pl.Int64, "pool_id": pl.String, "begin": pl.Int64, "minutes": pl.Int64,
-             "travel_km": pl.Float64}  # fmt: skip
+             "travel_km": pl.Float64, "way": pl.Int64}  # fmt: skip
     visits = pl.DataFrame(rows, schema=shape, orient="row").join(places.with_row_index("at"), on="at", how="left")
     begins = pl.lit(starts_at) + pl.duration(minutes="begin")
     found_rows = visits.sort("unit_number", "begin").with_columns(
@@ -111,7 +112,7 @@ def plan_visits(
     unknown = units is None and any(limit is None for limit in limits.values())
     return PatrolList(
         found_rows, len(beats), places[sorted(dropped)],
-        [*_say_visits(found_rows, len(beats), rules), *told, *([_UNKNOWN] if unknown and beats else [])],
+        [*_say_visits(found_rows, len(beats), length, rules), *told, *([_UNKNOWN] if unknown and beats else [])],
     )  # fmt: skip
 
 
@@ -205,14 +206,15 @@ def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def _say_visits(rows: pl.DataFrame, units: int, rules: PatrolsPart) -> list[str]:
+def _say_visits(rows: pl.DataFrame, units: int, length: int, rules: PatrolsPart) -> list[str]:
     if rows.is_empty():
         return ["No place can be visited."]
     places, km = rows["cell_id"].n_unique(), rows["travel_km"].sum()
+    busy = (rows["minutes"].sum() + rows["way"].sum()) / (units * length)
     return [
         f"{count_of(units, 'unit')} for {count_of(places, 'place')}: {count_of(rows.height, 'visit')}, "
-        f"{rows['minutes'].sum():,} minutes there, {km:,.1f} km between them along straight lines. No place is left "
-        f"longer than {rules.at_least_every_hours:g} hours."
+        f"{rows['minutes'].sum():,} minutes there, {km:,.1f} km between them along straight lines. That takes "
+        f"{busy:.0%} of their time; no place is left longer than {rules.at_least_every_hours:g} hours."
     ]
 
 
