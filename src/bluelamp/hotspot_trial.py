@@ -305,7 +305,7 @@ def _say_feedback(found: pl.DataFrame, about: dict[str, Any]) -> list[str]:
     sentences = [
         f"{years}. In each shift patrols go to {given['patrolled_share']:.0%} of the ground, hours in proportion to "
         f"the map (the plain count of the last 52 weeks), and find {given['found_share']:g} of an offence for each "
-        f"that comes where they are as much as on average. True rates are those of the {about['method']} map, or even. "
+        f"that comes to where they are. True rates are those of the {about['method']} map, or even. "
         "Ranges hold nine years of ten."
     ]
     force = found.filter(level="force")
@@ -315,10 +315,11 @@ def _say_feedback(found: pl.DataFrame, about: dict[str, Any]) -> list[str]:
         first, guarded, unguarded = on[0], on[-1], off[-1]
         ran = unguarded["times_true_low"] > guarded["times_true_high"]
         sentences.append(
-            f"True rates {where}: with the guard, the map shows {first['times_true']:.2f} times what is true where "
-            f"patrols are in the first quarter, and {guarded['times_true']:.2f} times in the last; without it, "
-            f"{unguarded['times_true']:.2f} times, and {unguarded['patrol_distance']:.1%} of patrols are in other "
-            f"areas than due instead of {guarded['patrol_distance']:.1%}. "
+            f"True rates {where}: where patrols are, the map shows {first['times_true']:.2f} times what is true in the "
+            f"first quarter and {guarded['times_true']:.2f} times in the last with the guard, which is chance: places "
+            f"that happened to have most. Without the guard it ends at {unguarded['times_true']:.2f} times. In other "
+            f"areas than due are {guarded['patrol_distance']:.1%} of patrols with it, "
+            f"{unguarded['patrol_distance']:.1%} without. "
             + ("Without the guard it runs away." if ran else "The ranges overlap: at this dose it can't be told apart.")
         )
     return sentences

@@ -672,6 +672,11 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
         return filing.as_table(filing.read(folder))
     if name == "patrol_plan":
         return listed.read(folder)
+    if name == "feedback_simulation":
+        simulated = tried.read(folder, name)
+        if simulated is None:
+            raise NoInput(f"No year of patrols was simulated yet. 'bluelamp hotspots {folder} --guard' does.")
+        return simulated[0]
     if name in USED and (run_id is not None or not store.runs().is_empty()):
         return read_used(store, name, run_id)
     return store.read(name) if definition.kind == "imported" else store.result(name, run_id)

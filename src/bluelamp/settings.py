@@ -360,7 +360,7 @@ class PatrolsPart(_Part):
         0.5,
         ge=0,
         le=10,
-        description="Offences that simulated patrols find in a place, for each that comes there anyway",
+        description="Offences that simulated patrols find, for each that comes to where they are anyway",
     )
 
     @model_validator(mode="after")

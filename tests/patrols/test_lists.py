@@ -25,11 +25,13 @@ HEADER = ("class_code | from_hour | to_hour | rank | cell_kind | cell_id | area_
 
 def places(*at: tuple[float, float], areas: Sequence[str] = ()) -> pl.DataFrame:
     """Places by rank, at km east and north of one point."""
-    rows = [
-        f"all | 23 | 7 | {rank} | hexagon | c{rank} | {areas[rank - 1] if areas else 'north'} | "
-        f"{-2.5 + east / 69.6:.6f} | {51.4 + north / 111.2:.6f} | 0.01 | {1 / rank:.4f} | 0.3 | 9 | 12 | {rank} | counts"
-        for rank, (east, north) in enumerate(at, 1)
-    ]
+    rows = []
+    for rank, (east, north) in enumerate(at, 1):
+        area, longitude, latitude = areas[rank - 1] if areas else "north", -2.5 + east / 69.6, 51.4 + north / 111.2
+        rows.append(
+            f"all | 23 | 7 | {rank} | hexagon | c{rank} | {area} | {longitude:.6f} | {latitude:.6f} | 0.01 | "
+            f"{1 / rank:.4f} | 0.3 | 9 | 12 | {rank} | counts"
+        )
     return drawn("hotspots", HEADER, *rows)
 
 

@@ -51,8 +51,9 @@ def simulate_feedback(
 
     `rates` are true offences a week by cell and shift, cells × shifts: simulated as they are, and spread evenly over
     the ground. Each week patrols go in each shift to the cells with most on the map for their size, until those are
-    `patrolled_share` of the ground, hours in proportion to it; of each offence that comes to a cell with the mean of
-    patrols, they find `found_share` of another. Offences that come are the same with the guard and without.
+    `patrolled_share` of the ground, hours in proportion to it. What they find is in proportion to hours and true rate:
+    `found_share` of another offence for each that comes to where they are, were they where they are due. Offences that
+    come are the same with the guard and without.
     """
     codes = sorted({area for area in grid.area_ids if area is not None})
     number = {area: at for at, area in enumerate(codes)}
@@ -87,13 +88,15 @@ def _live(
     came_by, found_by, tied_by = (np.random.Generator(np.random.PCG64([*seed, stream])) for stream in range(3))
     counted = [came_by.poisson(true) for _ in range(_COUNTED)]
     total = np.sum(counted, axis=0)
+    at_first = _send(true, size, patrolled_share, None)
+    come = np.where(at_first > 0, true, 0).sum(axis=0)
+    # So that hours as they are due find that share of what comes where they are spent.
+    found_each_hour = found_share * come / (at_first * true).sum(axis=0).clip(1e-12)
     patrols, shown, found = np.zeros((3, WEEKS // QUARTER, areas))
     times_true = np.zeros(WEEKS // QUARTER)
     for week in range(WEEKS):
         sent = _send(total.astype(np.float64), size, patrolled_share, tied_by)
-        # Of patrols as they are on average in a cell where there are any.
-        presence = sent / sent.sum(axis=0).clip(1e-12) * (sent > 0).sum(axis=0)
-        finds = found_by.poisson(found_share * true * presence)
+        finds = found_by.poisson(found_each_hour * true * sent)
         quarter = week // QUARTER
         patrols[quarter] += _sum_by(area_of, sent, areas) / QUARTER
         shown[quarter] += _sum_by(area_of, total, areas) / QUARTER
