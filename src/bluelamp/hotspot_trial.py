@@ -280,7 +280,7 @@ def try_guard(
         raise UsageError("At least two simulated years were expected, so that there is a range; 20 are usual.")
     settings = settings_.read(folder)
     progress("reading", 0.0)
-    ground = _lay(folder, settings)
+    ground = lay(folder, settings)
     if ground.history is None or not len(ground.history.cell):
         raise NoInput(" ".join(ground.notes) or "There are no offences with a place to draw maps from.")
     kept = tried.read(folder, "hotspot_scores")
