@@ -128,9 +128,15 @@ def test_where_cover_leaves_too_few_units_places_of_least_risk_are_dropped_and_n
     assert sorted(found.rows["cell_id"].unique()) == ["c1", "c2"]
     assert found.dropped["cell_id"].to_list() == ["c3"]
     assert (
-        "2 units of pool P1 can be there, where 3 units would be needed: 1 place of less risk is dropped, rank 3 "
+        "2 units of pool P1 can be there, where 3 units would be needed: 1 place is dropped, rank 3 "
         "(51.4000, -1.9253)." in found.notes
     )
+
+
+def test_a_place_of_less_risk_is_kept_where_it_takes_no_more_units():
+    found = made(places((0, 0), (20, 0), (0.4, 0)), units=1)
+    assert sorted(found.rows["cell_id"].unique()) == ["c1", "c3"]
+    assert found.dropped["cell_id"].to_list() == ["c2"]
 
 
 def test_where_no_unit_is_free_nothing_is_planned_and_that_is_said():

@@ -56,8 +56,9 @@ def plan_visits(
     """Plan visits to places, rows of `hotspots` of one class and shift, for units that are on duty from … until.
 
     `spare` has the units of each pool that cover leaves free throughout; what is not known there or is empty is taken
-    to be enough. With `units`, so many are there for it alone, and pools do not matter. Where they are too few, the
-    places with the least risk are dropped until they suffice. The same seed gives the same visits.
+    to be enough. With `units`, so many are there for it alone, and pools do not matter. Where they are too few, places
+    are taken in the order of their risk, and those that would need one more are dropped. The same seed gives the same
+    visits.
 
     Raises UsageError where the hours are shorter than a visit.
     """
@@ -81,22 +82,23 @@ def plan_visits(
     dropped: list[int] = []
     told = []
     for pool in sorted(limits, key=lambda each: each or ""):
-        kept = [place for place in range(places.height) if pool_of[place] == pool]
-        wanted = found = _split(kept, travel, room, rules.most_minutes)
-        limit, left_out = limits[pool], []
-        while limit is not None and len(found) > limit:
-            left_out.append(kept.pop())
-            found = _split(kept, travel, room, rules.most_minutes)
+        own = [place for place in range(places.height) if pool_of[place] == pool]
+        limit, found = limits[pool], _split(own, travel, room, rules.most_minutes)
+        if limit is not None and len(found) > limit:
+            wanted, found, kept = len(found), [], list[int]()
+            for place in own:
+                beyond = _split([*kept, place], travel, room, rules.most_minutes)
+                if len(beyond) <= limit:
+                    kept, found = [*kept, place], beyond
+            left_out = sorted(set(own) - set(kept))
+            dropped += left_out
+            told.append(_say_dropped(pool, limit, wanted, places[left_out]))
         beats += [(pool, each) for each in found]
-        dropped += left_out
-        if left_out:
-            told.append(_say_dropped(pool, limit or 0, len(wanted), places[sorted(left_out)]))
     chance = np.random.Generator(np.random.Philox(key=[seed, _number(list_id)]))
     rows = []
     for number, (pool, beat) in enumerate(beats, 1):
-        own = np.array(beat)
         came_from = None
-        for place, begin, minutes in _walk(travel[np.ix_(own, own)], length, every, rules, chance):
+        for place, begin, minutes in _walk(travel[np.ix_(beat, beat)], length, every, rules, chance):
             at = beat[place]
             metres, way = (0.0, 0) if came_from is None else (apart[came_from, at], travel[came_from, at])
             rows.append((at, number, pool, begin, minutes, metres / 1000, int(way)))
@@ -210,7 +212,7 @@ def _say_visits(rows: pl.DataFrame, units: int, length: int, rules: PatrolsPart)
     if rows.is_empty():
         return ["No place can be visited."]
     places, km = rows["cell_id"].n_unique(), rows["travel_km"].sum()
-    busy = (rows["minutes"].sum() + rows["way"].sum()) / (units * length)
+    busy = (float(rows["minutes"].sum()) + float(rows["way"].sum())) / (units * length)
     return [
         f"{count_of(units, 'unit')} for {count_of(places, 'place')}: {count_of(rows.height, 'visit')}, "
         f"{rows['minutes'].sum():,} minutes there, {km:,.1f} km between them along straight lines. That takes "
@@ -223,7 +225,7 @@ def _say_dropped(pool: str | None, limit: int, wanted: int, places: pl.DataFrame
     named = ", ".join(f"{rank} ({name})" for rank, name in zip(places["rank"], _names(places), strict=True))
     left = f"{count_of(limit, 'unit')}{where} can be there" if limit else f"No unit{where} can be there"
     return (
-        f"{left}, where {count_of(wanted, 'unit')} would be needed: {count_of(places.height, 'place')} of less risk "
+        f"{left}, where {count_of(wanted, 'unit')} would be needed: {count_of(places.height, 'place')} "
         f"{'is' if places.height == 1 else 'are'} dropped, rank {named}."
     )
 
