@@ -394,10 +394,12 @@ def on_exposure(exposure: pl.DataFrame) -> list[str]:
     most = over.sort(["over", "area_id"], descending=[True, False]).row(0, named=True)
     people = most["population_share"]
     of_people = "" if people is None else f" and {people:.1%} of the people"
-    by = "visits" if most["measure"] == "visits" else "incidents that officers began, for want of 'visits'"
+    by = "visits"
+    if most["measure"] != "visits":
+        by = "incidents that officers began, for want of 'visits' in those weeks"
     return [
-        f"Patrolled more than its offences say (by {by}): '{most['area_id']}' has {most['exposure_share']:.1%} of "
-        f"exposure to patrols, {most['offences_share']:.1%} of offences{of_people}. 'bluelamp table exposure' has all."
+        f"Patrolled more in 52 weeks than its offences say (by {by}): '{most['area_id']}' has "
+        f"{most['exposure_share']:.1%} of exposure to patrols, {most['offences_share']:.1%} of offences{of_people}. 'bluelamp table exposure' has all."
     ]
 
 

@@ -113,8 +113,8 @@ def test_the_note_names_the_area_that_is_patrolled_more_than_its_offences_say():
         exposed(visits("1 | north | 2026-11-01T10:00:00Z | 10", "2 | south | 2026-11-01T10:00:00Z | 10"))
     )
     assert note.startswith(
-        "Patrolled more than its offences say (by visits): 'north' has 50.0% of exposure to patrols, 25.0% of offences "
-        "and 25.0% of the people."
+        "Patrolled more in 52 weeks than its offences say (by visits): 'north' has 50.0% of exposure to patrols, "
+        "25.0% of offences and 25.0% of the people."
     )
 
 
