@@ -399,7 +399,8 @@ def on_exposure(exposure: pl.DataFrame) -> list[str]:
         by = "incidents that officers began, for want of 'visits' in those weeks"
     return [
         f"Patrolled more in 52 weeks than its offences say (by {by}): '{most['area_id']}' has "
-        f"{most['exposure_share']:.1%} of exposure to patrols, {most['offences_share']:.1%} of offences{of_people}. 'bluelamp table exposure' has all."
+        f"{most['exposure_share']:.1%} of exposure to patrols, {most['offences_share']:.1%} of offences{of_people}. "
+        "'bluelamp table exposure' has all."
     ]
 
 

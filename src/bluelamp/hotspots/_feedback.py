@@ -65,29 +65,34 @@ def simulate_feedback(
     worlds = [(FITTED, rates), (EVEN, even)]
     for at, (name, true) in enumerate(worlds):
         due = _sum_by(area_of, even if name == EVEN else _send(true, grid.size, patrolled_share, None), len(codes))
-        for is_guarded in (True, False):
-            drawn = [
-                _live(true, grid.size, area_of, len(codes), is_guarded, patrolled_share, found_share, [seed, year, at])
-                for year in range(years)
-            ]
-            frames += _tell(name, is_guarded, codes, force_id, _sum_by(area_of, true, len(codes)), due, drawn)
-            progress((2 * at + 2 - is_guarded) / (2 * len(worlds)))
+        lived: dict[bool, list[_Year]] = {True: [], False: []}
+        for year in range(years):
+            came = np.random.default_rng([seed, year, at, 0]).poisson(true, (_COUNTED + WEEKS, *true.shape))
+            for is_guarded, its_years in lived.items():
+                chance = np.random.default_rng([seed, year, at, 1])
+                its_years.append(
+                    _live(true, came, grid.size, area_of, len(codes), is_guarded, patrolled_share, found_share, chance)
+                )
+            progress((at * years + year + 1) / (len(worlds) * years))
+        for is_guarded, its_years in lived.items():
+            frames += _tell(name, is_guarded, codes, force_id, _sum_by(area_of, true, len(codes)), due, its_years)
     return tables.publish(pl.concat(frames, how="diagonal_relaxed"), "feedback_simulation")
 
 
 def _live(
     true: Floats,
+    came: Integers,
     size: Floats,
     area_of: Integers,
     areas: int,
     is_guarded: bool,
     patrolled_share: float,
     found_share: float,
-    seed: Sequence[int],
+    chance: np.random.Generator,
 ) -> _Year:
-    came_by, found_by, tied_by = (np.random.Generator(np.random.PCG64([*seed, stream])) for stream in range(3))
-    counted = [came_by.poisson(true) for _ in range(_COUNTED)]
-    total = np.sum(counted, axis=0)
+    """Live through a year after one without patrols; `came` are the offences of both, weeks × cells × shifts."""
+    counted = came.copy()
+    total = counted[:_COUNTED].sum(axis=0)
     at_first = _send(true, size, patrolled_share, None)
     come = np.where(at_first > 0, true, 0).sum(axis=0)
     # So that hours as they are due find that share of what comes where they are spent.
@@ -95,15 +100,17 @@ def _live(
     patrols, shown, found = np.zeros((3, WEEKS // QUARTER, areas))
     times_true = np.zeros(WEEKS // QUARTER)
     for week in range(WEEKS):
-        sent = _send(total.astype(np.float64), size, patrolled_share, tied_by)
-        finds = found_by.poisson(found_each_hour * true * sent)
+        sent = _send(total.astype(np.float64), size, patrolled_share, chance)
+        there, finds = sent > 0, np.zeros_like(total)
+        finds[there] = chance.poisson((found_each_hour * true * sent)[there])
         quarter = week // QUARTER
         patrols[quarter] += _sum_by(area_of, sent, areas) / QUARTER
         shown[quarter] += _sum_by(area_of, total, areas) / QUARTER
-        times_true[quarter] += (sent * total / (_COUNTED * true).clip(1e-12)).sum() / sent.sum() / QUARTER
+        times_true[quarter] += (sent * total / (_COUNTED * true).clip(1e-12)).sum() / max(sent.sum(), 1e-12) / QUARTER
         found[quarter] += np.bincount(area_of, finds.sum(axis=1), minlength=areas)
-        counted.append(came_by.poisson(true) + (0 if is_guarded else finds))
-        total = total + counted[-1] - counted[-1 - _COUNTED]
+        if not is_guarded:
+            counted[_COUNTED + week] += finds
+        total = total + counted[_COUNTED + week] - counted[week]
     return _Year(patrols, shown, found, times_true)
 
 
