@@ -111,6 +111,12 @@ def test_a_day_outside_the_maps_week_is_said(force):
     assert any("The map is for the week from 2026-10-19 and 2026-10-26 is not in it" in note for note in outside.notes)
 
 
+def test_a_map_that_lists_fewer_places_than_asked_for_says_so(force):
+    made = patrol_lists.make_lists(force, from_hour=15, places=5000, units=40, keep=False)
+    listed_places = hotspot_trial.list_places(force, "all", 15, 1.0).rows.height
+    assert f"The map lists {listed_places} places from 15:00, fewer than were asked for." in made.notes
+
+
 def test_the_list_is_about_places_and_says_how_right_such_maps_have_been(force):
     lines = bluelamp("patrol", force, "--units", 1)
     assert patrol_lists.ABOUT_PLACES in lines

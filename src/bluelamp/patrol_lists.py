@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from bluelamp import hotspot_trial, hotspots, patrols, periods, plan, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.patrols import PatrolList
-from bluelamp.settings import Settings
 from bluelamp.store import Store, listed
 
 PLACES = 20
@@ -114,17 +113,20 @@ def make_lists(
     for (begins, ends), rows in shown.rows.group_by("from_hour", "to_hour", maintain_order=True):
         assert isinstance(begins, int)
         assert isinstance(ends, int)
-        for starts_at, ends_at in _on_duty(day, begins, ends, within, zone):
-            watches.append(
-                Watch(
-                    begins,
-                    ends,
-                    starts_at,
-                    ends_at,
-                    _make(rows.sort("rank").head(places), covered, class_code, day, begins, starts_at, ends_at, units,
-                          seed, run["run_id"], settings),
-                )
-            )  # fmt: skip
+        on_duty = _on_duty(day, begins, ends, within, zone)
+        if on_duty is None:
+            continue
+        if rows.height < places:
+            notes.append(
+                f"The map lists {count_of(rows.height, 'place')} from {begins:02}:00, fewer than were asked for."
+            )
+        pool_of_area, spare = _find_free(covered, settings.staffing.role, *on_duty)
+        made = patrols.plan_visits(
+            rows.sort("rank").head(places), list_id=f"{day}-{class_code}-{begins:02}", starts_at=on_duty[0],
+            ends_at=on_duty[1], pool_of_area=pool_of_area, spare=spare, units=units, rules=settings.patrols, seed=seed,
+        )  # fmt: skip
+        of_run = made.rows.with_columns(day=pl.lit(day), run_id=pl.lit(run["run_id"]))
+        watches.append(Watch(begins, ends, *on_duty, replace(made, rows=of_run)))
     if not watches:
         raise UsageError(
             f"No hour from {within[0] if within else 0} to {within[1] if within else 24} is in the shift. "
@@ -140,22 +142,13 @@ def make_lists(
     )  # fmt: skip
 
 
-def _make(
-    places: pl.DataFrame,
-    covered: pl.DataFrame,
-    class_code: str,
-    day: date,
-    from_hour: int,
-    starts_at: datetime,
-    ends_at: datetime,
-    units: int | None,
-    seed: int,
-    run_id: str,
-    settings: Settings,
-) -> PatrolList:
+def _find_free(
+    covered: pl.DataFrame, role: str, starts_at: datetime, ends_at: datetime
+) -> tuple[dict[str, str], dict[str, int | None]]:
+    """Give the pool of each area, and the units of each pool that cover leaves free throughout, as far as known."""
     during = covered.filter(
         pl.col("hour_starting") > starts_at - timedelta(hours=1), pl.col("hour_starting") < ends_at,
-        pl.col("role_code") == settings.staffing.role,
+        pl.col("role_code") == role,
     )  # fmt: skip
     of_areas = during.filter(level="area").sort("hour_starting").unique("place_id", keep="first", maintain_order=True)
     free = pl.col("units_on_duty") - pl.col("units_required")
@@ -163,36 +156,24 @@ def _make(
     of_pools = during.filter(level="pool").group_by("place_id").agg(
         pl.when(free.is_not_null().all()).then(free.min().clip(0)).alias("free")
     )  # fmt: skip
-    made = patrols.plan_visits(
-        places,
-        list_id=f"{day}-{class_code}-{from_hour:02}",
-        starts_at=starts_at,
-        ends_at=ends_at,
-        pool_of_area=dict(of_areas.drop_nulls("pool_id").select("place_id", "pool_id").iter_rows()),
-        spare=dict(of_pools.iter_rows()),
-        units=units,
-        rules=settings.patrols,
-        seed=seed,
-    )
-    about = made.rows.with_columns(day=pl.lit(day), run_id=pl.lit(run_id))
-    return PatrolList(about, made.units, made.dropped, made.notes)
+    return dict(of_areas.drop_nulls("pool_id").select("place_id", "pool_id").iter_rows()), dict(of_pools.iter_rows())
 
 
 def _on_duty(
     day: date, from_hour: int, to_hour: int, within: tuple[int, int] | None, time_zone: str
-) -> list[tuple[datetime, datetime]]:
-    """Give the part of a shift that lies in the hours of duty; those past midnight go on into the next day."""
+) -> tuple[datetime, datetime] | None:
+    """Give the part of a shift that lies in the hours of duty, of two parts the longer; none where there is none.
+
+    Hours of duty past midnight go on into the next day.
+    """
     shift = _span(day, from_hour, to_hour, time_zone)
     if within is None:
-        return [shift]
-    found = []
-    # Hours after midnight are of the shift that began the day before.
-    for begins_on in (day - timedelta(days=1), day, day + timedelta(days=1)):
-        first, last = _span(begins_on, *within, time_zone)
-        first, last = max(first, shift[0]), min(last, shift[1])
-        if first < last:
-            found.append((first, last))
-    return found[:1]
+        return shift
+    # Hours after midnight may be those of the day before, or belong to a shift that goes on into the next day.
+    spans = [_span(day + timedelta(days=days), *within, time_zone) for days in (-1, 0, 1)]
+    parts = [(max(first, shift[0]), min(last, shift[1])) for first, last in spans]
+    longest = max(parts, key=lambda part: part[1] - part[0])
+    return longest if longest[0] < longest[1] else None
 
 
 def _span(day: date, from_hour: int, to_hour: int, time_zone: str) -> tuple[datetime, datetime]:
