@@ -34,6 +34,10 @@ KINDS = {
         "Accounts of what came in",
         "Worked out from the store when they are asked for, by `bluelamp data`, `bluelamp table` and the page `/data`.",
     ),
+    "analysis": (
+        "Analyses of what happened",
+        "Worked out when they are asked for, by `bluelamp near-repeat` and `bluelamp before-after`; nothing is stored.",
+    ),
     "backtest": (
         "Scores of the forecast",
         "Made by `bluelamp backtest`, and shown by `bluelamp table` and the page `/backtest`.",

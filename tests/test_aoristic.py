@@ -1,4 +1,4 @@
-"""Times known as a range: each hour has its part, all parts make one, and a published example comes out."""
+"""Times known as a range: each hour has its part, all parts make one, and published examples come out."""
 
 from __future__ import annotations
 
@@ -35,11 +35,23 @@ def test_each_hour_of_a_range_has_as_much_of_it_as_lies_in_the_hour():
 
 
 def test_a_range_over_so_many_whole_hours_gives_each_of_them_that_part_of_one():
-    # The weights by which Ratcliffe (2000), Int. J. Geogr. Inf. Sci. 14, explains the method.
+    # The rule of Ratcliffe and McCullagh (1998): of n blocks that it may have been in, each has 1/n.
     rows = known(*(("2026-01-05T01:00", f"2026-01-05T{1 + blocks:02}:00") for blocks in (1, 2, 3, 4)))
     by_block = aoristic.spread(rows, LONDON).group_by("hour_starting").agg(pl.sum("millionths")).sort("hour_starting")
     expected = [1 + 1 / 2 + 1 / 3 + 1 / 4, 1 / 2 + 1 / 3 + 1 / 4, 1 / 3 + 1 / 4, 1 / 4]
     assert by_block["millionths"].to_list() == pytest.approx([1e6 * each for each in expected], abs=2)
+
+
+def test_published_examples_come_out_to_the_minute():
+    # README of the R package 'aoristic' (Ratcliffe, from 1.0.0 on): of 10:55 to 11:55 most lies after 11, and is not
+    # rounded to half and half. Its help page: a range of a week has 1/168 in each hour. Tests of A. Wheeler's package
+    # 'crimepy': 01:50 to 02:10 is half and half.
+    assert parts(known(("2026-01-05T10:55", "2026-01-05T11:55"), ("2026-01-05T01:50", "2026-01-05T02:10"))) == [
+        (0, "05 10:00", 83_333), (0, "05 11:00", 916_667), (1, "05 01:00", 500_000), (1, "05 02:00", 500_000),
+    ]  # fmt: skip
+    week = aoristic.spread(known(("2026-01-05T00:00", "2026-01-12T00:00")), LONDON)
+    assert week.height == 168
+    assert week["millionths"].to_numpy() == pytest.approx(1e6 / 168, abs=1)
 
 
 def test_a_moment_is_a_range_without_length_and_one_known_end_is_a_moment():

@@ -19,6 +19,7 @@ from bluelamp.backtest._summary import summarise
 from bluelamp.backtest._trial import INSIDE, PIT, SPANS, SUMS, lay_out_truth, score_method
 from bluelamp.errors import BadData, NoInput, UsageError
 from bluelamp.sources.twin import make_twin, write_twin
+from bluelamp.store import tried_peaks
 from tests.drawn import drawn
 from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, hours_of, midnight
 
@@ -361,6 +362,26 @@ def test_a_piece_that_is_harmed_is_made_again(fresh, found, harm):
     with pytest.raises(NoInput):
         read(fresh)
     assert backtest(fresh, **SMALL).scores.equals(found.scores)
+
+
+def test_what_an_older_version_kept_without_peaks_is_read_and_says_nothing_of_them(fresh, found):
+    backtest(fresh, **SMALL)
+    for piece in (fresh / "backtest").glob("*/*_peaks.parquet"):
+        piece.unlink()
+    again = read(fresh)
+    assert again.scores.equals(found.scores)
+    assert again.peaks.is_empty()
+    assert not any("Before (backtest" in words for words in again.sentences)
+    assert backtest(fresh, **SMALL).peaks.is_empty(), "what was finished is only read"
+
+
+def test_what_was_said_of_peaks_is_kept_for_those_who_tell_of_peaks_to_come(force, found):
+    kept = tried_peaks.read(force)
+    assert kept.equals(found.peaks.filter(method="slot_mean"))
+    assert set(kept["what"]) == {"above_usual", "unusual", "highest", "share"}
+    highest = kept.filter(what="highest", level="force", measure="incidents").row(0, named=True)
+    assert highest["told"] == 2 * 3, "three shifts of a week at each of two origins"
+    assert any(words.startswith("Before (backtest, incidents)") for words in found.sentences)
 
 
 def test_other_demand_settings_or_code_are_another_backtest(force, monkeypatch):

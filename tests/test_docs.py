@@ -138,7 +138,9 @@ def test_the_readme_lists_every_command():
     import typer
 
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    listed = set(re.findall(r"^\| `bluelamp ([a-z]+)` \|", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `bluelamp ([a-z-]+)` \|", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
+    )
     assert listed == commands
 
 

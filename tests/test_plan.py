@@ -293,10 +293,12 @@ def test_another_seed_draws_other_paths_for_the_same_expectation():
     assert not other.equals(planned().results["forecast"])
 
 
-def test_the_staffing_method_decides_coverage_and_nothing_else():
+def test_the_staffing_method_decides_coverage_and_what_peaks_say_of_it_and_nothing_else():
     other = compute(small_settings(staffing={"method": "workload"}))
     changed = {name for name, each in prints(other).items() if each != prints(planned())[name]}
-    assert changed == {"coverage"}
+    assert changed == {"coverage", "peaks"}
+    peaks, others = (run.results["peaks"].drop("chance_short") for run in (planned(), other))
+    assert peaks.equals(others)
     asked = other.results["required_staff"].filter(method="workload", grade_code="all", role_code="response")
     units = other.results["coverage"].filter(level="pool", role_code="response").sort("place_id", "hour_starting")
     assert units["units_required"].to_list() == asked.sort("pool_id", "hour_starting")["units_required"].to_list()

@@ -45,7 +45,7 @@ _NO_QUANTITY = ("sequence", "row_number", "seed", "rank")
 def test_a_definition_is_whole(name):
     definition = tables.table(name)
     assert definition.name == name
-    assert definition.kind in ("imported", "result", "record", "account", "backtest")
+    assert definition.kind in ("imported", "result", "record", "account", "analysis", "backtest")
     assert definition.regime in ("open", "law_enforcement", "personnel")
     assert len(set(definition.columns)) == len(definition.columns)
     assert definition.key
@@ -98,7 +98,7 @@ def test_the_reference_page_says_every_field(name):
 
 
 def test_tables_are_listed_by_kind():
-    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record", "account", "backtest")}
+    kinds = {kind: tables.names(kind) for kind in ("imported", "result", "record", "account", "analysis", "backtest")}
     assert sorted(name for each in kinds.values() for name in each) == EVERY_TABLE
     assert "incidents" in kinds["imported"]
     assert "coverage" in kinds["result"]

@@ -26,6 +26,24 @@ export interface Standard {
   target_share: number;
 }
 
+/** A shift of the coming week in which most is to come, of the force or (by its name) of a district. */
+export interface Peak {
+  measure: string;
+  district: string | null;
+  starting: number;
+  ending: number;
+  because: string;
+  expected: number;
+  p10: number;
+  p90: number;
+  usual: number | null;
+  control_limit: number | null;
+  chance_above_usual: number | null;
+  chance_unusual: number | null;
+  is_unusual: boolean;
+  chance_short: number | null;
+}
+
 interface Words {
   values: (string | null)[][];
 }
@@ -57,6 +75,8 @@ interface Payload {
     apart: Record<string, number[]>;
   };
   standards: Standard[];
+  /** A file of an older version has none. */
+  peaks?: { rows: Peak[]; tried: Record<string, string> };
   links: Record<string, string>;
 }
 
@@ -112,6 +132,9 @@ export class ForceMap {
   }
   get standards() {
     return this.payload.standards;
+  }
+  get peaks() {
+    return this.payload.peaks ?? { rows: [], tried: {} };
   }
   get links() {
     return this.payload.links;

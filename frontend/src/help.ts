@@ -31,6 +31,7 @@ export function buildHelpDialog(map: ForceMap): void {
     ['Gap', 'Units on duty minus units required, of one pool and hour. Below zero is short. Gaps of pools are never netted against each other.'],
     ['Pool and area', 'Calls are counted in areas; officers belong to pools that cover many areas, fewer of them by night. So an area shows the gap of the pool that covers it at that hour.'],
     ['Chance that a call is late', 'The share of calls expected to miss their response target. “At least one late call” is another figure: it grows with the number of calls.'],
+    ['Peaks', 'The shifts of eight hours with most to come, in the force and each district. Usual is the mean of the same shift of the same weekday in the last 26 weeks that were seen; unusual is more than such a shift exceeds once in a hundred times, or as often as the settings say.'],
     ['Bands', 'The inner band holds the count one time in two, the middle one four times in five, the outer one nineteen times in twenty.'],
     ['Net and gross', 'Net officers are needed on duty. Gross adds what leave, training and sickness take away.'],
     ['Recorded calls', 'Demand here is recorded calls. It is not the same as crime, and it is shaped by where officers were sent before.'],

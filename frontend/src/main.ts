@@ -13,6 +13,7 @@ import { listenForKeys } from './keys';
 import { drawLegend } from './legend';
 import { AreaMap } from './map';
 import { ageOf, isStale, notesOf, wordsForNoMap, type Note } from './notes';
+import { PeakList } from './peak-list';
 import { ageText, Calendar, momentLabel } from './periods';
 import { Panel } from './panel';
 import { scaleFor, type Scale } from './scales';
@@ -94,6 +95,7 @@ async function start(): Promise<void> {
   const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }), (allRoles) => {
     if (store.state.place.scope === 'force') store.set({ place: allRoles ? ALL_ROLES : WHOLE_FORCE });
   });
+  const peaks = new PeakList(map, calendar, (hour, place) => store.set({ hour, place }));
   const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas' };
   const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
 
@@ -145,6 +147,7 @@ async function start(): Promise<void> {
     timebar.setHour(hour);
     if (place.scope === 'force') shortages.setRoles(place.allRoles === true);
     shortages.setHour(hour);
+    peaks.setHour(hour);
     panel.draw(place, hour);
     drawTitle(map, store.state);
     drawSummary(map, calendar, store.state);

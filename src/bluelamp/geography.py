@@ -149,6 +149,31 @@ def read_areas(
     return ReadAreas(areas.filter(~is_made), areas.filter(is_made), len(features), notes + more)
 
 
+def read_ground(path: Path | str, near: tuple[float, float] | None = None) -> tuple[BaseGeometry, list[str]]:
+    """Read the ground that the areas of a file cover together, whatever they are called, in degrees; with notes.
+
+    For files that say where something was done, such as the places of an operation. `near` is a point that the force
+    lies around. Raises NoInput, NotPermitted, BadData and BadSettings as sentences, BadData also where the file has no
+    area.
+    """
+    import shapely
+    from shapely.geometry import shape
+
+    read = boundaries.load(path)
+    geometries = [each["geometry"] for each in _features_of(read.collection, read.where) if each.get("geometry")]
+    try:
+        shapes = [shape(each) for each in geometries]
+    except (shapely.GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise BadData(
+            f"{read.where} has a geometry that can't be read: {error}. Export it as GeoJSON (RFC 7946)."
+        ) from None
+    turned, notes = _to_wgs84(shapes, _crs_of(read), near, read.where)
+    whole = shapely.union_all([_only_polygons(_valid(each)[0]) for each in turned])
+    if whole.is_empty:
+        raise BadData(f"{read.where} has no area: polygons were expected, and points and lines cover no ground.")
+    return whole, [*read.notes, *notes]
+
+
 def _features_of(collection: dict[str, Any], where: str) -> list[dict[str, Any]]:
     features = collection.get("features")
     if not isinstance(features, list) or not features:

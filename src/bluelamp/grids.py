@@ -8,7 +8,7 @@ lie anywhere, on the antimeridian too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,10 +18,10 @@ import numpy as np
 import polars as pl
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from bluelamp.errors import BadData, BadSettings, count_of
+from bluelamp.plane import Plane
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,27 +33,6 @@ _LEAST_SHARE = 0.25
 # A point counts on a street that is no farther from it than this.
 _STREET_METRES = 60.0
 OUTSIDE = -1
-
-
-@dataclass(frozen=True)
-class Plane:
-    """The plane that touches the earth at one point, in metres from it."""
-
-    longitude: float
-    latitude: float
-
-    @cached_property
-    def _there(self) -> Transformer:
-        about = f"+proj=aeqd +lat_0={self.latitude} +lon_0={self.longitude} +datum=WGS84 +units=m"
-        return Transformer.from_crs("EPSG:4326", about, always_xy=True)
-
-    def flatten(self, degrees: Floats) -> Floats:
-        """Give longitudes and latitudes (n × 2) in metres."""
-        return np.column_stack(self._there.transform(degrees[:, 0], degrees[:, 1]))
-
-    def flatten_shapes(self, shapes: Any) -> Any:
-        """Give shapes in degrees in metres."""
-        return shapely.transform(shapes, self.flatten)
 
 
 @dataclass(frozen=True)
@@ -148,7 +127,7 @@ class Grid:
 
     def _find_streets(self, points: pl.DataFrame) -> pl.Series:
         assert self.outlines is not None
-        tree = shapely.STRtree(self.plane.flatten_shapes(np.array(self.outlines, dtype=object)))
+        tree = shapely.STRtree(self.plane.flatten_shape(np.array(self.outlines, dtype=object)))
         places = shapely.points(self.plane.flatten(points.to_numpy()))
         point, cell = tree.query_nearest(places, max_distance=_STREET_METRES)
         # Of streets equally near, as at a crossing, the first by code.
@@ -199,7 +178,7 @@ def lay_hexagons(areas: pl.DataFrame, resolution: int) -> Grid:
         )
     drawn = _drawn(areas)
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
-    plane = _plane_of(shapes)
+    plane = Plane.amid(shapely.get_coordinates(shapes))
     edge = h3.average_hexagon_edge_length(resolution, unit="m")
     codes: set[str] = set()
     of = h3.latlng_to_cell
@@ -208,7 +187,7 @@ def lay_hexagons(areas: pl.DataFrame, resolution: int) -> Grid:
         fine = shapely.segmentize(shape.boundary, edge / 2 / 111_320)
         codes.update(of(latitude, longitude, resolution) for longitude, latitude in shapely.get_coordinates(fine))
     cells = sorted(codes)
-    flat = plane.flatten_shapes(shapes)
+    flat = plane.flatten_shape(shapes)
     hexagons = shapely.polygons([plane.flatten(np.array(h3.cell_to_boundary(cell))[:, ::-1]) for cell in cells])
     tree = shapely.STRtree(flat)
     whole = np.array([h3.cell_area(cell, unit="km^2") for cell in cells])
@@ -245,8 +224,8 @@ def take_areas(areas: pl.DataFrame) -> Grid:
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
     centres = shapely.get_coordinates(shapely.point_on_surface(shapes))
     codes = tuple(drawn["area_id"])
-    plane = _plane_of(shapes)
-    size = shapely.area(plane.flatten_shapes(shapes)) / 1e6
+    plane = Plane.amid(shapely.get_coordinates(shapes))
+    size = shapely.area(plane.flatten_shape(shapes)) / 1e6
     given = drawn["area_km2"].fill_null(0).to_numpy()
     return Grid(
         "area", codes, np.where(given > 0, given, size), centres, codes, tuple(drawn["area_name"]), plane, tuple(shapes)
@@ -262,7 +241,7 @@ def take_streets(streets: Mapping[str, Any], areas: pl.DataFrame, id_property: s
     """
     drawn = _drawn(areas)
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
-    plane = _plane_of(shapes)
+    plane = Plane.amid(shapely.get_coordinates(shapes))
     lines: dict[str, tuple[str | None, BaseGeometry]] = {}
     for number, feature in enumerate(streets.get("features", [])):
         found = feature.get("geometry") or {}
@@ -273,9 +252,9 @@ def take_streets(streets: Mapping[str, Any], areas: pl.DataFrame, id_property: s
         lines[str(code if code is not None else number)] = (about.get("name"), shapely.geometry.shape(found))
     codes = sorted(lines)
     outlines = np.array([lines[code][1] for code in codes], dtype=object)
-    flat = plane.flatten_shapes(outlines)
+    flat = plane.flatten_shape(outlines)
     middles = shapely.line_interpolate_point(shapely.line_merge(flat), 0.5, normalized=True)
-    tree = shapely.STRtree(plane.flatten_shapes(shapes))
+    tree = shapely.STRtree(plane.flatten_shape(shapes))
     at = shapely.get_coordinates(shapely.centroid(middles))
     where = _areas_at(at, tree, drawn) if codes else ()
     kept = [number for number, area in enumerate(where) if area is not None and shapely.length(flat[number]) > 0]
@@ -284,7 +263,7 @@ def take_streets(streets: Mapping[str, Any], areas: pl.DataFrame, id_property: s
             f"None of the {count_of(len(codes), 'street segment')} lies in the force. A GeoJSON collection of lines in "
             "longitude and latitude (WGS 84) was expected: check the file and its coordinates."
         )
-    back = np.column_stack(plane._there.transform(at[:, 0], at[:, 1], direction="INVERSE"))
+    back = plane.unflatten(at)
     return Grid(
         "street",
         tuple(codes[number] for number in kept),
@@ -330,17 +309,6 @@ def _drawn(areas: pl.DataFrame) -> pl.DataFrame:
             "from_points = true under [areas] in force.toml where incidents have points and name their area."
         )
     return drawn
-
-
-def _plane_of(shapes: Sequence[BaseGeometry] | NDArray[Any]) -> Plane:
-    """Give the plane that touches the earth in the middle of shapes: the middle of their points in space."""
-    longitude, latitude = np.radians(shapely.get_coordinates(shapes)).T
-    x, y, z = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)
-    middle = x.mean(), y.mean(), z.mean()
-    return Plane(
-        round(float(np.degrees(np.arctan2(middle[1], middle[0]))), 6),
-        round(float(np.degrees(np.arctan2(middle[2], np.hypot(middle[0], middle[1])))), 6),
-    )
 
 
 def _areas_at(metres: Floats, tree: shapely.STRtree, drawn: pl.DataFrame) -> tuple[str | None, ...]:

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from bluelamp import (
@@ -31,6 +32,7 @@ from bluelamp import (
     offered_work,
     outlook,
     patrols,
+    peaks,
     periods,
     pools,
     redrawn,
@@ -42,7 +44,7 @@ from bluelamp import (
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
-from bluelamp.store import Store, listed, tried
+from bluelamp.store import Store, listed, tried, tried_peaks
 from bluelamp.store import filed as filing
 
 INPUTS = (
@@ -52,13 +54,16 @@ INPUTS = (
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
-    "outages", *OF_UNIT_TIME, "demand", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", "hotspots", "patrol_dose",
-    "exposure", *scoreboard.NAMES,
+    "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
+    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *peaks.NAMES, "hotspots",
+    "patrol_dose", "exposure", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
 USED = ("areas", "pools", "standards", "service_times")
+
+# Tables that no run makes, with the command that works them out.
+_ANALYSES = {"near_repeats": "near-repeat", "before_after": "before-after"}
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
 COMMITTED_DAYS = 56
@@ -78,6 +83,9 @@ ASSUMED_STANDARD = {
     "travel_minutes": 7.0,
     "source": "assumption, because the force has given no standards",
 }
+
+# Offences are forecast for their peaks alone: of the coming week by paths, and fewer of them.
+OFFENCE_DAYS, OFFENCE_PATHS = 7, 200
 
 Progress = Callable[[str, float], None]
 
@@ -130,8 +138,8 @@ def plan(
     not_filed = _why_not_filed(inputs["incidents"], forecast_from, as_of, settings.force.time_zone)
     planned = compute(
         inputs, settings, forecast_from=forecast_from, beside=not not_filed, progress=progress,
-        filed=filing.read(folder), maps=_chosen_maps(folder, settings), streets=read_streets(folder, settings),
-        patrol_lists=listed.read(folder),
+        filed=filing.read(folder), tried=tried_peaks.read(folder), maps=_chosen_maps(folder, settings),
+        streets=read_streets(folder, settings), patrol_lists=listed.read(folder),
     )  # fmt: skip
     planned.notes.extend(not_filed)
     made_at = now()
@@ -202,6 +210,7 @@ def compute(
     *,
     forecast_from: datetime | None = None,
     filed: Sequence[scoreboard.Filed] = (),
+    tried: pl.DataFrame | None = None,
     beside: bool = False,
     maps: Mapping[str, str] | None = None,
     streets: Mapping[str, Any] | None = None,
@@ -289,6 +298,9 @@ def compute(
     )  # fmt: skip
     notes += remarks.on_suppressed(suppressed, given["contacts"])
 
+    clock.start("offending")
+    offending = _count_offending(given, areas, settings, today, notes)
+
     clock.start("scoreboard")
     judged = scoreboard.make_scoreboard(
         filed, driving, outages, areas,
@@ -312,7 +324,7 @@ def compute(
         days=settings.forecast.days, seed=settings.forecast.seed, country=settings.force.country,
         subdivision=settings.force.subdivision, crew_size_by_hour=crew, pool_hours=pool_hours,
         drivers=given["drivers"],
-        instead=judged.instead, beside=forecast.NAIVE if beside else None,
+        instead=judged.instead, beside=forecast.NAIVE if beside else None, offending=settings.offending.classes,
         progress=lambda share: progress("forecast", share),
     )  # fmt: skip
     notes += predicted.model.notes
@@ -390,6 +402,21 @@ def compute(
         work=work, load=staffing.load_seen_by(settings.staffing.method, work), method=settings.staffing.method,
         force_id=force,
     )  # fmt: skip
+
+    clock.start("peaks")
+    short = _find_short(settings, work, covered)
+    assert predicted.coming is not None
+    found_peaks = peaks.find_peaks(
+        predicted.coming, driving, outages, until=starts, known_until=data_until, time_zone=zone,
+        false_alarms=settings.peaks.false_alarms, short=short,
+    )  # fmt: skip
+    peak_hours = peaks.find_peak_hours(predicted.coming)
+    notes += remarks.on_peaks(
+        found_peaks, peak_hours, tables.empty("backtest_peaks") if tried is None else tried, settings.peaks.share, zone
+    )
+    of_offences = _find_offence_peaks(given, areas, settings, starts, notes)
+
+    clock.start("remarks")
     notes += remarks.on_cover(work, cover, given, zone)
     notes += remarks.on_kinds(areas, standards)
     notes += remarks.on_pools(cover, areas, settings.staffing.role, today)
@@ -401,10 +428,13 @@ def compute(
         notes.append("No duties are on hand for these hours: the map shows what is required, not what is short.")
     clock.stop()
     results = {
-        "outages": outages, "demand": demand, "repeats": repeats.table, "most_repeated": repeats.most,
-        "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table, "forecast_months": years.table,
-        "contact_forecast": contact_forecast, "required_staff": required, "deployable": on_duty.table,
-        "coverage": covered, "hotspots": places, "patrol_dose": dose, "exposure": exposure,
+        "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
+        "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
+        "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
+        "deployable": on_duty.table, "coverage": covered, "hotspots": places, "patrol_dose": dose,
+        "exposure": exposure,
+        "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
+        "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),
     } | unit_time | judged.tables  # fmt: skip
     used = {"areas": areas, "pools": cover, "standards": standards, "service_times": service_times}
     return Planned(
@@ -418,6 +448,61 @@ def compute(
         beside=predicted.beside,
         instead=judged.instead,
     )
+
+
+def _find_offence_peaks(
+    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, starts: datetime, notes: list[str]
+) -> dict[str, pl.DataFrame]:
+    """Find the peaks of recorded offences, by when they happened; none where there are too few, or they are too old.
+
+    They are forecast by the incidents' own method, by fewer paths, because only shifts and days are told.
+    """
+    none = {name: tables.empty(name) for name in peaks.NAMES}
+    if given["offences"].is_empty():
+        return none
+    zone, wanted = settings.force.time_zone, settings.forecast
+    counted = incidents.count_offences(
+        given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list(), zone
+    )
+    told, is_usable = remarks.on_offences(counted, given["offences"].height, starts)
+    notes += told
+    if counted is None or not is_usable:
+        return none
+    no_outages, until = tables.empty("outages"), min(counted.known_until, starts)
+    try:
+        predicted = forecast.make_forecast(
+            counted.demand, areas, given["events"], no_outages, tables.empty("service_times"),
+            force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until,
+            method=wanted.method, weeks=wanted.weeks, paths=min(wanted.paths, OFFENCE_PATHS),
+            path_days=min(OFFENCE_DAYS, wanted.path_days), days=min(forecast.QUARTER_DAYS, wanted.days),
+            seed=wanted.seed, country=settings.force.country, subdivision=settings.force.subdivision,
+            levels=("force",), offending=counted.demand["class_code"].unique().to_list(), counted="offences",
+        )  # fmt: skip
+    except BadData as error:
+        notes.append(f"Peaks of offences are not told. {error.summary}")
+        return none
+    assert predicted.coming is not None
+    found = peaks.find_peaks(
+        predicted.coming, counted.demand, no_outages, until=starts, known_until=until, time_zone=zone,
+        false_alarms=settings.peaks.false_alarms,
+    )  # fmt: skip
+    return {"peaks": found, "peak_hours": peaks.find_peak_hours(predicted.coming)}
+
+
+def _find_short(settings: Settings, work: offered_work.OfferedWork, covered: pl.DataFrame) -> peaks.Short | None:
+    """Find how likely each area's pool is short of units in each hour; nothing where no duties are known."""
+    cover = work.pool_hours
+    rows = covered.filter(pl.col("level") == "pool", pl.col("role_code") == cover.role_code)
+    if rows["units_on_duty"].is_null().all():
+        return None
+    grid = pl.DataFrame({"place_id": cover.pool_ids}).join(pl.DataFrame({"hour_starting": work.hours}), how="cross")
+    units = grid.join(rows, on=["place_id", "hour_starting"], how="left", maintain_order="left")["units_on_duty"]
+    on_duty = units.cast(pl.Float64).to_numpy().reshape(len(cover.pool_ids), len(work.hours))
+    chance = staffing.chance_short(settings.staffing.method, work, on_duty, settings.staffing.utilisation)
+    pool = cover.patterns[cover.pattern_of_hour].T  # areas × hours
+    of_area = np.where(pool >= 0, chance[np.maximum(pool, 0), np.arange(len(work.hours))], np.nan)
+    # What no pool covers says nothing of how far pools are set for the rest.
+    return peaks.Short(of_area, np.where(pool >= 0, work.area_incidents.sum(axis=0), 0.0))
 
 
 def crew_by_hour(settings: Settings) -> tuple[int, ...]:
@@ -478,6 +563,25 @@ def settle_areas(
     )  # fmt: skip
     notes += placed.notes()
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
+
+
+def _count_offending(
+    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, day: date, notes: list[str]
+) -> pl.DataFrame:
+    """Count offences in the areas as they are settled; empty where a force gives none."""
+    offences, lowest = given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    if offences.is_empty():
+        return tables.empty("offending")
+    if given["areas"].is_empty() and len(lowest) == 1:
+        offences = offences.with_columns(area_id=pl.lit(lowest[0]))
+    else:
+        offences = incidents.place_offences(
+            offences, areas if given["areas"].is_empty() else given["areas"], day, settings.force.time_zone,
+            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+        )  # fmt: skip
+    offending = incidents.count_offending(offences, lowest, settings.force.time_zone)
+    notes += remarks.on_offending(offending, incidents.know_times(offences, offending))
+    return offending
 
 
 def _with_unit_time(
@@ -652,6 +756,11 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
     where there is no force, or no run to read it from.
     """
     definition = tables.table(name)
+    if definition.kind == "analysis":
+        raise UsageError(
+            f"'{name}' is not stored: it is worked out when it is asked for. 'bluelamp {_ANALYSES[name]} {folder}' "
+            "does it, and gives the table with --csv."
+        )
     if run_id is not None and definition.kind != "result" and name not in USED:
         raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
     if as_of is not None and (definition.kind != "imported" or run_id is not None):

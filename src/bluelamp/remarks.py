@@ -12,12 +12,14 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, incidents, offered_work, periods, pools
+from bluelamp import committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
 from bluelamp.settings import OtherWorkPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
+# Offences are extracted apart from incidents; shifts of next week can't be told from what ended long ago.
+LONGEST_OFFENCE_GAP_DAYS = 70
 
 # What is taken of the officers on the sheet where the table that would tell is not given.
 _TAKEN = {
@@ -319,6 +321,29 @@ def on_repeats(repeats: pl.DataFrame) -> list[str]:
     return notes
 
 
+def on_offending(offending: pl.DataFrame, times: incidents.KnownTimes) -> list[str]:
+    """Say how far the hours and places of offences are known, and what is left out of them."""
+
+    def of_all(number: float) -> str:
+        return f"{number:,.0f} ({number / times.offences:.1%})"
+
+    notes = [
+        f"Of {count_of(times.offences, 'offence')}, {of_all(times.to_the_hour)} are known to the hour; others are "
+        "shared out over the hours in which they can have been."
+    ]
+    left_out = {"have no time at all": times.without_time, "have a range longer than a week": times.too_long}
+    told = [f"{of_all(number)} {words}" for words, number in left_out.items() if number]
+    if told:
+        notes.append(f"Offences that say nothing of the hour are left out of 'offending': {' and '.join(told)}.")
+    if times.turned:
+        turned = count_of(times.turned, "offence ends before it begins", "offences end before they begin")
+        notes.append(f"{turned}; the ends were swapped.")
+    nowhere = float(offending.filter(pl.col("area_id") == pools.UNKNOWN_AREA)["offences"].sum())
+    if round(nowhere):
+        notes.append(f"{of_all(nowhere)} of the offences have no place to go by, and count in the area 'unknown'.")
+    return notes
+
+
 # What an area gains below this is chance in a force of some thousand incidents; the table has them all.
 _LEAST_GAIN = 0.002
 
@@ -536,6 +561,63 @@ def on_rosters(covered: pl.DataFrame) -> list[str]:
         f"The duties of {', '.join(pool_ids[:3])}{more} do not reach as far as those of other pools: in "
         f"{count_of(behind['hour_starting'].n_unique(), 'hour')} their gap, and the force's, is not known."
     ]
+
+
+def on_peaks(found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, share: float, zone: str) -> list[str]:
+    """Say when the coming week's demand and offending peak in the force, how few places and hours hold a share of it,
+    what is expected to be unusual, and how often peaks came true before.
+    """
+    notes = []
+    for measure in ("incidents", "offending"):
+        of_force = found.filter(pl.col("rank") == 1, scope="week", level="force", measure=measure)
+        for row in of_force.iter_rows(named=True):
+            when = peaks.say_when(row["starts_at"], row["ends_at"], zone)
+            usual = "" if row["usual"] is None else f"; usual {row['usual']:.0f}"
+            words = {"incidents": "Demand", "offending": "Offending"}[measure]
+            notes.append(
+                f"{words} of the coming week peaks on {when}: {row['expected']:.0f} incidents expected "
+                f"({row['p10']} to {row['p90']}{usual})."
+            )
+    notes += [
+        f"{row['share']:.0%} of the coming week's incidents is expected in {row['rank']} of {row['cells']:,} "
+        "places and times ('peak_hours' lists them; 'bluelamp peaks' tells more)."
+        for row in peaks.up_to(hours, share).filter(measure="incidents").sort("rank").tail(1).iter_rows(named=True)
+    ]
+    unusual = found.filter("is_unusual", scope="week", measure="incidents")
+    if unusual.height:
+        first = unusual.sort("chance_unusual", "starts_at", descending=[True, False]).row(0, named=True)
+        number = count_of(unusual.height, "shift is", "shifts are")
+        notes.append(
+            f"{number} expected to be unusual, above all {first['level']} '{first['area_id']}' on "
+            f"{peaks.say_when(first['starts_at'], first['ends_at'], zone)}: {first['expected']:.0f} incidents, where "
+            f"more than {first['control_limit']} are unusual."
+        )
+    return [*notes, peaks.say_tried(tried, "incidents")] if notes else []
+
+
+def on_offences(counted: incidents.CountedOffences | None, offences: int, starts: datetime) -> tuple[list[str], bool]:
+    """Say how far the times of recorded offences are known, and whether their peaks can be told."""
+    if counted is None:
+        return ["Recorded offences say too little of when they happened for their peaks to be told."], False
+    parts = []
+    if counted.spread:
+        parts.append(f"{counted.spread / offences:.0%} happened at a time known as a range, and have one moment of it")
+    for left_out, words in (
+        (counted.without_time, "no time"),
+        (counted.too_long, "a range longer than four weeks"),
+        (counted.placeholders, "the midnight that begins a month, which stands for a day that nobody knows,"),
+    ):
+        if left_out:
+            parts.append(f"{left_out / offences:.1%} have {words} and are left out")
+    parts.append(
+        f"95% are recorded within {count_of(counted.wait.days + 1, 'day')}, and counts of the last days are left out "
+        "until then"
+    )
+    told = [f"Of {offences:,} recorded offences, {'; '.join(parts)}."]
+    old = (starts - counted.known_until).days
+    if old > LONGEST_OFFENCE_GAP_DAYS:
+        return [*told, f"They end {old} days before the forecast begins, so that their peaks are not told."], False
+    return told, True
 
 
 def on_the_sheet(given: Mapping[str, pl.DataFrame]) -> list[str]:

@@ -229,6 +229,17 @@ class ForecastPart(_Part):
     seed: int = Field(1, ge=0, lt=2**63, description="Seed of everything drawn by chance")
 
 
+class PeaksPart(_Part):
+    """How peaks of demand and of offending are told."""
+
+    share: float = Field(
+        0.2, gt=0, le=0.5, description="Share of the coming week's work whose fewest places and hours are told"
+    )
+    false_alarms: float = Field(
+        0.01, ge=0.0001, le=0.2, description="Chance at most with which a usual shift exceeds its control limit"
+    )
+
+
 class CrewingPart(_Part):
     """Officers in a unit during certain hours."""
 
@@ -383,6 +394,7 @@ class Settings(_Part):
     sources: dict[str, SourcePart] = Field(default_factory=dict, description="Extracts by table name")
     demand: DemandPart = DemandPart.model_validate({})
     forecast: ForecastPart = ForecastPart.model_validate({})
+    peaks: PeaksPart = PeaksPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})

@@ -44,7 +44,7 @@ def test_the_figures_are_those_of_the_tables_also_without_scripts(browser, addre
     page.goto(f"{address}/backtest")
     found = scored.read(force)
     compared = 0
-    for name, least in (("backtest_summary", 150), ("backtest_weak_spots", 60)):
+    for name, least in (("backtest_summary", 150), ("backtest_peaks", 20), ("backtest_weak_spots", 60)):
         key = tables.table(name).key
         rows = {" ".join(row[part] for part in key): row for row in found.table(name).iter_rows(named=True)}
         for cell in page.locator(f"[data-table='{name}'] [data-field]").all():

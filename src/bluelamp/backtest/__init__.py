@@ -18,20 +18,22 @@ import polars as pl
 from bluelamp import extensions, forecast, incidents, periods, plan, redrawn, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
+from bluelamp.backtest._kept import Piece
 from bluelamp.backtest._sentences import levels_told, methods_tried, place_words, say, tabulate
 from bluelamp.backtest._summary import HORIZONS, find_weak_spots, summarise
 from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, mask_hours, score_method
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
-from bluelamp.forecast import Origin
+from bluelamp.forecast import Origin, Tally, cut
+from bluelamp.peaks import judge, say_tried, summarise_judged
 from bluelamp.settings import Settings
-from bluelamp.store import Store
+from bluelamp.store import Store, tried_peaks
 
 __all__ = [
     "HORIZONS", "LEVELS", "NAIVE", "NAMES", "PIT", "SPANS", "Backtest", "backtest", "levels_told", "methods_tried",
     "place_words", "read", "stamp",
 ]  # fmt: skip
 
-NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots")
+NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots", "backtest_peaks")
 NAIVE = forecast.NAIVE
 DAYS = 56
 # An origin stands on at least so many hours that were seen, and not at the end of an outage; a slot mean on a record
@@ -44,11 +46,12 @@ LEAST_SHARE_TO_COME = 0.5
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a backtest found: its three tables, what it was made of, and what it says in sentences."""
+    """What a backtest found: its four tables, what it was made of, and what it says in sentences."""
 
     scores: pl.DataFrame
     summary: pl.DataFrame
     weak_spots: pl.DataFrame
+    peaks: pl.DataFrame
     about: dict[str, Any]
     sentences: list[str]
 
@@ -112,22 +115,22 @@ def backtest(
     if latest is not None and latest["request"] == request and (found := _gathered(folder, latest)):
         return found
     kept = _kept.Kept(folder, key)
-    tried: list[_Tried] = []
+    stood: list[_Tried] = []
     days = _days_of(ground, origins, every)
     for number, day in enumerate(days):
         stand = _stand_on(ground, day, chosen, longest)
-        tried.append(_Tried(day, stand.refused, stand.methods))
+        stood.append(_Tried(day, stand.refused, stand.methods))
         for place, method in enumerate(stand.methods):
 
             def tell(share: float, done: float = number + place / len(chosen)) -> None:
                 progress("scoring", (done + share / len(chosen)) / len(days))
 
             if kept.read(day, method) is None:
-                kept.write(day, method, *stand.score(method, paths, weeks, tell))
+                kept.write(day, method, stand.score(method, paths, weeks, tell))
         progress("scoring", (number + 1) / len(days))
-    used = [each for each in tried if each.methods]
+    used = [each for each in stood if each.methods]
     if not used:
-        reasons = [f"{each.day}: {each.refused or 'no method has a record long enough'}." for each in tried]
+        reasons = [f"{each.day}: {each.refused or 'no method has a record long enough'}." for each in stood]
         raise BadData("No day can be forecast and scored:", reasons)
     about = {
         "request": request,
@@ -140,11 +143,14 @@ def backtest(
         "paths": paths,
         "weeks": weeks,
         "seed": settings.forecast.seed,
-        "notes": _notes(tried, chosen),
+        "notes": _notes(stood, chosen),
         "made_at": now().isoformat(),
     }
     _kept.write_latest(folder, about)
-    return read(folder)
+    found = read(folder)
+    own = methods_tried(found.summary, about)[0]
+    tried_peaks.write(folder, found.peaks.filter(method=own))
+    return found
 
 
 def read(folder: Path | str) -> Backtest:
@@ -167,11 +173,13 @@ def _gathered(folder: Path | str, about: dict[str, Any]) -> Backtest | None:
     found = _kept.gather(folder, about["key"], about["pieces"])
     if found is None:
         return None
-    scores, spots = found
-    summary = summarise(scores, about["naive"], about["seed"])
-    weak_spots = find_weak_spots(spots)
-    sentences = [*about["notes"], *say(summary, weak_spots, about)]
-    return Backtest(tables.publish(scores, "backtest_scores"), summary, weak_spots, about, sentences)
+    summary = summarise(found.scores, about["naive"], about["seed"])
+    weak_spots = find_weak_spots(found.spots)
+    judged = summarise_judged(found.peaks)
+    own = judged.filter(method=methods_tried(summary, about)[0])
+    told = [say_tried(own, measure) for measure in ("incidents", "offending") if own.filter(measure=measure).height]
+    sentences = [*about["notes"], *say(summary, weak_spots, about), *told]
+    return Backtest(tables.publish(found.scores, "backtest_scores"), summary, weak_spots, judged, about, sentences)
 
 
 def _insist(methods: Sequence[str], origins: int, every: int, paths: int) -> None:
@@ -226,6 +234,7 @@ def _key(ground: _Ground, paths: int, weeks: int, longest: int) -> str:
             "outages": _kept.hash_rows(ground.outages),
             "received": _kept.hash_rows(ground.calls.sort("received_at")),
             "settings": ground.settings.demand.model_dump(mode="json"),
+            "peaks": [ground.settings.peaks.model_dump(mode="json"), ground.settings.offending.classes],
             "force": [force.id, force.time_zone, force.country, force.subdivision],
             "seed": ground.settings.forecast.seed,
             "paths": paths,
@@ -255,14 +264,27 @@ class _Stand(_Tried):
     truth: Truth | None = None
     longest: int = 0
 
-    def score(
-        self, method: str, paths: int, weeks: int, progress: Callable[[float], None]
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def score(self, method: str, paths: int, weeks: int, progress: Callable[[float], None]) -> Piece:
         """Score one method here."""
         assert self.origin is not None
         assert self.truth is not None
-        model = self.origin.learn(method, self.longest if method in NAIVE else weeks)
-        return score_method(self.origin, self.truth, model, paths, self.ground.settings.forecast.seed, progress)
+        origin, ground, wanted = self.origin, self.ground, self.ground.settings.peaks
+        model = origin.learn(method, self.longest if method in NAIVE else weeks)
+        tally = Tally(
+            model,
+            origin.coming,
+            origin.time_zone,
+            paths,
+            cut(origin.series, ground.settings.offending.classes),
+            explain=False,
+        )
+        scored = score_method(origin, self.truth, model, paths, ground.settings.forecast.seed, progress, tally.add)
+        judged = judge(
+            tally.coming(), origin.demand, origin.outages, ground.demand, ground.outages, until=origin.starts_at,
+            known_until=origin.known_until, came_until=ground.data_until, time_zone=origin.time_zone,
+            false_alarms=wanted.false_alarms, share=wanted.share,
+        )  # fmt: skip
+        return Piece(*scored, judged)
 
 
 def _days_of(ground: _Ground, origins: int, every: int) -> list[date]:
@@ -314,13 +336,13 @@ def _weeks_of(method: str) -> int:
     return int(getattr(extensions.member("forecast", method), "WEEKS", 0))
 
 
-def _notes(tried: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
-    used = [each for each in tried if each.methods]
+def _notes(stood: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
+    used = [each for each in stood if each.methods]
     notes = []
-    if len(used) < len(tried):
-        reasons = Counter(each.refused or "no method with a record long enough" for each in tried if not each.methods)
+    if len(used) < len(stood):
+        reasons = Counter(each.refused or "no method with a record long enough" for each in stood if not each.methods)
         why = ", ".join(f"{number} had {reason}" for reason, number in reasons.items())
-        notes.append(f"{len(used)} of {len(tried)} origins can be used. Of the others, {why}.")
+        notes.append(f"{len(used)} of {len(stood)} origins can be used. Of the others, {why}.")
     for method in methods:
         able = sum(method in each.methods for each in used)
         if able < len(used):

@@ -1,6 +1,6 @@
 """What a backtest has done so far, kept beside the store as soon as it is done, and found again by what it was made of.
 
-`backtest/KEY/` holds a pair of files for each origin and method; `KEY` is a hash of the demand, the settings, the code
+`backtest/KEY/` holds three files for each origin and method; `KEY` is a hash of the demand, the settings, the code
 and the versions that figures depend on, so that nothing old is ever taken for new. `backtest/latest.json` says which of
 them the last finished backtest consists of. All of it can be deleted: it is worked out again.
 """
@@ -14,14 +14,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
+
+from bluelamp.peaks import JUDGED
 
 FOLDER = "backtest"
 LATEST = "latest.json"
 # What scores are made by; what is only told of them may change without making them again.
-_CODE = ("forecast", "backtest/_trial.py", "scoring.py", "periods.py")
+_CODE = (
+    "forecast", "backtest/_trial.py", "scoring.py", "quantiles.py", "periods.py", "shifts.py", "peaks/_judged.py",
+    "peaks/_told.py", "peaks/_usual.py",
+)  # fmt: skip
 
 
 def hash_of(parts: Mapping[str, Any]) -> str:
@@ -46,24 +51,35 @@ def hash_code() -> str:
     return digest.hexdigest()
 
 
+class Piece(NamedTuple):
+    """What one method was worth at one origin: scores, weak spots, and how its peaks came true."""
+
+    scores: pl.DataFrame
+    spots: pl.DataFrame
+    peaks: pl.DataFrame
+
+
 class Kept:
     """The pieces of one key."""
 
     def __init__(self, folder: Path | str, key: str) -> None:
         self._path = Path(folder) / FOLDER / key[:16]
 
-    def read(self, day: date, method: str) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-        """Give the scores and weak spots of a method at an origin; None where they are not there, or harmed."""
-        scores, spots = self._files(day, method)
+    def read(self, day: date, method: str, *, is_older: bool = False) -> Piece | None:
+        """Give what is kept of a method at an origin; None where a part is not there, or harmed. What an older version
+        kept may lack peaks.
+        """
+        scores, spots, judged = self._files(day, method)
         try:
-            return pl.read_parquet(scores), pl.read_parquet(spots)
+            found = pl.DataFrame(schema=JUDGED) if is_older and not judged.exists() else pl.read_parquet(judged)
+            return Piece(pl.read_parquet(scores), pl.read_parquet(spots), found)
         except (OSError, pl.exceptions.PolarsError):
             return None
 
-    def write(self, day: date, method: str, scores: pl.DataFrame, spots: pl.DataFrame) -> None:
-        """Keep them. Either both are there, or it counts as not done."""
+    def write(self, day: date, method: str, piece: Piece) -> None:
+        """Keep it. Either all of it is there, or it counts as not done."""
         self._path.mkdir(parents=True, exist_ok=True)
-        for path, rows in zip(self._files(day, method), (scores, spots), strict=True):
+        for path, rows in zip(self._files(day, method), piece, strict=True):
             beside = path.with_name(f"{path.name}.{os.getpid()}")
             try:
                 with beside.open("wb") as file:
@@ -72,8 +88,8 @@ class Kept:
             finally:
                 beside.unlink(missing_ok=True)
 
-    def _files(self, day: date, method: str) -> tuple[Path, Path]:
-        return self._path / f"{day}_{method}_scores.parquet", self._path / f"{day}_{method}_spots.parquet"
+    def _files(self, day: date, method: str) -> list[Path]:
+        return [self._path / f"{day}_{method}_{name}.parquet" for name in Piece._fields]
 
 
 def write_latest(folder: Path | str, about: Mapping[str, Any]) -> None:
@@ -94,15 +110,13 @@ def read_latest(folder: Path | str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def gather(folder: Path | str, key: str, pieces: Sequence[tuple[str, str]]) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-    """Give the scores and weak spots of several pieces (day, method) as two tables; None where one is missing."""
+def gather(folder: Path | str, key: str, pieces: Sequence[tuple[str, str]]) -> Piece | None:
+    """Give several pieces (day, method) as one, each row with its method; None where one is missing."""
     kept = Kept(folder, key)
-    scores, spots = [], []
+    found = []
     for day, method in pieces:
-        found = kept.read(date.fromisoformat(day), method)
-        if found is None:
+        piece = kept.read(date.fromisoformat(day), method, is_older=True)
+        if piece is None:
             return None
-        named = pl.lit(method).alias("method")
-        scores.append(found[0].with_columns(named))
-        spots.append(found[1].with_columns(named))
-    return pl.concat(scores), pl.concat(spots)
+        found.append([rows.with_columns(pl.lit(method).alias("method")) for rows in piece])
+    return Piece(*(pl.concat(rows) for rows in zip(*found, strict=True)))

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import scoring
-from bluelamp.forecast import Origin, RateModel
+from bluelamp.forecast import DayPaths, Origin, RateModel
 from bluelamp.scoring import INTERVALS, PIT_BINS, Flags, Floats, Integers, Scores
 
 LEVELS = ("force", "district", "area", "area_class")
@@ -167,12 +167,17 @@ def score_method(
     paths: int,
     seed: int,
     progress: Callable[[float], None] = lambda share: None,
+    watch: Callable[[DayPaths, Floats], None] = lambda drawn, rates: None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Score a model's paths over the coming days: rows of sums by level, span, horizon and week, and by weak spot."""
+    """Score a model's paths over the coming days: rows of sums by level, span, horizon and week, and by weak spot.
+
+    `watch` sees each day of the paths with its rates.
+    """
     scored = _Scored(origin, truth, paths, seed)
     week: list[_Part] = []
     days = len(origin.coming.days)
     for drawn, rates in origin.draw(model, paths, seed):
+        watch(drawn, rates)
         part = _Part(drawn.first, drawn.last, drawn.path, drawn.series, drawn.hour, rates)
         scored.add_day(drawn.day, part)
         week.append(part)

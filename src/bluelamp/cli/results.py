@@ -97,6 +97,49 @@ def next_(
 
 
 @app.command()
+def peaks(
+    folder: Folder,
+    scope: Annotated[
+        str, typer.Option(help="day: the next day's shifts; week: those of seven days; quarter: the next 91 days")
+    ] = "week",
+    measure: Annotated[
+        str | None,
+        typer.Option(help="incidents, offending, offences or a class; incidents and offending where it is left out"),
+    ] = None,
+    place: Annotated[
+        str | None, typer.Option(help="An area, a district or the force; all where it is left out")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Share of the week's work whose fewest places and hours are told, up to 0.5")
+    ] = None,
+    run: RunId = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The peaks as CSV")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say when and where most is to come, how sure that is, how unusual, and why.
+
+    \b
+    bluelamp peaks oakland
+    bluelamp peaks oakland --scope quarter --measure burglary
+    bluelamp peaks oakland --share 0.1
+    """
+    from bluelamp import tables
+    from bluelamp.briefing import read_briefing
+    from bluelamp.web.app import rows_as_json
+
+    found = read_briefing(folder, scope=scope, measure=measure, place=place, share=share, run_id=run)
+    if as_json:
+        parts = {"peaks": found.peaks, "peak_hours": found.peak_hours, "backtest_peaks": found.tried}
+        told = {name: json.loads(rows_as_json(rows, name)) for name, rows in parts.items()}
+        typer.echo(json.dumps({"sentences": found.lines(), **told}, ensure_ascii=False))
+    elif as_csv:
+        sys.stdout.write(tables.to_csv(found.peaks, "peaks"))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+
+
+@app.command()
 def compare(
     folder: Folder,
     day: Annotated[str, typer.Argument(help="A local day, such as 2026-11-27")],
@@ -373,7 +416,10 @@ def map_(folder: Folder, out: Annotated[Path, typer.Argument(metavar="OUT.html")
 
     published = Published(folder)
     chosen = published.run(run)
-    data = make_map_data(published.results_for_map(chosen["run_id"]), chosen, published.force())
+    run_id = chosen["run_id"]
+    data = make_map_data(
+        published.results_for_map(run_id), chosen, published.force(), peaks=published.peaks_for_map(run_id)
+    )
     page = render_page(f"{published.settings.force.name} · workforce against demand", data=data)
     beside = out.with_name(out.name + ".part")
     try:

@@ -28,16 +28,19 @@ from bluelamp.forecast._history import (
 )
 from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
+from bluelamp.forecast._paths import DayPaths
 from bluelamp.forecast._quarters import draw_quarters, tell_quarters
 from bluelamp.forecast._rates import RateModel
+from bluelamp.forecast._shifts import QUARTER_DAYS, Tally, cut
 from bluelamp.forecast._switched import draw_days, draw_multipliers, read_model
 from bluelamp.forecast._table import group_by_pool, lay_far_rows, lay_near_rows, list_groups
 from bluelamp.forecast._work import ask
 from bluelamp.pools import PoolHours
+from bluelamp.shifts import Coming
 
 __all__ = [
-    "NAIVE", "DayCounts", "Forecast", "Origin", "RateModel", "draw_again", "draw_quarters", "expect_next",
-    "make_forecast", "read_model", "stand_at", "tell_quarters",
+    "NAIVE", "QUARTER_DAYS", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again",
+    "draw_quarters", "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
 ]  # fmt: skip
 
 # Members that are always shown beside the one in use.
@@ -55,6 +58,7 @@ class Forecast:
     seed: int
     # What is filed: level, area_id, span, hour_starting, mean, p025 … p975 of each method at district and force level.
     beside: pl.DataFrame | None = None
+    coming: Coming | None = None  # shifts and days to come, for the telling of peaks
 
     @property
     def path_hours(self) -> pl.Series:
@@ -103,6 +107,8 @@ def make_forecast(
     levels: Collection[str] = ("area", "district", "force"),
     instead: Mapping[str, str] | None = None,
     beside: Sequence[str] | None = None,
+    offending: Collection[str] | None = None,
+    counted: str = "incidents",
     progress: Callable[[float], None] = lambda share: None,
 ) -> Forecast:
     """Forecast incidents and officer-hours from a local midnight on.
@@ -120,7 +126,8 @@ def make_forecast(
 
     `instead` names the methods that stand in for `method`: by the force's id for all of it, by a district's for that
     district, whose areas then have that method's rates and shocks. With `beside`, the force and its districts are also
-    forecast by these methods, and by `method` itself where another stands in for it.
+    forecast by these methods, and by `method` itself where another stands in for it. With `offending`, the classes
+    that count as such, `coming` is kept; `counted` names what demand is made of.
 
     Raises BadData where there is nothing to learn from, or counts are none.
     """
@@ -179,7 +186,11 @@ def make_forecast(
     groups = [group for group in list_groups(series, classes=True, areas=True) if group.level in levels]
     if pool_hours is not None:
         groups.append(group_by_pool(series, pool_hours))
-    parts = lay_near_rows(model, near, multipliers, seed, days_between, asked, crew, groups, progress)
+    tally = None if offending is None else Tally(model, near, time_zone, paths, cut(series, offending, counted))
+    parts = lay_near_rows(
+        model, near, multipliers, seed, days_between, asked, crew, groups, progress,
+        None if tally is None else tally.add,
+    )  # fmt: skip
     if days > path_days:
         parts += lay_far_rows(
             model, calendar(midnight(path_days), midnight(days)), days_between + path_days, asked, crew, levels
@@ -190,7 +201,12 @@ def make_forecast(
         filed = _beside.lay_beside(
             named, own, fit(own) if instead else None, beside, history, series, near, paths, seed, days_between
         )
-    return Forecast(tables.publish(named, "forecast"), model, near, multipliers, seed, filed)
+    coming = None
+    if tally is not None:
+        told = min(days, QUARTER_DAYS)
+        far = calendar(midnight(path_days), midnight(told)) if told > path_days else None
+        coming = tally.coming(far, days_between + path_days)
+    return Forecast(tables.publish(named, "forecast"), model, near, multipliers, seed, filed, coming)
 
 
 def draw_again(

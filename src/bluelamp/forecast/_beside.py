@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from bluelamp import extensions
-from bluelamp.forecast import _paths, _quantiles
+from bluelamp import extensions, quantiles
+from bluelamp.forecast import _paths
 from bluelamp.forecast._history import Calendar, Floats, History, Integers, Series
 from bluelamp.forecast._rates import RateModel
 
@@ -141,7 +141,7 @@ def _rows(
     places: Sequence[tuple[str, str]], span: str, starts: pl.Series, mean: Floats, counts: Integers
 ) -> pl.DataFrame:
     times, paths = len(starts), counts.shape[2]
-    quantiles = _quantiles.of_counts(counts.reshape(-1, paths))
+    found = quantiles.of_counts(counts.reshape(-1, paths))
     place = np.repeat(np.arange(len(places)), times)
     return pl.DataFrame(
         {
@@ -150,6 +150,6 @@ def _rows(
             "span": pl.repeat(span, len(place), eager=True),
             "hour_starting": starts[np.tile(np.arange(times), len(places))],
             "mean": mean.ravel(),
-            **{name: quantiles[:, column] for column, name in enumerate(QUANTILES)},
+            **{name: found[:, column] for column, name in enumerate(QUANTILES)},
         }
     )

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import periods
-from bluelamp.forecast import _quantiles
+from bluelamp import periods, quantiles
 from bluelamp.forecast._drivers import NONE, settle_drivers
 from bluelamp.forecast._history import Calendar, Floats, Integers, Series, lay_out, make_calendar
 from bluelamp.forecast._rates import RateModel
@@ -109,10 +108,10 @@ def _rows(
     summed = np.zeros((len(places), hours))
     np.add.at(summed, place_of_area, mean)
     place = place_of_area[area]
-    by_hour = _quantiles.of_paths(place * hours + hour, path, len(places) * hours, paths)
-    of_all = _quantiles.of_paths(place, path, len(places), paths)
+    by_hour = quantiles.of_paths(place * hours + hour, path, len(places) * hours, paths)
+    of_all = quantiles.of_paths(place, path, len(places), paths)
 
-    def frame(span: str, of_place: Integers, at: pl.Series, expected: Floats, quantiles: Integers) -> pl.DataFrame:
+    def frame(span: str, of_place: Integers, at: pl.Series, expected: Floats, levels: Integers) -> pl.DataFrame:
         return pl.DataFrame(
             {
                 "level": pl.repeat(level, len(at), eager=True),
@@ -120,7 +119,7 @@ def _rows(
                 "span": pl.repeat(span, len(at), eager=True),
                 "hour_starting": at,
                 "incidents_mean": expected,
-                **{f"incidents_{name}": quantiles[:, column] for column, name in enumerate(NAMES)},
+                **{f"incidents_{name}": levels[:, column] for column, name in enumerate(NAMES)},
             }
         )
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from bluelamp import tables
-from bluelamp.forecast import _quantiles
+from bluelamp import quantiles, tables
 from bluelamp.forecast._history import Calendar, Floats, Integers
 from bluelamp.forecast._paths import DayPaths, draw_days, draw_parts
 from bluelamp.periods import INSTANT
@@ -134,15 +133,15 @@ def _quarter_rows(predicted: Forecast, quarter_shares: Floats, load: _Load, chan
         index = np.concatenate([np.zeros_like(at), (1 + drawn.series % cells) * (end - begin)])
         index += np.tile(at - begin, 2)
         size = (1 + cells) * (end - begin)
-        quantiles = _quantiles.of_paths(index, np.tile(drawn.path, 2), size, paths)
-        found.append(quantiles.reshape(1 + cells, end - begin, -1))
-    quantiles = np.concatenate(found, axis=1).reshape(-1, len(_QUANTILES))
+        of_day = quantiles.of_paths(index, np.tile(drawn.path, 2), size, paths)
+        found.append(of_day.reshape(1 + cells, end - begin, -1))
+    levels = np.concatenate(found, axis=1).reshape(-1, len(_QUANTILES))
     return (
         load.rows(channels, starts)
         .with_columns(
             span=pl.lit("quarter"),
             contacts_mean=pl.col("expected"),
-            **{name: pl.Series(quantiles[:, column]) for column, name in enumerate(_QUANTILES)},
+            **{name: pl.Series(levels[:, column]) for column, name in enumerate(_QUANTILES)},
         )
     )  # fmt: skip
 

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp.forecast import _quantiles, _switched
+from bluelamp import quantiles
+from bluelamp.forecast import _switched
 from bluelamp.forecast._history import Calendar, Floats, Integers, Series
 from bluelamp.forecast._paths import DayPaths, draw_places
 from bluelamp.forecast._rates import RateModel
@@ -183,12 +184,12 @@ def _rows(group: Group, span: str, starts: pl.Series, mean: _Expected, ranges: _
         "class_code": pl.Series([each[0] for each in group.split], dtype=pl.String)[split],
         "grade_code": pl.Series([each[1] for each in group.split], dtype=pl.String)[split],
         "incidents_mean": mean.incidents.ravel(),
-        **{f"incidents_{name}": incidents[:, column] for column, name in enumerate(_names(_quantiles.LEVELS))},
+        **{f"incidents_{name}": incidents[:, column] for column, name in enumerate(_names(quantiles.LEVELS))},
         "deployments_mean": mean.deployments.ravel(),
     }
     for what, found, levels, kind in (
-        ("deployments", ranges.deployments, _quantiles.DEPLOYMENT_LEVELS, pl.Int64),
-        ("officer_hours", ranges.officer_hours, _quantiles.HOURS_LEVELS, pl.Float64),
+        ("deployments", ranges.deployments, quantiles.DEPLOYMENT_LEVELS, pl.Int64),
+        ("officer_hours", ranges.officer_hours, quantiles.HOURS_LEVELS, pl.Float64),
     ):
         if what == "officer_hours":
             columns["officer_hours_mean"] = mean.officer_hours.ravel()
@@ -213,8 +214,9 @@ def lay_near_rows(
     crew: Floats,
     groups: list[Group],
     progress: Callable[[float], None],
+    watch: Callable[[DayPaths, Floats], None] | None = None,
 ) -> list[pl.DataFrame]:
-    """Rows of the days with paths: a block of hours and a day sum for each day."""
+    """Rows of the days with paths: a block of hours and a day sum for each day, which `watch` sees with its rates."""
     series = model.series
     paths, days, _ = multipliers.shape
     cells = series.shape[1]
@@ -222,6 +224,8 @@ def lay_near_rows(
     parts = []
     for drawn in draw_days(model, calendar, multipliers, seed, days_between=days_between):
         rates = model.rates(calendar, drawn.first, drawn.last)
+        if watch is not None:
+            watch(drawn, rates)
         crew_now = crew[calendar.slot[drawn.first : drawn.last] % 24]
         manned = rates * crew_now
         sent = of_paths.send(drawn, crew_now, seed)
@@ -291,14 +295,14 @@ class _Seen:
 
 def _ranges(counts: Integers, work: Sequence[Any] | None) -> _Ranges:
     """Give quantiles of incidents, and where there is work of deployments and officer-hours; … × paths."""
-    incidents = _quantiles.of_counts(counts)
+    incidents = quantiles.of_counts(counts)
     if work is None:
         return _Ranges(incidents)
     deployments, officer_hours = work
     return _Ranges(
         incidents,
-        _quantiles.of_counts(deployments, _quantiles.DEPLOYMENT_LEVELS),
-        _quantiles.of_sums(officer_hours, _quantiles.HOURS_LEVELS),
+        quantiles.of_counts(deployments, quantiles.DEPLOYMENT_LEVELS),
+        quantiles.of_sums(officer_hours, quantiles.HOURS_LEVELS),
     )
 
 
@@ -338,12 +342,10 @@ def lay_far_rows(
         for group, by_day in zip(groups, expected, strict=True):
             mean = _Expected.joined(by_day)
             shares = _shares_of_districts(model, group)
-            each = [
-                _variance(one, group, calendar.days, days_ahead, shares, span) for one in _switched.models_in(model)
-            ]
-            clump = [np.full((len(shares), 1, 1), one.shocks.clump) for one in _switched.models_in(model)]
-            variance = _switched.blend(model, each, shares)[:, :, day_of]
-            variance = variance + _switched.blend(model, clump, shares) / np.maximum(mean.incidents, 1e-9)
+            # A split by class has the classes in their order.
+            mixes = np.eye(len(group.split)) if not group.by_grade else np.zeros((len(group.split), 0))
+            relative, clump = rate_variance(model, shares, mixes, calendar.days, days_ahead, span)
+            variance = relative[:, :, day_of] + clump / np.maximum(mean.incidents, 1e-9)
             parts.append(_rows(group, span, starts, mean, _far_ranges(model, group, mean, variance, asked, officers)))
     return parts
 
@@ -365,9 +367,9 @@ def _far_ranges(
     work = (1 + variance) * (1 + of_work) - 1 + chance
     nobody = np.exp(-np.log1p(mean.deployments * sent) / np.maximum(sent, 1e-9))
     return _Ranges(
-        _quantiles.of_negative_binomial(mean.incidents.ravel(), variance.ravel()),
-        _quantiles.of_negative_binomial(mean.deployments.ravel(), sent.ravel(), _quantiles.DEPLOYMENT_LEVELS),
-        quantiles_of_sums(mean.officer_hours.ravel(), work.ravel(), nobody.ravel(), _quantiles.HOURS_LEVELS),
+        quantiles.of_negative_binomial(mean.incidents.ravel(), variance.ravel()),
+        quantiles.of_negative_binomial(mean.deployments.ravel(), sent.ravel(), quantiles.DEPLOYMENT_LEVELS),
+        quantiles_of_sums(mean.officer_hours.ravel(), work.ravel(), nobody.ravel(), quantiles.HOURS_LEVELS),
     )
 
 
@@ -385,26 +387,37 @@ def _shares_of_districts(model: RateModel, group: Group) -> Floats:
     return shares
 
 
-def _variance(
-    model: RateModel, group: Group, days: Sequence[date], days_ahead: float, shares: Floats, span: str
-) -> Floats:
-    """Give the relative variance of a day's rate, or of its hours', places × splits × days.
+def rate_variance(
+    model: RateModel, shares: Floats, mixes: Floats, days: Sequence[date], days_ahead: float, span: str = "day"
+) -> tuple[Floats, Floats]:
+    """Give the relative variance of a day's rate, or of its hours', places × splits × days, and how much incidents
+    come at once, places × 1 × 1.
 
-    `days_ahead` are those between the end of the history and the first of the days. Districts' own shocks count by the
-    square of their share.
+    `shares` are the districts' in each place, `mixes` the classes' in each split, or without a column where the classes
+    of all splits are those of the whole. `days_ahead` are the days between the end of the history and the first of
+    these.
     """
+    models = _switched.models_in(model)
+    each = [_variance(one, mixes, days, days_ahead, shares, span) for one in models]
+    clump = [np.full((len(shares), 1, 1), one.shocks.clump) for one in models]
+    return _switched.blend(model, each, shares), _switched.blend(model, clump, shares)
+
+
+def _variance(
+    model: RateModel, mixes: Floats, days: Sequence[date], days_ahead: float, shares: Floats, span: str
+) -> Floats:
+    """Give it by one method. Districts' own shocks count by the square of their share."""
     shocks, trend = model.shocks, model.trend
     of_day = (1 + shocks.district_day * (shares**2).sum(axis=1)) * (1 + shocks.force_day)
-    shape = (len(group.place_ids), len(group.split), len(days))
+    shape = (len(shares), len(mixes), len(days))
     if trend is None:
         level = shocks.of_level(days_ahead + 1 + np.arange(len(days), dtype=np.float64))
     else:
         log = trend.force.variance(days)[0]
         if trend.districts is not None:
             log = log + trend.districts.variance(days, shares)[:, None, :]
-        if trend.classes is not None and not group.by_grade:
-            # A split by class has the classes in their order.
-            log = log + trend.classes.variance(days, np.eye(len(group.split)))
+        if trend.classes is not None and mixes.shape[1]:
+            log = log + trend.classes.variance(days, mixes)
         level = np.expm1(np.broadcast_to(log, shape))
     found: Floats = of_day[:, None, None] * (1 + np.broadcast_to(level, shape)) - 1
     return found + shocks.block + shocks.hour if span == "hour" else found

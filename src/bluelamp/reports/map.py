@@ -48,11 +48,13 @@ def make_map_data(
     run: Mapping[str, Any],
     force: Mapping[str, str],
     links: Mapping[str, str] | None = None,
+    peaks: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
     `results` are one run's tables by name (areas, pools, standards, outages, demand, coverage), `run` its row of
-    `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served.
+    `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
+    `peaks` those that the page lists, as `briefing.lay_on_map` gives them.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -114,6 +116,7 @@ def make_map_data(
         "standards": results["standards"]
         .select(pl.col("grade_code").alias("grade"), "grade_name", "area_kind", "target_minutes", "target_share")
         .to_dicts(),
+        "peaks": dict(peaks or {"rows": [], "tried": {}}),
         "links": dict(links or {}),
     }
     return orjson.dumps(data)
@@ -322,12 +325,13 @@ def render_page(
     # '<' is escaped so that no text in the data can close the script element.
     data_json = data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return page.render(
-        title=title, mode="single", lang="en", inline_css=_asset("single.css"), inline_js=_asset("single.js"),
+        title=title, mode="single", lang="en", inline_css=asset("single.css"), inline_js=asset("single.js"),
         data_json=data_json,
     )  # fmt: skip
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Give a file of the built front end. Raises NoInput where it was not built into the package."""
     asset = files("bluelamp.web") / "static" / name
     if not asset.is_file():
         raise NoInput(

@@ -18,7 +18,7 @@ from bluelamp import extensions, periods, tables
 from bluelamp.offered_work import OfferedWork
 from bluelamp.pools import Floats, Integers, minimum_officers
 
-__all__ = ["gross_of", "load_seen_by", "require_staff", "units_wanted"]
+__all__ = ["chance_short", "gross_of", "load_seen_by", "require_staff", "units_wanted"]
 
 
 def load_seen_by(method: str, work: OfferedWork) -> Floats:
@@ -152,6 +152,28 @@ def _sample_at(level: float, load: Floats, away: Integers) -> tuple[Floats, Inte
     order = np.argsort(load + away[:samples], axis=0, kind="stable")
     chosen = order[max(int(np.ceil(level * samples)) - 1, 0)][None]
     return np.take_along_axis(load, chosen, 0)[0], np.take_along_axis(away, chosen, 0)[0]
+
+
+def chance_short(method: str, work: OfferedWork, units_on_duty: Floats, utilisation: float) -> Floats:
+    """Give the chance that demand asks for more units than are on duty, pools × hours: the share of the samples of load
+    for which a rung of the ladder does. Not a number where the units are none. Minimum strength is no demand.
+    """
+    rung = extensions.member("staffing", method)
+    load = rung.load_of(work)
+    samples = load.shape[0]
+    order = np.argsort(load + work.away[:samples], axis=0, kind="stable")
+    # Who asks for more has more load: how many samples are met is found by halving.
+    met, not_met = np.zeros(units_on_duty.shape, np.int64), np.full(units_on_duty.shape, samples + 1)
+    while (not_met - met).max() > 1:
+        middle = np.minimum((met + not_met) // 2, samples)
+        chosen = np.take_along_axis(order, middle[None] - 1, 0)
+        asked = rung.units_for_load(
+            np.take_along_axis(load, chosen, 0)[0], np.take_along_axis(work.away[:samples], chosen, 0)[0], work,
+            utilisation,
+        )  # fmt: skip
+        is_met = asked <= units_on_duty
+        met, not_met = np.where(is_met, middle, met), np.where(is_met, not_met, middle)
+    return np.where(np.isnan(units_on_duty), np.nan, 1 - np.minimum(met, samples) / samples)
 
 
 def gross_of(net: Integers, abstraction: float) -> Integers:

@@ -29,6 +29,7 @@ from bluelamp import __version__, look_ahead, received, scoreboard, standing, ta
 from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
+from bluelamp.briefing import lay_on_map
 from bluelamp.errors import (
     BadData,
     BadSettings,
@@ -40,7 +41,7 @@ from bluelamp.errors import (
     did_you_mean,
 )
 from bluelamp.reports.map import make_map_data, render_page
-from bluelamp.store import Store
+from bluelamp.store import Store, tried_peaks
 from bluelamp.store import filed as filing
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
@@ -64,9 +65,9 @@ STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPerm
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
-SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "forecast",
-         "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules", "open_logs",
-         "units_now", "batches", "runs", *OF_CONTACTS, *received.NAMES, *scored.NAMES,
+SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
+         "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
+         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES, *scored.NAMES,
          *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
@@ -194,16 +195,23 @@ class Published:
 
     def map_data(self, run_id: str | None) -> tuple[bytes, str]:
         """Give the map's figures, gzipped, with their ETag."""
-        return self._map(self.run(run_id)["run_id"])
+        return self._map(self.run(run_id)["run_id"], scored.stamp(self.folder))
 
-    def _make_map(self, run_id: str) -> tuple[bytes, str]:
-        data = make_map_data(self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id))
+    def _make_map(self, run_id: str, _stamp: str) -> tuple[bytes, str]:
+        data = make_map_data(
+            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id)
+        )
         squeezed = gzip.compress(data, compresslevel=6, mtime=0)
         return squeezed, f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
     def results_for_map(self, run_id: str) -> dict[str, pl.DataFrame]:
         """Give the results that the map is drawn from."""
         return {name: self._result(name, run_id) for name in MAP_RESULTS}
+
+    def peaks_for_map(self, run_id: str) -> dict[str, Any]:
+        """Give the peaks that the map lists, none where the run is older than they are."""
+        found, areas = self._told("peaks", self.run(run_id)), self._result("areas", run_id)
+        return lay_on_map(found, areas, tried_peaks.read(self.folder), self.settings.force.time_zone)
 
     def force(self) -> dict[str, str]:
         """Say who the force is."""

@@ -88,6 +88,7 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
             if (method, level, "day", "all") in rows
         ],
         spots=[group for group in (_spots(found.weak_spots, own, kind) for kind in _KINDS) if group["rows"]],
+        peaks=_peaks(found.peaks.filter(method=own)),
         week=_week(found.weak_spots.filter(method=own, kind="hour_of_week")),
         percent=_percent,
         signed=_signed,
@@ -163,6 +164,25 @@ def _spots(weak_spots: pl.DataFrame, own: str, kind: str) -> dict[str, Any]:
     lost = rows.filter(pl.col("lost") > 0).sort("rank").head(_WORST)
     # A force of one area has no worst one.
     return {"kind": kind, "title": _KINDS[kind], "all": rows.height, "rows": lost.to_dicts() if rows.height > 1 else []}
+
+
+def _peaks(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Give what was said of shifts to come and how often it came true, of all incidents and all offending."""
+    order = {"above_usual": 0, "unusual": 1, "highest": 2, "share": 3}
+    told = [row for row in rows.iter_rows(named=True) if row["measure"] in _MEASURES]
+    return [
+        {"words": _SAID[row["what"]], "measure": _MEASURES[row["measure"]], "row": row}
+        for row in sorted(told, key=lambda row: (row["measure"] != "incidents", order[row["what"]], row["level"]))
+    ]
+
+
+_MEASURES = {"incidents": "incidents", "offending": "offending"}
+_SAID = {
+    "above_usual": "a shift exceeds the usual",
+    "unusual": "a shift exceeds its control limit",
+    "highest": "a shift is among the week's highest tenth",
+    "share": "the fewest areas and shifts hold a share",
+}
 
 
 def _week(rows: pl.DataFrame) -> list[dict[str, Any]]:

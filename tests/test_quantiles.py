@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluelamp.forecast import _quantiles
-from bluelamp.forecast._quantiles import LEVELS, of_negative_binomial, of_paths, of_sums
+from bluelamp import quantiles
+from bluelamp.quantiles import LEVELS, of_negative_binomial, of_paths, of_sums
 
 
 def exact(mean: float, variance: float) -> list[int]:
@@ -62,7 +62,7 @@ def test_a_cell_has_the_same_quantiles_alone_as_among_many(monkeypatch):
     mean = np.concatenate([chance.gamma(0.5, 4, 200), chance.gamma(2, 200, 20), [0.0]])
     variance = chance.gamma(1, 0.05, len(mean))
     # Small blocks, so that there are many of them.
-    monkeypatch.setattr(_quantiles, "_BLOCK_NUMBERS", 5_000)
+    monkeypatch.setattr(quantiles, "_BLOCK_NUMBERS", 5_000)
     together = of_negative_binomial(np.tile(mean, 2), np.tile(variance, 2))
     assert together[: len(mean)].tolist() == together[len(mean) :].tolist()
     for cell in range(0, len(mean), 17):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bluelamp.forecast._history import Floats, Integers
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 # Numbers worked on at once: 16 MB an array, of which there are a few.
 _BLOCK_NUMBERS = 2_000_000
