@@ -46,6 +46,7 @@ LEFT_OUT = {
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
     "stated_changes": "the outlook by month knows of no change but those that the history shows",
+    "harm_weights": "there is no map of harm, and each offence counts as one",
     "visits": "what became of patrol lists is not known, and officers' own incidents stand for exposure to patrols",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from bluelamp.errors import UsageError, count_of
-from bluelamp.grids import Floats, Integers, Plane
+from bluelamp.grids import Floats, Integers
+from bluelamp.plane import Plane
 from bluelamp.settings import PatrolsPart
 
 # A unit is given places for this part of its time, so that there is always more than one that it may go to next.
@@ -129,7 +130,7 @@ def _travel(places: pl.DataFrame, speed_kmh: float) -> tuple[Integers, Floats]:
     degrees = places.select("longitude", "latitude").to_numpy()
     if not len(degrees):
         return np.zeros((0, 0), dtype=np.int64), np.zeros((0, 0))
-    at = Plane(float(degrees[0, 0]), float(degrees[0, 1])).flatten(degrees)
+    at = Plane.amid(degrees).flatten(degrees)
     apart: Floats = np.hypot(at[:, 0, None] - at[:, 0], at[:, 1, None] - at[:, 1])
     minutes = np.ceil(apart / (speed_kmh * 1000 / 60)).astype(np.int64)
     return np.maximum(minutes, 1) * ~np.eye(len(at), dtype=np.bool_), apart
