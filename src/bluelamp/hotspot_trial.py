@@ -11,15 +11,16 @@ from typing import Any
 import polars as pl
 from shapely import to_geojson
 
-from bluelamp import hotspots, incidents, periods, plan, redrawn
+from bluelamp import extensions, hotspots, incidents, periods, plan, redrawn
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.grids import Grid
 from bluelamp.settings import Settings
 from bluelamp.store import Store, tried
 
-NAMES = ("hotspot_scores",)
+NAMES = ("hotspot_scores", "feedback_simulation")
 WEEKS = 52
+YEARS = 20
 
 
 @dataclass(frozen=True)
@@ -232,3 +233,93 @@ def _how_right(folder: Path | str, settings: Settings, class_code: str, method: 
     scores, about = found
     of_class = scores.filter(class_code=class_code, method=method)
     return say(of_class.with_columns(is_shown=True), {**about, "notes": []})
+
+
+# ---- a simulated year in which patrols follow the map ----
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulated year of patrols came to: table `feedback_simulation`, and what it says."""
+
+    table: pl.DataFrame
+    sentences: list[str]
+
+    def lines(self) -> list[str]:
+        """Give the force's figures by quarter as lines of a table, and what they say."""
+        told = [
+            f"{'true rates':<11} {'guard':<6} {'quarter':>7} {'map over truth':>23} {'patrols elsewhere than due':>27} "
+            f"{'map elsewhere than true':>24} {'most patrolled area':>20} {'found':>8}"
+        ]
+        for row in self.table.filter(level="force").sort("rates", "is_guarded", "quarter").iter_rows(named=True):
+            times = f"× {row['times_true']:.2f} ({row['times_true_low']:.2f} to {row['times_true_high']:.2f})"
+            told.append(
+                f"{row['rates']:<11} {'on' if row['is_guarded'] else 'off':<6} {row['quarter']:>7} {times:>23} "
+                f"{_spanned(row, 'patrol_distance'):>27} {_spanned(row, 'map_distance'):>24} "
+                f"{row['most_patrolled']:>14.2f} × due {row['found']:>8,.0f}"
+            )
+        return [*told, "", *self.sentences]
+
+
+def _spanned(row: dict[str, Any], name: str) -> str:
+    return f"{row[name]:.1%} ({row[f'{name}_low']:.1%} to {row[f'{name}_high']:.1%})"
+
+
+def try_guard(
+    folder: Path | str,
+    *,
+    years: int = YEARS,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> Simulated:
+    """Simulate years in which patrols follow the force's map, with what they find kept from it and without, and keep
+    what was found. True rates are those of the map that its test shows, or of the plain count map.
+
+    Raises NoInput where there is nothing to draw maps from, UsageError for less than two years.
+    """
+    if years < 2:
+        raise UsageError("At least two simulated years were expected, so that there is a range; 20 are usual.")
+    settings = settings_.read(folder)
+    progress("reading", 0.0)
+    ground = lay(folder, settings)
+    if ground.history is None or not len(ground.history.cell):
+        raise NoInput(" ".join(ground.notes) or "There are no offences with a place to draw maps from.")
+    kept = tried.read(folder, "hotspot_scores")
+    tested = kept is not None and kept[1].get("ground") == plan.ground_of(settings)
+    method = hotspots.choose(kept[0]).get(hotspots.ALL, hotspots.COUNTS) if tested and kept else hotspots.COUNTS
+    past = ground.history.until(ground.history.weeks)
+    rates = extensions.member("hotspots", method).fit(past).risk(past)
+    found = hotspots.simulate_feedback(
+        ground.history.grid, rates, force_id=settings.force.id, patrolled_share=settings.patrols.patrolled_share,
+        found_share=settings.patrols.found_share, years=years, seed=settings.forecast.seed,
+        progress=lambda share: progress("years", share),
+    )  # fmt: skip
+    about = {"years": years, "method": method, "settings": settings.patrols.model_dump(mode="json")}
+    tried.write(folder, "feedback_simulation", found, about)
+    return Simulated(found, _say_feedback(found, about))
+
+
+def _say_feedback(found: pl.DataFrame, about: dict[str, Any]) -> list[str]:
+    """Say what was simulated, and whether it ran away."""
+    given = about["settings"]
+    years = count_of(about["years"], "simulated year")
+    sentences = [
+        f"{years}. In each shift patrols go to {given['patrolled_share']:.0%} of the ground, hours in proportion to "
+        f"the map (the plain count of the last 52 weeks), and find {given['found_share']:g} of an offence for each "
+        f"that comes to where they are. True rates are those of the {about['method']} map, or even. "
+        "Ranges hold nine years of ten."
+    ]
+    force = found.filter(level="force")
+    for rates, where in ((hotspots.FITTED, "as the map has them"), (hotspots.EVEN, "the same everywhere")):
+        of_rates = force.filter(rates=rates).sort("quarter")
+        on, off = (of_rates.filter(is_guarded=is_guarded).rows(named=True) for is_guarded in (True, False))
+        first, guarded, unguarded = on[0], on[-1], off[-1]
+        ran = unguarded["times_true_low"] > guarded["times_true_high"]
+        sentences.append(
+            f"True rates {where}: where patrols are, the map shows {first['times_true']:.2f} times what is true in the "
+            f"first quarter and {guarded['times_true']:.2f} times in the last with the guard, which is chance: places "
+            f"that happened to have most. Without the guard it ends at {unguarded['times_true']:.2f} times. In other "
+            f"areas than due are {guarded['patrol_distance']:.1%} of patrols with it, "
+            f"{unguarded['patrol_distance']:.1%} without. "
+            + ("Without the guard it runs away." if ran else "The ranges overlap: at this dose it can't be told apart.")
+        )
+    return sentences

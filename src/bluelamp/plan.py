@@ -31,6 +31,7 @@ from bluelamp import (
     incidents,
     offered_work,
     outlook,
+    patrols,
     peaks,
     periods,
     pools,
@@ -43,19 +44,19 @@ from bluelamp import (
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
-from bluelamp.store import Store, tried, tried_peaks
+from bluelamp.store import Store, listed, tried, tried_peaks
 from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
     "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes", "offences",
-    "harm_weights",
+    "harm_weights", "visits",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
     "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *peaks.NAMES, "hotspots",
-    *scoreboard.NAMES,
+    "patrol_dose", "exposure", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -138,7 +139,7 @@ def plan(
     planned = compute(
         inputs, settings, forecast_from=forecast_from, beside=not not_filed, progress=progress,
         filed=filing.read(folder), tried=tried_peaks.read(folder), maps=_chosen_maps(folder, settings),
-        streets=read_streets(folder, settings),
+        streets=read_streets(folder, settings), patrol_lists=listed.read(folder),
     )  # fmt: skip
     planned.notes.extend(not_filed)
     made_at = now()
@@ -213,6 +214,7 @@ def compute(
     beside: bool = False,
     maps: Mapping[str, str] | None = None,
     streets: Mapping[str, Any] | None = None,
+    patrol_lists: pl.DataFrame | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> Planned:
     """Run the stages in order on tables by name; tables that are not given are empty. Nothing is read or written.
@@ -220,7 +222,8 @@ def compute(
     With `forecast_from`, a local midnight, the run is what it would have been then: incidents received later are left
     out of everything. `filed` are forecasts filed earlier, which decide which method is in use where. With `beside`,
     the naive methods forecast beside it, as is filed. `maps` names the method of hotspot maps by class, as their test
-    found it (none where they were not tested); `streets` is the GeoJSON of streets that the settings speak of.
+    found it (none where they were not tested); `streets` is the GeoJSON of streets that the settings speak of,
+    `patrol_lists` the visits of the lists that were kept (table `patrol_plan`).
 
     Raises NoInput where no incident is left, UsageError where `forecast_from` is no local midnight
     or lies more than a year after the last incident.
@@ -232,7 +235,8 @@ def compute(
         if periods.next_local_midnight(forecast_from, zone) != forecast_from:
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
-                             ("contacts", "contacted_at"), ("offences", "recorded_at")):  # fmt: skip
+                             ("contacts", "contacted_at"), ("offences", "recorded_at"),
+                             ("visits", "starts_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)
@@ -346,6 +350,19 @@ def compute(
         )  # fmt: skip
     notes += [*ground.notes, *remarks.on_hotspots(places, maps)]
 
+    clock.start("patrols")
+    ground_grid = None if ground.history is None else ground.history.grid
+    visits = patrols.place_visits(given["visits"], areas, ground_grid)
+    dose = patrols.find_dose(
+        tables.empty("patrol_plan") if patrol_lists is None else patrol_lists, visits, ground_grid,
+        shift_starts=settings.offending.shift_starts, time_zone=zone,
+    )  # fmt: skip
+    exposure = patrols.measure_exposure(
+        areas, demand, visits, places.filter(class_code=hotspots.ALL), hotspots.count_by_area(ground.history),
+        found_by_patrols=incidents.FOUND_BY_PATROLS, until=starts, shown_share=hotspots.SHARES[0],
+    )  # fmt: skip
+    notes += remarks.on_exposure(exposure)
+
     clock.start("contacts")
     contact_forecast = _forecast_contacts(given, settings, starts, notes)
 
@@ -414,7 +431,8 @@ def compute(
         "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
         "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered, "hotspots": places,
+        "deployable": on_duty.table, "coverage": covered, "hotspots": places, "patrol_dose": dose,
+        "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
         "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),
     } | unit_time | judged.tables  # fmt: skip
@@ -761,6 +779,13 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
         return store.erasures()
     if name == "filed_forecasts":
         return filing.as_table(filing.read(folder))
+    if name == "patrol_plan":
+        return listed.read(folder)
+    if name == "feedback_simulation":
+        simulated = tried.read(folder, name)
+        if simulated is None:
+            raise NoInput(f"No year of patrols was simulated yet. 'bluelamp hotspots {folder} --guard' does.")
+        return simulated[0]
     if name in USED and (run_id is not None or not store.runs().is_empty()):
         return read_used(store, name, run_id)
     return store.read(name) if definition.kind == "imported" else store.result(name, run_id)

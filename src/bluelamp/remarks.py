@@ -46,6 +46,8 @@ LEFT_OUT = {
     "events": "the forecast knows of public holidays, and of nothing else that is planned",
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
     "stated_changes": "the outlook by month knows of no change but those that the history shows",
+    "harm_weights": "there is no map of harm, and each offence counts as one",
+    "visits": "what became of patrol lists is not known, and officers' own incidents stand for exposure to patrols",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
 
@@ -407,6 +409,25 @@ def on_hotspots(places: pl.DataFrame, maps: Mapping[str, str] | None) -> list[st
     by_method = places.select("class_code", "method").unique().group_by("method").len().sort("method")
     told = ", ".join(f"{method} ({count_of(number, 'class', 'classes')})" for method, number in by_method.iter_rows())
     return [f"Hotspots are found by what won on weeks held out: {told}."]
+
+
+def on_exposure(exposure: pl.DataFrame) -> list[str]:
+    """Name the area whose part of patrols exceeds its part of offences most."""
+    known = exposure.filter(pl.col("area_id") != pools.UNKNOWN_AREA, pl.col("exposure_share") > 0)
+    over = known.with_columns(over=pl.col("exposure_share") - pl.col("offences_share")).drop_nulls("over")
+    if over.height < 2:
+        return []
+    most = over.sort(["over", "area_id"], descending=[True, False]).row(0, named=True)
+    people = most["population_share"]
+    of_people = "" if people is None else f" and {people:.1%} of the people"
+    by = "visits"
+    if most["measure"] != "visits":
+        by = "incidents that officers began, for want of 'visits' in those weeks"
+    return [
+        f"Patrolled more in 52 weeks than its offences say (by {by}): '{most['area_id']}' has "
+        f"{most['exposure_share']:.1%} of exposure to patrols, {most['offences_share']:.1%} of offences{of_people}. "
+        "'bluelamp table exposure' has all."
+    ]
 
 
 _SUPPRESSED = {

@@ -353,6 +353,39 @@ class OffendingPart(_Part):
         return self
 
 
+class PatrolsPart(_Part):
+    """How patrols of hotspots are planned, and what their simulated year takes for granted."""
+
+    least_minutes: int = Field(10, ge=1, le=120, description="Shortest visit, in minutes")
+    most_minutes: int = Field(16, ge=1, le=120, description="Longest visit, in minutes")
+    at_least_every_hours: float = Field(
+        2.0, gt=0, le=24, description="Longest time that a place is left without a visit, in hours"
+    )
+    speed_kmh: float = Field(
+        20.0, gt=0, le=130, description="Speed between places along the straight line, in km an hour"
+    )
+    patrolled_share: float = Field(
+        0.05, gt=0, le=1, description="Share of the ground that simulated patrols go to in each shift"
+    )
+    found_share: float = Field(
+        0.5,
+        ge=0,
+        le=10,
+        description="Offences that simulated patrols find, for each that comes to where they are anyway",
+    )
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> PatrolsPart:
+        if self.most_minutes < self.least_minutes:
+            raise ValueError("'most_minutes' is less than 'least_minutes'. The longest visit is at least the shortest")
+        if self.most_minutes > self.at_least_every_hours * 45:
+            raise ValueError(
+                "'most_minutes' is more than three quarters of 'at_least_every_hours', so that a unit could keep no "
+                "place. Shorter visits, or more hours between them, were expected"
+            )
+        return self
+
+
 class Settings(_Part):
     """All of force.toml."""
 
@@ -365,6 +398,7 @@ class Settings(_Part):
     staffing: StaffingPart = StaffingPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
+    patrols: PatrolsPart = PatrolsPart.model_validate({})
 
     @field_validator("sources")
     @classmethod

@@ -221,6 +221,9 @@ def hotspots(
     geojson: Annotated[Path | None, typer.Option(help="Write the places to this GeoJSON file")] = None,
     test: Annotated[bool, typer.Option("--test", help="Hold every method's map against weeks that came after")] = False,
     weeks: Annotated[int, typer.Option(min=1, max=260, help="Weeks to hold out in the test")] = 52,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Simulate a year of patrols that follow the map: does it run away?")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV")] = False,
     as_json: AsJson = False,
     run: RunId = None,
@@ -232,12 +235,23 @@ def hotspots(
     bluelamp hotspots oakland --class burglary --shift 23
     bluelamp hotspots oakland --geojson hotspots.geojson
     bluelamp hotspots oakland --test
+    bluelamp hotspots oakland --guard
     """
     import polars as pl
 
     from bluelamp import hotspot_trial, tables
     from bluelamp.web.app import rows_as_json
 
+    if guard:
+        with progressing(quiet) as progress:
+            simulated = hotspot_trial.try_guard(folder, progress=progress)
+        if as_json:
+            sys.stdout.buffer.write(rows_as_json(simulated.table, "feedback_simulation") + b"\n")
+        elif as_csv:
+            sys.stdout.write(tables.to_csv(simulated.table, "feedback_simulation"))
+        else:
+            typer.echo("\n".join(simulated.lines()))
+        return
     if test:
         with progressing(quiet) as progress:
             tested = hotspot_trial.try_maps(folder, weeks=weeks, progress=progress)

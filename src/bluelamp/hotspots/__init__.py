@@ -19,13 +19,15 @@ from bluelamp import aoristic, extensions, geography, grids, periods, scoring, t
 from bluelamp.errors import count_of
 from bluelamp.grids import Grid
 from bluelamp.hotspots._capture import SHARES
+from bluelamp.hotspots._feedback import EVEN, FITTED, simulate_feedback
 from bluelamp.hotspots._past import History, Past
 from bluelamp.hotspots._trial import Trial, try_methods
 from bluelamp.settings import OffendingPart
 
 __all__ = [
-    "ALL", "COUNTS", "HARM", "SHARES", "Ground", "History", "bound_ratio", "choose", "gather_offences", "lay_grid",
-    "lay_ground", "lay_history", "make_hotspots", "methods", "score_maps", "weigh_harm",
+    "ALL", "COUNTS", "EVEN", "FITTED", "HARM", "SHARES", "Ground", "History", "bound_ratio", "choose", "count_by_area",
+    "gather_offences", "lay_grid", "lay_ground", "lay_history", "make_hotspots", "methods", "score_maps",
+    "simulate_feedback", "weigh_harm",
 ]  # fmt: skip
 
 ALL, HARM = "all", "harm"
@@ -277,6 +279,15 @@ def make_hotspots(
         found.append(_rank(name, method, past, risk, shift_starts))
         progress((number + 1) / len(maps))
     return tables.publish(pl.concat(found), "hotspots") if found else tables.empty("hotspots")
+
+
+def count_by_area(history: History | None) -> pl.DataFrame:
+    """Count the offences of the last 52 weeks by the area that their cell lies in: `area_id`, `offences`."""
+    if history is None or history.weeks == 0:
+        return pl.DataFrame(schema={"area_id": pl.String, "offences": pl.Float64})
+    counted = history.until(history.weeks).count(_COUNTED_WEEKS).sum(axis=1)
+    cells = pl.DataFrame({"area_id": pl.Series(history.grid.area_ids, dtype=pl.String), "offences": counted})
+    return cells.group_by("area_id").agg(pl.col("offences").sum()).sort("area_id", nulls_last=True)
 
 
 def _list_maps(history: History, harm: History | None) -> list[tuple[str, History, int | None]]:

@@ -2,7 +2,7 @@
 
 from bluelamp.incidents.contacts import CountedContacts, count_contacts
 from bluelamp.incidents.demand import count_demand, read_priors
-from bluelamp.incidents.feedback import compare_origins
+from bluelamp.incidents.feedback import FOUND_BY_PATROLS, compare_origins
 from bluelamp.incidents.offences import CountedOffences, count_offences
 from bluelamp.incidents.offending import KnownTimes, count_offending, know_times, place_offences
 from bluelamp.incidents.outages import find_outages
@@ -13,6 +13,7 @@ from bluelamp.incidents.service_times import PRIOR_WEIGHT, measure_service_times
 from bluelamp.incidents.suppressed import find_suppressed
 
 __all__ = [
+    "FOUND_BY_PATROLS",
     "PRIOR_WEIGHT",
     "CountedContacts",
     "CountedOffences",

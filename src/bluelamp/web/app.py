@@ -66,9 +66,9 @@ STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPerm
 ROWS_ON_A_PAGE = 500
 # Personnel data stays off the page until there are accounts that may see it.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
-         "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "committed_rules", "open_logs",
-         "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES, *scored.NAMES,
-         *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
+         "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
+         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
+         *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
