@@ -2,8 +2,8 @@
 
     python docs/make_screenshots.py [FOLDER]      docs/images by default
 
-Light and dark, on a desktop (1280 × 800) and 400 px wide. The page's clock stands at a fixed time, so that the age of
-the data that it tells does not depend on when the pictures are drawn.
+Light and dark, on a desktop (1280 × 800) and 400 px wide; and the layer of hotspots. The page's clock stands at a fixed
+time, so that the age of the data that it tells does not depend on when the pictures are drawn.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
-from bluelamp import intake, plan
+from bluelamp import hotspot_trial, intake, plan
 from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.web.app import make_app
 
@@ -44,6 +44,7 @@ def make_force(folder: Path) -> None:
     write_twin(folder, make_twin(areas=40, days=365, seed=7, until=FIRST_DAY))
     for table, path, map_name in intake.extracts_of(folder):
         intake.import_extract(folder, path, table=table, map_name=map_name)
+    hotspot_trial.try_maps(folder, weeks=13, methods=["counts", "kernel_density"])
     plan.plan(folder, now=lambda: NOW)
 
 
@@ -177,6 +178,10 @@ def main(arguments: list[str]) -> int:
                     (target / f"{name}-{scheme}.png").write_bytes(picture)
                     print(f"{name}-{scheme}.png: {len(picture):,} bytes")
                     too_large += [f"{name}-{scheme}.png"] if len(picture) > LARGEST_BYTES else []
+            picture = draw(browser, f"{address}#hotspots=violence,hour,0.01", "light", SIZES["desktop"])
+            (target / "hotspots-light.png").write_bytes(picture)
+            print(f"hotspots-light.png: {len(picture):,} bytes")
+            too_large += ["hotspots-light.png"] if len(picture) > LARGEST_BYTES else []
             browser.close()
         server.should_exit = True
     if too_large:

@@ -33,6 +33,22 @@ def small_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def mapped_force(small_force: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small force with its hotspot maps tested on 13 weeks, as the run before that test drew them.
+
+    Tests must not change it.
+    """
+    import shutil
+
+    from bluelamp import hotspot_trial
+
+    folder = tmp_path_factory.mktemp("forces") / "mapped"
+    shutil.copytree(small_force, folder)
+    hotspot_trial.try_maps(folder, weeks=13)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def called_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up force of four areas that gave contacts beside its incidents, planned; tests must not change it."""
     from datetime import date

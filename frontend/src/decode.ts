@@ -78,6 +78,8 @@ interface Payload {
   /** A file of an older version has none. */
   peaks?: { rows: Peak[]; tried: Record<string, string> };
   links: Record<string, string>;
+  /** Where the layer of hotspots is fetched, and for which classes; none in a file, or where the run has none. */
+  hotspots?: { address: string; twin: string; page: string; folder: string; classes: string[] } | null;
 }
 
 export type AreaShapes = FeatureCollection<Polygon | MultiPolygon>;
@@ -138,6 +140,9 @@ export class ForceMap {
   }
   get links() {
     return this.payload.links;
+  }
+  get hotspots() {
+    return this.payload.hotspots ?? null;
   }
   get coverPatterns() {
     return this.payload.pool_of_area.patterns;

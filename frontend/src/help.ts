@@ -14,6 +14,7 @@ const KEYS: [string[], string][] = [
   [['/'], 'find an area or a pool'],
   [['t'], 'table or map'],
   [['e'], 'export'],
+  [['h'], 'hotspots: where offences are most to be expected in the shift'],
   [['i'], 'data: what came in, and what is open'],
   [['d'], 'dark or light'],
   [['Esc'], 'back to the whole force'],
@@ -23,7 +24,8 @@ const KEYS: [string[], string][] = [
 export function buildHelpDialog(map: ForceMap): void {
   const { run, force } = map;
   // A map sent as a file has no data page.
-  const keysHere = document.getElementById('data-link') ? KEYS : KEYS.filter(([[name]]) => name !== 'i');
+  const isServed = document.getElementById('data-link') !== null;
+  const keysHere = KEYS.filter(([[name]]) => (name !== 'i' || isServed) && (name !== 'h' || map.hotspots !== null));
   const keys = make('dl', { class: 'keys' }, ...keysHere.map(([names, meaning]) => make('div', {}, make('dt', {}, ...names.flatMap((name, index) => [index > 0 ? ' ' : '', make('kbd', {}, name)])), make('dd', {}, meaning))));
   const single = make('input', { type: 'checkbox', id: 'single-keys', checked: singleKeysOn() });
   single.addEventListener('change', () => setSingleKeys(single.checked));

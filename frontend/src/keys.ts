@@ -10,6 +10,7 @@ export interface KeyActions {
   table: () => void;
   export: () => void;
   data: () => void;
+  hotspots: () => void;
   help: () => void;
   theme: () => void;
   wholeForce: () => void;
@@ -88,6 +89,8 @@ export function listenForKeys(actions: KeyActions): void {
         return act(actions.export);
       case 'i':
         return act(actions.data);
+      case 'h':
+        return act(actions.hotspots);
       case '?':
         return act(actions.help);
       case 'd':

@@ -9,6 +9,8 @@ import { buildFind } from './find';
 import { drawPicture } from './picture';
 import { WeekGrid } from './grid';
 import { buildHelpDialog } from './help';
+import { startHotspots } from './hotspot-card';
+import { NO_HOTSPOTS } from './hotspots';
 import { listenForKeys } from './keys';
 import { drawLegend } from './legend';
 import { AreaMap } from './map';
@@ -36,6 +38,8 @@ declare global {
       drawnHour: () => number;
       renderedAreas: () => number;
       areaPoint: (area: number) => { x: number; y: number } | null;
+      renderedHotspots: () => number;
+      hotspotPoint: (at: number) => { x: number; y: number } | null;
     };
   }
 }
@@ -96,7 +100,7 @@ async function start(): Promise<void> {
     if (store.state.place.scope === 'force') store.set({ place: allRoles ? ALL_ROLES : WHOLE_FORCE });
   });
   const peaks = new PeakList(map, calendar, (hour, place) => store.set({ hour, place }));
-  const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas' };
+  const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas', hotspots: NO_HOTSPOTS };
   const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
 
   const scales = new Map<string, Scale>();
@@ -134,7 +138,8 @@ async function start(): Promise<void> {
   const areaMap = startMap(map, theme(), store, tip);
   if (!areaMap && map.hasShapes && store.state.view === 'map') store.set({ view: 'table' });
 
-  buildExportDialog(map, calendar, hourNow, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state), view(), scale('area'), theme())));
+  const hotspots = startHotspots(map, calendar, store, areaMap, tip, theme);
+  buildExportDialog(map, calendar, hourNow, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state, hotspots?.words()), view(), scale('area'), theme())));
   buildFigureChoice(views.map(({ key }) => key), store);
   const drawWhole = () => {
     const { hour, place } = store.state;
@@ -216,6 +221,7 @@ async function start(): Promise<void> {
     table: toggleTable,
     export: () => open('export'),
     data: () => toData?.click(),
+    hotspots: () => hotspots?.toggle(),
     help: () => open('help'),
     theme: toggleTheme,
     wholeForce: () => store.set({ place: WHOLE_FORCE }),
@@ -245,6 +251,7 @@ async function start(): Promise<void> {
   applyTheme(theme());
   showView(store.state, areaMap);
   checkFigure(store.state.figure);
+  if (store.state.hotspots.shown) void hotspots?.draw();
   areaMap?.setView(view(), scale('area'));
   areaMap?.setHour(store.state.hour);
   drawWhole();
@@ -259,6 +266,8 @@ async function start(): Promise<void> {
     drawnHour: () => (areaMap && store.state.view === 'map' ? areaMap.drawnHour() : store.state.hour),
     renderedAreas: () => areaMap?.renderedAreas() ?? 0,
     areaPoint: (area) => areaMap?.screenPoint(area) ?? null,
+    renderedHotspots: () => hotspots?.rendered() ?? 0,
+    hotspotPoint: (at) => hotspots?.screenPoint(at) ?? null,
   };
   try {
     await areaMap?.ready;
@@ -379,8 +388,8 @@ function drawSummary(map: ForceMap, calendar: Calendar, state: State): void {
   );
 }
 
-function pictureWords(map: ForceMap, calendar: Calendar, state: State): [string, string, string] {
-  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}`, `Bluelamp run ${map.run.run_id}, from data until ${momentLabel(map.run.data_until, map.force.time_zone)}`];
+function pictureWords(map: ForceMap, calendar: Calendar, state: State, hotspots = ''): string[] {
+  return [`${map.force.name}: ${calendar.longHourLabel(state.hour)}`, `${VIEWS[state.figure].title}${map.run.geography === 'approximate' ? '. Boundaries are approximate' : ''}`, ...(hotspots === '' ? [] : [hotspots]), `Bluelamp run ${map.run.run_id}, from data until ${momentLabel(map.run.data_until, map.force.time_zone)}`];
 }
 
 function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {
@@ -396,5 +405,5 @@ function hourInWords(map: ForceMap, calendar: Calendar, state: State): string {
 }
 
 const ready = start();
-window.bluelamp = { ready, setHour: () => {}, state: () => ({}) as never, drawnHour: () => -1, renderedAreas: () => 0, areaPoint: () => null };
+window.bluelamp = { ready, setHour: () => {}, state: () => ({}) as never, drawnHour: () => -1, renderedAreas: () => 0, areaPoint: () => null, renderedHotspots: () => 0, hotspotPoint: () => null };
 ready.catch(showProblem);

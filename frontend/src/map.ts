@@ -30,7 +30,7 @@ const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
 
 export class AreaMap {
   readonly ready: Promise<void>;
-  private readonly map: MapLibreMap;
+  readonly map: MapLibreMap;
   private readonly centres: [number, number][];
   private readonly markers = new Map<number, { marker: Marker; chip: HTMLButtonElement; name: HTMLElement; value: HTMLElement; shown: boolean; pattern: number }>();
   private readonly sizes = new Map<string, { width: number; height: number }>();
@@ -240,7 +240,8 @@ export class AreaMap {
     context.textBaseline = 'middle';
     const [small, large] = ['12px system-ui, sans-serif', '700 15px system-ui, sans-serif'];
     for (const { marker, chip, name, value, shown } of this.markers.values()) {
-      if (!shown) continue;
+      // While hotspots are shown the labels make room for them.
+      if (!shown || chip.offsetParent === null) continue;
       const at = this.map.project(marker.getLngLat());
       const [x, y] = [at.x + marker.getOffset().x, at.y + marker.getOffset().y];
       const lines = name.classList.contains('visually-hidden') ? [''] : (name.textContent ?? '').split('\n');

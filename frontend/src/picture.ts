@@ -6,9 +6,9 @@ import type { View } from './wording';
 
 const FONT = 'system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif';
 
-export function drawPicture(map: HTMLCanvasElement, [title, figure, source]: [string, string, string], view: View, scale: Scale, theme: Theme): HTMLCanvasElement {
+export function drawPicture(map: HTMLCanvasElement, [title, ...lines]: string[], view: View, scale: Scale, theme: Theme): HTMLCanvasElement {
   const ratio = Math.max(1, map.width / 900);
-  const [head, foot, margin] = [76 * ratio, 58 * ratio, 16 * ratio];
+  const [head, foot, margin] = [(40 + 18 * lines.length) * ratio, 58 * ratio, 16 * ratio];
   const picture = document.createElement('canvas');
   picture.width = map.width;
   picture.height = map.height + head + foot;
@@ -19,11 +19,10 @@ export function drawPicture(map: HTMLCanvasElement, [title, figure, source]: [st
   context.drawImage(map, 0, head);
   context.fillStyle = theme.ink;
   context.font = `650 ${18 * ratio}px ${FONT}`;
-  context.fillText(title, margin, 27 * ratio, picture.width - 2 * margin);
+  context.fillText(title ?? '', margin, 27 * ratio, picture.width - 2 * margin);
   context.fillStyle = theme.muted;
   context.font = `${13 * ratio}px ${FONT}`;
-  context.fillText(figure, margin, 48 * ratio, picture.width - 2 * margin);
-  context.fillText(source, margin, 66 * ratio, picture.width - 2 * margin);
+  lines.forEach((line, at) => context.fillText(line, margin, (48 + 18 * at) * ratio, picture.width - 2 * margin));
   const width = (picture.width - 2 * margin) / scale.classes;
   const top = head + map.height + 12 * ratio;
   scale.colours(theme).forEach((colour, index) => {

@@ -6,6 +6,7 @@
  */
 
 import { ALL_ROLES, WHOLE_FORCE, type ForceMap, type Place } from './decode';
+import { type HotspotChoice, NO_HOTSPOTS, SHARES } from './hotspots';
 import type { ViewKey } from './wording';
 
 export interface State {
@@ -16,6 +17,7 @@ export interface State {
   view: 'map' | 'table';
   /** The rows of the table. */
   rows: 'areas' | 'pools';
+  hotspots: HotspotChoice;
 }
 
 export type Change = Partial<State>;
@@ -52,6 +54,7 @@ export function writeAddress(map: ForceMap, state: State): string {
   const parts = [`hour=${writeHour(map.hours.starting[state.hour] ?? 0)}`, `place=${writePlace(map, state.place)}`, `figure=${state.figure}`];
   if (state.view !== 'map') parts.push(`view=${state.view}`);
   if (state.rows !== 'areas') parts.push(`rows=${state.rows}`);
+  if (state.hotspots.shown) parts.push(`hotspots=${writeHotspots(state.hotspots)}`);
   if (state.theme !== 'auto') parts.push(`theme=${state.theme}`);
   return `#${parts.join('&')}`;
 }
@@ -70,7 +73,21 @@ export function readAddress(map: ForceMap, hash: string, figures: readonly ViewK
   if (theme === 'light' || theme === 'dark') change.theme = theme;
   if (given.get('view') === 'table') change.view = 'table';
   if (given.get('rows') === 'pools') change.rows = 'pools';
+  const hotspots = readHotspots(map, given.get('hotspots'));
+  if (hotspots !== null) change.hotspots = hotspots;
   return change;
+}
+
+/** "burglary,23,0.01,counts": the class, a shift that is held (or "hour"), the share of the ground, the plain count map. */
+function writeHotspots({ class: code, shift, share, plain }: HotspotChoice): string {
+  return `${encodeURIComponent(code)},${shift ?? 'hour'},${share}${plain ? ',counts' : ''}`;
+}
+
+function readHotspots(map: ForceMap, text: string | null): HotspotChoice | null {
+  const [code = '', shift = '', share = '', plain = ''] = (text ?? '').split(',');
+  if (!map.hotspots?.classes.includes(code)) return null;
+  const held = /^\d{1,2}$/.test(shift) ? Number(shift) : null;
+  return { ...NO_HOTSPOTS, shown: true, class: code, shift: held, share: SHARES.find((each) => String(each) === share) ?? NO_HOTSPOTS.share, plain: plain === 'counts' };
 }
 
 function writeHour(unixSeconds: number): string {

@@ -23,7 +23,7 @@ export interface Theme {
   /** From the worst shortage to the largest surplus; the middle one is "as many as required". */
   gap: readonly string[];
   /** From little to much, one hue a figure. */
-  steps: Record<'blue' | 'teal' | 'purple' | 'amber', readonly string[]>;
+  steps: Record<'blue' | 'teal' | 'purple' | 'amber' | 'rose', readonly string[]>;
 }
 
 export const THEMES: Record<ThemeName, Theme> = {
@@ -46,6 +46,7 @@ export const THEMES: Record<ThemeName, Theme> = {
       teal: ['#ebf6f4', '#c8e7e1', '#98d0c7', '#62b3a8', '#359186', '#176e66', '#0a4c46'],
       purple: ['#f4f0fa', '#dfd5ef', '#c3b0e1', '#a385cd', '#825cb4', '#633b95', '#462171'],
       amber: ['#fbf3e4', '#f3dfb9', '#e7c483', '#d1a24f', '#b07f29', '#875c15', '#5c3c0a'],
+      rose: ['#fdeef5', '#f9d0e3', '#f0a3c8', '#de6ca4', '#c2367f', '#971c60', '#620c3c'],
     },
   },
   dark: {
@@ -67,6 +68,7 @@ export const THEMES: Record<ThemeName, Theme> = {
       teal: ['#152522', '#163c37', '#17564f', '#1b7a70', '#2f9f93', '#64c6ba', '#b3ebe3'],
       purple: ['#1f1a2b', '#332651', '#4c3679', '#6a4da3', '#8c6fca', '#b39fe6', '#dfd5fa'],
       amber: ['#262017', '#40321a', '#61491c', '#8a671f', '#b78a30', '#deb35c', '#f8dfa7'],
+      rose: ['#2c1822', '#4b1d36', '#74284f', '#a63a73', '#d25c9c', '#ee93c0', '#fdd3e6'],
     },
   },
 };

@@ -10,13 +10,14 @@ interface Wish {
   dataUntil?: string;
   geography?: 'boundaries' | 'approximate' | 'names' | 'none';
   notes?: string[];
+  hotspots?: string[];
 }
 
 export function makeUp(wish: Wish = {}): ForceMap {
   return decodeForceMap(makeUpPayload(wish));
 }
 
-export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZone = 'Europe/London', gaps, dataUntil = start, geography = 'boundaries', notes = [] }: Wish = {}): Record<string, unknown> {
+export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZone = 'Europe/London', gaps, dataUntil = start, geography = 'boundaries', notes = [], hotspots }: Wish = {}): Record<string, unknown> {
   const starting = Array.from({ length: hours }, (_, hour) => Date.parse(start) / 1000 + hour * 3600);
   const format = new Intl.DateTimeFormat('en-GB', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZoneName: 'short' });
   const parts = starting.map((unix) => Object.fromEntries(format.formatToParts(unix * 1000).map(({ type, value }) => [type, value])));
@@ -51,5 +52,6 @@ export function makeUpPayload({ start = '2026-11-27T18:00Z', hours = 48, timeZon
     recent: { starting: starting.map((unix) => unix - hours * 3600), area: { incidents: [everyHour(1), everyHour(null)] }, force: { incidents: [everyHour(1)] }, apart: {} },
     standards: [{ grade: '1', area_kind: 'all', target_minutes: 15, target_share: 0.9 }],
     links: {},
+    hotspots: hotspots ? { address: '/api/hotspots.json?run=r1', twin: '/hotspots.csv?run=r1', page: '/hotspots?run=r1', folder: 'made-up', classes: hotspots } : null,
   };
 }

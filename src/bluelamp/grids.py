@@ -93,7 +93,7 @@ class Grid:
         """Give a cell's shape in longitude and latitude, cut at the antimeridian where it lies on both sides."""
         if self.outlines is not None:
             return self.outlines[cell]
-        return _hexagon(self.cell_ids[cell])
+        return outline_hexagon(self.cell_ids[cell])
 
     def find(self, longitude: pl.Series, latitude: pl.Series, area_id: pl.Series | None = None) -> Integers:
         """Say which cell each point lies in, row by row; `OUTSIDE` where it lies in none or is not known.
@@ -321,7 +321,8 @@ def _areas_at(metres: Floats, tree: shapely.STRtree, drawn: pl.DataFrame) -> tup
     return tuple(found)
 
 
-def _hexagon(cell: str) -> BaseGeometry:
+def outline_hexagon(cell: str) -> BaseGeometry:
+    """Give a hexagon's shape by its code, in longitude and latitude, cut at the antimeridian where it lies across."""
     ring = np.array(h3.cell_to_boundary(cell))[:, ::-1]
     if np.ptp(ring[:, 0]) < 180:
         return shapely.Polygon(ring)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from shapely import to_geojson
+from shapely.geometry.base import BaseGeometry
 
-from bluelamp import extensions, hotspots, incidents, periods, plan, redrawn
+from bluelamp import extensions, grids, hotspots, incidents, periods, plan, redrawn
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
-from bluelamp.grids import Grid
 from bluelamp.settings import Settings
 from bluelamp.store import Store, tried
 
@@ -118,7 +118,7 @@ def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
         interval = "" if row["pai_low"] is None else f" ({row['pai_low']:.1f} to {row['pai_high']:.1f})"
         caught = f"{row['hit_rate']:.1%} of {row['offences']:,.0f}" if row["hit_rate"] is not None else "none"
         what = "harm" if row["class_code"] == hotspots.HARM else "offences"
-        if row["pai_low"] is not None and row["pai_low"] <= 1:
+        if stands_out(row) is False:
             sentences.append(
                 f"{row['class_code']}: no place stands out. 1 % of the ground had {caught} {what}, PAI "
                 f"{row['pai']:.1f}{interval}, which chance alone may give."
@@ -133,6 +133,16 @@ def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
                 f"({row['against_counts_low']:+.1%} to {row['against_counts_high']:+.1%}, mean of all shares)."
             )
     return sentences
+
+
+def stands_out(at_one: Mapping[str, Any]) -> bool | None:
+    """Say whether the places of a method stand out, by its row of `hotspot_scores` at 1 % of the ground.
+
+    They do not where chance alone may give as much: where the PAI's interval begins at 1 or below. Without an interval
+    nobody knows.
+    """
+    low = at_one["pai_low"]
+    return None if low is None else bool(low > 1)
 
 
 def _tabulate(scores: pl.DataFrame) -> list[str]:
@@ -159,11 +169,23 @@ def _tabulate(scores: pl.DataFrame) -> list[str]:
 
 @dataclass(frozen=True)
 class Places:
-    """Hotspots of one class as a run has them: the rows of `hotspots`, and how far such maps have been right."""
+    """Hotspots of one class as a run has them: the rows of `hotspots`, and how far such maps have been right.
+
+    `scores` are the rows of `hotspot_scores` for the method of these places and for the plain count map; none where
+    such maps were not tested. `outlines` are the cells' shapes by code, in longitude and latitude.
+    """
 
     rows: pl.DataFrame
     sentences: list[str]
-    grid: Grid | None
+    scores: pl.DataFrame | None
+    outlines: Mapping[str, BaseGeometry]
+
+    @property
+    def stand_out(self) -> bool | None:
+        """Whether these places stand out by the test; unknown without one, or with too few weeks for an interval."""
+        if self.scores is None:
+            return None
+        return stands_out(self.scores.filter(watched_share=0.01, method=self.rows["method"][0]).row(0, named=True))
 
     def lines(self) -> list[str]:
         """Give the places as lines to read at briefing."""
@@ -186,19 +208,25 @@ class Places:
 
     def collection(self) -> dict[str, Any]:
         """Give the places as a GeoJSON FeatureCollection, each with its fields."""
-        number = {} if self.grid is None else dict(zip(self.grid.cell_ids, range(len(self.grid)), strict=True))
-        features = []
-        for row in self.rows.iter_rows(named=True):
-            cell = number.get(row["cell_id"])
-            shape = None if cell is None or self.grid is None else json.loads(to_geojson(self.grid.outline(cell)))
-            features.append({"type": "Feature", "geometry": shape, "properties": row})
+        features = [
+            {
+                "type": "Feature",
+                "geometry": json.loads(to_geojson(self.outlines[row["cell_id"]]))
+                if row["cell_id"] in self.outlines
+                else None,
+                "properties": row,
+            }
+            for row in self.rows.iter_rows(named=True)
+        ]
         return {"type": "FeatureCollection", "features": features}
 
 
 def list_places(
-    folder: Path | str, class_code: str, from_hour: int | None, share: float, run_id: str | None = None
+    folder: Path | str, class_code: str, from_hour: int | None, share: float | None, run_id: str | None = None
 ) -> Places:
     """List a run's hotspots of one class, in one shift or all, up to a share of the ground in each.
+
+    Without a share every place is given that the run has, those of the plain count map among them.
 
     Raises UsageError for a class or shift that the run has no map of, naming those it has; NoInput where there is no
     run, or it has no hotspots.
@@ -217,22 +245,50 @@ def list_places(
     rows = rows.filter(class_code=class_code)
     if from_hour is not None:
         rows = rows.filter(from_hour=from_hour)
-    rows = rows.filter((pl.col("ground_share") <= share) | (pl.col("rank") == 1)).sort("from_hour", "rank")
-    areas = plan.read_used(store, "areas", run_id)
-    grid = hotspots.lay_grid(areas, settings.offending, plan.read_streets(folder, settings))
-    return Places(rows, _how_right(folder, settings, class_code, rows["method"][0]), grid)
+    if share is not None:
+        rows = rows.filter((pl.col("ground_share") <= share) | (pl.col("rank") == 1))
+    rows = rows.sort("from_hour", "rank")
+    scores, sentences = _how_right(folder, settings, class_code, rows["method"][0])
+    outlines = _outline(rows, plan.read_used(store, "areas", run_id), folder, settings)
+    return Places(rows, sentences, scores, outlines)
 
 
-def _how_right(folder: Path | str, settings: Settings, class_code: str, method: str) -> list[str]:
+def _outline(
+    rows: pl.DataFrame, areas: pl.DataFrame, folder: Path | str, settings: Settings
+) -> dict[str, BaseGeometry]:
+    """Give the shapes of cells by code, as far as they are known: a street may have left the file since."""
+    codes = rows["cell_id"].unique().to_list()
+    kind = rows["cell_kind"][0]
+    if kind == "hexagon":
+        return {code: grids.outline_hexagon(code) for code in codes}
+    if kind == "area":
+        grid = grids.take_areas(areas)
+    else:
+        streets = plan.read_streets(folder, settings)
+        if streets is None:
+            return {}
+        grid = grids.take_streets(streets, areas, settings.offending.street_id_property)
+    number = dict(zip(grid.cell_ids, range(len(grid)), strict=True))
+    return {code: grid.outline(number[code]) for code in codes if code in number}
+
+
+def _how_right(
+    folder: Path | str, settings: Settings, class_code: str, method: str
+) -> tuple[pl.DataFrame | None, list[str]]:
     found = tried.read(folder, "hotspot_scores")
     if found is None or found[1].get("ground") != plan.ground_of(settings):
-        return [
+        return None, [
             "Such maps have not been tested here yet: how far they are right is not known. 'bluelamp hotspots "
             f"{folder} --test' holds them against weeks that came after."
         ]
     scores, about = found
-    of_class = scores.filter(class_code=class_code, method=method)
-    return say(of_class.with_columns(is_shown=True), {**about, "notes": []})
+    of_class = scores.filter(pl.col("class_code") == class_code, pl.col("method").is_in([method, hotspots.COUNTS]))
+    shown = of_class.filter(method=method)
+    if shown.is_empty():
+        return None, [
+            f"Maps of {class_code} by {method} have not been tested here yet: how far they are right is not known."
+        ]
+    return of_class, say(shown.with_columns(is_shown=True), {**about, "notes": []})
 
 
 # ---- a simulated year in which patrols follow the map ----

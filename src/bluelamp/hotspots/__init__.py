@@ -307,18 +307,22 @@ def _list_maps(history: History, harm: History | None) -> list[tuple[str, Histor
 
 
 def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: Sequence[int]) -> pl.DataFrame:
-    """Give the places of one class with the most risk for their size, in each shift."""
+    """Give the places of one class with the most risk for their size, or counted most, in each shift."""
     grid, counted = past.history.grid, past.count(_COUNTED_WEEKS)
     parts = []
     for shift, begins in enumerate(shift_starts):
         density = risk[:, shift] / grid.ranked_size
         order = np.argsort(-density, kind="stable")
-        place = np.empty(len(grid), dtype=np.int64)
-        place[np.argsort(-counted[:, shift] / grid.ranked_size, kind="stable")] = np.arange(1, len(grid) + 1)
+        by_count = np.argsort(-counted[:, shift] / grid.ranked_size, kind="stable")
+        rank, count_rank = _places(order), _places(by_count)
         share = np.cumsum(grid.size[order]) / grid.size.sum()
+        count_share = np.cumsum(grid.size[by_count]) / grid.size.sum()
         # The last one may reach beyond the share, so that a force of few areas has a place at all.
-        listed = order[: int(np.searchsorted(share, LISTED_SHARE)) + 1]
-        listed = listed[risk[listed, shift] > 0]
+        reached, counted_to = (int(np.searchsorted(each, LISTED_SHARE)) + 1 for each in (share, count_share))
+        listed = order[
+            ((rank[order] <= reached) & (risk[order, shift] > 0))
+            | ((count_rank[order] <= counted_to) & (counted[order, shift] > 0))
+        ]
         if not len(listed):
             continue
         expected = risk[listed, shift]
@@ -329,7 +333,7 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
                     "class_code": name,
                     "from_hour": begins,
                     "to_hour": shift_starts[(shift + 1) % len(shift_starts)] or 24,
-                    "rank": np.arange(1, len(listed) + 1),
+                    "rank": rank[listed],
                     "cell_kind": grid.kind,
                     "cell_id": [grid.cell_ids[cell] for cell in listed],
                     "cell_name": pl.Series([grid.names[cell] for cell in listed], dtype=pl.String),
@@ -338,19 +342,27 @@ def _rank(name: str, method: str, past: Past, risk: grids.Floats, shift_starts: 
                     "latitude": grid.centres[listed, 1],
                     "area_km2": pl.Series([None] * len(listed) if is_street else grid.size[listed], dtype=pl.Float64),
                     "length_km": pl.Series(grid.size[listed] if is_street else [None] * len(listed), dtype=pl.Float64),
-                    "ground_share": share[: len(listed)].clip(0, 1),
+                    "ground_share": share[rank[listed] - 1].clip(0, 1),
                     "expected": expected,
                     "chance_any": pl.Series(
                         [None] * len(listed) if name == HARM else -np.expm1(-expected), dtype=pl.Float64
                     ),
                     "times_usual": density[listed] / (risk[:, shift].sum() / grid.size.sum()),
                     "counted": counted[listed, shift],
-                    "count_rank": place[listed],
+                    "count_rank": count_rank[listed],
+                    "count_ground_share": count_share[count_rank[listed] - 1].clip(0, 1),
                     "method": method,
                 }
             )
         )
     return pl.concat(parts) if parts else tables.empty("hotspots")
+
+
+def _places(order: grids.Integers) -> grids.Integers:
+    """Give each cell's place in an order, from 1."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(1, len(order) + 1)
+    return place
 
 
 def score_maps(

@@ -49,12 +49,15 @@ def make_map_data(
     force: Mapping[str, str],
     links: Mapping[str, str] | None = None,
     peaks: Mapping[str, Any] | None = None,
+    *,
+    hotspots: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
     `results` are one run's tables by name (areas, pools, standards, outages, demand, coverage), `run` its row of
     `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
-    `peaks` those that the page lists, as `briefing.lay_on_map` gives them.
+    `peaks` those that the page lists, as `briefing.lay_on_map` gives them; `hotspots` says where the layer of hotspots
+    is fetched and for which classes.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -118,6 +121,7 @@ def make_map_data(
         .to_dicts(),
         "peaks": dict(peaks or {"rows": [], "tried": {}}),
         "links": dict(links or {}),
+        "hotspots": None if hotspots is None else dict(hotspots),
     }
     return orjson.dumps(data)
 

@@ -41,3 +41,12 @@ def read(folder: Path | str, table: str) -> tuple[pl.DataFrame, dict[str, Any]] 
         return tables.publish(rows, table), dict(found["about"])
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None
+
+
+def stamp(folder: Path | str, table: str) -> str:
+    """Give what is another where something newer was kept, without reading it; empty where there is nothing."""
+    try:
+        found = (Path(folder) / FOLDER / f"{table}.json").stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns} {found.st_size}"

@@ -7,8 +7,6 @@ address ending in .json or .csv gives the same rows as its page, and any column 
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +23,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, look_ahead, received, scoreboard, standing, tables
+from bluelamp import __version__, hotspot_trial, look_ahead, received, scoreboard, standing, tables
 from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
@@ -48,8 +46,10 @@ from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scoreboard_page import render_scoreboard_page
+from bluelamp.web.squeezed import Squeezed, squeeze
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -68,7 +68,8 @@ ROWS_ON_A_PAGE = 500
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
          "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
-         *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES)  # fmt: skip
+         *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES, "hotspots",
+         *hotspot_trial.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
@@ -117,6 +118,8 @@ class Published:
             return self.account()[name]
         if name in scored.NAMES:
             return self._backtest(scored.stamp(self.folder)).table(name)
+        if name in hotspot_trial.NAMES:
+            return hotspot_trial.read(self.folder).scores
         if name in look_ahead.NAMES:
             return self._next(len(self.store.batches()), self.run(None)["run_id"])
         if name in IMPORTED:
@@ -193,16 +196,16 @@ class Published:
     def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
         return flow.read_used(self.store, name, run_id) if name in flow.USED else self.store.result(name, run_id)
 
-    def map_data(self, run_id: str | None) -> tuple[bytes, str]:
-        """Give the map's figures, gzipped, with their ETag."""
+    def map_data(self, run_id: str | None) -> Squeezed:
+        """Give the map's figures."""
         return self._map(self.run(run_id)["run_id"], scored.stamp(self.folder))
 
-    def _make_map(self, run_id: str, _stamp: str) -> tuple[bytes, str]:
+    def _make_map(self, run_id: str, _stamp: str) -> Squeezed:
         data = make_map_data(
-            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id)
-        )
-        squeezed = gzip.compress(data, compresslevel=6, mtime=0)
-        return squeezed, f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id),
+            hotspots=layer_of(self.folder, run_id),
+        )  # fmt: skip
+        return squeeze(data)
 
     def results_for_map(self, run_id: str) -> dict[str, pl.DataFrame]:
         """Give the results that the map is drawn from."""
@@ -258,6 +261,7 @@ def make_app(
     _answer_errors(app)
     _add_pages(app, published)
     _add_tables(app, published)
+    add_hotspots(app, published.folder, published.run)
     add_codes(app, published.folder, may_edit=may_edit_codes)
     return app
 
@@ -308,13 +312,7 @@ def _add_pages(app: FastAPI, published: Published) -> None:
 
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
-        squeezed, tag = published.map_data(run)
-        headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(squeezed, media_type="application/json", headers=headers | {"Content-Encoding": "gzip"})
-        return Response(gzip.decompress(squeezed), media_type="application/json", headers=headers)
+        return published.map_data(run).answer(request)
 
     @app.get("/health.json", summary="Whether the service can read its store, and how old its data is")
     def health() -> Response:
@@ -337,7 +335,8 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
         scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
         years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}{years}"))
+        places = '<p><a href="/hotspots">Hotspots by class, and how right such maps have been</a></p>'
+        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}{years}{places}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
@@ -413,6 +412,7 @@ def _page(title: str, body: str) -> str:
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
+        '<a href="/hotspots">Hotspots</a> · '
         '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/scoreboard">Scoreboard</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
