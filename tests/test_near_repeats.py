@@ -10,6 +10,7 @@ import pytest
 from bluelamp import tables
 from bluelamp.errors import UsageError
 from bluelamp.near_repeats import find_near_repeats
+from bluelamp.sources.twin import make_twin
 from tests.recorded import recorded
 
 START = date(2026, 1, 5)
@@ -127,3 +128,15 @@ def test_incidents_are_told_of_as_such():
     lines = find_near_repeats(recorded(town(8), kind="incidents"), permutations=19).lines()
     assert lines[0].startswith("Near repeats: 200 incidents of burglary, 2026-01-")
     assert any("Two logs of one event" in line for line in lines)
+
+
+@pytest.mark.parametrize(("planted", "stands_out"), [(True, True), (False, False)])
+def test_near_repeats_of_the_made_up_force_are_found_where_they_are_planted(planted, stands_out):
+    twin = make_twin(
+        areas=10, days=400, seed=7, until=date(2026, 11, 23), weekly_incidents=4000, points="even", planted=planted
+    )
+    rows = twin.tables["incidents"].filter(class_code="burglary").drop_nulls("longitude")
+    days = rows["received_at"].dt.convert_time_zone("Europe/London").dt.date()
+    town = list(zip(days, rows["longitude"], rows["latitude"], strict=True))
+    found = find_near_repeats(recorded(town), metres=(200,), days=(14,), permutations=199)
+    assert bool(found.marked().height) is stands_out

@@ -42,6 +42,7 @@ class Ground:
     def of(
         cls, of: Occurrences, treated: Words, control: Words, ring_metres: float | None, ring_control: Words, day: date
     ) -> Ground:
+        """Settle which ground is treated, which stands beside it, and what its rings are."""
         areas = of.areas
         now = geography.areas_on(areas, day) if areas.height else areas
         files = [word for word in (*treated, *control, *ring_control) if _is_file(word)]
