@@ -188,7 +188,10 @@ def lay_hexagons(areas: pl.DataFrame, resolution: int) -> Grid:
         codes.update(of(latitude, longitude, resolution) for longitude, latitude in shapely.get_coordinates(fine))
     cells = sorted(codes)
     flat = plane.flatten_shape(shapes)
-    hexagons = shapely.polygons([plane.flatten(np.array(h3.cell_to_boundary(cell))[:, ::-1]) for cell in cells])
+    corners = [h3.cell_to_boundary(cell) for cell in cells]
+    flat_corners = plane.flatten(np.array([corner for ring in corners for corner in ring])[:, ::-1])
+    of_ring = np.repeat(np.arange(len(cells)), [len(ring) for ring in corners])
+    hexagons = shapely.polygons(shapely.linearrings(flat_corners, indices=of_ring))
     tree = shapely.STRtree(flat)
     whole = np.array([h3.cell_area(cell, unit="km^2") for cell in cells])
     inside = np.zeros(len(cells), dtype=np.bool_)
