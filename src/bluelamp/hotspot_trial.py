@@ -157,10 +157,11 @@ def _tabulate(scores: pl.DataFrame) -> list[str]:
         if against and first["against_counts_low"] is not None:
             against += f" ({first['against_counts_low']:+.1%} to {first['against_counts_high']:+.1%})"
         shown = " *" if first["is_shown"] else ""
-        lines.append(
+        line = (
             f"{class_code!s:<18} {method!s:<16} {pai[0]:>12.1f} {pai[1]:>7.1f} {pai[2]:>7.1f} {pai[3]:>7.1f} "
             f"{'' if pei is None else format(pei, '.3f'):>9} {against}{shown}"
         )
+        lines.append(line.rstrip())
     return [*lines, "* shown on maps"]
 
 
