@@ -50,7 +50,7 @@ def test_hexagons_cover_the_force_and_nothing_beyond_its_border(west, south):
     assert grid.step == pytest.approx(350, rel=0.25)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(PLACES), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
 def test_every_point_of_the_force_lies_in_the_hexagon_that_is_drawn(corner, where):
     west, south = corner
@@ -60,7 +60,14 @@ def test_every_point_of_the_force_lies_in_the_hexagon_that_is_drawn(corner, wher
     found = grid.find(longitude, latitude)
     assert (found != grids.OUTSIDE).all()
     for cell, x, y in zip(found, longitude, latitude, strict=True):
-        assert shapely.dwithin(grid.outline(cell), shapely.Point(x, y), 1e-4)
+        assert shapely.dwithin(grid.outline(cell), shapely.Point(x, y), 1e-3)
+
+
+def test_a_point_on_the_border_counts_in_the_hexagon_that_it_touches():
+    grid = grids.lay_hexagons(squares(18.9, 69.6), 9)
+    found = grid.find(pl.Series([18.9]), pl.Series([69.6 + 0.03 * 0.35546875]))
+    assert found[0] != grids.OUTSIDE
+    assert shapely.dwithin(grid.outline(found[0]), shapely.Point(18.9, 69.61066), 1e-3)
 
 
 def test_a_hexagon_on_the_antimeridian_is_drawn_on_both_sides():

@@ -30,6 +30,8 @@ Integers = NDArray[np.int64]
 RESOLUTIONS = range(7, 12)
 # A hexagon of which little lies in the force is ranked as if it were this much of one: a sliver is no place of its own.
 _LEAST_SHARE = 0.25
+# A point as near to a hexagon's centre, in steps from centre to centre, lies in it or at its edge.
+_TOUCHING = 0.65
 # A point counts on a street that is no farther from it than this.
 _STREET_METRES = 60.0
 OUTSIDE = -1
@@ -120,10 +122,22 @@ class Grid:
         number = dict(zip(self.cell_ids, range(len(self)), strict=True))
         resolution = h3.get_resolution(self.cell_ids[0])
         of = h3.latlng_to_cell
-        return pl.Series(
+        found = np.array(
             [number.get(of(latitude, longitude, resolution), OUTSIDE) for longitude, latitude in points.iter_rows()],
-            dtype=pl.Int64,
+            dtype=np.int64,
         )
+        # A point on the border itself may lie in a hexagon of which nothing else is in the force: the next one has it.
+        missing = np.flatnonzero(found == OUTSIDE)
+        flat = self.plane.flatten(points[missing].to_numpy())
+        is_near = np.isfinite(flat).all(axis=1)
+        missing, flat = missing[is_near], flat[is_near]
+        if len(missing):
+            tree = shapely.STRtree(shapely.points(self.metres))
+            at, cell = tree.query_nearest(
+                shapely.points(flat), max_distance=max(_TOUCHING * self.step, 1.0), all_matches=False
+            )
+            found[missing[at]] = cell
+        return pl.Series(found)
 
     def _find_streets(self, points: pl.DataFrame) -> pl.Series:
         assert self.outlines is not None
