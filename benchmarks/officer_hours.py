@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from bluelamp import forecast, incidents, periods, plan, redrawn, settings, tables
+from bluelamp import forecast, incidents, periods, plan, settings, settled, tables
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -80,11 +80,9 @@ def forecast_from(
 def score(folder: str, origins: int, every: int, days: int, paths: int, *, hide_times: bool) -> pl.DataFrame:
     """Give the share of days inside the 80 % range, and the bias, by level and figure."""
     chosen, still = settings.read(folder), Store(folder).snapshot()
-    calls, areas, events, own = (still.read(name) for name in ("incidents", "areas", "events", "service_times"))
-    until, starts = plan.find_horizon(calls, None, chosen.force.time_zone)
-    today = starts.astimezone(periods.zone(chosen.force.time_zone)).date()
-    areas, calls = plan.settle_areas(redrawn.that_hold(areas), calls, chosen, today, [])
-    calls = plan.leave_out_merged(calls, [])
+    events, own = still.read("events"), still.read("service_times")
+    stood = settled.settle_stored(still, folder, chosen)
+    calls, areas, until = stood.incidents, stood.areas, stood.data_until
     known = without_times(calls) if hide_times else calls
     found = []
     for number in reversed(range(origins)):

@@ -158,6 +158,22 @@ def test_streets_hold_the_points_beside_them_and_are_as_long_as_they_are():
     json.dumps(shapely.to_geojson(grid.outline(0)))
 
 
+def test_streets_that_cannot_be_read_are_told_all_at_once():
+    line = {"type": "LineString", "coordinates": [[-2.59, 51.41], [-2.58, 51.41]]}
+    collection = {
+        "features": [
+            {"geometry": line}, 7, {"geometry": "line"}, {"geometry": line, "properties": "Quay"},
+            {"geometry": {"type": "LineString", "coordinates": [["west", "north"], [1, 2]]}},
+            {"geometry": {"type": "LineString"}}, {"geometry": {"type": "LineString", "coordinates": [[1, 2]]}},
+        ]
+    }  # fmt: skip
+    with pytest.raises(BadData, match="6 features of the streets can't be read") as told:
+        grids.take_streets(collection, squares(-2.6, 51.4))
+    assert [problem.split(" ")[0].rstrip(":") for problem in told.value.problems] == [
+        f"features[{number}]" for number in range(1, 7)
+    ]
+
+
 def test_neighbours_are_pairs_both_ways_and_their_mean_is_of_those_there_are():
     grid = grids.lay_hexagons(squares(-2.6, 51.4), 8)
     near = grid.near(1.5 * grid.step)

@@ -19,6 +19,9 @@ from bluelamp.briefing import read_briefing
 from bluelamp.cli import app
 from bluelamp.errors import NoInput, UsageError
 from bluelamp.forecast import Forecast
+from bluelamp.settings import parse
+from bluelamp.sources.twin import make_twin
+from bluelamp.sources.twin.peaks import Peak
 from bluelamp.store import tried_peaks
 from tests.drawn import drawn
 from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, forecast_of, hours_of, midnight
@@ -508,3 +511,24 @@ def test_offences_that_ended_long_ago_have_no_peaks_and_say_so():
     run = plan.compute(given, small_settings())
     assert run.results["peaks"].filter(counted="offences").is_empty()
     assert any("so that their peaks are not told" in note for note in run.notes)
+
+
+def test_a_peak_planted_in_the_made_up_force_is_found_where_and_when_it_is_and_without_it_none_is():
+    nights = Peak("robbery", "D1", date(2026, 4, 1), date(2026, 12, 20), (5, 6), 20, 4, 12.0)
+    found = []
+    for planted in ([nights], []):
+        made = make_twin(areas=6, days=200, seed=3, until=date(2026, 11, 23), weekly_incidents=3000, peaks=planted)
+        of_force = parse(made.settings)
+        few = of_force.forecast.model_copy(update={"paths": 100, "days": 14})
+        run = plan.compute(made.tables, of_force.model_copy(update={"forecast": few}))
+        found.append(run.results["peaks"].filter(measure="robbery", scope="week"))
+    with_peak, without = found
+    assert without.is_empty()  # the force has so few robberies that no shift stands out
+    # The nights of Friday and Saturday, in the district that they were planted in and so in the force; all weeks have
+    # them, so that none is unusual.
+    for level, place in (("district", "D1"), ("force", "LV")):
+        rows = with_peak.filter(level=level).sort("rank")
+        assert rows["area_id"].unique().to_list() == [place]
+        assert set(rows["starts_at"].dt.strftime("%a %H")) == {"Sat 00", "Sat 16", "Sun 00"}
+        assert not rows["is_unusual"].any()
+        assert (rows["expected"] / rows["usual"]).is_between(0.85, 1.15).all()

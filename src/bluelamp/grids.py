@@ -254,19 +254,34 @@ def take_streets(streets: Mapping[str, Any], areas: pl.DataFrame, id_property: s
 
     A segment's code is its property `id_property`, or else its number in the file.
 
-    Raises BadData where the collection has no lines in the force.
+    Raises BadData where a line can't be read, or none lies in the force.
     """
     drawn = _drawn(areas)
     shapes = shapely.from_geojson(drawn["boundary"].to_numpy())
     plane = Plane.amid(shapely.get_coordinates(shapes))
     lines: dict[str, tuple[str | None, BaseGeometry]] = {}
+    broken = []
     for number, feature in enumerate(streets.get("features", [])):
-        found = feature.get("geometry") or {}
+        if not isinstance(feature, Mapping):
+            broken.append(f"features[{number}] is no object")
+            continue
+        found, about = feature.get("geometry") or {}, feature.get("properties") or {}
+        if not isinstance(found, Mapping) or not isinstance(about, Mapping):
+            broken.append(f"features[{number}]: geometry and properties are to be objects")
+            continue
         if found.get("type") not in ("LineString", "MultiLineString"):
             continue
-        about = feature.get("properties") or {}
         code = about.get(id_property) if id_property else None
-        lines[str(code if code is not None else number)] = (about.get("name"), shapely.geometry.shape(found))
+        try:
+            lines[str(code if code is not None else number)] = (about.get("name"), shapely.geometry.shape(found))
+        except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError):
+            broken.append(f"features[{number}]: its coordinates are no line; pairs of longitude and latitude are")
+    if broken:
+        more = [f"and {len(broken) - 20:,} more"] if len(broken) > 20 else []
+        raise BadData(
+            f"{count_of(len(broken), 'feature')} of the streets can't be read. Mend the GeoJSON, or leave them out:",
+            [*broken[:20], *more],
+        )
     codes = sorted(lines)
     outlines = np.array([lines[code][1] for code in codes], dtype=object)
     flat = plane.flatten_shape(outlines)

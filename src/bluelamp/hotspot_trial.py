@@ -12,7 +12,7 @@ import polars as pl
 from shapely import to_geojson
 from shapely.geometry.base import BaseGeometry
 
-from bluelamp import extensions, grids, hotspots, incidents, periods, plan, redrawn
+from bluelamp import extensions, grids, hotspots, plan, settled
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.settings import Settings
@@ -87,18 +87,11 @@ def read(folder: Path | str) -> Tested:
 def lay(folder: Path | str, settings: Settings) -> hotspots.Ground:
     """Lay a force's offending out on its ground, as it is stored now. Raises NoInput where it has no incidents."""
     still = Store(folder).snapshot()
-    calls, areas, offences, weights = (still.read(name) for name in ("incidents", "areas", "offences", "harm_weights"))
-    if calls.is_empty():
-        raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
-    zone = settings.force.time_zone
-    _, starts = plan.find_horizon(calls, None, zone)
-    today = starts.astimezone(periods.zone(zone)).date()
-    areas, calls = plan.settle_areas(redrawn.that_hold(areas), calls, settings, today, [])
-    calls = plan.leave_out_merged(calls, [])
-    outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
+    laid = settled.settle_stored(still, folder, settings)
     return hotspots.lay_ground(
-        offences, calls, areas, outages, weights, offending=settings.offending, origins=settings.demand.origins,
-        before=starts, time_zone=zone, streets=plan.read_streets(folder, settings),
+        still.read("offences"), laid.incidents, laid.areas, laid.outages, still.read("harm_weights"),
+        offending=settings.offending, origins=settings.demand.origins, before=laid.starts,
+        time_zone=settings.force.time_zone, streets=plan.read_streets(folder, settings),
     )  # fmt: skip
 
 

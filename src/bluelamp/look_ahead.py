@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import incidents, periods, plan, tables
+from bluelamp import incidents, periods, plan, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
 from bluelamp.forecast import expect_next, read_model
@@ -89,16 +89,13 @@ def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
     model = read_model(still.artefact("forecast_parameters.npz", run_id).read_bytes())
     planned_until: datetime = run["data_until"]
     calls = still.read("incidents", where=pl.col("received_at") >= planned_until - _USUAL)
-    calls = plan.leave_out_merged(calls, [])
+    calls = settled.leave_out_merged(calls, [])
     last = calls["received_at"].max()
     assert isinstance(last, datetime)
     # The hour of the last incident is not over.
     begins: datetime = periods.hours_between(zone, last - timedelta(hours=2), last + timedelta(microseconds=1))[-1]
     known_until = max(begins, planned_until)
-    outages = incidents.find_outages(
-        calls.filter(pl.col("received_at") < known_until), zone, settings.demand.outage_share,
-        settings.demand.declared_outages,
-    )  # fmt: skip
+    outages = settled.find_outages(calls.filter(pl.col("received_at") < known_until), settings)
     areas = plan.read_used(still, "areas", run_id)
     since = min(
         planned_until,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bluelamp import aoristic, plan, redrawn
+from bluelamp import aoristic, redrawn, settled
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.incidents.default_points import find_default_points
@@ -111,7 +111,7 @@ def _offences(still: Store) -> pl.DataFrame:
 
 
 def _incidents(still: Store, settings: Settings) -> pl.DataFrame:
-    calls = plan.leave_out_merged(still.read("incidents"), [])
+    calls = settled.leave_out_merged(still.read("incidents"), [])
     return calls.filter(pl.col("origin").is_in(list(settings.demand.origins))).select(
         *_COLUMNS[:4], "place_token", "origin", occurrence_id="incident_id", from_at="received_at", to_at="received_at",
     )  # fmt: skip

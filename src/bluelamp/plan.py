@@ -38,6 +38,7 @@ from bluelamp import (
     redrawn,
     remarks,
     scoreboard,
+    settled,
     staffing,
     tables,
 )
@@ -173,7 +174,7 @@ def _why_not_filed(
     """Say why a forecast can't be one before the fact, if so: because it leaves out what is known."""
     if as_of is not None:
         return ["This forecast is not filed for the scoreboard: it is a view of an earlier moment."]
-    starts = find_horizon(calls, None, time_zone)[1]
+    starts = settled.find_horizon(calls, None, time_zone)[1]
     if forecast_from is not None and forecast_from < starts:
         return [
             "This forecast is not filed for the scoreboard: it begins before the data ends, and what has come can't be "
@@ -248,9 +249,9 @@ def compute(
     clock = _Clock(progress)
 
     clock.start("areas")
-    data_until, starts = find_horizon(given["incidents"], forecast_from, zone)
+    data_until, starts = settled.find_horizon(given["incidents"], forecast_from, zone)
     today = starts.astimezone(periods.zone(zone)).date()
-    areas, calls = settle_areas(given["areas"], given["incidents"], settings, today, notes)
+    areas, calls = settled.settle_areas(given["areas"], given["incidents"], settings, today, notes)
     if not given["areas"].is_empty():
         notes += remarks.on_areas(given["areas"], given["events"], today, settings.forecast.days)
     cover = given["pools"]
@@ -268,12 +269,12 @@ def compute(
 
     clock.start("committed")
     calls, unit_time, without_log = _with_unit_time(calls, given, settings, notes)
-    calls = leave_out_merged(calls, notes)
+    calls = settled.leave_out_merged(calls, notes)
 
     clock.start("demand")
     notes += remarks.on_age(data_until, starts, zone)
     # A feed that is down is down for every origin, so all of them tell.
-    outages = incidents.find_outages(calls, zone, settings.demand.outage_share, settings.demand.declared_outages)
+    outages = settled.find_outages(calls, settings)
     # The force's own rows come first; what they leave out is a shipped prior, named as one.
     priors = pl.concat([given["service_times"], incidents.read_priors()]).unique(
         ["class_code", "grade_code"], keep="first", maintain_order=True
@@ -514,57 +515,6 @@ def crew_by_hour(settings: Settings) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def find_horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str) -> tuple[datetime, datetime]:
-    """Give until when incidents are known, and the first hour to forecast."""
-    last = calls.filter(~_is_merged())["received_at"].max()
-    if last is None:
-        raise NoInput("Every incident was merged into another, so that none is left to plan from. Import the others.")
-    assert isinstance(last, datetime)
-    until = end_of_hour(last, time_zone)
-    return until, forecast_from or periods.next_local_midnight(until, time_zone)
-
-
-def end_of_hour(last: datetime, time_zone: str) -> datetime:
-    """Give until when a feed is known whose last incident was received then.
-
-    Its hour is taken as whole; outages mask it where it plainly is not.
-    """
-    ends: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
-    return ends
-
-
-def settle_areas(
-    areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, day: date, notes: list[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Settle which areas there are on a day, and which of them each incident counts in.
-
-    The force's own boundaries come first; else, where asked for, areas derived from points that name their area; else
-    the force is one area. Which area an incident counts in is for `incidents.place_incidents` to say.
-    """
-    # Names without boundaries are areas all the same: they can be counted and staffed, only not drawn.
-    named = bool(calls["area_id"].is_not_null().any())
-    if areas.is_empty() and (settings.areas.from_points or named):
-        areas = geography.areas_from_points(calls, force_id=settings.force.id, force_name=settings.force.name)
-    if areas["is_approximate"].any():
-        drawn = areas["boundary"].is_not_null().any()
-        notes.append(
-            "Boundaries are approximate: they were derived from labelled points, not drawn by the force."
-            if drawn
-            else "Areas are known by name alone: there are neither boundaries nor points to draw them from."
-        )
-    if areas.is_empty():
-        areas = geography.one_area(settings.force.id, settings.force.name)
-        only = areas.filter(pl.col("level") == "area")["area_id"].item()
-        notes.append("No areas were given, so that the whole force is one area.")
-        return areas, calls.with_columns(area_id=pl.lit(only))
-    placed = incidents.place_incidents(
-        calls, areas, day, settings.force.time_zone,
-        default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
-    )  # fmt: skip
-    notes += placed.notes()
-    return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
-
-
 def _count_offending(
     given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, day: date, notes: list[str]
 ) -> pl.DataFrame:
@@ -630,7 +580,7 @@ def _forecast_contacts(
     if last is None:
         return tables.empty("contact_forecast")
     assert isinstance(last, datetime)
-    until = min(end_of_hour(last, zone), starts)
+    until = min(settled.end_of_hour(last, zone), starts)
     told, is_usable = remarks.on_contacts(until, starts, zone)
     notes += told
     if not is_usable:
@@ -658,19 +608,6 @@ def _forecast_contacts(
     return forecast.tell_quarters(
         predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
     )
-
-
-def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """Leave out logs that were merged into another: the call is counted there."""
-    kept = calls.filter(~_is_merged())
-    if kept.height < calls.height:
-        merged = count_of(calls.height - kept.height, "log was", "logs were")
-        notes.append(f"{merged} merged into another and count there.")
-    return kept
-
-
-def _is_merged() -> pl.Expr:
-    return (pl.col("merged_into") != pl.col("incident_id")).fill_null(value=False)
 
 
 class _Clock:

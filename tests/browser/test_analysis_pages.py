@@ -11,7 +11,7 @@ from bluelamp.before_after import compare_periods
 from bluelamp.near_repeats import find_near_repeats
 from bluelamp.occurrences import read_occurrences
 from bluelamp.web.analysis_pages import render_before_after_page, render_near_repeat_page
-from tests.browser.test_page import AXE
+from tests.browser.axe import insist_on_no_fault
 
 pytestmark = pytest.mark.browser
 
@@ -49,9 +49,7 @@ def test_it_is_readable_on_every_screen_and_asks_for_nothing(browser, pages, nam
     assert page.locator(f"svg.plot.{kind}:visible").count() == page.locator("svg.plot:visible").count() > 0
     letters = "[...document.querySelectorAll('svg text')].filter(each => each.getClientRects().length)"
     assert page.evaluate(f"{letters}.every(each => each.getBoundingClientRect().height >= 8)")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(page)
     assert complaints == []
     assert asked == [pages[name]]
     context.close()

@@ -11,8 +11,8 @@ import pytest
 from bluelamp import backtest as scored
 from bluelamp import intake, tables
 from bluelamp.sources.twin import make_twin, write_twin
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
-from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
 
@@ -65,8 +65,6 @@ def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
     page.goto(f"{address}/backtest")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     context.close()

@@ -1,15 +1,13 @@
 """The page about codes in headless Chromium: a code changed by keys, its effect seen, the next version saved."""
 
-from pathlib import Path
-
 import pytest
 
 from bluelamp import codes
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
 from tests.coded import imported
 
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -31,12 +29,6 @@ def opened(browser, address, **said):
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.goto(address)
     return page, complaints
-
-
-def insist_on_no_fault(page):
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
 
 
 def test_a_code_is_changed_by_keys_and_saved_as_the_next_version(browser, force, address):

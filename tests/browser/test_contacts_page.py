@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
-from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
 
@@ -38,9 +38,7 @@ def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.goto(f"{address}/contacts")
     page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     assert complaints == []
     context.close()

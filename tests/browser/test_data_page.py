@@ -13,8 +13,8 @@ from bluelamp import intake, plan, tables
 from bluelamp.plan import read_table
 from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
-from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
 
@@ -159,10 +159,8 @@ def test_axe_finds_nothing_wrong_with_the_pages_that_are_read(browser, address, 
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     opened = context.new_page()
     opened.goto(address + path)
-    opened.evaluate(AXE.read_text(encoding="utf-8"))
     opened.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    found = opened.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(opened)
     assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     context.close()
 

@@ -11,8 +11,9 @@ import pytest
 from bluelamp import hotspot_trial
 from bluelamp.plan import read_table
 from bluelamp.store import tried
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
-from tests.browser.test_page import AXE, Page
+from tests.browser.test_page import Page
 
 pytestmark = pytest.mark.browser
 
@@ -211,9 +212,7 @@ def test_axe_finds_nothing_wrong(browser, address, what, width, scheme):
         page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
         letters = "[...document.querySelectorAll('svg.caught text')]"
         assert page.evaluate(f"{letters}.every(each => each.getBoundingClientRect().height >= 8)")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     assert complaints == []
     context.close()

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from bluelamp.plan import read_table
-from tests.browser.test_page import AXE, Page
+from tests.browser.axe import insist_on_no_fault
+from tests.browser.test_page import Page
 
 pytestmark = pytest.mark.browser
 
@@ -72,9 +73,7 @@ def test_a_run_without_peaks_has_no_choice_of_lists(browser, single_file):
 def test_axe_finds_nothing_wrong_with_the_list(browser, served, scheme, width):
     opened = Page(browser, served, color_scheme=scheme, viewport={"width": width, "height": 850}, bypass_csp=True)
     opened.page.click("[data-list=peaks]")
-    opened.page.add_script_tag(path=AXE)
-    found = opened.page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(opened.page)
     assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
         "the page scrolls sideways"
     )

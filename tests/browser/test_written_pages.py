@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
-from tests.browser.test_page import AXE
 
 pytestmark = pytest.mark.browser
 
@@ -33,8 +33,6 @@ def test_it_is_readable_on_every_screen(browser, address, path, shown, width, sc
     assert page.locator(f"{shown}:visible").count() > 0
     letters = "[...document.querySelectorAll('svg text')].filter(each => each.getClientRects().length)"
     assert page.evaluate(f"{letters}.every(each => each.getBoundingClientRect().height >= 8)")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document).then(result => result.violations)")
-    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
+    insist_on_no_fault(page)
     assert complaints == []
     context.close()

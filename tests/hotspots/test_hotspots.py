@@ -276,3 +276,21 @@ def test_shifts_across_a_clock_change_have_their_own_hours():
     assert found.height == 167
     assert found.filter(shift=2).height == 55
     assert found["hour_starting"].max() < before
+
+
+def test_a_class_that_nothing_has_is_told_with_those_that_there_are():
+    calls = pl.DataFrame(
+        {
+            "incident_id": ["1", "2"], "origin": ["public"] * 2, "class_code": ["drugs", "theft"],
+            "received_at": [hours_before(5)] * 2, "longitude": [-2.58] * 2, "latitude": [51.41] * 2,
+            "area_id": ["A"] * 2, "opening_code": ["D"] * 2,
+        }
+    )  # fmt: skip
+    rows, notes = hotspots.gather_offences(tables.empty("offences"), calls, ["theftt"], ["public"])
+    assert rows.is_empty()
+    assert notes[0] == (
+        "No incident is of class 'theftt', which 'classes' under [offending] in force.toml asks for. There are "
+        "'drugs' or 'theft'. Did you mean 'theft'?"
+    )
+    _, notes = hotspots.gather_offences(tables.empty("offences"), calls, ["drugs", "theftt", "robbery"], ["public"])
+    assert notes[0] == "No incident is of class 'theftt' ([offending] classes). Did you mean 'theft'?"

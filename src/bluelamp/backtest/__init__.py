@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import extensions, forecast, incidents, periods, plan, redrawn, tables
+from bluelamp import extensions, forecast, incidents, periods, plan, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
 from bluelamp.backtest._kept import Piece
@@ -196,15 +196,10 @@ def _insist(methods: Sequence[str], origins: int, every: int, paths: int) -> Non
 def _settle(folder: Path | str, settings: Settings) -> _Ground:
     """Read the force's tables and count its demand, as a plan does."""
     still = Store(folder).snapshot()
-    calls, areas, events, drivers = (still.read(name) for name in ("incidents", "areas", "events", "drivers"))
-    if calls.is_empty():
-        raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
-    zone = settings.force.time_zone
-    data_until, starts = plan.find_horizon(calls, None, zone)
-    today = starts.astimezone(periods.zone(zone)).date()
-    areas, calls = plan.settle_areas(redrawn.that_hold(areas), calls, settings, today, [])
-    calls = plan.leave_out_merged(calls, [])
+    stood = settled.settle_stored(still, folder, settings)
+    calls, areas = stood.incidents, stood.areas
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
+    zone = settings.force.time_zone
     demand = incidents.count_demand(calls, incidents.read_priors(), lowest, zone, plan.crew_by_hour(settings))
     drives = demand.filter(pl.col("origin").is_in(list(settings.demand.origins)))
     if drives.is_empty():
@@ -212,14 +207,9 @@ def _settle(folder: Path | str, settings: Settings) -> _Ground:
     columns = ["hour_starting", "area_id", "class_code", "grade_code"]
     counted = drives.group_by(columns).agg(pl.col("incidents").sum()).sort(columns)
     return _Ground(
-        calls.select("received_at"), counted, areas, events, drivers, _outages(calls, settings), settings, data_until,
+        calls.select("received_at"), counted, areas, still.read("events"), still.read("drivers"), stood.outages,
+        settings, stood.data_until,
     )  # fmt: skip
-
-
-def _outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    return incidents.find_outages(
-        calls, settings.force.time_zone, settings.demand.outage_share, settings.demand.declared_outages
-    )
 
 
 def _key(ground: _Ground, paths: int, weeks: int, longest: int) -> str:
@@ -301,10 +291,10 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     if starts_at <= first + timedelta(hours=LEAST_HOURS):
         return _Stand(day, "less than 8 weeks of record before it", (), ground)
     calls = ground.calls.filter(pl.col("received_at") < starts_at)
-    known_until = plan.end_of_hour(calls["received_at"].max(), force.time_zone)  # type: ignore[arg-type]
+    known_until = settled.end_of_hour(calls["received_at"].max(), force.time_zone)  # type: ignore[arg-type]
     if starts_at - known_until > LONGEST_SILENCE:
         return _Stand(day, "an outage just before it", (), ground)
-    outages = _outages(calls, ground.settings)
+    outages = settled.find_outages(calls, ground.settings)
     origin = forecast.stand_at(
         day, ground.demand, ground.areas, ground.events, outages, known_until=known_until, force_id=force.id,
         time_zone=force.time_zone, weeks=longest, days=DAYS, country=force.country, subdivision=force.subdivision,

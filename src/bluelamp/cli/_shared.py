@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from bluelamp.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
+from bluelamp.errors import InputOutputError, UsageError
 
 app = typer.Typer(
     name="bluelamp",
@@ -37,6 +34,22 @@ AsOf = Annotated[
     typer.Option("--as-of", help="The view of an earlier moment, such as 2026-11-23T18:00: as the source had it then"),
 ]
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
+
+
+def write_whole(out: Path, text: str) -> None:
+    """Write a file in one go: whoever looks finds what was there before or the whole of it. Raises InputOutputError."""
+    beside = out.with_name(out.name + ".part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(out)
+    except OSError as error:
+        raise InputOutputError(
+            f"'{out}' could not be written: {error.strerror or error}. Make room, or choose another place; no part of "
+            "it is left."
+        ) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluelamp.cli._shared import AsJson, Folder, app, local_date, message
+from bluelamp.cli._shared import AsJson, Folder, app, local_date, message, write_whole
 from bluelamp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -134,12 +134,7 @@ def _tell(found: NearRepeats | BeforeAfter, name: str, as_csv: bool, as_json: bo
 
 
 def _write_page(out: Path, page: str) -> None:
-    beside = out.with_name(out.name + ".part")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        beside.replace(out)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(out, page)
     message.print(f"Wrote {out}. Open it in a browser; it needs no network.", markup=False)
 
 

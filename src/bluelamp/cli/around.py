@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bluelamp.cli._shared import AsJson, app, write_whole
 from bluelamp.errors import BadData, BadSettings, InputOutputError, UsageError, count_of
-
-if TYPE_CHECKING:
-    pass
-
-from bluelamp.cli._shared import AsJson, app
 
 
 @app.command()
@@ -34,7 +30,7 @@ def template(
     else:
         if out.exists():
             raise UsageError(f"'{out}' is there already. Choose another name, or delete it first.")
-        out.write_text(text, encoding="utf-8")
+        write_whole(out, text)
 
 
 @app.command()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bluelamp.errors import UsageError, count_of
-
-if TYPE_CHECKING:
-    pass
-
 from bluelamp.cli._shared import app, local_date, message, progressing
+from bluelamp.errors import UsageError, count_of
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bluelamp.cli._shared import AsJson, Folder, RunId, app, local_date, message
+from bluelamp.cli._shared import AsJson, Folder, RunId, app, local_date, message, write_whole
 from bluelamp.errors import UsageError
 
 
@@ -74,7 +74,7 @@ def patrol(
         )  # fmt: skip
         rows, name, lines = briefing.rows, "patrol_plan", briefing.lines
         if page is not None:
-            page.write_text(render_patrol_page(briefing), encoding="utf-8")
+            write_whole(page, render_patrol_page(briefing))
             message.print(f"Wrote {page}. Open it in a browser and print it: a page a shift.", markup=False)
             return
     if as_json:

@@ -9,16 +9,24 @@ from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from bluelamp.cli._shared import (
+    AsJson,
+    AsOf,
+    Folder,
+    Quiet,
+    RunId,
+    app,
+    local_date,
+    message,
+    moment,
+    progressing,
+    write_whole,
+)
 from bluelamp.errors import InputOutputError, UsageError, count_of
-
-if TYPE_CHECKING:
-    pass
-
-from bluelamp.cli._shared import AsJson, AsOf, Folder, Quiet, RunId, app, local_date, message, moment, progressing
 
 
 @app.command()
@@ -265,7 +273,7 @@ def hotspots(
         return
     shown = hotspot_trial.list_places(folder, class_code, from_hour, share, run)
     if geojson is not None:
-        geojson.write_text(json.dumps(shown.collection(), ensure_ascii=False), encoding="utf-8")
+        write_whole(geojson, json.dumps(shown.collection(), ensure_ascii=False))
         message.print(f"Wrote {count_of(shown.rows.height, 'place')} to {geojson}", markup=False)
     elif as_json:
         sys.stdout.buffer.write(rows_as_json(shown.rows, "hotspots") + b"\n")
@@ -423,12 +431,7 @@ def map_(folder: Folder, out: Annotated[Path, typer.Argument(metavar="OUT.html")
         published.results_for_map(run_id), chosen, published.force(), peaks=published.peaks_for_map(run_id)
     )
     page = render_page(f"{published.settings.force.name} · workforce against demand", data=data)
-    beside = out.with_name(out.name + ".part")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        beside.replace(out)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(out, page)
     message.print(f"Wrote {out} ({len(page) / 1e6:.1f} MB). Open it in a browser; it needs no network.", markup=False)
 
 

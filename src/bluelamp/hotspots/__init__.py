@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import aoristic, extensions, geography, grids, periods, scoring, tables
-from bluelamp.errors import count_of
+from bluelamp.errors import count_of, did_you_mean, one_of
 from bluelamp.grids import Grid
 from bluelamp.hotspots._capture import SHARES
 from bluelamp.hotspots._feedback import EVEN, FITTED, simulate_feedback
@@ -122,13 +122,14 @@ def gather_offences(
     before. Columns are those of `OFFENCE_COLUMNS`.
     """
     own = calls.filter(~pl.col("origin").is_in(list(origins)))
-    notes = []
     if not offences.is_empty():
+        notes = _say_unknown(classes, offences, "offence")
         rows = offences.filter(pl.col("class_code").is_in(list(classes)))
         kept = rows.join(own.select("incident_id"), on="incident_id", how="anti", maintain_order="left")
         left_out, what = rows.height - kept.height, "offence"
         kept = kept.rename({"offence_code": "code"})
     else:
+        notes = _say_unknown(classes, calls, "incident")
         rows = calls.filter(pl.col("class_code").is_in(list(classes)))
         kept = rows.filter(pl.col("origin").is_in(list(origins)))
         left_out, what = rows.height - kept.height, "incident"
@@ -142,6 +143,19 @@ def gather_offences(
             f"{'does' if left_out == 1 else 'do'} not count towards hotspots: they show where officers were sent."
         )
     return kept.select(pl.col(name).cast(dtype) for name, dtype in OFFENCE_COLUMNS.items()), notes
+
+
+def _say_unknown(classes: Sequence[str], rows: pl.DataFrame, noun: str) -> list[str]:
+    """Say which classes nothing has, where none is had or another is nearly spelt so: a force needs not have all."""
+    there = sorted(rows["class_code"].unique().drop_nulls())
+    others = [code for code in there if code not in classes]
+    missing = {code: did_you_mean(code, others) for code in classes if code not in there}
+    if len(missing) == len(classes) and there:
+        return [
+            f"No {noun} is of class {one_of(missing)}, which 'classes' under [offending] in force.toml asks for. "
+            f"There are {one_of(there)}.{''.join(missing.values())}"
+        ]
+    return [f"No {noun} is of class '{code}' ([offending] classes).{near}" for code, near in missing.items() if near]
 
 
 def weigh_harm(offences: pl.DataFrame, weights: pl.DataFrame) -> tuple[pl.Series, list[str]]:

@@ -63,21 +63,24 @@ def add_hotspots(app: FastAPI, folder: Path, find_run: FindRun) -> None:
         run: RUN = None, class_code: CLASS = hotspots.ALL, from_hour: HOUR = None, share: SHARE = SHARES[-1]
     ) -> Response:
         places = hotspot_trial.list_places(folder, class_code, from_hour, share, find_run(run)["run_id"])
-        headers = {"Content-Disposition": 'attachment; filename="hotspots.csv"'}
-        return Response(tables.to_csv(places.rows, "hotspots"), media_type="text/csv; charset=utf-8", headers=headers)
+        return _as_file(tables.to_csv(places.rows, "hotspots"), "csv", "text/csv; charset=utf-8")
 
     @app.get("/hotspots.geojson", summary="Hotspots of a class as GeoJSON, with their shapes")
     def as_geojson(
         run: RUN = None, class_code: CLASS = hotspots.ALL, from_hour: HOUR = None, share: SHARE = SHARES[-1]
     ) -> Response:
         places = hotspot_trial.list_places(folder, class_code, from_hour, share, find_run(run)["run_id"])
-        headers = {"Content-Disposition": 'attachment; filename="hotspots.geojson"'}
-        return Response(orjson.dumps(places.collection()), media_type="application/geo+json", headers=headers)
+        return _as_file(orjson.dumps(places.collection()), "geojson", "application/geo+json")
 
     @app.get("/api/hotspots.json", summary="Hotspots of a class for the map (format bluelamp-hotspots/1)")
     def layer(request: Request, run: RUN = None, class_code: CLASS = hotspots.ALL) -> Response:
         tested_at = tried.stamp(folder, "hotspot_scores")
         return make_layer(find_run(run)["run_id"], class_code, tested_at).answer(request)
+
+
+def _as_file(content: str | bytes, suffix: str, media_type: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="hotspots.{suffix}"'}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def layer_of(folder: Path, run_id: str) -> dict[str, Any] | None:

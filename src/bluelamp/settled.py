@@ -1,0 +1,112 @@
+"""What a force's incidents are settled to before anything is counted: until when, in which areas, without merged logs.
+
+A plan, a backtest and a test of hotspot maps begin from the same, so that what is scored is what a plan would make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from bluelamp import geography, incidents, periods, redrawn
+from bluelamp.errors import NoInput, count_of
+from bluelamp.settings import Settings
+from bluelamp.store import Store
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Incidents each in its area and without merged logs, the areas of the first day to forecast, and outages."""
+
+    incidents: pl.DataFrame
+    areas: pl.DataFrame
+    outages: pl.DataFrame
+    data_until: datetime
+    starts: datetime
+
+
+def settle_stored(still: Store, folder: Path | str, settings: Settings) -> Settled:
+    """Settle a force's stored incidents as a plan of today does. Raises NoInput where there are none."""
+    calls = still.read("incidents")
+    if calls.is_empty():
+        raise NoInput(f"The force in '{folder}' has no incidents yet. 'bluelamp import {folder} FILE' brings them in.")
+    zone = settings.force.time_zone
+    data_until, starts = find_horizon(calls, None, zone)
+    today = starts.astimezone(periods.zone(zone)).date()
+    areas, calls = settle_areas(redrawn.that_hold(still.read("areas")), calls, settings, today, [])
+    calls = leave_out_merged(calls, [])
+    return Settled(calls, areas, find_outages(calls, settings), data_until, starts)
+
+
+def find_horizon(calls: pl.DataFrame, forecast_from: datetime | None, time_zone: str) -> tuple[datetime, datetime]:
+    """Give until when incidents are known, and the first hour to forecast."""
+    last = calls.filter(~_is_merged())["received_at"].max()
+    if last is None:
+        raise NoInput("Every incident was merged into another, so that none is left to plan from. Import the others.")
+    assert isinstance(last, datetime)
+    until = end_of_hour(last, time_zone)
+    return until, forecast_from or periods.next_local_midnight(until, time_zone)
+
+
+def end_of_hour(last: datetime, time_zone: str) -> datetime:
+    """Give until when a feed is known whose last incident was received then.
+
+    Its hour is taken as whole; outages mask it where it plainly is not.
+    """
+    ends: datetime = periods.hours_between(time_zone, last + timedelta(microseconds=1), last + timedelta(hours=2))[0]
+    return ends
+
+
+def settle_areas(
+    areas: pl.DataFrame, calls: pl.DataFrame, settings: Settings, day: date, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Settle which areas there are on a day, and which of them each incident counts in.
+
+    The force's own boundaries come first; else, where asked for, areas derived from points that name their area; else
+    the force is one area. Which area an incident counts in is for `incidents.place_incidents` to say.
+    """
+    # Names without boundaries are areas all the same: they can be counted and staffed, only not drawn.
+    named = bool(calls["area_id"].is_not_null().any())
+    if areas.is_empty() and (settings.areas.from_points or named):
+        areas = geography.areas_from_points(calls, force_id=settings.force.id, force_name=settings.force.name)
+    if areas["is_approximate"].any():
+        drawn = areas["boundary"].is_not_null().any()
+        notes.append(
+            "Boundaries are approximate: they were derived from labelled points, not drawn by the force."
+            if drawn
+            else "Areas are known by name alone: there are neither boundaries nor points to draw them from."
+        )
+    if areas.is_empty():
+        areas = geography.one_area(settings.force.id, settings.force.name)
+        only = areas.filter(pl.col("level") == "area")["area_id"].item()
+        notes.append("No areas were given, so that the whole force is one area.")
+        return areas, calls.with_columns(area_id=pl.lit(only))
+    placed = incidents.place_incidents(
+        calls, areas, day, settings.force.time_zone,
+        default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+    )  # fmt: skip
+    notes += placed.notes()
+    return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
+
+
+def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Leave out logs that were merged into another: the call is counted there."""
+    kept = calls.filter(~_is_merged())
+    if kept.height < calls.height:
+        merged = count_of(calls.height - kept.height, "log was", "logs were")
+        notes.append(f"{merged} merged into another and count there.")
+    return kept
+
+
+def _is_merged() -> pl.Expr:
+    return (pl.col("merged_into") != pl.col("incident_id")).fill_null(value=False)
+
+
+def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Find the hours in which a feed was down, by the settings' share and those that they declare."""
+    return incidents.find_outages(
+        calls, settings.force.time_zone, settings.demand.outage_share, settings.demand.declared_outages
+    )
