@@ -2,10 +2,33 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SHARED_DATA = Path(os.environ.get("BLUELAMP_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+RUNS_A_PAGE = "::test_a_page_shows_what_its_examples_print["
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let pages of the documentation go first: each takes long, and no core should be left with one at the end."""
+    items.sort(key=lambda item: RUNS_A_PAGE not in item.nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file on one core, because they share what it sets up, but for pages of the documentation,
+    each of which runs a force of its own.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileOrPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if RUNS_A_PAGE in nodeid else nodeid.split("::", 1)[0]
+
+    return ByFileOrPage(config, log)
 
 
 @pytest.fixture(scope="session")
