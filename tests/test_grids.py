@@ -181,3 +181,13 @@ def test_neighbours_are_pairs_both_ways_and_their_mean_is_of_those_there_are():
     assert pairs == {(other, of) for of, other in pairs}
     assert near.mean(np.ones((len(grid), 3))) == pytest.approx(np.ones((len(grid), 3)))
     assert len(near.between(0, 1).of) == 0
+
+
+def test_some_cells_alone_gather_what_they_gather_among_all():
+    grid = grids.lay_hexagons(squares(-2.6, 51.4), 8)
+    near = grid.near(2.5 * grid.step)
+    random = np.random.default_rng(3)
+    weights, values = random.random(len(near.of)), random.random((len(grid), 3))
+    some = np.array([5, 0, 5, len(grid) - 1])
+    assert np.allclose(near.gather_at(weights, values, some), near.gather(weights, values)[some])
+    assert near.gather_at(weights, values, np.array([], dtype=np.int64)).shape == (0, 3)

@@ -23,6 +23,8 @@ _EVERY = 3
 _LEAST_BEFORE = 8
 # Weeks that say how a class is shared among the shifts.
 _SHIFT_WEEKS = 104
+# Share of the risk that is spread evenly over the ground.
+FLOOR = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +173,7 @@ class Fitted:
     about: str  # what it settled on, as a sentence without its full stop
 
 
-def floor(risk: Floats, past: Past, share: float = 0.01) -> Floats:
+def floor(risk: Floats, past: Past, share: float = FLOOR) -> Floats:
     """Spread a small share of the risk evenly over the ground, so that nowhere is impossible."""
     raised: Floats = (1 - share) * risk + share * risk.sum(axis=0) * past.history.even
     return raised
