@@ -37,6 +37,9 @@ class Target:
     target_share: float
     other_minutes: float  # handling and travel, as far as the clock runs during them
     stream: str
+    due_minutes: float = 0.0  # left from when the call can be sent to until the clock has to stop
+    travel_minutes: float = 0.0  # usual, whether or not the clock runs then
+    stops_on_arrival: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,18 @@ def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence
                     stream = row["stream"] or (
                         "immediate" if row["target_minutes"] <= _IMMEDIATE_MINUTES else "deferrable"
                     )
-                    targets.append(Target(grade, kind, waiting, row["target_share"], handling + travel, stream))
+                    targets.append(
+                        Target(
+                            grade, kind, waiting, row["target_share"], handling + travel, stream,
+                            due_minutes=row["target_minutes"] - handling, travel_minutes=row["travel_minutes"] or 0.0,
+                            stops_on_arrival=row["clock_stops"] == "arrived",
+                        )
+                    )  # fmt: skip
                     break
     return targets
 
 
-def _targets_by_day(
+def targets_by_day(
     standards: pl.DataFrame,
     grades: Sequence[str],
     kinds: Sequence[str],
@@ -178,13 +187,13 @@ def offer_work(
     """
     grades = sorted({grade for _, grade in cells})
     blocks = find_blocks(pool_hours, district_of_area)
-    service_of = _service_of(cells, service_times)
+    asked = service_of(cells, service_times)
     share, units, minutes = (
-        service_of["share_deployed"],
-        service_of["units_per_deployment"],
-        service_of["minutes_per_unit"],
+        asked["share_deployed"],
+        asked["units_per_deployment"],
+        asked["minutes_per_unit"],
     )
-    after = service_of["write_up_minutes"] * write_up
+    after = asked["write_up_minutes"] * write_up
     samples = multipliers[:SAMPLES]
     by_hour = samples[:, day_of_hour, :]  # samples × hours × districts
     factor = np.moveaxis(by_hour, 2, 1)[:, blocks.district_of_block, :]  # samples × blocks × hours
@@ -207,9 +216,9 @@ def offer_work(
         load[grade] += sent * (units[number] * minutes[number] * (1 + without_log) + after[number]) / 60
         writing += sent * after[number] / 60
         silent += sent * (units[number] * minutes[number] * without_log) / 60
-        if long_commitments and service_of["long_minutes"][number] > 0:
-            long_load += sent * service_of["long_minutes"][number] / 60
-            long_stays += sent * service_of["long_minutes"][number] / 60 * service_of["long_stay_minutes"][number]
+        if long_commitments and asked["long_minutes"][number] > 0:
+            long_load += sent * asked["long_minutes"][number] / 60
+            long_stays += sent * asked["long_minutes"][number] / 60 * asked["long_stay_minutes"][number]
     with np.errstate(divide="ignore", invalid="ignore"):
         service = np.where(jobs > 0, np.maximum(load / jobs * 60, SHORTEST_MINUTES), 60.0)  # grades × blocks × hours
     carried = np.zeros((len(samples), count, rates.shape[2]))
@@ -236,7 +245,7 @@ def offer_work(
         if long_load.any()
         else np.zeros((1, *pool_long.shape), np.int64)
     )
-    targets, holds = _targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
+    targets, holds = targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
     return OfferedWork(
         pool_hours=pool_hours,
         hours=hours,
@@ -274,6 +283,7 @@ _NO_ROW = {
     "share_deployed": 0.0,
     "units_per_deployment": 1.0,
     "minutes_per_unit": 60.0,
+    "sd_minutes": 0.0,
     "write_up_minutes": 0.0,
     "long_minutes": 0.0,
     "long_stay_minutes": 60.0,
@@ -288,8 +298,8 @@ def _mixed(count: int) -> Integers:
     return np.argsort(np.arange(1, count + 1) * _GOLDEN % 1, kind="stable")
 
 
-def _service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -> dict[str, Floats]:
-    """Give each cell's figures of `service_times`; a cell without a row gets no unit."""
+def service_of(cells: Sequence[tuple[str, str]], service_times: pl.DataFrame) -> dict[str, Floats]:
+    """Give each cell's figures of `service_times`, one a cell; a cell without a row gets no unit."""
     known = {(row["class_code"], row["grade_code"]): row for row in service_times.iter_rows(named=True)}
     rows = [known.get(cell) or known.get((cell[0], "all")) or {} for cell in cells]
 

@@ -1,0 +1,136 @@
+"""The coming days of a force's latest plan as work that can be simulated: paths drawn again, pools, targets, units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bluelamp import periods, plan
+from bluelamp import settings as settings_
+from bluelamp.drawn_work import Came, Drawn, Ground
+from bluelamp.errors import NoInput, UsageError, count_of
+from bluelamp.forecast import draw_again, read_model
+from bluelamp.pools import Floats, Integers, lay_out_pools, minimum_officers
+from bluelamp.settings import Settings
+from bluelamp.store import Store
+
+DAYS = 7
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Coming:
+    """Work of the coming days, and who is there for it. Arrays are pools × hours.
+
+    `required` are the units that the run's own rung asks for, `on_duty` those on duty as far as it is known (not a
+    number where nobody knows), `least` the minimum strength in units, `crew` the officers in a unit by hour.
+    """
+
+    settings: Settings
+    run_id: str
+    ground: Ground
+    hours: pl.Series
+    required: Integers
+    on_duty: Floats
+    least: Integers
+    crew: Integers
+    draw: Callable[[int, int], list[Came]]
+
+    def cases(self, runs: int, seed: int, *, demand: float = 1.0, service: float = 1.0) -> list[Drawn]:
+        """Draw so many runs of the coming days; weeks of another seed have nothing in common with them but the model."""
+        return [
+            self.ground.draw(came, np.random.default_rng([seed, number]), demand=demand, service=service)
+            for number, came in enumerate(self.draw(runs, seed))
+        ]
+
+
+def read_coming(folder: Path | str, *, days: int = DAYS, run_id: str | None = None) -> Coming:
+    """Read the coming days of a run (the latest where none is named) as work to simulate.
+
+    Raises NoInput where there is no run, UsageError for days that the run has no joint paths of.
+    """
+    settings = settings_.read(folder)
+    store = Store(folder).snapshot()
+    if store.runs().is_empty():
+        raise NoInput(f"There is no plan to simulate yet. 'bluelamp plan {folder}' makes one.")
+    run = store.latest_run() if run_id is None else store.runs().filter(run_id=run_id).row(0, named=True)
+    run_id, zone = str(run["run_id"]), settings.force.time_zone
+    path_days = min(settings.forecast.path_days, settings.forecast.days)
+    if not 1 <= days <= path_days:
+        raise UsageError(
+            f"{count_of(days, 'day')} can't be simulated: 1 to {path_days} were expected, the days that have joint "
+            "paths ('path_days' under [forecast])."
+        )
+    model = read_model(store.artefact("forecast_parameters.npz", run_id).read_bytes())
+    areas, service_times, standards, cover = (
+        plan.read_used(store, name, run_id) for name in ("areas", "service_times", "standards", "pools")
+    )
+    first: datetime = run["forecast_from"]
+    first_day = first.astimezone(periods.zone(zone)).date()
+    ends_at = periods.local_days(zone, first_day, first_day + timedelta(days=days - 1))["ends_at"][-1]
+    hours = periods.hours_between(zone, first, ends_at)
+    pool_hours = lay_out_pools(cover, settings.staffing.role, model.series.area_ids, hours, zone)
+    kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
+    parts = settings.staffing.other_work
+    ground = Ground.lay(
+        hours, pool_hours, model.series.cells, [kinds.get(area, "all") for area in model.series.area_ids],
+        service_times, standards, zone, write_up=parts.write_up, long_commitments=parts.long_commitments,
+        without_log=_without_log(store, run_id),
+    )  # fmt: skip
+    crew = np.array(plan.crew_by_hour(settings))[periods.local_parts(hours, zone)["hour"].to_numpy()]
+    required, on_duty = store.result("required_staff", run_id), store.result("deployable", run_id)
+    asked = required.filter(method=run["staffing_method"], grade_code="all", role_code=settings.staffing.role)
+    least = minimum_officers(store.read("minimums"), pool_hours.pool_ids, settings.staffing.role, hours, zone)
+
+    def lay(rows: pl.DataFrame, column: str, missing: float) -> Floats:
+        found = np.where(pool_hours.runs, missing, 0.0)
+        rows = rows.filter(pl.col("hour_starting").is_in(hours.implode()), pl.col("pool_id").is_in(pool_hours.pool_ids))
+        pool = rows["pool_id"].replace_strict(
+            dict(zip(pool_hours.pool_ids, range(len(pool_hours.pool_ids)), strict=True)), return_dtype=pl.Int64
+        )
+        hour = np.searchsorted(hours.dt.epoch("s").to_numpy(), rows["hour_starting"].dt.epoch("s").to_numpy())
+        found[pool.to_numpy(), hour] = rows[column].to_numpy()
+        return found
+
+    def draw(runs: int, seed: int) -> list[Came]:
+        drawn = draw_again(
+            model, areas, store.read("events", as_of=run["made_at"]), forecast_from=first, data_until=run["data_until"],
+            wanted=range(days), time_zone=zone, paths=runs, path_days=days, seed=seed, country=settings.force.country,
+            subdivision=settings.force.subdivision, drivers=store.read("drivers", as_of=run["made_at"]),
+        )  # fmt: skip
+        parts = [(each.path, each.area, each.cell, _hour_of_first(hours, each.hours) + each.hour) for each in drawn]
+        path, area, cell, hour = (np.concatenate(each) for each in zip(*parts, strict=True))
+        chance = np.random.default_rng([seed, runs]).random((2, len(path)))
+        order = np.argsort(path, kind="stable")
+        bounds = np.searchsorted(path[order], np.arange(runs + 1))
+        return [
+            Came(area[mine], cell[mine], 60.0 * (hour[mine] + chance[0, mine]), chance[1, mine])
+            for mine in (order[begin:end] for begin, end in pairwise(bounds))
+        ]
+
+    return Coming(
+        settings, run_id, ground, hours,
+        np.nan_to_num(lay(asked, "units_required", 0.0)).astype(np.int64),
+        np.floor(lay(on_duty.filter(role_code=settings.staffing.role), "units_deployable", np.nan)),
+        np.ceil(least / crew).astype(np.int64), crew, draw,
+    )  # fmt: skip
+
+
+def _without_log(store: Store, run_id: str) -> float:
+    """Give the unit-hours of pressing work without a log for each one at calls, as the run counted them."""
+    rows = store.result("required_staff", run_id).filter(grade_code="all")
+    silent, load, written = (
+        float(rows[name].sum() or 0.0) for name in ("without_log_load", "offered_load", "write_up_load")
+    )
+    at_calls = load - silent - written
+    return silent / at_calls if at_calls > 0 else 0.0
+
+
+def _hour_of_first(hours: pl.Series, of_day: pl.Series) -> int:
+    return int(np.searchsorted(hours.dt.epoch("s").to_numpy(), of_day.dt.epoch("s")[0]))

@@ -1,0 +1,306 @@
+"""The coming work job by job, as the event simulation takes it: drawn from what a forecast's paths bring.
+
+A path says which incidents come, where and when. Here each of them gets a unit or not, so many units, their minutes,
+its write-up, and perhaps a long commitment that outlasts it; who covers its place, how urgent it is, and by when
+somebody has to be there follow from pools and standards. Minutes are log-normal, the shape that service times usually
+have (Brown et al. 2005, Statistical analysis of a telephone call center).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from bluelamp import periods
+from bluelamp.offered_work import Target, service_of, targets_by_day
+from bluelamp.pools import Floats, Integers, PoolHours
+from bluelamp.simulation import Cover, Jobs, Units
+
+# A unit that arrives stays a minute at least.
+_LEAST_AT_SCENE = 1.0
+# Whoever waits for a slot or for nothing goes after emergencies and before a backlog.
+_ORDER = {"immediate": 0, "scheduled": 1, None: 1, "deferrable": 2}
+
+
+class Came(NamedTuple):
+    """Incidents of one path: numbers of their areas and of their cells (class and grade), minutes from the first hour.
+
+    `mark` is a number between 0 and 1 that belongs to the incident: what is drawn of demand that is a fifth less is
+    what has a mark below 0.8, so that two demands differ by their difference alone.
+    """
+
+    area: Integers
+    cell: Integers
+    minute: Floats
+    mark: Floats
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Jobs, and what each is to somebody who judges how it went.
+
+    `target` is the number of the target that speaks of it, -1 where none does; `incident` the number of the incident
+    that it belongs to.
+    """
+
+    jobs: Jobs
+    target: Integers
+    incident: Integers
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What jobs are drawn on: how calls are worked, who covers what, what is promised. Made once, drawn from often."""
+
+    starts: pl.Series  # of the hours of the forecast
+    pool_hours: PoolHours
+    grades: list[str]
+    targets: list[Target]
+    target_of: Integers  # grades × kinds × hours: number of the target, -1 where none holds
+    service: dict[str, Floats]  # columns of service_times by cell
+    grade_of_cell: Integers
+    priority_of_grade: Integers
+    kind_of_area: Integers
+    travel_cv: float
+    without_log: float
+    warm_up: int
+
+    @classmethod
+    def lay(
+        cls,
+        starts: pl.Series,
+        pool_hours: PoolHours,
+        cells: Sequence[tuple[str, str]],
+        kinds_of_area: Sequence[str],
+        service_times: pl.DataFrame,
+        standards: pl.DataFrame,
+        time_zone: str,
+        *,
+        travel_cv: float = 0.0,
+        without_log: float = 0.0,
+        write_up: bool = True,
+        long_commitments: bool = True,
+        warm_up: int = 12,
+    ) -> Ground:
+        """Prepare what jobs are drawn from, for the hours that begin at `starts`.
+
+        `cells` are the (class, grade) that incidents number; `kinds_of_area` one a place. `travel_cv` is the
+        coefficient of variation of travel about the minutes that the standards state. `without_log`, `write_up` and
+        `long_commitments` are as in `offer_work`. The run begins `warm_up` hours early, with work like that of the same
+        hours of the first day, so that it does not begin with every unit free.
+        """
+        service = dict(service_of(cells, service_times))
+        if not write_up:
+            service["write_up_minutes"] = np.zeros(len(cells))
+        if not long_commitments:
+            service["long_minutes"] = np.zeros(len(cells))
+        grades, kinds = sorted({grade for _, grade in cells}), sorted(set(kinds_of_area))
+        day = periods.local_parts(starts, time_zone)["day"]
+        day_of_hour = (day - day[0]).dt.total_days().to_numpy()
+        targets, holds = targets_by_day(standards, grades, kinds, starts, day_of_hour, time_zone)
+        return cls(
+            starts=starts,
+            pool_hours=pool_hours,
+            grades=grades,
+            targets=targets,
+            target_of=_targets_by_hour(targets, holds, grades, kinds),
+            service=service,
+            grade_of_cell=np.array([grades.index(grade) for _, grade in cells], dtype=np.int64),
+            priority_of_grade=_priorities(targets, grades),
+            kind_of_area=np.array([kinds.index(kind) for kind in kinds_of_area], dtype=np.int64),
+            travel_cv=travel_cv,
+            without_log=without_log,
+            warm_up=min(warm_up, len(starts), 24) if len(starts) >= 24 else 0,
+        )
+
+    @property
+    def hours(self) -> int:
+        """Hours of a run, those of the warm-up included."""
+        return self.warm_up + len(self.starts)
+
+    def hour_of(self, minute: Floats) -> Integers:
+        """Give the hour of the forecast that a minute of the run lies in; those of the warm-up are below nought."""
+        return np.floor(minute / 60).astype(np.int64) - self.warm_up
+
+    @property
+    def cover(self) -> Cover:
+        """Who covers which area by hour of the run; a pool of another hour of the day is asked next."""
+        cover = self.pool_hours
+        by_hour = cover.patterns[cover.pattern_of_hour].T
+        own = np.concatenate([by_hour[:, 24 - self.warm_up : 24], by_hour], axis=1) if self.warm_up else by_hour
+        # What nobody covers then is given to another area before it is drawn: see `draw`.
+        fallback = np.where((own >= 0).any(axis=0), own.max(axis=0), 0)
+        others = [sorted(set(row[row >= 0])) for row in cover.patterns.T]
+        also = np.full((len(others), max((len(each) for each in others), default=0)), -1, dtype=np.int64)
+        for area, each in enumerate(others):
+            also[area, : len(each)] = each
+        return Cover.of(own=np.where(own >= 0, own, fallback), also=also)
+
+    def draw(self, came: Came, random: np.random.Generator, *, demand: float = 1.0, service: float = 1.0) -> Drawn:
+        """Draw the jobs of one path: with `demand` so many times as many incidents, each `service` times as long.
+
+        The same generator's state and the same incidents give the same jobs but for what `demand` and `service` change.
+        """
+        came = self._with_warm_up(_times(came, demand))
+        # Everything is drawn for every incident, whether or not it is asked for, so that nothing shifts.
+        chance, points = random.random((5, len(came.cell))), random.standard_normal((3, len(came.cell)))
+        of = {name: values[came.cell] for name, values in self.service.items()}
+        sent = np.flatnonzero(chance[0] < of["share_deployed"])
+        chance, points, of = chance[:, sent], points[:, sent], {name: each[sent] for name, each in of.items()}
+        minute, cell, area = came.minute[sent], came.cell[sent], came.area[sent]
+        area = self._covered(area, self.hour_of(minute), chance[1])
+        number = self._target(cell, area, self.hour_of(minute))
+        travel_mean = np.append([each.travel_minutes for each in self.targets], 0.0)[number]
+        travel = travel_mean * _log_normal(points[0], self.travel_cv)
+        units = _units(of, chance[2])
+        at_scene = np.maximum(of["minutes_per_unit"] - travel_mean, _LEAST_AT_SCENE)
+        cv = of["sd_minutes"] / np.maximum(of["minutes_per_unit"], 1e-9)
+        longer = service * (1 + self.without_log)
+        first = at_scene * _log_normal(points[1], cv) * longer
+        # Seen from within, an exponential time goes on for as long as it lasts in all.
+        stay = -of["long_stay_minutes"] * np.log1p(-chance[4])
+        following = np.flatnonzero(chance[3] < _share_long(of))
+        jobs = Jobs.of(
+            ready=np.concatenate([minute, np.zeros(len(following))]),
+            first_minutes=np.concatenate([first, stay[following]]),
+            place=np.concatenate([area, area[following]]),
+            # Priority 0 is a guard's, which is not left for a call.
+            priority=np.concatenate(
+                [1 + self.priority_of_grade[self.grade_of_cell[cell]], np.zeros(len(following), dtype=np.int64)]
+            ),
+            units=np.concatenate([units, np.ones(len(following), dtype=np.int64)]),
+            after_minutes=np.concatenate([of["write_up_minutes"] * service, np.zeros(len(following))]),
+            further_minutes=np.concatenate([at_scene * _log_normal(points[2], cv) * longer, np.zeros(len(following))])[
+                :, None
+            ],
+            travel=np.concatenate([travel, np.zeros(len(following))])[:, None],
+            parent=np.concatenate([np.full(len(sent), -1), following]).astype(np.int64),
+            is_handed_over=np.arange(len(sent) + len(following)) >= len(sent),
+        )
+        nobody = np.full(len(following), -1)
+        return Drawn(jobs, np.concatenate([number, nobody]), np.concatenate([sent, sent[following]]))
+
+    def _with_warm_up(self, came: Came) -> Came:
+        early = came.minute >= (24 - self.warm_up) * 60
+        early &= came.minute < 24 * 60
+        shift = self.warm_up * 60.0
+        return Came(
+            np.concatenate([came.area[early], came.area]),
+            np.concatenate([came.cell[early], came.cell]),
+            np.concatenate([came.minute[early] - (24 * 60 - shift), came.minute + shift]),
+            np.concatenate([came.mark[early], came.mark]),
+        )
+
+    def _covered(self, area: Integers, hour: Integers, chance: Floats) -> Integers:
+        """Give what no pool covers (an unknown place, an area left out) to an area that one does, by their calls."""
+        cover = self.pool_hours
+        pattern = cover.pattern_of_hour[np.where(hour >= 0, hour, hour + 24)]
+        is_covered = cover.patterns >= 0
+        loose = np.flatnonzero(~is_covered[pattern, area])
+        calls = np.bincount(area, minlength=is_covered.shape[1]).astype(np.float64)
+        found = area.copy()
+        for each in np.unique(pattern[loose]):
+            weight = np.where(is_covered[each], calls, 0.0)
+            upto = np.cumsum(weight if weight.any() else is_covered[each].astype(np.float64))
+            mine = loose[pattern[loose] == each]
+            if len(upto) and upto[-1] > 0:
+                found[mine] = np.searchsorted(upto, chance[mine] * upto[-1], side="right")
+        return found
+
+    def _target(self, cell: Integers, area: Integers, hour: Integers) -> Integers:
+        at = np.where(hour >= 0, hour, hour + 24)
+        found: Integers = self.target_of[self.grade_of_cell[cell], self.kind_of_area[area], at]
+        return found
+
+
+def out_by_hour(units: Integers, warm_up: int = 0, crew: int = 1) -> Units:
+    """Put so many units out, pools × hours: where the number falls, those go who came first, when their job is done.
+
+    The `warm_up` hours before are like the same hours of the first day.
+    """
+    by_hour = np.concatenate([units[:, 24 - warm_up : 24], units], axis=1) if warm_up else units
+    starts, ends, pools = [], [], []
+    for pool, row in enumerate(by_hour):
+        out: list[int] = []
+        for hour, wanted in enumerate(row):
+            while len(out) > wanted:
+                starts.append(out.pop(0))
+                ends.append(hour)
+                pools.append(pool)
+            out += [hour] * (int(wanted) - len(out))
+        starts += out
+        ends += [len(row)] * len(out)
+        pools += [pool] * len(out)
+    order = np.lexsort((pools, starts))
+    return Units.of(
+        starts=60.0 * np.array(starts, dtype=np.float64)[order],
+        # Whoever is out at the run's end stays.
+        ends=np.where(
+            np.array(ends)[order] == by_hour.shape[1], np.inf, 60.0 * np.array(ends, dtype=np.float64)[order]
+        ),
+        pool=np.array(pools, dtype=np.int64)[order],
+        crew=crew,
+    )
+
+
+# ---- parts ----
+
+
+def _priorities(targets: Sequence[Target], grades: Sequence[str]) -> Integers:
+    """Number grades by their urgency: emergencies, then slots, then the backlog, and the shorter wait first."""
+    keys = []
+    for grade in grades:
+        mine = [target for target in targets if target.grade_code == grade]
+        order = min((_ORDER[target.stream] for target in mine), default=_ORDER[None])
+        keys.append((order, min((target.waiting_minutes for target in mine), default=np.inf)))
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+    return np.array([ranks[key] for key in keys], dtype=np.int64)
+
+
+def _targets_by_hour(
+    targets: Sequence[Target], holds: NDArray[np.bool_], grades: Sequence[str], kinds: Sequence[str]
+) -> Integers:
+    found = np.full((len(grades), len(kinds), holds.shape[1]), -1, dtype=np.int64)
+    for number, target in enumerate(targets):
+        found[grades.index(target.grade_code), kinds.index(target.area_kind), holds[number]] = number
+    return found
+
+
+def _times(came: Came, demand: float) -> Came:
+    """Give so many times the incidents: whole times all of them, and of what is left those whose mark is below it."""
+    whole, rest = divmod(demand, 1.0)
+    parts = [np.arange(len(came.mark))] * int(whole) + [np.flatnonzero(came.mark < rest)]
+    chosen = np.concatenate(parts).astype(np.int64)
+    return Came(came.area[chosen], came.cell[chosen], came.minute[chosen], came.mark[chosen])
+
+
+def _log_normal(points: Floats, cv: Floats | float) -> Floats:
+    """Turn standard normal points into factors with mean 1 and that coefficient of variation."""
+    sigma = np.sqrt(np.log1p(np.square(cv)))
+    return np.asarray(np.exp(sigma * (points - sigma / 2)))
+
+
+def _units(of: dict[str, Floats], chance: Floats) -> Integers:
+    """Draw units sent: one, and further ones by chance, so many that their mean is right (a Poisson number of them)."""
+    further = np.maximum(of["units_per_deployment"] - 1, 0)
+    units = np.ones(len(chance), dtype=np.int64)
+    upto, term, count = np.exp(-further), np.exp(-further), 0
+    left = chance >= upto
+    while left.any() and count < 50:
+        count += 1
+        units[left] += 1
+        term = term * further / count
+        upto = upto + term
+        left = chance >= upto
+    return units
+
+
+def _share_long(of: dict[str, Floats]) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(of["long_minutes"] > 0, of["long_minutes"] / np.maximum(of["long_stay_minutes"], 1.0), 0.0)
+    return np.minimum(share, 1.0)

@@ -1,0 +1,368 @@
+"""The fewest units that meet every target, found by simulation: start from a rung of the ladder, repair, then prune.
+
+A rung says how many units each pool wants in each hour. The simulation follows the queue itself, so that it sees what
+a rung cannot: work left over from a short hour, several units at one call, units that go on past their end. Where too
+many calls are late, a unit is added in the hour in which more capacity helps; where few are, one is taken away and put
+back if it was needed. All tries are on the same drawn weeks (common random numbers), so that two plans differ by their
+plan alone; what is said of the plan that was found is measured on weeks that the search has not seen. The idea is the
+simulation-and-cuts family for staffing (Atlason, Epelman & Henderson 2004, Call center staffing with simulation and
+cutting plane methods), with a local search in place of the cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bluelamp.drawn_work import Drawn, Ground, out_by_hour
+from bluelamp.pools import Floats, Integers
+from bluelamp.simulation import Cover, Outcome, Rules, Units, replicate
+
+Flags = NDArray[np.bool_]
+Progress = Callable[[float], None]
+
+# Weeks simulated at a time: their outcomes are summed and let go.
+_AT_A_TIME = 40
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How calls were answered in so many drawn runs: targets × pools × hours of the forecast.
+
+    `calls` and `late` are numbers of calls over all runs, `delay` their minutes of waiting together; `runs` how many
+    runs. Of the mean run are `busy` (pools × hours), unit-minutes at work or on the way, and `waiting` (pools × hours),
+    jobs to which nobody had been sent at the hour's start.
+    """
+
+    runs: int
+    calls: Floats
+    late: Floats
+    delay: Floats
+    busy: Floats
+    waiting: Floats
+    overtime: float  # unit-minutes of the mean run
+
+    @property
+    def share_late(self) -> Floats:
+        """Share of calls that were late; not a number where none came."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.calls > 0, self.late / self.calls, np.nan)
+
+    @property
+    def error(self) -> Floats:
+        """Standard error of `share_late`, as far as calls are independent (Agresti and Coull's four calls added)."""
+        share = (self.late + 2) / (self.calls + 4)
+        return np.asarray(np.sqrt(share * (1 - share) / (self.calls + 4)))
+
+
+def is_late(ground: Ground, drawn: Drawn, outcome: Outcome) -> tuple[Flags, Flags]:
+    """Say which jobs a target judges by the run's end, and which of them were late."""
+    targets = ground.targets
+    due = np.append([each.due_minutes for each in targets], np.inf)[drawn.target]
+    on_arrival = np.append([each.stops_on_arrival for each in targets], [True])[drawn.target]
+    took = np.where(on_arrival, outcome.arrived, outcome.sent) - outcome.ready
+    judged = (
+        (drawn.target >= 0) & (outcome.ready + due <= 60.0 * ground.hours) & (outcome.ready >= 60.0 * ground.warm_up)
+    )
+    # A second is rounding; whoever was never sent is late.
+    return judged, judged & ~(took <= due + 1 / 60)
+
+
+def answer(
+    ground: Ground,
+    cases: Sequence[Drawn],
+    units: Units,
+    cover: Cover | None = None,
+    rules: Rules | None = None,
+    progress: Progress = lambda share: None,
+) -> Answered:
+    """Let units answer drawn runs, and count how many calls of each target, pool and hour were late.
+
+    A call counts in the pool that covers its place when it is ready.
+    """
+    cover = ground.cover if cover is None else cover
+    pools = len(ground.pool_hours.pool_ids)
+    shape = (len(ground.targets), pools, len(ground.starts))
+    calls, late, delay = np.zeros((3, *shape))
+    busy, waiting = np.zeros((2, *shape[1:]))
+    overtime = 0.0
+    for first in range(0, len(cases), _AT_A_TIME):
+        some = cases[first : first + _AT_A_TIME]
+        outcomes = replicate([each.jobs for each in some], units, cover, rules, hours=ground.hours)
+        for drawn, outcome in zip(some, outcomes, strict=True):
+            judged, missed = is_late(ground, drawn, outcome)
+            hour = ground.hour_of(outcome.ready[judged])
+            place = drawn.jobs.place[judged]
+            pool = cover.own[place, hour + ground.warm_up if cover.own.shape[1] > 1 else 0]
+            at = np.ravel_multi_index((drawn.target[judged], pool, hour), shape)
+            calls += np.bincount(at, minlength=calls.size).reshape(shape)
+            late += np.bincount(at, missed[judged], minlength=calls.size).reshape(shape)
+            waited = np.nan_to_num(outcome.sent[judged] - outcome.ready[judged])
+            delay += np.bincount(at, waited, minlength=calls.size).reshape(shape)
+            busy += outcome.minutes[2][:, ground.warm_up :] + outcome.minutes[3][:, ground.warm_up :]
+            waiting += outcome.waiting.sum(axis=1)[:, ground.warm_up : -1]
+            overtime += float(outcome.overtime.sum())
+        progress((first + len(some)) / len(cases))
+    runs = max(len(cases), 1)
+    return Answered(len(cases), calls, late, delay, busy / runs, waiting / runs, overtime / runs)
+
+
+# ---- the search ----
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What can be added or taken away as one: an hour of a pool, or a duty of a shift. Arrays with one entry a piece.
+
+    A piece is one unit of `pool` from hour `first` up to hour `last` of the forecast.
+    """
+
+    pool: Integers
+    first: Integers
+    last: Integers
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def by_hour(self, number: Integers, pools: int, hours: int) -> Integers:
+        """Add up to units, pools × hours."""
+        steps = np.zeros((pools, hours + 1), dtype=np.int64)
+        np.add.at(steps, (self.pool, self.first), number)
+        np.add.at(steps, (self.pool, self.last), -number)
+        return steps.cumsum(axis=1)[:, :-1]
+
+    @classmethod
+    def of_hours(cls, runs: Flags) -> Pieces:
+        """Make a piece of each hour in which each pool runs (pools × hours)."""
+        pool, hour = np.nonzero(runs)
+        return cls(pool.astype(np.int64), hour.astype(np.int64), hour.astype(np.int64) + 1)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A plan that was found: units of each piece, the same by pool and hour, and how the search went."""
+
+    number: Integers
+    units: Integers
+    tried: int
+    added: int
+    taken: int
+    seen: Answered  # on the weeks of the search, which flatter it
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a search judges and when it stops.
+
+    An hour falls short when more calls than the target allows are late by more than `tolerance` of all, and by more
+    than `sure` standard errors, so that chance alone adds few units. `tries` bounds the simulations.
+    """
+
+    tolerance: float = 0.0
+    sure: float = 1.0
+    tries: int = 80
+
+
+def solve(
+    ground: Ground,
+    cases: Sequence[Drawn],
+    pieces: Pieces,
+    start: Integers,
+    least: Integers,
+    *,
+    rules: Rules | None = None,
+    search: Search | None = None,
+    progress: Progress = lambda share: None,
+) -> Solved:
+    """Find the fewest units of each piece with which every target holds in every pool and hour.
+
+    `start` are units by piece to begin with, `least` (pools × hours) the minimum strength, below which no hour falls.
+    """
+    return _Searching(ground, cases, pieces, least, rules, search or Search(), progress).run(start)
+
+
+class _Searching:
+    def __init__(
+        self,
+        ground: Ground,
+        cases: Sequence[Drawn],
+        pieces: Pieces,
+        least: Integers,
+        rules: Rules | None,
+        search: Search,
+        progress: Progress,
+    ) -> None:
+        self.ground, self.cases, self.pieces, self.least = ground, cases, pieces, least
+        self.rules, self.search, self.progress = rules, search, progress
+        self.shape = least.shape
+        self.allowed = 1 - np.array([each.target_share for each in ground.targets])
+        # A call that may wait for hours can be helped by more units in any of them.
+        self.window = np.array([max(int(each.waiting_minutes // 60), 0) for each in ground.targets])
+        self.tried = self.added = self.taken = 0
+        self.piece_at = self._pieces_by_hour()
+
+    def run(self, start: Integers) -> Solved:
+        number = self._raised(start.copy())
+        seen = self._try(number)
+        while self.tried < self.search.tries // 2:
+            more = self._wanted(seen, number)
+            if not more.any():
+                break
+            number += more
+            self.added += int(more.sum())
+            seen = self._try(number)
+        number, seen = self._prune(number, seen)
+        return Solved(number, self._by_hour(number), self.tried, self.added, self.taken, seen)
+
+    # ---- judging ----
+
+    def _try(self, number: Integers) -> Answered:
+        self.tried += 1
+        self.progress(min(self.tried / self.search.tries, 1.0))
+        return answer(self.ground, self.cases, self.out(number), rules=self.rules)
+
+    def out(self, number: Integers) -> Units:
+        return put_out(self.pieces, number, self.shape, self.ground.warm_up)
+
+    def _by_hour(self, number: Integers) -> Integers:
+        return self.pieces.by_hour(number, *self.shape)
+
+    def short(self, seen: Answered) -> Floats:
+        """Give calls too many that were late, targets × pools × hours; nought where chance may be the reason."""
+        allowed = self.allowed[:, None, None]
+        over = seen.late - (allowed + self.search.tolerance) * seen.calls
+        chance = self.search.sure * np.sqrt(np.maximum(allowed * (1 - allowed) * seen.calls, 1.0))
+        return np.where(over > chance, over, 0.0)
+
+    # ---- adding ----
+
+    def _wanted(self, seen: Answered, number: Integers) -> Integers:
+        """Say of which pieces one more is wanted, the most urgent targets first."""
+        more = np.zeros(len(self.pieces), dtype=np.int64)
+        helped = np.zeros(self.shape, dtype=np.bool_)
+        units = np.maximum(self._by_hour(number), 1)
+        idle = 1 - seen.busy / (60.0 * units)
+        short = self.short(seen)
+        for target in np.argsort(self.window, kind="stable"):
+            for pool, hour in np.argwhere(short[target] > 0):
+                last = min(hour + self.window[target] + 1, self.shape[1])
+                if helped[pool, hour:last].any():
+                    continue
+                # Of the hours in which the call may be answered, the one with the least idle time.
+                best = hour + int(np.argmin(idle[pool, hour:last]))
+                piece = self._piece_for(pool, best)
+                if piece >= 0 and not more[piece]:
+                    more[piece] = 1
+                    helped[pool, self.pieces.first[piece] : self.pieces.last[piece]] = True
+        return more
+
+    def _piece_for(self, pool: int, hour: int) -> int:
+        """Give the piece with which an hour gets one more: of several the one that begins last, so that less is spent
+        on what came before.
+        """
+        return int(self.piece_at[pool, hour])
+
+    def _pieces_by_hour(self) -> Integers:
+        found = np.full(self.shape, -1, dtype=np.int64)
+        for piece in np.argsort(self.pieces.first, kind="stable"):
+            found[self.pieces.pool[piece], self.pieces.first[piece] : self.pieces.last[piece]] = piece
+        return found
+
+    def _raised(self, number: Integers) -> Integers:
+        """Raise to the minimum strength."""
+        while True:
+            lacking = self.least - self._by_hour(number)
+            if (lacking <= 0).all():
+                return number
+            pool, hour = np.unravel_index(int(np.argmax(lacking)), lacking.shape)
+            piece = self._piece_for(int(pool), int(hour))
+            if piece < 0:
+                self.least = self.least.copy()
+                self.least[pool, hour] = 0
+                continue
+            number[piece] += lacking[pool, hour]
+
+    # ---- taking away ----
+
+    def _prune(self, number: Integers, seen: Answered) -> tuple[Integers, Answered]:
+        """Take units away where targets are met with some to spare, many at a time where they cannot meet, and put back
+        those that were needed.
+        """
+        needed = np.zeros(len(self.pieces), dtype=np.bool_)
+        while self.tried < self.search.tries:
+            chosen = self._spare(number, seen, needed)
+            if not len(chosen):
+                break
+            fewer = number.copy()
+            fewer[chosen] -= 1
+            found = self._try(fewer)
+            harmed = self._harmed(self.short(found) > self.short(seen), chosen)
+            needed[chosen[harmed]] = True
+            number[chosen[~harmed]] -= 1
+            self.taken += int((~harmed).sum())
+            if harmed.any() and self.tried < self.search.tries:
+                found = self._try(number)
+            seen = found
+        return number, seen
+
+    def _reach(self) -> int:
+        """Hours after a piece in which fewer units may still be felt."""
+        return 4
+
+    def _spare(self, number: Integers, seen: Answered, needed: Flags) -> Integers:
+        by_hour = self._by_hour(number)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # How far a target is from being missed, in calls late for each that may be; an hour has its worst target's.
+            used = np.nan_to_num(seen.late / np.maximum(self.allowed[:, None, None] * seen.calls, 1e-9)).max(axis=0)
+        spare = np.array(
+            [
+                1 - used[pool, first:last].max(initial=0.0)
+                if left > 0 and (by_hour[pool, first:last] > self.least[pool, first:last]).all() and not kept
+                else -1.0
+                for pool, first, last, left, kept in zip(
+                    self.pieces.pool, self.pieces.first, self.pieces.last, number, needed, strict=True
+                )
+            ]
+        )
+        chosen: list[int] = []
+        taken = np.zeros(self.shape, dtype=np.bool_)
+        for piece in np.argsort(-spare, kind="stable"):
+            if spare[piece] <= 0:
+                break
+            pool, first, last = self.pieces.pool[piece], self.pieces.first[piece], self.pieces.last[piece]
+            around = slice(max(first - self._reach(), 0), last + self._reach())
+            if not taken[pool, around].any():
+                taken[pool, first:last] = True
+                chosen.append(int(piece))
+        return np.array(chosen, dtype=np.int64)
+
+    def _harmed(self, worse: Flags, chosen: Integers) -> Flags:
+        """Say of which pieces the taking away made an hour fall short that did not, or fall short by more."""
+        by_target = worse
+        found = np.zeros(len(chosen), dtype=np.bool_)
+        for place, piece in enumerate(chosen):
+            pool, first, last = self.pieces.pool[piece], self.pieces.first[piece], self.pieces.last[piece]
+            for target in range(len(by_target)):
+                begin = max(first - self.window[target], 0)
+                found[place] |= bool(by_target[target, pool, begin : last + self._reach()].any())
+        return found
+
+
+def put_out(pieces: Pieces, number: Integers, shape: tuple[int, int], warm_up: int) -> Units:
+    """Put the units of a plan out. Hours are joined: who is wanted in the next hour too stays."""
+    if (pieces.last - pieces.first == 1).all():
+        return out_by_hour(pieces.by_hour(number, *shape), warm_up)
+    each = np.repeat(np.arange(len(pieces)), number)
+    starts, ends = 60.0 * (pieces.first[each] + warm_up), 60.0 * (pieces.last[each] + warm_up)
+    # The first day's duties that were under way or over as it began stand in for those of the day before.
+    early = np.flatnonzero((pieces.last[each] > 24 - warm_up) & (pieces.first[each] < 24) & (pieces.last[each] <= 48))
+    before = np.stack([starts[early] - 24 * 60.0, np.minimum(ends[early] - 24 * 60.0, np.inf)])
+    keeps = (before[1] > 0) & (before[0] < 60.0 * warm_up)
+    pool = np.concatenate([pieces.pool[each], pieces.pool[each][early][keeps]])
+    starts = np.concatenate([starts, np.maximum(before[0][keeps], 0.0)])
+    ends = np.concatenate([ends, before[1][keeps]])
+    order = np.lexsort((pool, starts))
+    return Units.of(starts=starts[order], ends=ends[order], pool=pool[order])
