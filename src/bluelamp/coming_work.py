@@ -43,7 +43,7 @@ class Coming:
     draw: Callable[[int, int], list[Came]]
 
     def cases(self, runs: int, seed: int, *, demand: float = 1.0, service: float = 1.0) -> list[Drawn]:
-        """Draw so many runs of the coming days; weeks of another seed have nothing in common with them but the model."""
+        """Draw so many runs of the coming days; those of another seed share nothing with them but the model."""
         return [
             self.ground.draw(came, np.random.default_rng([seed, number]), demand=demand, service=service)
             for number, came in enumerate(self.draw(runs, seed))
