@@ -44,6 +44,8 @@ class Answered:
     busy: Floats
     waiting: Floats
     overtime: float  # unit-minutes of the mean run
+    calls_by_run: Floats  # runs × targets × pools
+    late_by_run: Floats  # runs × targets × pools
 
     @property
     def share_late(self) -> Floats:
@@ -88,18 +90,22 @@ def answer(
     shape = (len(ground.targets), pools, len(ground.starts))
     calls, late, delay = np.zeros((3, *shape))
     busy, waiting = np.zeros((2, *shape[1:]))
+    by_run = np.zeros((2, len(cases), *shape[:2]))
     overtime = 0.0
     for first in range(0, len(cases), _AT_A_TIME):
         some = cases[first : first + _AT_A_TIME]
         outcomes = replicate([each.jobs for each in some], units, cover, rules, hours=ground.hours)
-        for drawn, outcome in zip(some, outcomes, strict=True):
+        for number, (drawn, outcome) in enumerate(zip(some, outcomes, strict=True), first):
             judged, missed = is_late(ground, drawn, outcome)
             hour = ground.hour_of(outcome.ready[judged])
             place = drawn.jobs.place[judged]
             pool = cover.own[place, hour + ground.warm_up if cover.own.shape[1] > 1 else 0]
             at = np.ravel_multi_index((drawn.target[judged], pool, hour), shape)
-            calls += np.bincount(at, minlength=calls.size).reshape(shape)
-            late += np.bincount(at, missed[judged], minlength=calls.size).reshape(shape)
+            came = np.bincount(at, minlength=calls.size).reshape(shape)
+            too_late = np.bincount(at, missed[judged], minlength=calls.size).reshape(shape)
+            calls += came
+            late += too_late
+            by_run[:, number] = came.sum(axis=2), too_late.sum(axis=2)
             waited = np.nan_to_num(outcome.sent[judged] - outcome.ready[judged])
             delay += np.bincount(at, waited, minlength=calls.size).reshape(shape)
             busy += outcome.minutes[2][:, ground.warm_up :] + outcome.minutes[3][:, ground.warm_up :]
@@ -107,7 +113,7 @@ def answer(
             overtime += float(outcome.overtime.sum())
         progress((first + len(some)) / len(cases))
     runs = max(len(cases), 1)
-    return Answered(len(cases), calls, late, delay, busy / runs, waiting / runs, overtime / runs)
+    return Answered(len(cases), calls, late, delay, busy / runs, waiting / runs, overtime / runs, *by_run)
 
 
 # ---- the search ----
