@@ -146,9 +146,7 @@ class Ground:
 
         The same generator's state and the same incidents give the same jobs but for what `demand` and `service` change.
         """
-        came = self._with_warm_up(_times(came, demand))
-        # Everything is drawn for every incident, whether or not it is asked for, so that nothing shifts.
-        chance, points = random.random((5, len(came.cell))), random.standard_normal((3, len(came.cell)))
+        came, chance, points = _times(self._with_warm_up(came), demand, random)
         of = {name: values[came.cell] for name, values in self.service.items()}
         sent = np.flatnonzero(chance[0] < of["share_deployed"])
         chance, points, of = chance[:, sent], points[:, sent], {name: each[sent] for name, each in of.items()}
@@ -271,12 +269,22 @@ def _targets_by_hour(
     return found
 
 
-def _times(came: Came, demand: float) -> Came:
-    """Give so many times the incidents: whole times all of them, and of what is left those whose mark is below it."""
+def _times(came: Came, demand: float, random: np.random.Generator) -> tuple[Came, Floats, Floats]:
+    """Give so many times the incidents, with what is drawn for each: five uniform and three normal numbers, by row.
+
+    Whole times all of them, and of what is left those whose mark is below it. Everything is drawn for every incident,
+    whether or not it is asked for, so that more demand changes nothing of what comes anyway.
+    """
     whole, rest = divmod(demand, 1.0)
-    parts = [np.arange(len(came.mark))] * int(whole) + [np.flatnonzero(came.mark < rest)]
-    chosen = np.concatenate(parts).astype(np.int64)
-    return Came(came.area[chosen], came.cell[chosen], came.minute[chosen], came.mark[chosen])
+    chosen, chances, points = [], [], []
+    for copy in range(int(whole) + (rest > 0)):
+        some = np.arange(len(came.mark)) if copy < whole else np.flatnonzero(came.mark < rest)
+        chosen.append(some)
+        chances.append(random.random((len(came.mark), 5))[some].T)
+        points.append(random.standard_normal((len(came.mark), 3))[some].T)
+    of = np.concatenate(chosen)
+    more = Came(came.area[of], came.cell[of], came.minute[of], came.mark[of])
+    return more, np.concatenate(chances, axis=1), np.concatenate(points, axis=1)
 
 
 def _log_normal(points: Floats, cv: Floats | float) -> Floats:

@@ -40,6 +40,7 @@ class Target:
     due_minutes: float = 0.0  # left from when the call can be sent to until the clock has to stop
     travel_minutes: float = 0.0  # usual, whether or not the clock runs then
     stops_on_arrival: bool = True
+    target_minutes: float = 0.0  # as stated
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence
                         Target(
                             grade, kind, waiting, row["target_share"], handling + travel, stream,
                             due_minutes=row["target_minutes"] - handling, travel_minutes=row["travel_minutes"] or 0.0,
-                            stops_on_arrival=row["clock_stops"] == "arrived",
+                            stops_on_arrival=row["clock_stops"] == "arrived", target_minutes=row["target_minutes"],
                         )
                     )  # fmt: skip
                     break

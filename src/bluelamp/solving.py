@@ -32,45 +32,35 @@ _AT_A_TIME = 40
 class Answered:
     """How calls were answered in so many drawn runs: targets × pools × hours of the forecast.
 
-    `calls` and `late` are numbers of calls over all runs, `delay` their minutes of waiting together; `runs` how many
-    runs. Of the mean run are `busy` (pools × hours), unit-minutes at work or on the way, and `waiting` (pools × hours),
-    jobs to which nobody had been sent at the hour's start.
+    `calls` are those that a target speaks of, over all runs. `told` are the calls that tell how they would be answered:
+    all of the target's grade, because those of one grade wait in one line wherever in the pool they come from; `late`
+    are those of them that would be late by this target's own time and way. Of the mean run are `busy` (pools × hours),
+    unit-minutes at work or on the way, `waiting` (pools × hours), jobs to which nobody had been sent at the hour's
+    start, and `overtime`, unit-minutes after the end of duties. `calls_by_run` and `late_by_run` (runs × targets ×
+    pools) are the calls that the target speaks of, and those of them that were late.
     """
 
     runs: int
     calls: Floats
+    told: Floats
     late: Floats
-    delay: Floats
     busy: Floats
     waiting: Floats
-    overtime: float  # unit-minutes of the mean run
-    calls_by_run: Floats  # runs × targets × pools
-    late_by_run: Floats  # runs × targets × pools
+    overtime: float
+    calls_by_run: Floats
+    late_by_run: Floats
 
     @property
     def share_late(self) -> Floats:
         """Share of calls that were late; not a number where none came."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.calls > 0, self.late / self.calls, np.nan)
+            return np.where(self.calls > 0, self.late / self.told, np.nan)
 
     @property
     def error(self) -> Floats:
         """Standard error of `share_late`, as far as calls are independent (Agresti and Coull's four calls added)."""
-        share = (self.late + 2) / (self.calls + 4)
-        return np.asarray(np.sqrt(share * (1 - share) / (self.calls + 4)))
-
-
-def is_late(ground: Ground, drawn: Drawn, outcome: Outcome) -> tuple[Flags, Flags]:
-    """Say which jobs a target judges by the run's end, and which of them were late."""
-    targets = ground.targets
-    due = np.append([each.due_minutes for each in targets], np.inf)[drawn.target]
-    on_arrival = np.append([each.stops_on_arrival for each in targets], [True])[drawn.target]
-    took = np.where(on_arrival, outcome.arrived, outcome.sent) - outcome.ready
-    judged = (
-        (drawn.target >= 0) & (outcome.ready + due <= 60.0 * ground.hours) & (outcome.ready >= 60.0 * ground.warm_up)
-    )
-    # A second is rounding; whoever was never sent is late.
-    return judged, judged & ~(took <= due + 1 / 60)
+        share = (self.late + 2) / (self.told + 4)
+        return np.asarray(np.sqrt(share * (1 - share) / (self.told + 4)))
 
 
 def answer(
@@ -83,37 +73,75 @@ def answer(
 ) -> Answered:
     """Let units answer drawn runs, and count how many calls of each target, pool and hour were late.
 
-    A call counts in the pool that covers its place when it is ready.
+    A call counts in the pool that covers its place when it is ready. Calls whose time is not over by the run's end are
+    left out.
     """
     cover = ground.cover if cover is None else cover
-    pools = len(ground.pool_hours.pool_ids)
-    shape = (len(ground.targets), pools, len(ground.starts))
-    calls, late, delay = np.zeros((3, *shape))
-    busy, waiting = np.zeros((2, *shape[1:]))
-    by_run = np.zeros((2, len(cases), *shape[:2]))
-    overtime = 0.0
+    count = _Count(ground, cover, len(cases))
     for first in range(0, len(cases), _AT_A_TIME):
         some = cases[first : first + _AT_A_TIME]
         outcomes = replicate([each.jobs for each in some], units, cover, rules, hours=ground.hours)
         for number, (drawn, outcome) in enumerate(zip(some, outcomes, strict=True), first):
-            judged, missed = is_late(ground, drawn, outcome)
-            hour = ground.hour_of(outcome.ready[judged])
-            place = drawn.jobs.place[judged]
-            pool = cover.own[place, hour + ground.warm_up if cover.own.shape[1] > 1 else 0]
-            at = np.ravel_multi_index((drawn.target[judged], pool, hour), shape)
-            came = np.bincount(at, minlength=calls.size).reshape(shape)
-            too_late = np.bincount(at, missed[judged], minlength=calls.size).reshape(shape)
-            calls += came
-            late += too_late
-            by_run[:, number] = came.sum(axis=2), too_late.sum(axis=2)
-            waited = np.nan_to_num(outcome.sent[judged] - outcome.ready[judged])
-            delay += np.bincount(at, waited, minlength=calls.size).reshape(shape)
-            busy += outcome.minutes[2][:, ground.warm_up :] + outcome.minutes[3][:, ground.warm_up :]
-            waiting += outcome.waiting.sum(axis=1)[:, ground.warm_up : -1]
-            overtime += float(outcome.overtime.sum())
+            count.add(number, drawn, outcome)
         progress((first + len(some)) / len(cases))
-    runs = max(len(cases), 1)
-    return Answered(len(cases), calls, late, delay, busy / runs, waiting / runs, overtime / runs, *by_run)
+    return count.answered()
+
+
+class _Count:
+    def __init__(self, ground: Ground, cover: Cover, runs: int) -> None:
+        self.ground, self.own, self.runs = ground, cover.own, runs
+        targets, pools = ground.targets, len(ground.pool_hours.pool_ids)
+        self.shape = (len(targets), pools, len(ground.starts))
+        self.due = np.append([each.due_minutes for each in targets], np.inf)
+        self.way = np.append([each.travel_minutes for each in targets], 0.0)
+        self.on_arrival = np.append([each.stops_on_arrival for each in targets], [False])
+        self.grade = np.array([ground.grades.index(each.grade_code) for each in targets], dtype=np.int64)
+        self.calls, self.told, self.late = np.zeros((3, *self.shape))
+        self.busy, self.waiting = np.zeros((2, *self.shape[1:]))
+        self.by_run = np.zeros((2, runs, *self.shape[:2]))
+        self.overtime = 0.0
+
+    def add(self, number: int, drawn: Drawn, outcome: Outcome) -> None:
+        """Count one run."""
+        begins, ends = 60.0 * self.ground.warm_up, 60.0 * self.ground.hours
+        is_call = (drawn.target >= 0) & (outcome.ready >= begins)
+        is_call &= outcome.ready + self.due[drawn.target] <= ends
+        own, ready = drawn.target[is_call], outcome.ready[is_call]
+        hour = self.ground.hour_of(ready)
+        place = drawn.jobs.place[is_call]
+        pool = self.own[place, hour + self.ground.warm_up if self.own.shape[1] > 1 else 0]
+        # Whoever was never sent waits for ever.
+        wait = np.nan_to_num(outcome.sent[is_call], nan=np.inf) - ready
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stretch = np.nan_to_num(drawn.jobs.travel[is_call, 0] / self.way[own], nan=1.0, posinf=1.0)
+        for kind in range(self.ground.target_of.shape[1]):
+            target = self.ground.target_of[self.grade[own], kind, hour]
+            took = wait + np.where(self.on_arrival[target], stretch * self.way[target], 0.0)
+            # A second is rounding.
+            late = took > self.due[target] + 1 / 60
+            at = np.ravel_multi_index((target, pool, hour), self.shape, mode="clip")
+            mine = target == own
+            some = target >= 0
+            self.told += self._counted(at[some])
+            self.late += self._counted(at[some], late[some])
+            self.calls += self._counted(at[mine])
+            self.by_run[0, number] += self._counted(at[mine]).sum(axis=2)
+            self.by_run[1, number] += self._counted(at[mine], late[mine]).sum(axis=2)
+        warm_up = self.ground.warm_up
+        self.busy += outcome.minutes[2, :, warm_up:] + outcome.minutes[3, :, warm_up:]
+        self.waiting += outcome.waiting.sum(axis=1)[:, warm_up:-1]
+        self.overtime += float(outcome.overtime.sum())
+
+    def _counted(self, at: Integers, weight: Flags | None = None) -> Floats:
+        return np.bincount(at, weight, minlength=self.calls.size).reshape(self.shape).astype(np.float64)
+
+    def answered(self) -> Answered:
+        """Give what was counted."""
+        runs = max(self.runs, 1)
+        return Answered(
+            self.runs, self.calls, self.told, self.late, self.busy / runs, self.waiting / runs, self.overtime / runs,
+            *self.by_run,
+        )  # fmt: skip
 
 
 # ---- the search ----
@@ -163,12 +191,13 @@ class Solved:
 class Search:
     """How a search judges and when it stops.
 
-    An hour falls short when more calls than the target allows are late by more than `tolerance` of all, and by more
-    than `sure` standard errors, so that chance alone adds few units. `tries` bounds the simulations.
+    An hour falls short when more calls than the target allows are late, by more than `sure` standard errors, so that
+    chance alone adds few units. A unit is taken away only where no hour is then further from its target than `spare`,
+    a share of calls. `tries` bounds the simulations.
     """
 
-    tolerance: float = 0.0
     sure: float = 1.0
+    spare: float = 0.0
     tries: int = 80
 
 
@@ -236,12 +265,15 @@ class _Searching:
     def _by_hour(self, number: Integers) -> Integers:
         return self.pieces.by_hour(number, *self.shape)
 
-    def short(self, seen: Answered) -> Floats:
-        """Give calls too many that were late, targets × pools × hours; nought where chance may be the reason."""
-        allowed = self.allowed[:, None, None]
-        over = seen.late - (allowed + self.search.tolerance) * seen.calls
-        chance = self.search.sure * np.sqrt(np.maximum(allowed * (1 - allowed) * seen.calls, 1.0))
-        return np.where(over > chance, over, 0.0)
+    def _over(self, seen: Answered) -> Floats:
+        """Give by how much of all calls more were late than the target allows, targets × pools × hours."""
+        over: Floats = np.nan_to_num(seen.share_late, nan=0.0) - self.allowed[:, None, None] * (seen.calls > 0)
+        return over
+
+    def short(self, seen: Answered) -> Flags:
+        """Say which targets do not hold in which pools and hours, where chance is not the likely reason."""
+        over: Flags = self._over(seen) > self.search.sure * seen.error
+        return over
 
     # ---- adding ----
 
@@ -253,7 +285,7 @@ class _Searching:
         idle = 1 - seen.busy / (60.0 * units)
         short = self.short(seen)
         for target in np.argsort(self.window, kind="stable"):
-            for pool, hour in np.argwhere(short[target] > 0):
+            for pool, hour in np.argwhere(short[target]):
                 last = min(hour + self.window[target] + 1, self.shape[1])
                 if helped[pool, hour:last].any():
                     continue
@@ -305,7 +337,8 @@ class _Searching:
             fewer = number.copy()
             fewer[chosen] -= 1
             found = self._try(fewer)
-            harmed = self._harmed(self.short(found) > self.short(seen), chosen)
+            before, after = self._over(seen), self._over(found)
+            harmed = self._harmed((after > self.search.spare) & (after > before), chosen)
             needed[chosen[harmed]] = True
             number[chosen[~harmed]] -= 1
             self.taken += int((~harmed).sum())
@@ -322,7 +355,7 @@ class _Searching:
         by_hour = self._by_hour(number)
         with np.errstate(invalid="ignore", divide="ignore"):
             # How far a target is from being missed, in calls late for each that may be; an hour has its worst target's.
-            used = np.nan_to_num(seen.late / np.maximum(self.allowed[:, None, None] * seen.calls, 1e-9)).max(axis=0)
+            used = np.nan_to_num(seen.share_late / np.maximum(self.allowed[:, None, None], 1e-9)).max(axis=0)
         spare = np.array(
             [
                 1 - used[pool, first:last].max(initial=0.0)
@@ -346,14 +379,13 @@ class _Searching:
         return np.array(chosen, dtype=np.int64)
 
     def _harmed(self, worse: Flags, chosen: Integers) -> Flags:
-        """Say of which pieces the taking away made an hour fall short that did not, or fall short by more."""
-        by_target = worse
+        """Say after the taking away of which pieces an hour that they may have helped is worse off than may be."""
         found = np.zeros(len(chosen), dtype=np.bool_)
         for place, piece in enumerate(chosen):
             pool, first, last = self.pieces.pool[piece], self.pieces.first[piece], self.pieces.last[piece]
-            for target in range(len(by_target)):
+            for target in range(len(worse)):
                 begin = max(first - self.window[target], 0)
-                found[place] |= bool(by_target[target, pool, begin : last + self._reach()].any())
+                found[place] |= bool(worse[target, pool, begin : last + self._reach()].any())
         return found
 
 

@@ -1,0 +1,118 @@
+"""Commands about how many units, where and when, and what would happen with others."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from bluelamp.cli._shared import AsJson, Folder, Quiet, RunId, app, message, progressing
+from bluelamp.errors import UsageError
+
+
+@app.command()
+def solve(
+    folder: Folder,
+    days: Annotated[int, typer.Option(min=1, help="Days from the plan's first")] = 7,
+    runs: Annotated[int, typer.Option(min=1, help="Times that they are simulated in each try")] = 400,
+    tries: Annotated[int, typer.Option(min=1, help="Plans that are tried at most")] = 60,
+    shifts: Annotated[
+        str | None, typer.Option(help="Find duties of these local hours, such as 7-17,14-24,22-7, instead of hours")
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="As CSV: hours, or duties where shifts are given")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    run: RunId = None,
+) -> None:
+    """Find the fewest units that meet every target, by simulation, and judge them on weeks that it has not seen.
+
+    \b
+    bluelamp solve oakland
+    bluelamp solve oakland --shifts 7-17,14-24,22-7
+    """
+    from bluelamp import fewest_units, tables
+
+    with progressing(quiet) as progress:
+        found = fewest_units.find_fewest(
+            folder, days=days, runs=runs, tries=tries, shifts=None if shifts is None else _shifts(shifts), run_id=run,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        answer = {"sentences": found.sentences}
+        for name, rows in (("solved_units", found.units), ("solved_duties", found.duties)):
+            answer[name] = json.loads(_as_json(rows, name))
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif as_csv:
+        chosen = (found.units, "solved_units") if shifts is None else (found.duties, "solved_duties")
+        sys.stdout.write(tables.to_csv(*chosen))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+
+
+@app.command(name="what-if")
+def what_if(
+    folder: Folder,
+    demand: Annotated[float, typer.Option(help="Times as many incidents, such as 1.1")] = 1.0,
+    service: Annotated[float, typer.Option(help="Times as long at each, such as 0.9")] = 1.0,
+    units: Annotated[
+        list[str] | None,
+        typer.Option(help="Units more or fewer in a pool, such as 'R-D1@Fri,Sat 22-6=+1'; may be repeated"),
+    ] = None,
+    merge: Annotated[list[str] | None, typer.Option(help="Pools made one, such as R-D1+R-D2; may be repeated")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Another target: minutes, share, as 1:urban=12/90%; may be repeated")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days from the plan's first")] = 7,
+    runs: Annotated[int, typer.Option(min=2, help="Times that both plans are simulated")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    run: RunId = None,
+) -> None:
+    """Try a change on the coming days: demand, lengths, units, pools, targets; held against the plan as it stands.
+
+    \b
+    bluelamp what-if oakland --demand 1.1
+    bluelamp what-if oakland --units 'R-D1@Fri,Sat 22-6=+2' --units 'R-D2@Fri,Sat 22-6=-2'
+    bluelamp what-if oakland --merge R-D1+R-D2 --target 1=12
+    """
+    from bluelamp import coming_work, tables
+    from bluelamp import what_if as trial
+
+    change = trial.read_change(
+        demand=demand, service=service, units=units or (), merge=merge or (), targets=target or ()
+    )
+    with progressing(quiet) as progress:
+        coming = coming_work.read_coming(folder, days=days, run_id=run)
+        found = trial.WhatIf.of(coming, runs).compare(change, lambda share: progress("simulating", share))
+    if as_json:
+        rows = json.loads(_as_json(found.table, "what_if"))
+        typer.echo(json.dumps({"sentences": found.sentences, "what_if": rows}, ensure_ascii=False))
+    elif as_csv:
+        sys.stdout.write(tables.to_csv(found.table, "what_if"))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    if not quiet and change.is_none:
+        message.print("Say what to change: --demand, --service, --units, --merge or --target.", markup=False)
+
+
+def _as_json(rows: object, name: str) -> bytes:
+    from bluelamp.web.app import rows_as_json
+
+    return rows_as_json(rows, name)  # type: ignore[arg-type]
+
+
+def _shifts(text: str) -> list[tuple[int, int]]:
+    found = []
+    for each in text.split(","):
+        begins, dash, ends = each.strip().partition("-")
+        if not (dash and begins.isdigit() and ends.isdigit()):
+            raise UsageError(f"--shifts '{text}' is no list of shifts; one such as 7-17,14-24,22-7 was expected.")
+        found.append((int(begins), int(ends)))
+    return found
