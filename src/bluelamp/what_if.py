@@ -17,7 +17,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.coming_work import Coming
 from bluelamp.drawn_work import out_by_hour
-from bluelamp.errors import UsageError, did_you_mean, one_of
+from bluelamp.errors import UsageError, count_of, did_you_mean, one_of
 from bluelamp.offered_work import Target
 from bluelamp.pools import Floats, Integers, holds_at
 from bluelamp.simulation import Cover
@@ -116,7 +116,8 @@ class WhatIf:
         before = self._stands(lambda share: progress(share / 2))
         after = self._changed(change, lambda share: progress(0.5 + share / 2))
         table = _tabulate(self.coming, before, after)
-        return Compared(table, _say(table, self.runs, change))
+        days = len(self.coming.hours) // 24
+        return Compared(table, _say(table, self.runs, days, change))
 
     def _stands(self, progress: Progress) -> Answered:
         if (1.0, 1.0) not in self._kept:
@@ -318,10 +319,10 @@ def _paired(before: tuple[Floats, ...], after: tuple[Floats, ...]) -> dict[str, 
     }  # fmt: skip
 
 
-def _say(table: pl.DataFrame, runs: int, change: Change) -> list[str]:
+def _say(table: pl.DataFrame, runs: int, days: int, change: Change) -> list[str]:
     if table.is_empty():
         return ["No target speaks of any call of the coming days, so that there is nothing to compare."]
-    sentences = [f"Both plans answered the same {runs:,} drawn weeks."]
+    sentences = [f"Both plans answered the same {count_of(runs, 'drawn run')} of {count_of(days, 'day')}."]
     if change.is_none:
         sentences.append("Nothing is changed: both columns are the plan as it stands.")
     for row in table.filter(pool_id="all").iter_rows(named=True):
@@ -332,6 +333,6 @@ def _say(table: pl.DataFrame, runs: int, change: Change) -> list[str]:
         )
         sentences.append(
             f"Grade {row['grade_code']}: {row['late_before']:.1%} late as it stands, {row['late_after']:.1%} changed, "
-            f"{told}{'' if sure else '; these weeks cannot tell them apart'}."
+            f"{told}{'' if sure else '; these runs cannot tell them apart'}."
         )
     return sentences
