@@ -149,6 +149,9 @@ class Dispatch:
 
     def _changes(self, hour):
         own = np.broadcast_to(self.cover.own, (len(self.cover.own), self.hours))
+        keep = self.rules.keep_free
+        if keep is not None and keep.ndim == 3 and (keep[..., hour] != keep[..., hour - 1]).any():
+            return True
         return (own[:, hour] != own[:, hour - 1]).any()
 
     # ---- who answers for what ----
@@ -199,7 +202,9 @@ class Dispatch:
 
     def _reserve(self, pool, priority):
         keep = self.rules.keep_free
-        return int(keep[pool, priority]) if keep is not None and priority < keep.shape[1] else 0
+        if keep is None or priority >= keep.shape[1]:
+            return 0
+        return int(keep[pool, priority] if keep.ndim == 2 else keep[pool, priority, int(self.at // 60)])
 
     def _find(self, job, picked):
         pools = self._near(job.place)

@@ -83,6 +83,13 @@ def test_some_units_stay_free_for_more_urgent_jobs():
     assert went(jobs, units, rules=rules) == [(0, 0, 0), (2, 1, 2), (1, 0, 32)]
 
 
+def test_units_that_stay_free_may_differ_by_the_hour_so_that_so_many_work_at_most():
+    jobs, units = Jobs.of([0, 1, 65, 66], [90, 90, 30, 30]), Units.of([0, 0, 0])
+    # Two of three work at most in the first hour and one in the second; in the third all of them.
+    rules = Rules(keep_free=np.array([[[1, 2, 0]]]))
+    assert went(jobs, units, rules=rules, hours=4) == [(0, 0, 0), (1, 1, 1), (2, 2, 91), (3, 0, 120)]
+
+
 # ---- several units ----
 
 
@@ -320,7 +327,8 @@ BAD = {
     ),
     "a reserve for other pools": (
         {"rules": Rules(keep_free=np.array([[0], [1]]))},
-        "The rule 'keep_free' must have a row for each of the 1 pool and a column for each priority, but has the shape "
+        "The rule 'keep_free' must have a row for each of the 1 pool and a column for each priority (and, if it "
+        "changes, a number for each hour), but has the shape "
         "(2, 1).",
     ),
     "a rule below 0": (

@@ -78,7 +78,7 @@ def draw_world(seed: int, features: set[str]):
         vehicles=chance.integers(1, 3, pools) if "vehicles" in features else np.full(pools, -1),
     )  # fmt: skip
     rules = Rules(
-        keep_free=np.sort(chance.integers(0, 3, (pools, 3)), axis=1) if "reserve" in features else None,
+        keep_free=_reserve(chance, pools, hours) if "reserve" in features else None,
         help_to=int(chance.integers(0, 3)) if "help" in features else -1, help_units=int(chance.integers(1, 4)),
         help_travel_factor=2.0,
         takes_from=np.array([[0, 2, 1], [0, 0, 2], [0, 0, 0]]) if "taking" in features else None,
@@ -90,6 +90,12 @@ def draw_world(seed: int, features: set[str]):
     if "matrix" in features:
         travel = Travel(halves(0, 20, (places, places)), chance.choice([0.5, 1.0, 2.0], hours))
     return jobs, units, cover, rules, travel, hours
+
+
+def _reserve(chance: np.random.Generator, pools: int, hours: int) -> np.ndarray:
+    """Draw units to keep free that do not change, or change by the hour."""
+    shape = (pools, 3) if chance.random() < 0.5 else (pools, 3, hours)
+    return np.sort(chance.integers(0, 3, shape), axis=1)
 
 
 def assert_agrees(seed: int, features: set[str]) -> int:

@@ -184,10 +184,10 @@ def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Trav
         if placed.max(initial=0) >= places:
             yield from _told("place", whose, placed >= places, placed, expected)
     pools = count_pools(units, cover)
-    if rules.keep_free is not None and (rules.keep_free.ndim != 2 or len(rules.keep_free) != pools):
+    if rules.keep_free is not None and (rules.keep_free.ndim not in (2, 3) or len(rules.keep_free) != pools):
         yield (
             f"The rule 'keep_free' must have a row for each of the {count_of(pools, 'pool')} and a column for each "
-            f"priority, but has the shape {rules.keep_free.shape}."
+            f"priority (and, if it changes, a number for each hour), but has the shape {rules.keep_free.shape}."
         )
     if travel is None and jobs.travel.shape[1]:
         wrong = np.isnan(jobs.travel)

@@ -95,7 +95,7 @@ _OWN = {
     np.bool_: {"is_also": 2, "is_helped": 1},  # is_also: groups × pools
     np.int64: {
         "by_ready": 1, "by_start": 1, "by_end": 1, "by_regrade": 1, "cover_changes": 1, "group": 1, "own": 2,
-        "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 2, "takes_from": 2, "wants": 2,
+        "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 3, "takes_from": 2, "wants": 2,
         "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1, "had": 1, "waiting": 3,
     },
     STATE: {"state": 1}, UNIT: {"units": 1}, JOB: {"jobs": 1}, POOL: {"pools": 1}, APPOINTMENT: {"calendar": 1},
@@ -388,10 +388,16 @@ def _is_held(w, at, u, j):
 
 
 @_compiled
+def _has_more_than_kept(w, pool, priority):
+    hour = min(w.state[0].hour, w.keep_free.shape[2] - 1)
+    return w.pools[pool].free > w.keep_free[pool, priority, hour]
+
+
+@_compiled
 def _choose(w, at, pool, j):
     """Give the free unit of a pool that goes: free longest, or nearest."""
     state = w.state[0]
-    if w.pools[pool].free <= w.keep_free[pool, w.jobs[j].priority]:
+    if not _has_more_than_kept(w, pool, w.jobs[j].priority):
         return NOBODY
     is_nearest = state.is_nearest and w.way.shape[0] > 0
     may_be_held = state.once > 0 and not state.may_pass
@@ -742,6 +748,9 @@ def _look_for_work(w, at, u):
         for level in range(state.levels):
             if is_lent and level > state.help_to + 1:
                 break
+            if state.holds_back and level > 0 and not _has_more_than_kept(w, pool, level - 1):
+                # Only this unit has become free, so that only its pool may have one to send now.
+                continue
             some = False
             for i in range(groups.shape[1]):
                 group = groups[pool, i]

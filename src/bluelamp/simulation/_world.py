@@ -34,9 +34,12 @@ def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: i
     for flags, table in ((is_also, also), (is_own, own), (is_help, help_)):
         rows_of, columns = np.nonzero(table >= 0)
         flags[rows_of, table[rows_of, columns]] = True
-    keep_free = np.zeros((pools, priorities), dtype=np.int64)
+    keep_free = np.zeros((pools, priorities, 1), dtype=np.int64)
     if rules.keep_free is not None:
-        keep_free[:, : rules.keep_free.shape[1]] = rules.keep_free
+        given = rules.keep_free.reshape(*rules.keep_free.shape[:2], -1)
+        keep_free = np.zeros((pools, priorities, given.shape[2]), dtype=np.int64)
+        keep_free[:, : given.shape[1]] = given
+    changes = own[:, 1:] != own[:, :-1], (keep_free[:, :, 1:] != keep_free[:, :, :-1]).any(axis=1)
     takes_from = np.zeros((priorities, priorities), dtype=np.int64)
     if rules.takes_from is not None:
         takes_from[: len(rules.takes_from), : len(rules.takes_from)] = rules.takes_from
@@ -46,7 +49,7 @@ def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: i
     arrays = {
         "group": group, "own": own, "also": also, "help": help_, "is_also": is_also,
         "covers": _listed((is_own | is_also).T), "lends_to": _listed(is_help.T),
-        "cover_changes": 1 + np.flatnonzero((own[:, 1:] != own[:, :-1]).any(axis=0)),
+        "cover_changes": np.unique(np.concatenate([1 + np.flatnonzero(each.any(axis=0)) for each in changes])),
         "keep_free": keep_free, "takes_from": takes_from, "way": way,
         "way_factor": np.ascontiguousarray(np.broadcast_to(factor, max(hours, 1)), dtype=np.float64),
     }  # fmt: skip
