@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bluelamp.drawn_work import Came, Ground, out_by_hour
+from bluelamp.drawn_work import Came, Ground, by_the_hour
 from bluelamp.pools import lay_out_pools
+from bluelamp.simulation import Rules, simulate
 from tests.drawn import drawn
 from tests.offered import LONDON, STANDARD, hours_from, one_pool
 
@@ -127,19 +128,29 @@ def test_pools_of_the_night_cover_by_night_and_those_of_other_hours_are_asked_ne
     assert of.cover.also.tolist() == [[0, 2], [1, 2]]
 
 
-def test_units_stay_while_they_are_wanted_and_who_came_first_goes_first():
-    wanted = np.array([[1, 3, 2, 0, 1]])
-    units = out_by_hour(wanted)
-    assert units.starts.tolist() == [0, 60, 60, 240]
-    assert units.ends.tolist() == [120, 180, 180, np.inf]
-    minute = np.arange(5) * 60 + 30.0
-    there = (units.starts[:, None] <= minute) & (minute < units.ends[:, None])
-    assert there.sum(axis=0).tolist() == wanted[0].tolist()
+def test_so_many_units_work_in_an_hour_and_no_more():
+    of = ground(warm_up=12)
+    wanted = np.tile(np.arange(24) % 5, 2)[None] + 1
+    units, rules = by_the_hour(wanted, of)
+    calls = of.draw(came(4000, cell=1), np.random.default_rng(3)).jobs
+    found = simulate(calls, units, of.cover, rules, hours=of.hours, keep=True)
+    busy = (found.minutes[2] + found.minutes[3])[0, 12:] / 60
+    # With far more calls than units all work all the time; what is left of an hour with more units goes on in the next.
+    assert (busy >= wanted[0] - 1e-9).all()
+    assert busy[wanted[0] == 5] == pytest.approx(np.full((wanted[0] == 5).sum(), 5.0))
+    assert found.overtime.sum() == 0
+    assert found.sendings is not None
+    sent = found.sendings.sent
+    left = found.sendings.left
+    by_run = np.append(wanted[0, 12:24], wanted[0])
+    for number, at in enumerate(sent[:400]):
+        at_work = ((sent[:number] <= at) & (left[:number] > at)).sum()
+        assert at_work < by_run[int(at // 60)]
 
 
-def test_units_of_the_first_day_are_there_before_it_begins():
-    wanted = np.arange(48)[None] % 24
-    units = out_by_hour(wanted, warm_up=12)
-    minute = np.arange(60) * 60 + 30.0
-    there = (units.starts[:, None] <= minute) & (minute < units.ends[:, None])
-    assert there.sum(axis=0).tolist() == [*range(12, 24), *range(24), *range(24)]
+def test_a_reserve_that_the_rules_ask_for_is_kept_beside():
+    of = ground(warm_up=0)
+    reserve = np.array([[0, 0, 1]])
+    _, rules = by_the_hour(np.full((1, 48), 2), of, Rules(keep_free=reserve))
+    assert rules.keep_free.shape == (1, of.priorities, 48)
+    assert rules.keep_free[0, :, 5].tolist() == [0, 0, 1]

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from bluelamp.drawn_work import Came, Drawn, Ground, out_by_hour
+from bluelamp.drawn_work import Came, Drawn, Ground, by_the_hour
 from bluelamp.pools import lay_out_pools
 from bluelamp.queueing import units_for_target
 from bluelamp.simulation import simulate
@@ -63,15 +63,21 @@ def start_of(units: int) -> tuple[Pieces, np.ndarray]:
     return pieces, np.full(len(pieces), units)
 
 
+def judge(pieces: Pieces, number: np.ndarray) -> Answered:
+    """Judge a plan on days that no search has seen."""
+    units, rules = put_out(pieces, number, ground())
+    return answer(ground(), cases(2), units, rules=rules)
+
+
 NOBODY = np.zeros((2, 24), dtype=np.int64)
 
 
 def test_shares_late_are_those_of_the_calls_in_the_pool_and_hour_that_they_came_in():
-    units = out_by_hour(np.full((2, 24), 6), ground().warm_up)
-    found = answer(ground(), cases(1)[:3], units)
+    units, rules = by_the_hour(np.full((2, 24), 6), ground())
+    found = answer(ground(), cases(1)[:3], units, rules=rules)
     calls, late = np.zeros((2, 24)), np.zeros((2, 24))
     for case in cases(1)[:3]:
-        outcome = simulate(case.jobs, units, ground().cover, hours=ground().hours)
+        outcome = simulate(case.jobs, units, ground().cover, rules, hours=ground().hours)
         for ready, arrived, place in zip(outcome.ready, outcome.arrived, case.jobs.place, strict=True):
             hour = int(ready // 60) - ground().warm_up
             if hour >= 0 and ready + 13 <= 60 * ground().hours:
@@ -88,10 +94,10 @@ def test_too_few_are_added_and_too_many_taken_until_targets_hold_on_weeks_not_se
     pieces, start = start_of(units)
     found = solve(ground(), cases(1), pieces, start, NOBODY, search=Search(spare=-0.01))
     assert (found.added, found.taken)[units == 2] >= 0
-    judged = answer(ground(), cases(2), put_out(pieces, found.number, (2, 24), ground().warm_up))
+    judged = judge(pieces, found.number)
     over = judged.share_late[0] - 0.1
     assert (over <= 0.02 + 2 * judged.error[0]).mean() >= 0.95
-    fewer = answer(ground(), cases(2), put_out(pieces, np.maximum(found.number - 1, 0), (2, 24), ground().warm_up))
+    fewer = judge(pieces, np.maximum(found.number - 1, 0))
     assert (fewer.share_late[0] > 0.1).mean() > 0.6
     # What a steady state would ask for in the busiest and the quietest hour is near.
     most = units_for_target(7 * 47 / 60, 6, 47, 0.9)
@@ -120,14 +126,14 @@ def test_duties_are_added_whole_and_cover_every_hour():
     pieces = Pieces(np.repeat([0, 1], 4), first, first + 6)
     found = solve(ground(), cases(1), pieces, np.full(8, 3), NOBODY, search=Search(spare=-0.01))
     assert (np.diff(found.units.reshape(2, 4, 6), axis=2) == 0).all()
-    units = put_out(pieces, found.number, (2, 24), ground().warm_up)
+    units, _ = put_out(pieces, found.number, ground())
     minute = 60 * np.arange(36) + 30.0
     there = ((units.starts[:, None] <= minute) & (minute < units.ends[:, None]) & (units.pool == 0)[:, None]).sum(
         axis=0
     )
     assert there[12:].tolist() == found.units[0].tolist()
     assert there[:12].tolist() == found.units[0, 12:].tolist()
-    judged = answer(ground(), cases(2), units)
+    judged = judge(pieces, found.number)
     assert (judged.share_late[0] - 0.1 <= 0.02 + 2 * judged.error[0]).mean() >= 0.95
 
 

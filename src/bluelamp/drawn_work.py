@@ -9,7 +9,7 @@ have (Brown et al. 2005, Statistical analysis of a telephone call center).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bluelamp import periods
 from bluelamp.offered_work import Target, service_of, targets_by_day
 from bluelamp.pools import Floats, Integers, PoolHours
-from bluelamp.simulation import Cover, Jobs, Units
+from bluelamp.simulation import Cover, Jobs, Rules, Units
 
 # A unit that arrives stays a minute at least.
 _LEAST_AT_SCENE = 1.0
@@ -123,6 +123,11 @@ class Ground:
         """Hours of a run, those of the warm-up included."""
         return self.warm_up + len(self.starts)
 
+    @property
+    def priorities(self) -> int:
+        """Priorities of jobs: that of guards, and those of the grades."""
+        return 2 + int(self.priority_of_grade.max(initial=0))
+
     def hour_of(self, minute: Floats) -> Integers:
         """Give the hour of the forecast that a minute of the run lies in; those of the warm-up are below nought."""
         return np.floor(minute / 60).astype(np.int64) - self.warm_up
@@ -216,34 +221,21 @@ class Ground:
         return found
 
 
-def out_by_hour(units: Integers, warm_up: int = 0, crew: int = 1) -> Units:
-    """Put so many units out, pools × hours: where the number falls, those go who came first, when their job is done.
+def by_the_hour(units: Integers, ground: Ground, rules: Rules | None = None) -> tuple[Units, Rules]:
+    """Give units and rules with which so many units work at most, pools × hours of the forecast.
 
-    The `warm_up` hours before are like the same hours of the first day.
+    Jobs in hand go on when the number falls, and nobody is sent until fewer work than there are: so an hour has its
+    units and no others, and no overtime that a plan does not count. Whoever is not wanted is out and kept free.
     """
+    warm_up = ground.warm_up
     by_hour = np.concatenate([units[:, 24 - warm_up : 24], units], axis=1) if warm_up else units
-    starts, ends, pools = [], [], []
-    for pool, row in enumerate(by_hour):
-        out: list[int] = []
-        for hour, wanted in enumerate(row):
-            while len(out) > wanted:
-                starts.append(out.pop(0))
-                ends.append(hour)
-                pools.append(pool)
-            out += [hour] * (int(wanted) - len(out))
-        starts += out
-        ends += [len(row)] * len(out)
-        pools += [pool] * len(out)
-    order = np.lexsort((pools, starts))
-    return Units.of(
-        starts=60.0 * np.array(starts, dtype=np.float64)[order],
-        # Whoever is out at the run's end stays.
-        ends=np.where(
-            np.array(ends)[order] == by_hour.shape[1], np.inf, 60.0 * np.array(ends, dtype=np.float64)[order]
-        ),
-        pool=np.array(pools, dtype=np.int64)[order],
-        crew=crew,
-    )
+    most = by_hour.max(axis=1, initial=0)
+    kept = (most[:, None] - by_hour)[:, None, :]
+    of = Rules() if rules is None else rules
+    reserve = 0 if of.keep_free is None else of.keep_free.reshape(*of.keep_free.shape[:2], -1)
+    keep_free = np.broadcast_to(kept + reserve, (len(units), ground.priorities, by_hour.shape[1]))
+    pool = np.repeat(np.arange(len(units)), most)
+    return Units.of(starts=np.zeros(len(pool)), pool=pool), replace(of, keep_free=np.ascontiguousarray(keep_free))
 
 
 # ---- parts ----

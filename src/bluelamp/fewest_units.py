@@ -82,11 +82,9 @@ def find_fewest(
     )  # fmt: skip
     unseen = coming.cases(runs, _UNSEEN)
     judged = _judge(coming, unseen, pieces, found.number, progress)
-    rung = Pieces.of_hours(coming.ground.pool_hours.runs)
-    beside = _judge(coming, unseen, rung, coming.required[rung.pool, rung.first], progress)
     units = _tabulate(coming, found.units, judged)
     duties = _tabulate_duties(coming, pieces, found.number) if shifts is not None else tables.empty("solved_duties")
-    return Found(units, duties, _say(coming, units, found, judged, beside, runs))
+    return Found(units, duties, _say(coming, units, found, judged, runs))
 
 
 def lay_duties(coming: Coming, shifts: Sequence[tuple[int, int]]) -> Pieces:
@@ -145,8 +143,8 @@ def cover_all(pieces: Pieces, required: Integers) -> Integers:
 
 
 def _judge(coming: Coming, cases: Sequence[Drawn], pieces: Pieces, number: Integers, progress: Progress) -> Answered:
-    units = put_out(pieces, number, coming.required.shape, coming.ground.warm_up)
-    return answer(coming.ground, cases, units, progress=lambda share: progress("judging", share))
+    units, rules = put_out(pieces, number, coming.ground)
+    return answer(coming.ground, cases, units, rules=rules, progress=lambda share: progress("judging", share))
 
 
 def worst_target(coming: Coming, judged: Answered) -> tuple[Integers, Floats]:
@@ -207,9 +205,7 @@ def _tabulate_duties(coming: Coming, pieces: Pieces, number: Integers) -> pl.Dat
     )
 
 
-def _say(
-    coming: Coming, units: pl.DataFrame, found: Solved, judged: Answered, beside: Answered, runs: int
-) -> list[str]:
+def _say(coming: Coming, units: pl.DataFrame, found: Solved, judged: Answered, runs: int) -> list[str]:
     solved, rung, on_duty = (int(units[name].sum() or 0) for name in ("units_solved", "units_rung", "units_on_duty"))
     _, over = worst_target(coming, judged)
     counts = over[np.isfinite(over)]
@@ -218,9 +214,8 @@ def _say(
     sentences = [
         f"{days} simulated {runs:,} times to search ({found.tried} plans tried), and {runs:,} times to judge, on draws "
         "that the search had not seen.",
-        f"{solved:,} unit-hours meet the targets, where the rung asks for {rung:,} ({solved / max(rung, 1) - 1:+.1%}); "
-        f"jobs that outlast their unit's hours add {judged.overtime / 60:,.0f} more ({beside.overtime / 60:,.0f} with "
-        "the rung's).",
+        f"{solved:,} unit-hours meet the targets, where the rung asks for {rung:,} ({solved / max(rung, 1) - 1:+.1%})"
+        + (f"; jobs that outlast duties add {judged.overtime / 60:,.0f}." if judged.overtime else "."),
         f"Every target holds within two points in {np.mean(counts <= WITHIN):.1%} of the pool-hours with calls; chance "
         f"moves the share late of one of them by {np.median(error):.1%} (one standard error).",
     ]

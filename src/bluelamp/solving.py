@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bluelamp.drawn_work import Drawn, Ground, out_by_hour
+from bluelamp.drawn_work import Drawn, Ground, by_the_hour
 from bluelamp.pools import Floats, Integers
 from bluelamp.simulation import Cover, Outcome, Rules, Units, replicate
 
@@ -257,10 +257,8 @@ class _Searching:
     def _try(self, number: Integers) -> Answered:
         self.tried += 1
         self.progress(min(self.tried / self.search.tries, 1.0))
-        return answer(self.ground, self.cases, self.out(number), rules=self.rules)
-
-    def out(self, number: Integers) -> Units:
-        return put_out(self.pieces, number, self.shape, self.ground.warm_up)
+        units, rules = put_out(self.pieces, number, self.ground, self.rules)
+        return answer(self.ground, self.cases, units, rules=rules)
 
     def _by_hour(self, number: Integers) -> Integers:
         return self.pieces.by_hour(number, *self.shape)
@@ -389,18 +387,20 @@ class _Searching:
         return found
 
 
-def put_out(pieces: Pieces, number: Integers, shape: tuple[int, int], warm_up: int) -> Units:
-    """Put the units of a plan out. Hours are joined: who is wanted in the next hour too stays."""
+def put_out(pieces: Pieces, number: Integers, ground: Ground, rules: Rules | None = None) -> tuple[Units, Rules]:
+    """Put the units of a plan out: those of hours work in their hours alone (see `by_the_hour`), those of duties finish
+    what they are at.
+    """
     if (pieces.last - pieces.first == 1).all():
-        return out_by_hour(pieces.by_hour(number, *shape), warm_up)
-    each = np.repeat(np.arange(len(pieces)), number)
-    starts, ends = 60.0 * (pieces.first[each] + warm_up), 60.0 * (pieces.last[each] + warm_up)
-    # The first day's duties that were under way or over as it began stand in for those of the day before.
-    early = np.flatnonzero((pieces.last[each] > 24 - warm_up) & (pieces.first[each] < 24) & (pieces.last[each] <= 48))
-    before = np.stack([starts[early] - 24 * 60.0, np.minimum(ends[early] - 24 * 60.0, np.inf)])
-    keeps = (before[1] > 0) & (before[0] < 60.0 * warm_up)
-    pool = np.concatenate([pieces.pool[each], pieces.pool[each][early][keeps]])
-    starts = np.concatenate([starts, np.maximum(before[0][keeps], 0.0)])
-    ends = np.concatenate([ends, before[1][keeps]])
+        shape = len(ground.pool_hours.pool_ids), len(ground.starts)
+        return by_the_hour(pieces.by_hour(number, *shape), ground, rules)
+    each, warm_up = np.repeat(np.arange(len(pieces)), number), ground.warm_up
+    pool, starts, ends = pieces.pool[each], 60.0 * (pieces.first[each] + warm_up), 60.0 * (pieces.last[each] + warm_up)
+    # The day before is like the first one, as far as the run has any of it.
+    early = (starts < 60.0 * (24 + warm_up)) & (ends - 24 * 60.0 > 0)
+    begins, stops = np.maximum(starts[early] - 24 * 60.0, 0.0), np.minimum(ends[early] - 24 * 60.0, 60.0 * warm_up)
+    was_out = stops > begins
+    pool = np.concatenate([pool, pool[early][was_out]])
+    starts, ends = np.concatenate([starts, begins[was_out]]), np.concatenate([ends, stops[was_out]])
     order = np.lexsort((pool, starts))
-    return Units.of(starts=starts[order], ends=ends[order], pool=pool[order])
+    return Units.of(starts=starts[order], ends=ends[order], pool=pool[order]), rules or Rules()

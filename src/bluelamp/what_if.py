@@ -16,7 +16,7 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.coming_work import Coming
-from bluelamp.drawn_work import out_by_hour
+from bluelamp.drawn_work import by_the_hour
 from bluelamp.errors import UsageError, count_of, did_you_mean, one_of
 from bluelamp.offered_work import Target
 from bluelamp.pools import Floats, Integers, holds_at
@@ -147,7 +147,8 @@ class WhatIf:
             ground = replace(ground, targets=targets)
             coming = replace(coming, ground=ground)
         cases = coming.cases(self.runs, 1, demand=change.demand, service=change.service)
-        return answer(ground, cases, out_by_hour(units, ground.warm_up), cover, progress=progress)
+        out, rules = by_the_hour(units, ground)
+        return answer(ground, cases, out, cover, rules, progress=progress)
 
 
 def hours_of(coming: Coming, moved: UnitsMoved) -> Integers:

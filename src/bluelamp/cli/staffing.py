@@ -21,9 +21,7 @@ def solve(
     shifts: Annotated[
         str | None, typer.Option(help="Find duties of these local hours, such as 7-17,14-24,22-7, instead of hours")
     ] = None,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="As CSV: hours, or duties where shifts are given")
-    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV: hours, or duties where shifts are given")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     run: RunId = None,

@@ -233,8 +233,8 @@ class Rules:
     """How the control room sends; as it comes, plainly: the unit free longest, nothing held back, nobody taken away.
 
     `keep_free` (pools × priorities, or pools × priorities × hours of the run): units that stay free when a job of that
-    priority takes one; none where it is not given. `help_to`: the last priority for which help comes (-1: none); `help_units`: the units that a job may have got
-    before it is refused help; `help_travel_factor`: times the minutes on the way of those who help. `takes_from`
+    priority takes one; none where it is not given. `help_to`: the last priority for which help comes (-1: none);
+    `help_units`: the units that a job may have got before it is refused help; `help_travel_factor`: times the minutes on the way of those who help. `takes_from`
     (priorities × priorities): 1 where a job of the row's priority takes a unit that is on its way to one of the
     column's, 2 where from the scene too; less urgent columns only. `last_minutes`: so near the end of its duty a unit
     is sent only to priorities up to `last_for`; `last_minutes_handed_over` holds for jobs that are handed over, whose
