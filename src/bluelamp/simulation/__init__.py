@@ -234,13 +234,14 @@ class Rules:
 
     `keep_free` (pools × priorities, or pools × priorities × hours of the run): units that stay free when a job of that
     priority takes one; none where it is not given. `help_to`: the last priority for which help comes (-1: none);
-    `help_units`: the units that a job may have got before it is refused help; `help_travel_factor`: times the minutes on the way of those who help. `takes_from`
-    (priorities × priorities): 1 where a job of the row's priority takes a unit that is on its way to one of the
-    column's, 2 where from the scene too; less urgent columns only. `last_minutes`: so near the end of its duty a unit
-    is sent only to priorities up to `last_for`; `last_minutes_handed_over` holds for jobs that are handed over, whose
-    unit asks for relief `relief_before` minutes before its end. `clearing`: minutes after each job until a unit is free
-    again. `is_nearest`: the unit with the shortest way goes instead of the one free longest. `may_pass`: jobs may go
-    before one that came earlier and waits for several units at once.
+    `help_units`: the units that a job may have got before it is refused help; `help_travel_factor`: times the minutes
+    on the way of those who help. `takes_from` (priorities × priorities): 1 where a job of the row's priority takes a
+    unit that is on its way to one of the column's, 2 where from the scene too; less urgent columns only.
+    `last_minutes`: so near the end of its duty a unit is sent only to priorities up to `last_for`;
+    `last_minutes_handed_over` holds for jobs that are handed over, whose unit asks for relief `relief_before` minutes
+    before its end. `clearing`: minutes after each job until a unit is free again. `is_nearest`: the unit with the
+    shortest way goes instead of the one free longest. `may_pass`: jobs may go before one that came earlier and waits
+    for several units at once.
     """
 
     keep_free: WholeNumbers | None = None

@@ -50,6 +50,7 @@ from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 from bluelamp.web.squeezed import Squeezed, squeeze
+from bluelamp.web.what_if_page import add_what_if
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -262,6 +263,7 @@ def make_app(
     _add_pages(app, published)
     _add_tables(app, published)
     add_hotspots(app, published.folder, published.run)
+    add_what_if(app, published.folder, published.run)
     add_codes(app, published.folder, may_edit=may_edit_codes)
     return app
 
@@ -412,7 +414,7 @@ def _page(title: str, body: str) -> str:
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
-        '<a href="/hotspots">Hotspots</a> · '
+        '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '
         '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/scoreboard">Scoreboard</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
