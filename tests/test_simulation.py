@@ -326,10 +326,10 @@ BAD = {
         "diagonal: a unit is taken for more urgent jobs from less urgent ones.",
     ),
     "a reserve for other pools": (
-        {"rules": Rules(keep_free=np.array([[0], [1]]))},
+        {"rules": Rules(keep_free=np.zeros((0, 1), dtype=int))},
         "The rule 'keep_free' must have a row for each of the 1 pool and a column for each priority (and, if it "
         "changes, a number for each hour), but has the shape "
-        "(2, 1).",
+        "(0, 1).",
     ),
     "a rule below 0": (
         {"rules": Rules(clearing=-1)},

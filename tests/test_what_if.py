@@ -110,6 +110,10 @@ def test_the_command_solves_by_hours_and_by_duties(small_force: Path):
     told = RUN.invoke(app, options)
     assert told.exit_code == 0, told.output
     assert "unit-hours meet the targets" in told.stdout
+    given = json.loads(RUN.invoke(app, [*options, "--json"]).stdout)
+    for row in given["unit_value"]:
+        assert row["difference"] * row["units_more"] <= 0.01
+    assert {row["pool_id"] for row in given["unit_value"]} <= {row["pool_id"] for row in given["solved_units"]}
     duties = RUN.invoke(app, [*options, "--shifts", "7-15,15-23,23-7", "--csv"]).stdout
     assert duties.startswith("pool_id,starts_at,ends_at,units")
     assert len(duties.splitlines()) > 3

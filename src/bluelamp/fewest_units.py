@@ -11,10 +11,10 @@ import polars as pl
 
 from bluelamp import periods, tables
 from bluelamp.coming_work import DAYS, Coming, read_coming
-from bluelamp.drawn_work import Drawn
+from bluelamp.drawn_work import Drawn, by_the_hour
 from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.pools import Floats, Integers
-from bluelamp.solving import Answered, Pieces, Search, Solved, answer, put_out, solve
+from bluelamp.solving import Answered, Pieces, Search, Solved, answer, compare_answers, put_out, solve
 
 RUNS, TRIES = 400, 60
 # A target holds in an hour where no more than two calls in a hundred too many are late.
@@ -26,10 +26,13 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Found:
-    """Units that were found: tables `solved_units` and `solved_duties` (none by the hour), and what they say."""
+    """Units that were found: tables `solved_units`, `solved_duties` (none by the hour) and `unit_value`, and what they
+    say.
+    """
 
     units: pl.DataFrame
     duties: pl.DataFrame
+    value: pl.DataFrame
     sentences: list[str]
 
     def lines(self) -> list[str]:
@@ -84,7 +87,8 @@ def find_fewest(
     judged = _judge(coming, unseen, pieces, found.number, progress)
     units = _tabulate(coming, found.units, judged)
     duties = _tabulate_duties(coming, pieces, found.number) if shifts is not None else tables.empty("solved_duties")
-    return Found(units, duties, _say(coming, units, found, judged, runs))
+    value = value_units(coming, unseen, found.units)
+    return Found(units, duties, value, _say(coming, units, value, found, judged, runs))
 
 
 def lay_duties(coming: Coming, shifts: Sequence[tuple[int, int]]) -> Pieces:
@@ -147,6 +151,25 @@ def _judge(coming: Coming, cases: Sequence[Drawn], pieces: Pieces, number: Integ
     return answer(coming.ground, cases, units, rules=rules, progress=lambda share: progress("judging", share))
 
 
+def value_units(coming: Coming, cases: Sequence[Drawn], units: Integers) -> pl.DataFrame:
+    """Say what one more unit round the clock in a pool is worth, and what one fewer costs, as table `unit_value`.
+
+    All pools are changed at once, because none answers for another.
+    """
+    answers = {}
+    for more in (0, 1, -1):
+        out, rules = by_the_hour(np.where(coming.ground.pool_hours.runs, np.maximum(units + more, 0), 0), coming.ground)
+        answers[more] = answer(coming.ground, cases, out, rules=rules)
+    rows = [
+        {"units_more": more, **row}
+        for more in (1, -1)
+        for row in compare_answers(coming.ground, answers[0], answers[more])
+        if row["pool_id"] != "all"
+    ]
+    dropped = ["calls_before", "calls_after"]
+    return tables.publish(pl.DataFrame(rows).drop(dropped), "unit_value") if rows else tables.empty("unit_value")
+
+
 def worst_target(coming: Coming, judged: Answered) -> tuple[Integers, Floats]:
     """Give the target that is furthest over what it allows in each pool and hour, and by how much, pools × hours."""
     allowed = 1 - np.array([each.target_share for each in coming.ground.targets])
@@ -205,7 +228,9 @@ def _tabulate_duties(coming: Coming, pieces: Pieces, number: Integers) -> pl.Dat
     )
 
 
-def _say(coming: Coming, units: pl.DataFrame, found: Solved, judged: Answered, runs: int) -> list[str]:
+def _say(
+    coming: Coming, units: pl.DataFrame, value: pl.DataFrame, found: Solved, judged: Answered, runs: int
+) -> list[str]:
     solved, rung, on_duty = (int(units[name].sum() or 0) for name in ("units_solved", "units_rung", "units_on_duty"))
     _, over = worst_target(coming, judged)
     counts = over[np.isfinite(over)]
@@ -226,5 +251,12 @@ def _say(coming: Coming, units: pl.DataFrame, found: Solved, judged: Answered, r
         sentences.append(
             f"On duty are {on_duty:,} unit-hours: {short.height:,} of {known.height:,} pool-hours are short, by "
             f"{gap:,} unit-hours together."
+        )
+    first = coming.ground.grades[int(np.argmin(coming.ground.priority_of_grade))]
+    for row in value.filter(grade_code=first, units_more=1).iter_rows(named=True):
+        fewer = value.filter(grade_code=first, units_more=-1, pool_id=row["pool_id"])["late_after"].to_list()
+        sentences.append(
+            f"{row['pool_id']}: one more unit round the clock would bring grade {first} from {row['late_before']:.1%} "
+            f"late to {row['late_after']:.1%}, one fewer to {fewer[0] if fewer else float('nan'):.1%}."
         )
     return sentences

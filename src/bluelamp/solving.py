@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,52 @@ class _Count:
             self.runs, self.calls, self.told, self.late, self.busy / runs, self.waiting / runs, self.overtime / runs,
             *self.by_run,
         )  # fmt: skip
+
+
+# A normal distribution's 95 %.
+_SURE = 1.96
+
+
+def compare_answers(ground: Ground, before: Answered, after: Answered) -> list[dict[str, Any]]:
+    """Compare how two plans answered the same runs: a row a grade for the force ('all') and each pool that has calls.
+
+    Shares late are ratios of sums over runs. The range of their difference is by the delta method, over runs that are
+    alike in both plans, so that what both have in common is no doubt.
+    """
+    grades = [target.grade_code for target in ground.targets]
+    rows = []
+    for grade in sorted(set(grades)):
+        mine = [number for number, each in enumerate(grades) if each == grade]
+        by_pool = [
+            [each[:, mine].sum(axis=1) for each in (plan.calls_by_run, plan.late_by_run)] for plan in (before, after)
+        ]
+        for pool in [None, *range(len(ground.pool_hours.pool_ids))]:
+            chosen = [[each.sum(axis=1) if pool is None else each[:, pool] for each in plan] for plan in by_pool]
+            compared = _paired(*chosen)
+            if compared is not None:
+                name = "all" if pool is None else ground.pool_hours.pool_ids[pool]
+                rows.append({"grade_code": grade, "pool_id": name, **compared})
+    return rows
+
+
+def _paired(before: Sequence[Floats], after: Sequence[Floats]) -> dict[str, float] | None:
+    sums = [(float(calls.sum()), float(late.sum())) for calls, late in (before, after)]
+    if not sums[0][0] or not sums[1][0]:
+        return None
+    shares = [late / calls for calls, late in sums]
+    runs = len(before[0])
+    # What each run adds to the difference of the two ratios, about its mean.
+    parts = [
+        (late - share * calls) / (calls.sum() / runs)
+        for (calls, late), share in zip((before, after), shares, strict=True)
+    ]
+    error = float(np.std(parts[1] - parts[0], ddof=1) / np.sqrt(runs)) if runs > 1 else 0.0
+    difference = shares[1] - shares[0]
+    return {
+        "calls_before": sums[0][0] / runs, "calls_after": sums[1][0] / runs, "late_before": shares[0],
+        "late_after": shares[1], "difference": difference, "difference_low": max(difference - _SURE * error, -1.0),
+        "difference_high": min(difference + _SURE * error, 1.0),
+    }  # fmt: skip
 
 
 # ---- the search ----

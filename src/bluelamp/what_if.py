@@ -19,14 +19,12 @@ from bluelamp.coming_work import Coming
 from bluelamp.drawn_work import by_the_hour
 from bluelamp.errors import UsageError, count_of, did_you_mean, one_of
 from bluelamp.offered_work import Target
-from bluelamp.pools import Floats, Integers, holds_at
+from bluelamp.pools import Integers, holds_at
 from bluelamp.simulation import Cover
-from bluelamp.solving import Answered, answer
+from bluelamp.solving import Answered, answer, compare_answers
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 RUNS = 100
-# A normal distribution's 95 %.
-_SURE = 1.96
 Progress = Callable[[float], None]
 
 
@@ -279,45 +277,8 @@ def _problems_with(change: Change, coming: Coming) -> list[str]:
 
 
 def _tabulate(coming: Coming, before: Answered, after: Answered) -> pl.DataFrame:
-    """Give a row a grade and pool, and one for the force. Ratios of sums, with the range of their difference by the
-    delta method over runs that are alike in both plans.
-    """
-    ground = coming.ground
-    grades = [target.grade_code for target in ground.targets]
-    pools = ground.pool_hours.pool_ids
-    rows = []
-    for grade in sorted(set(grades)):
-        mine = [number for number, each in enumerate(grades) if each == grade]
-        by_pool = [
-            tuple(values[:, mine].sum(axis=1) for values in (plan.calls_by_run, plan.late_by_run))
-            for plan in (before, after)
-        ]
-        for place in [None, *range(len(pools))]:
-            chosen = [tuple(each.sum(axis=1) if place is None else each[:, place] for each in pair) for pair in by_pool]
-            row = _paired(*chosen)
-            if row is not None:
-                rows.append({"grade_code": grade, "pool_id": "all" if place is None else pools[place], **row})
+    rows = compare_answers(coming.ground, before, after)
     return tables.publish(pl.DataFrame(rows), "what_if") if rows else tables.empty("what_if")
-
-
-def _paired(before: tuple[Floats, ...], after: tuple[Floats, ...]) -> dict[str, float] | None:
-    sums = [(float(calls.sum()), float(late.sum())) for calls, late in (before, after)]
-    if not sums[0][0] or not sums[1][0]:
-        return None
-    shares = [late / calls for calls, late in sums]
-    runs = len(before[0])
-    # What each run adds to the difference of the two ratios, about its mean.
-    parts = [
-        (late - share * calls) / (calls.sum() / runs)
-        for (calls, late), share in zip((before, after), shares, strict=True)
-    ]
-    error = float(np.std(parts[1] - parts[0], ddof=1) / np.sqrt(runs)) if runs > 1 else 0.0
-    difference = shares[1] - shares[0]
-    return {
-        "calls_before": sums[0][0] / runs, "calls_after": sums[1][0] / runs, "late_before": shares[0],
-        "late_after": shares[1], "difference": difference, "difference_low": max(difference - _SURE * error, -1.0),
-        "difference_high": min(difference + _SURE * error, 1.0),
-    }  # fmt: skip
 
 
 def _say(table: pl.DataFrame, runs: int, days: int, change: Change) -> list[str]:

@@ -41,7 +41,9 @@ def solve(
         )  # fmt: skip
     if as_json:
         answer = {"sentences": found.sentences}
-        for name, rows in (("solved_units", found.units), ("solved_duties", found.duties)):
+        for name, rows in (
+            ("solved_units", found.units), ("solved_duties", found.duties), ("unit_value", found.value)
+        ):  # fmt: skip
             answer[name] = json.loads(_as_json(rows, name))
         typer.echo(json.dumps(answer, ensure_ascii=False))
     elif as_csv:

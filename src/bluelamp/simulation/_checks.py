@@ -183,7 +183,7 @@ def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Trav
         expected = f"one of the {count_of(places, 'place')} that cover speaks of"
         if placed.max(initial=0) >= places:
             yield from _told("place", whose, placed >= places, placed, expected)
-    pools = count_pools(units, cover)
+    pools = count_pools(units, cover, rules)
     if rules.keep_free is not None and (rules.keep_free.ndim not in (2, 3) or len(rules.keep_free) != pools):
         yield (
             f"The rule 'keep_free' must have a row for each of the {count_of(pools, 'pool')} and a column for each "

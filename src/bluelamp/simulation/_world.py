@@ -23,7 +23,7 @@ class Ground(NamedTuple):
 
 def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: int, hours: int) -> Ground:
     """Group the places that are covered alike all the time, and list by pool the groups that it covers and helps."""
-    pools = count_pools(units, cover)
+    pools = count_pools(units, cover, rules)
     rows = np.concatenate([cover.own, cover.also, cover.help], axis=1)
     number: dict[bytes, int] = {}
     group = np.array([number.setdefault(row.tobytes(), len(number)) for row in rows], dtype=np.int64)
@@ -56,10 +56,11 @@ def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: i
     return Ground(pools, priorities, arrays)
 
 
-def count_pools(units: Any, cover: Any) -> int:
+def count_pools(units: Any, cover: Any, rules: Any) -> int:
     """Count the pools that anything speaks of."""
     named = [units.pool, cover.own, cover.also, cover.help]
-    return 1 + max(len(cover.vehicles) - 1, *(int(each.max(initial=0)) for each in named))
+    kept = 0 if rules.keep_free is None else len(rules.keep_free)
+    return max(len(cover.vehicles), kept, *(1 + int(each.max(initial=0)) for each in named))
 
 
 def lay_out(
