@@ -28,6 +28,8 @@ WholeNumbers = NDArray[np.int64]
 
 # Terms of a sum that add no more than this part of it are left out.
 _NEGLIGIBLE = 1e-17
+# Terms by cells that are worked on at once.
+_VALUES_AT_ONCE = 16_384
 
 
 class Impatient(NamedTuple):
@@ -177,18 +179,20 @@ def _waits(
 
 def _log_sum(n: Numbers, load: Numbers, first: Numbers, step: Numbers) -> tuple[Numbers, Numbers]:
     """Give the logarithm of 1 + x_1 + x_1 x_2 + ..., x_k = load / (n + first + (k - 1) step), and the mean of k."""
-    term = np.zeros(load.shape)  # logarithm
+    term = np.zeros(load.shape)  # logarithm of the last one
     total, weighted = np.zeros(load.shape), np.full(load.shape, -np.inf)
     cells = np.arange(load.size)
-    number = 0
+    done = 0
     with np.errstate(divide="ignore"):
         while cells.size:
-            number += 1
-            ratio = load[cells] / (n[cells] + first[cells] + (number - 1) * step[cells])
-            term[cells] += np.log(ratio)
-            total[cells] = np.logaddexp(total[cells], term[cells])
-            weighted[cells] = np.logaddexp(weighted[cells], term[cells] + np.log(number))
+            # Many terms at once for few cells, few for many, so that memory stays small.
+            terms = np.arange(done + 1, done + 1 + max(_VALUES_AT_ONCE // cells.size, 16))[:, None]
+            ratios = load[cells] / (n[cells] + first[cells] + (terms - 1) * step[cells])
+            logs = term[cells] + np.cumsum(np.log(ratios), axis=0)
+            total[cells] = np.logaddexp(total[cells], np.logaddexp.reduce(logs))
+            weighted[cells] = np.logaddexp(weighted[cells], np.logaddexp.reduce(logs + np.log(terms)))
+            term[cells], ratio, done = logs[-1], ratios[-1], int(terms[-1, 0])
             # Ratios fall, so that what is left is less than a geometric series.
-            left = term[cells] - np.log1p(-np.minimum(ratio, 1 - 1e-9)) + np.log(number)
+            left = term[cells] - np.log1p(-np.minimum(ratio, 1 - 1e-9)) + np.log(done)
             cells = cells[(ratio >= 1) | (left > total[cells] + np.log(_NEGLIGIBLE))]
     return total, np.exp(weighted - total)

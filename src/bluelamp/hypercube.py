@@ -38,11 +38,10 @@ class Hypercube(NamedTuple):
     """What units and atoms meet in the long run.
 
     `busy` (units) is the share of time that each is busy. `dispatches` (units × atoms) is the share of all calls served
-    that the unit goes to in the atom; it sums to 1. `chance_all_busy` is the share of calls that find no unit free: they
-    are lost, or wait. `share_out_of_district` is that of calls served by a unit of another district. `mean_wait` is that
-    of all calls, in the unit of time of the rates; 0 without a queue. The last three are not a number where districts or
-    travel times were not given: `travel_minutes` is the mean over calls served, `travel_by_unit` and `travel_by_atom`
-    those of each.
+    that the unit goes to in the atom; it sums to 1. `chance_all_busy` is the share of calls that find no unit free:
+    they are lost, or wait. `mean_wait` is that of all calls, in the unit of time of the rates; 0 without a queue.
+    `share_out_of_district` is the share of calls served that a unit of another district goes to, and `travel_minutes`
+    their mean travel, beside that of each unit and atom; not a number where districts or travel were not given.
     """
 
     busy: Numbers

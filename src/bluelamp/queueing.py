@@ -347,7 +347,7 @@ def units_for_priority(
     share: ArrayLike,
     away: ArrayLike = 0,
 ) -> WholeNumbers:
-    """Give the fewest units with which `share` of one grade's calls wait at most `minutes`, where urgent calls go first.
+    """Give the fewest units with which `share` of a grade's calls wait at most `minutes`, where urgent calls go first.
 
     `loads` is that of all grades, `load_ahead` that of more urgent ones and `own_load` that of the grade itself, with
     those that are as urgent: all of the shape (samples, cells). The rest, the errors and the exact minimum are those of
@@ -537,7 +537,10 @@ def _fewest_units(
     for start in range(0, share.size, block_size):
         block = order[start : start + block_size]
         fewest[block] = _fewest_units_of_block(
-            *(part[:, block].T for part in (load, weight, allowed, away)),
+            load[:, block].T,
+            weight[:, block].T,
+            allowed[:, block].T,
+            away[:, block].T,
             share[block],
             None if line is None else (line[0][:, block].T, line[1][:, block].T),
         )

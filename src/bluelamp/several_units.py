@@ -30,6 +30,8 @@ Sources:
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,7 +105,7 @@ def units_for_all(
     is tried in turn. Errors are those of `waits_for_all`.
 
     >>> print(units_for_all([[7.0]], None, [[0.6], [0.4]], minutes=6, service_minutes=60, share=0.9))
-    [11]
+    [12]
     """
     return _fewest(_AllAtOnce, loads, weights, needs, minutes, service_minutes, share, away)
 
@@ -122,7 +124,7 @@ def units_for_first(
     Arguments and errors are those of `units_for_all`.
 
     >>> print(units_for_first([[7.0]], None, [[0.6], [0.4]], minutes=6, service_minutes=60, share=0.9))
-    [11]
+    [12]
     """
     return _fewest(_AsTheyCome, loads, weights, needs, minutes, service_minutes, share, away)
 
@@ -153,11 +155,12 @@ class _Chain:
         self.last = np.where(where, shifted / (1 + new), self.last)
         self.units = units
 
-    def keep(self, cells: NDArray[np.bool_]) -> None:
-        """Forget all but some cells."""
-        for name in ("shares", "beyond", "last"):
-            setattr(self, name, getattr(self, name)[:, cells])
-        self.arrivals, self.units = self.arrivals[cells], self.units[cells]
+    def of(self, cells: NDArray[np.bool_]) -> Self:
+        """Give the chains of some cells alone."""
+        found = copy(self)
+        found.shares, found.beyond, found.last = self.shares[:, cells], self.beyond[:, cells], self.last[:, cells]
+        found.arrivals, found.units = self.arrivals[cells], self.units[cells]
+        return found
 
 
 class _AllAtOnce(_Chain):
@@ -171,7 +174,8 @@ class _AllAtOnce(_Chain):
         """Whether starts outrun arrivals, and no call asks for more units than there are."""
         asked = np.arange(1, len(self.shares) + 1)[:, None]
         too_many = ((self.shares > 0) & (asked > self.units)).any(axis=0)
-        return ~too_many & (self.arrivals * self._next(self._means()) < 1)
+        stable: NDArray[np.bool_] = ~too_many & (self.arrivals * self._next(self._means()) < 1)
+        return stable
 
     def waits(self, allowed: Numbers) -> tuple[Numbers, Numbers]:
         """Give the chance of a wait longer than `allowed`, and the mean wait, in cells that are stable."""
@@ -277,7 +281,7 @@ class _AsTheyCome(_Chain):
 def _terms(mean: Numbers) -> int:
     """Give how many terms of a Poisson distribution hold all of it but what is negligible, for the largest mean."""
     most = float(mean.max(initial=0))
-    return int(np.ceil(most + 9 * np.sqrt(most) + 25))
+    return int(np.ceil(most + 7 * np.sqrt(most) + 12))
 
 
 # ---- Cells ----
@@ -310,9 +314,8 @@ def _waits(
             chain.add_unit(rows[0][block] > number)
         stable = chain.is_stable
         if stable.any():
-            chain.keep(stable)
             cells = block[stable]
-            late[cells], mean[cells] = chain.waits(rows[2][cells])
+            late[cells], mean[cells] = chain.of(stable).waits(rows[2][cells])
     nobody = rows[1] == 0
     # Nothing comes, and where something did, units would be there for it, if there are as many.
     late[nobody & (rows[0] > 0)], mean[nobody & (rows[0] > 0)] = 0.0, 0.0
@@ -377,16 +380,14 @@ def _fewest_of_block(
         if not near.any():
             continue
         looked_at = (stable & near).reshape(-1)
-        closer = rule.__new__(rule)
-        closer.__dict__.update(chain.__dict__)
-        closer.keep(looked_at)
         late = np.ones(samples * cell.size)
-        late[looked_at] = closer.waits(np.broadcast_to(allowed[cell], (samples, cell.size)).reshape(-1)[looked_at])[0]
+        may_wait = np.broadcast_to(allowed[cell], (samples, cell.size)).reshape(-1)[looked_at]
+        late[looked_at] = chain.of(looked_at).waits(may_wait)[0]
         on_time = (weight[:, cell] * (1 - late.reshape(samples, -1))).sum(axis=0)
         done = near & (on_time >= wanted[cell] * (1 - _ROUNDING))
         if done.any():
             fewest[cell[done]] = units
-            chain.keep(np.broadcast_to(~done, (samples, cell.size)).reshape(-1))
+            chain = chain.of(np.broadcast_to(~done, (samples, cell.size)).reshape(-1))
             cell = cell[~done]
     return fewest
 

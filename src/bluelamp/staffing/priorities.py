@@ -1,10 +1,10 @@
 """Urgent calls first: the fewest units with which each grade meets its target while the less urgent wait behind it.
 
 Units finish what they are at, and then go to the most urgent call that waits (Cobham 1954), with the load that MOL
-carries from hour to hour. So a pool need not be quick for calls that have until tomorrow, nor a whole pool quick because
-some of its calls are urgent. With calls that last equally long, mean waits are exact for every grade and shares on time
-for the most urgent; for the others the wait of those that wait is taken to be exponential, which asks for a little too
-few or too many (explanation page). Where grades last differently, all count as lasting the mean.
+carries from hour to hour. So a pool need not be quick for calls that have until tomorrow, nor a whole pool quick
+because some of its calls are urgent. With calls that last equally long, mean waits are exact for every grade, and
+shares on time for the most urgent; for the others the wait of those that wait is taken to be exponential. Where grades
+last differently, all count as lasting the mean.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Calls that ask for several units, nobody going until all can go: the fewest units that meet the targets.
 
-All calls wait in one line and the first holds up the rest, even while units stand free (head-of-line blocking; Brill and
-Green 1984). A call is on time when all its units are. Exact for units that are freed one by one with the same mean, with
-the load that MOL carries from hour to hour, and dear: minutes for a county, so that a plan leaves it out unless it is
-asked for.
+All calls wait in one line and the first holds up the rest, even while units stand free (head-of-line blocking; Brill
+and Green 1984). A call is on time when all its units are. Exact for units that are freed one by one with the same mean,
+with the load that MOL carries from hour to hour, and dear: minutes for a county, so that a plan leaves it out unless it
+is asked for.
 """
 
 from __future__ import annotations
