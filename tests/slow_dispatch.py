@@ -71,9 +71,7 @@ class Job:
 
 
 class Dispatch:
-    def __init__(
-        self, jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int
-    ) -> None:
+    def __init__(self, jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> None:
         self.given, self.cover, self.rules, self.travel = jobs, cover, rules, travel
         self.hours, self.at = hours, 0.0
         self.units = [
