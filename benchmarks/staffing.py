@@ -5,9 +5,10 @@
     python benchmarks/staffing.py --json       one last line for machines: {"bars": {name: {"value", "bar", "met"}}}
 
 Required units are held against pyworkforce, and both against Erlang's formula written out as the sum that it is. Each
-rung then staffs weeks whose demand is known without error, and the event simulation judges every hour of them, on calls
-that no rung has seen. The cases were written down before any of them was judged, and nothing was changed for them;
-'closing time' was added after, because demand that jumps is where looking at each hour alone should do worst.
+rung then staffs weeks whose demand is known without error, and a simulation of its own (`staffing_judge.py`) judges
+every hour of them, on calls that no rung has seen. The cases were written down before any of them was judged, and
+nothing was changed for them; 'closing time' was added after, because demand that jumps is where looking at each hour
+alone should do worst.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,9 +26,10 @@ from pathlib import Path
 import measure
 import numpy as np
 import polars as pl
+import staffing_judge
 from report import Bar, say_bars, say_for_machines, say_table
 
-from bluelamp import extensions, offered_work, periods, pools, queueing, simulation, tables
+from bluelamp import extensions, offered_work, periods, pools, queueing, tables
 
 HERE = Path(__file__).parent
 PEERS_HOME = HERE.parent / ".venv" / "staffing-peers"
@@ -36,6 +39,8 @@ ZONE = "UTC"
 TARGETS, SHARES = (5.0, 10.0, 15.0, 60.0, 180.0, 240.0), (0.8, 0.9, 0.95)
 # An hour counts as missed when fewer than this part of its calls is on time, below the target.
 POINTS = 0.02
+# Weeks that are simulated one after another; runs of them tell how far chance moves a verdict.
+WEEKS_A_RUN = 25
 SEED = 20261123
 
 
@@ -265,34 +270,34 @@ def ask_mean(case: Case) -> np.ndarray:
     return queueing.units_for_target(carried, case.minutes, case.service, case.share)[WEEK:]
 
 
-def draw_jobs(case: Case, weeks: int, at_once: bool, seed: int) -> simulation.Jobs:
-    """Draw a case's calls for some weeks and a day before and after."""
+@dataclass(frozen=True)
+class Calls:
+    """Calls of some weeks, with a day before and one after, in order of time; times are minutes."""
+
+    ready: np.ndarray
+    grade: np.ndarray
+    wanted: np.ndarray
+    minutes: np.ndarray  # calls × units
+
+
+def draw_calls(case: Case, weeks: int, seed: int) -> Calls:
+    """Draw a case's calls."""
     chance = np.random.default_rng(seed)
-    rates = np.concatenate([case.rates[-24:], np.tile(case.rates, weeks), case.rates[:24]])
+    rates = with_days_beside(case.rates, weeks)
     counts = chance.poisson(rates)
     ready = np.sort(np.repeat(np.arange(len(rates)) * 60.0, counts) + chance.uniform(0, 60, counts.sum()))
-    number = len(ready)
     shares = [share for share, _ in case.grades] or [1.0]
-    wanted = 1 + np.minimum(chance.poisson(case.needs - 1, number), offered_work.MOST_NEEDED - 1)
-    lengths = chance.exponential(case.service, (number, offered_work.MOST_NEEDED))
-    return simulation.Jobs.of(
-        ready, lengths[:, 0], priority=chance.choice(len(shares), number, p=shares), units=wanted,
-        further_minutes=lengths[:, 1:], is_at_once=at_once,
+    most = offered_work.MOST_NEEDED if case.needs > 1 else 1
+    return Calls(
+        ready, chance.choice(len(shares), len(ready), p=shares),
+        1 + np.minimum(chance.poisson(case.needs - 1, len(ready)), most - 1),
+        chance.exponential(case.service, (len(ready), most)),
     )  # fmt: skip
 
 
-def duties(units: np.ndarray, weeks: int) -> simulation.Units:
-    """Lay units by the hour out as duties that begin when one more is wanted and end when one fewer is."""
-    whole = np.concatenate([units[-24:], np.tile(units, weeks), units[:24]])
-    starts, ends = [], []
-    for number in range(int(whole.max())):
-        out = np.concatenate([[False], whole > number, [False]])
-        changes = np.flatnonzero(out[1:] != out[:-1]) * 60.0
-        starts.append(changes[::2])
-        ends.append(changes[1::2])
-    begin, end = np.concatenate(starts), np.concatenate(ends)
-    order = np.argsort(begin, kind="stable")
-    return simulation.Units.of(begin[order], end[order])
+def with_days_beside(by_hour: np.ndarray, weeks: int) -> np.ndarray:
+    """Repeat a week, with its last day before and its first one after."""
+    return np.concatenate([by_hour[-24:], np.tile(by_hour, weeks), by_hour[:24]])
 
 
 @dataclass(frozen=True)
@@ -312,25 +317,35 @@ def judge(case: Case, units: np.ndarray, judged_calls: int, *, at_once: bool = F
     """Simulate so many weeks that the quietest hour has enough calls, and see what share is on time in each hour."""
     grades = case.grades or ((1.0, case.minutes),)
     least = min(share for share, _ in grades) * float(case.rates.min())
-    weeks = int(np.ceil(judged_calls / least))
-    a_run = 100
-    runs = [draw_jobs(case, a_run, at_once, SEED + number) for number in range(-(-weeks // a_run))]
-    outcomes = simulation.replicate(
-        runs, duties(units, a_run), simulation.Cover.of(own=[0]), hours=a_run * WEEK + 48, threads=2
-    )
-    on_time, calls = np.zeros((2, len(runs), len(grades), WEEK))
-    for number, (jobs, outcome) in enumerate(zip(runs, outcomes, strict=True)):
-        hour = (jobs.ready // 60).astype(np.int64) - 24
-        counts = (hour >= 0) & (hour < a_run * WEEK)
-        for grade, (_, minutes) in enumerate(grades):
-            mine = counts & (jobs.priority == grade)
-            in_week = hour[mine] % WEEK
-            waited = outcome.sent[mine] - jobs.ready[mine]
-            calls[number, grade] = np.bincount(in_week, minlength=WEEK)
-            on_time[number, grade] = np.bincount(in_week, weights=waited <= minutes, minlength=WEEK)
+    runs = -(-int(np.ceil(judged_calls / least)) // WEEKS_A_RUN)
+    there = with_days_beside(units, WEEKS_A_RUN)
+
+    def one(run: int) -> tuple[np.ndarray, np.ndarray]:
+        drawn = draw_calls(case, WEEKS_A_RUN, SEED + run)
+        sent = staffing_judge.send(drawn.ready, drawn.grade, drawn.wanted, drawn.minutes, there, at_once)
+        return count_on_time(drawn, sent, grades)
+
+    with ThreadPoolExecutor(2) as pool:
+        counted = list(pool.map(one, range(runs)))
+    on_time, calls = (np.array(each) for each in zip(*counted, strict=True))
     share = on_time.sum(axis=0) / calls.sum(axis=0)
     spread = ((on_time - share * calls) ** 2).sum(axis=0)
     return Verdict(share, np.sqrt(spread) / calls.sum(axis=0), int(units.sum()))
+
+
+def count_on_time(
+    drawn: Calls, sent: np.ndarray, grades: Sequence[tuple[float, float]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count calls on time, and calls, by grade and hour of the week; the days beside are left out."""
+    hour = (drawn.ready // 60).astype(np.int64) - 24
+    counts = (hour >= 0) & (hour < WEEKS_A_RUN * WEEK)
+    on_time, calls = np.zeros((2, len(grades), WEEK))
+    for grade, (_, minutes) in enumerate(grades):
+        mine = counts & (drawn.grade == grade)
+        is_on_time = sent[mine] - drawn.ready[mine] <= minutes
+        calls[grade] = np.bincount(hour[mine] % WEEK, minlength=WEEK)
+        on_time[grade] = np.bincount(hour[mine] % WEEK, weights=is_on_time, minlength=WEEK)
+    return on_time, calls
 
 
 LADDER: dict[str, Callable[[Case], np.ndarray]] = {

@@ -46,15 +46,21 @@ def test_an_answer_that_is_not_the_fewest_is_put_right(off):
     assert found.tolist() == expected.tolist()
 
 
-def test_duties_hold_as_many_units_as_each_hour_wants():
-    from staffing import WEEK, duties
+def test_its_judge_sends_in_line_and_never_more_units_than_there_are():
+    from staffing_judge import send
 
-    wanted = np.random.default_rng(1).integers(0, 6, WEEK)
-    laid = duties(wanted, weeks=2)
-    middles = np.arange(2 * WEEK) * 60 + 30 + 24 * 60
-    out = ((laid.starts[:, None] <= middles) & (laid.ends[:, None] > middles)).sum(axis=0)
-    assert out.tolist() == [*wanted, *wanted]
-    assert (np.diff(laid.starts) >= 0).all()
+    ready, nobody = np.array([0.0, 1.0, 2.0, 3.0]), np.zeros(4, dtype=np.int64)
+    ones = np.ones(4, dtype=np.int64)
+    long = np.full((4, 2), 50.0)
+    assert send(ready, nobody, ones, long, np.array([2, 2, 2]), True).tolist() == [0, 1, 50, 51]
+    # Two go home after the first hour: their jobs go on, and nobody is sent until those of one unit are done.
+    assert send(ready, nobody, ones, long * 2, np.array([3, 1, 1, 1, 1, 1]), True).tolist() == [0, 1, 2, 102]
+    # The urgent one goes first when a unit is free.
+    assert send(ready, np.array([0, 1, 1, 0]), ones, long, np.array([1, 1, 1, 1]), True).tolist() == [0, 100, 150, 50]
+    # The first in line asks for two and holds up who asks for one; as they come, its first goes at once.
+    wanted = np.array([1, 2, 1, 1])
+    assert send(ready, nobody, wanted, long, np.array([2, 2, 2, 2, 2]), True).tolist() == [0, 50, 100, 100]
+    assert send(ready, nobody, wanted, long, np.array([2, 2, 2, 2, 2]), False).tolist() == [0, 1, 51, 100]
 
 
 def test_its_judge_finds_what_erlang_says_of_a_flat_week():
@@ -65,7 +71,7 @@ def test_its_judge_finds_what_erlang_says_of_a_flat_week():
         def rates(self) -> np.ndarray:
             return np.full(WEEK, self.calls)
 
-    verdict = judge(Flat("flat", 6.0, 30, 10), np.full(WEEK, 5), judged_calls=1_200)
+    verdict = judge(Flat("flat", 6.0, 30, 10), np.full(WEEK, 5), judged_calls=6_000)
     expected = 1 - float(queueing.chance_waits_longer(5, 3.0, 10, 30))
     assert verdict.share.mean() == pytest.approx(expected, abs=0.006)
     assert verdict.unit_hours == 5 * WEEK
