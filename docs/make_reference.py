@@ -73,8 +73,8 @@ FAMILIES = {
     "forecast": ("Forecasting methods", "`method` under `[forecast]` in force.toml chooses one."),
     "staffing": (
         "Staffing methods",
-        "Every run computes all of them in `required_staff`; `method` under `[staffing]` chooses the one that "
-        "coverage and the map are made with.",
+        "`method` under `[staffing]` chooses the one that coverage and the map are made with; those named in `rungs` "
+        "stand beside it in `required_staff`.",
     ),
 }
 

@@ -304,6 +304,16 @@ def test_the_staffing_method_decides_coverage_and_what_peaks_say_of_it_and_nothi
     assert units["units_required"].to_list() == asked.sort("pool_id", "hour_starting")["units_required"].to_list()
 
 
+def test_a_plan_has_the_rungs_that_are_named_and_the_forces_own_and_says_how_targets_hold():
+    run = compute(small_settings(staffing={"rungs": ("workload",), "target_probability": 0.8}))
+    required = run.results["required_staff"]
+    assert required["method"].unique().sort().to_list() == ["mol", "workload"]
+    assert set(required.filter(method="mol", role_code="response")["target_probability"]) == {0.8}
+    usual = planned().results["required_staff"]
+    assert usual["method"].unique().sort().to_list() == ["erlang_c", "mol", "priorities", "workload"]
+    assert usual["target_probability"].null_count() == usual.height
+
+
 def test_bigger_crews_need_the_same_units_and_more_officers():
     both = [compute(small_settings(staffing={"crewing": (), "crew_size": size})) for size in (1, 2)]
     required = [run.results["required_staff"].filter(grade_code="1", method="mol") for run in both]

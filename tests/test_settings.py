@@ -168,6 +168,8 @@ def test_nothing_at_all_is_told_as_what_is_missing():
         ("[demand]\ndeclared_outages = [[2026-01-03]]", "missing. It holds: Days, first and last"),
         ('[forecast]\nmethod = "slot mean"', "no such forecast method.*Did you mean 'slot_mean'?"),
         ('[staffing]\nmethod = "mole"', "no such staffing method.*Did you mean 'mol'?"),
+        ('[staffing]\nrungs = ["priority"]', "no such staffing method.*Did you mean 'priorities'?"),
+        ("[staffing]\ntarget_probability = 1.0", "'staffing.target_probability' is 1.0: input should be less than 1"),
         ('country = "XX"', "'force.country' is 'XX': there is no calendar of public holidays"),
         ('country = "gb"', "Did you mean 'GB'?"),
         ('country = "GB"\nsubdivision = "CA"', "no subdivision of 'GB'. Known are 'ENG', 'NIR', 'SCT' or 'WLS'"),

@@ -41,16 +41,12 @@ class _Lateness:
         median = np.quantile(load, 0.5, axis=0, method="inverted_cdf")
         away = work.away[: load.shape[0]].astype(np.float64)
         usually_away = np.quantile(away, 0.5, axis=0, method="inverted_cdf")
-        urgency = work.urgency
-        share = work.share_of_load
         for number, target in enumerate(work.targets):
             window = max(round(target.waiting_minutes / 60), 1)
             on_duty = np.nan_to_num(_mean_ahead(units, window))
             grade = work.grades.index(target.grade_code)
-            ahead = (share * (urgency < urgency[grade])[:, None]).sum(axis=0)
             # Grades that are as urgent stand in one line, first come, first served.
-            alike = (share * (urgency == urgency[grade])[:, None]).sum(axis=0)
-
+            ahead, alike = work.load_in_line(grade)
             for seen, gone, out in ((load, away, "late"), (median, usually_away, "wait")):
                 busy = _mean_ahead(seen, window)
                 late, wait = queueing.waits_by_priority(

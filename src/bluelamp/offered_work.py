@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date
+from math import factorial
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,8 @@ from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_
 # The rate paths that the distribution of demand is integrated over. Sixty-four give a service level to well under a
 # percentage point, because a day's multiplier is one smooth number.
 SAMPLES = 64
+# Units that a call may ask for; one that asks for more counts as one that asks for these.
+MOST_NEEDED = 4
 # A job of no minutes is no queue's; one of a second keeps nobody busy.
 SHORTEST_MINUTES = 1 / 60
 _GOLDEN = 0.6180339887498949
@@ -58,6 +61,7 @@ class OfferedWork:
     load: Floats  # samples × pools × hours: units busy on average with what arrives in that hour (SIPP)
     carried: Floats  # samples × pools × hours: the most units busy in the hour, work of earlier hours included (MOL)
     away: Integers  # samples × pools × hours: units at long commitments, which answer nothing
+    needs: Floats  # MOST_NEEDED × pools × hours: share of the calls that ask for 1, 2, ... units
     service_minutes: Floats  # pools × hours: that a unit is taken by a call, write-up and work without a log included
     write_up_load: Floats  # pools × hours, at the mean of demand: part of the load
     without_log_load: Floats  # pools × hours, at the mean of demand: part of the load
@@ -69,6 +73,8 @@ class OfferedWork:
     pool_incidents: Floats  # grades × pools × hours
     factor_of_district: Floats  # samples × districts × hours: what a sample's day multiplies
     district_of_area: Integers
+    # The chance with which a target must hold in each hour; without one it holds on average over the samples.
+    target_probability: float | None = None
 
     @property
     def share_of_load(self) -> Floats:
@@ -104,6 +110,14 @@ class OfferedWork:
                 for grade in self.grades
             ]
         )
+
+    def load_in_line(self, grade: int) -> tuple[Floats, Floats]:
+        """Give the share of the load that is more urgent than a grade, and the share that is as urgent, the grade
+        included: pools × hours.
+        """
+        urgency, share = self.urgency, self.share_of_load
+        ahead = (share * (urgency < urgency[grade])[:, None]).sum(axis=0)
+        return ahead, (share * (urgency == urgency[grade])[:, None]).sum(axis=0)
 
 
 def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
@@ -177,6 +191,7 @@ def offer_work(
     write_up: bool = True,
     long_commitments: bool = True,
     without_log: float = 0.0,
+    target_probability: float | None = None,
 ) -> OfferedWork:
     """Bring expected incidents (areas × cells × hours) to pools: arrivals, offered load, carried load, units away.
 
@@ -184,7 +199,8 @@ def offer_work(
     of the rates' second axis. Write-up lengthens the time that a call takes a unit, and so does work without a log:
     `without_log` unit-hours of it for each unit-hour at calls. Long commitments outlast the queue: whoever is at one
     is away from it, and how many are is Poisson about the load that they carry from hour to hour. `write_up` and
-    `long_commitments` say whether they count.
+    `long_commitments` say whether they count. Each unit of a call beyond the first comes by chance. With
+    `target_probability` each hour's targets must hold with that probability, and not on average over the samples.
     """
     grades = sorted({grade for _, grade in cells})
     blocks = find_blocks(pool_hours, district_of_area)
@@ -205,6 +221,8 @@ def offer_work(
     called = np.zeros_like(deployed)
     load = np.zeros_like(deployed)
     jobs = np.zeros_like(deployed)
+    asking = np.zeros((MOST_NEEDED, *load.shape[1:]))
+    needs = _needs(units)
     writing, silent, long_load, long_stays = np.zeros((4, count, rates.shape[2]))
     for number in range(len(cells)):
         grade = grade_of_cell[number]
@@ -214,6 +232,7 @@ def offer_work(
         sent = by_block * share[number]
         deployed[grade] += sent
         jobs[grade] += sent * units[number]
+        asking += needs[:, number, None, None] * sent
         load[grade] += sent * (units[number] * minutes[number] * (1 + without_log) + after[number]) / 60
         writing += sent * after[number] / 60
         silent += sent * (units[number] * minutes[number] * without_log) / 60
@@ -240,6 +259,8 @@ def offer_work(
     pool_jobs, pool_load = pooled(jobs.sum(axis=0)), pooled(load.sum(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         pool_service = np.where(pool_jobs > 0, np.maximum(pool_load / pool_jobs * 60, SHORTEST_MINUTES), 60.0)
+    asked = np.stack([pooled(each) for each in asking])
+    asked[0] += asked.sum(axis=0) <= 0
     pool_long = pooled(long_carried)
     points = (
         queueing.poisson_points(pool_long, len(samples))
@@ -260,6 +281,7 @@ def offer_work(
         load=pooled(load.sum(axis=0) * factor),
         carried=pooled(carried),
         away=np.broadcast_to(points[_mixed(len(points))], (len(samples), *pool_long.shape)),
+        needs=asked / asked.sum(axis=0),
         service_minutes=pool_service,
         write_up_load=pooled(writing),
         without_log_load=pooled(silent),
@@ -276,6 +298,7 @@ def offer_work(
         pool_incidents=pooled(called),
         factor_of_district=np.moveaxis(by_hour, 2, 1),
         district_of_area=district_of_area,
+        target_probability=target_probability,
     )
 
 
@@ -289,6 +312,16 @@ _NO_ROW = {
     "long_minutes": 0.0,
     "long_stay_minutes": 60.0,
 }
+
+
+def _needs(mean_units: Floats) -> Floats:
+    """Give the share of each cell's calls that ask for 1, 2, ... units, MOST_NEEDED × cells: those beyond the first are
+    Poisson, and who asks for more than MOST_NEEDED counts as asking for these.
+    """
+    beyond = np.maximum(mean_units - 1, 0)
+    found = np.stack([np.exp(-beyond) * beyond**extra / factorial(extra) for extra in range(MOST_NEEDED)])
+    found[-1] = 1 - found[:-1].sum(axis=0)
+    return found
 
 
 def _mixed(count: int) -> Integers:

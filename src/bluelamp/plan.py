@@ -379,6 +379,7 @@ def compute(
         [kinds.get(area, "all") for area in series.area_ids], service_times, standards, pool_hours, hours, zone,
         write_up=settings.staffing.other_work.write_up, long_commitments=settings.staffing.other_work.long_commitments,
         without_log=(without_log.pressing or 0.0) * settings.staffing.other_work.without_log,
+        target_probability=settings.staffing.target_probability,
     )  # fmt: skip
     method, utilisation = settings.staffing.method, settings.staffing.utilisation
     notes += remarks.on_unseen_work(
@@ -389,6 +390,7 @@ def compute(
         work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
         time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
         utilisation=settings.staffing.utilisation,
+        methods=[each for each in staffing_methods() if each in {method, *settings.staffing.rungs}],
     )  # fmt: skip
 
     clock.start("deployable")

@@ -337,6 +337,45 @@ def units_for_mean_target(
     )
 
 
+def units_for_priority(
+    loads: ArrayLike,
+    weights: ArrayLike | None,
+    load_ahead: ArrayLike,
+    own_load: ArrayLike,
+    minutes: ArrayLike,
+    service_minutes: ArrayLike,
+    share: ArrayLike,
+    away: ArrayLike = 0,
+) -> WholeNumbers:
+    """Give the fewest units with which `share` of a grade's calls wait at most `minutes`, where urgent calls go first.
+
+    `loads` is that of all grades, `load_ahead` that of more urgent ones and `own_load` that of the grade itself, with
+    those that are as urgent: all of the shape (samples, cells). The rest, the errors and the exact minimum are those of
+    `units_for_mean_target`, which this is where nothing is ahead and all is its own.
+
+    Formula: as in `waits_by_priority` (Cobham 1954), integrated over the samples. The mean wait is exact for equal
+    service times; the tail is exact for the most urgent grade, and for the others exponential with the right mean.
+
+    >>> print(units_for_priority([[8.5]], None, [[0.0]], [[1.3]], minutes=6, service_minutes=60, share=0.9))
+    [12]
+    """
+    load = _samples_by_cells("loads", loads)
+    weight = np.ones(1) if weights is None else _at_least_0("weights", weights)
+    allowed = _spread("minutes", _at_least_0("minutes", minutes), load.shape) / _spread(
+        "service_minutes", _above_0("service_minutes", service_minutes), load.shape
+    )
+    ahead = _spread("load_ahead", _at_least_0("load_ahead", load_ahead), load.shape)
+    own = _spread("own_load", _at_least_0("own_load", own_load), load.shape)
+    return _fewest_units(
+        load,
+        _scaled_to_1(_spread("weights", weight, load.shape)),
+        allowed,
+        _spread("share", _share("share", share), load.shape[1:]),
+        _spread("away", _whole("away", away), load.shape),
+        (ahead, ahead + own),
+    )
+
+
 def poisson_points(mean: ArrayLike, samples: int) -> WholeNumbers:
     """Give `samples` numbers that stand for a Poisson distribution with each mean, in rising order.
 
@@ -479,8 +518,18 @@ def _by_block(kernel: Callable[..., Numbers], **cells: Numbers) -> Numbers:
     return answer.reshape(shape)
 
 
-def _fewest_units(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbers, away: Numbers) -> WholeNumbers:
-    """Give the fewest units a cell; arrays are (samples, cells), but `share` is (cells,)."""
+def _fewest_units(
+    load: Numbers,
+    weight: Numbers,
+    allowed: Numbers,
+    share: Numbers,
+    away: Numbers,
+    line: tuple[Numbers, Numbers] | None = None,
+) -> WholeNumbers:
+    """Give the fewest units a cell; arrays are (samples, cells), but `share` is (cells,).
+
+    `line` is the load ahead of a call and the load through its own grade; without it all stand in one line.
+    """
     fewest = np.empty(share.size, dtype=np.int64)
     block_size = 1 + BLOCK_CELLS // load.shape[0]
     # Cells of like load finish together; otherwise one busy cell keeps a whole block counting.
@@ -488,13 +537,23 @@ def _fewest_units(load: Numbers, weight: Numbers, allowed: Numbers, share: Numbe
     for start in range(0, share.size, block_size):
         block = order[start : start + block_size]
         fewest[block] = _fewest_units_of_block(
-            load[:, block].T, weight[:, block].T, allowed[:, block].T, away[:, block].T, share[block]
+            load[:, block].T,
+            weight[:, block].T,
+            allowed[:, block].T,
+            away[:, block].T,
+            share[block],
+            None if line is None else (line[0][:, block].T, line[1][:, block].T),
         )
     return fewest
 
 
 def _fewest_units_of_block(
-    load: Numbers, weight: Numbers, allowed: Numbers, away: Numbers, share: Numbers
+    load: Numbers,
+    weight: Numbers,
+    allowed: Numbers,
+    away: Numbers,
+    share: Numbers,
+    line: tuple[Numbers, Numbers] | None,
 ) -> WholeNumbers:
     """Give the fewest units by trying 1, 2, 3 and so on; arrays are (cells, samples) here.
 
@@ -504,6 +563,7 @@ def _fewest_units_of_block(
     fewest = np.empty(share.size, dtype=np.int64)
     cell = np.arange(share.size)
     blocked = np.ones_like(load)
+    ahead, through = (np.zeros(1), load) if line is None else line
     units = 0
     while cell.size:
         units += 1
@@ -512,15 +572,29 @@ def _fewest_units_of_block(
         found_busy = load * blocked
         blocked = np.divide(found_busy, there + found_busy, out=np.ones_like(load), where=there > 0)
         # Samples with no spare units have no call on time, so most numbers need no closer look.
-        if np.all(_weighted_sum(weight, load < there) < share):
+        if np.all(_weighted_sum(weight, through < there) < share):
             continue
-        on_target = _weighted_sum(weight, 1 - _late(there, load, blocked, allowed)) >= share
+        if line is None:
+            late = _late(there, load, blocked, allowed)
+        else:
+            late = _late_by_priority(there, load, blocked, allowed, ahead, through)
+        on_target = _weighted_sum(weight, 1 - late) >= share
         if on_target.any():
             fewest[cell[on_target]] = units
             short = ~on_target
             cell, share = cell[short], share[short]
             load, weight, allowed, away, blocked = (x[short] for x in (load, weight, allowed, away, blocked))
+            ahead, through = (np.zeros(1), load) if line is None else (ahead[short], through[short])
     return fewest
+
+
+def _late_by_priority(
+    units: Numbers, load: Numbers, blocked: Numbers, allowed: Numbers, ahead: Numbers, through: Numbers
+) -> Numbers:
+    """Give P(W > t) of a grade from Erlang B of all, with the allowed wait t counted in mean service times."""
+    free = np.maximum(units - through, 0)
+    pace = (units - ahead) * free / np.maximum(units, 1)
+    return np.where(free > 0, _delayed(units, load, blocked) * np.exp(-pace * allowed), 1.0)
 
 
 def _weighted_sum(weight: Numbers, value: NDArray[Any]) -> Numbers:

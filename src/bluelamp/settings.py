@@ -266,6 +266,18 @@ class StaffingPart(_Part):
     method: Annotated[str, _member_of("staffing")] = Field(
         "mol", description="Staffing method that coverage is made with"
     )
+    rungs: tuple[Annotated[str, _member_of("staffing")], ...] = Field(
+        ("erlang_c", "mol", "priorities", "workload"),
+        description="Staffing methods whose requirement stands beside that of 'method'. 'several_units' and "
+        "'as_they_come' take minutes for a county, so that they are left out unless they are named",
+    )
+    target_probability: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Probability with which each hour's targets must hold; without it they hold on average over the "
+        "forecast",
+    )
     role: str = Field("response", description="Role that answers incidents")
     crew_size: int = Field(1, ge=1, le=8, description="Officers in a unit, where no crewing row says otherwise")
     crewing: tuple[CrewingPart, ...] = Field((), description="Crew sizes by hour of the day")

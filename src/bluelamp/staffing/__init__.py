@@ -62,7 +62,8 @@ def require_staff(
     utilisation: float,
     methods: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Find units and officers for every pool, hour and grade by every rung, as the table `required_staff`.
+    """Find units and officers for every pool, hour and grade by the rungs named, or by all, as the table
+    `required_staff`.
 
     Each grade's row holds the units that its own target asks for; the row of grade 'all' the most of them, or the
     minimum strength where that is more, and says which binds. Officers (net) are units × crew, at least the minimum;
@@ -143,7 +144,7 @@ def _by_method(
                 minimum_binds=np.zeros(mine.shape, dtype=np.bool_),
             )
         )
-    return pl.concat(_rows(answer, method, work, crew, abstraction) for answer in answers)
+    return pl.concat(_rows(answer, method, work, crew, abstraction, rung.MEETS_TARGETS) for answer in answers)
 
 
 def _sample_at(level: float, load: Floats, away: Integers) -> tuple[Floats, Integers]:
@@ -186,7 +187,9 @@ def gross_of(net: Integers, abstraction: float) -> Integers:
     return np.ceil(net / (1 - abstraction) - 1e-6).astype(np.int64)
 
 
-def _rows(answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstraction: float) -> pl.DataFrame:
+def _rows(
+    answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstraction: float, knows_targets: bool
+) -> pl.DataFrame:
     pool, hour = np.nonzero(work.pool_hours.runs)
     size = len(pool)
     empty = pl.repeat(None, size, dtype=pl.Int64, eager=True)
@@ -204,6 +207,9 @@ def _rows(answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstr
                 for name in _BESIDE_CALLS
             },
             "service_minutes": work.service_minutes[pool, hour],
+            "target_probability": empty.cast(pl.Float64)
+            if work.target_probability is None or not knows_targets
+            else pl.repeat(work.target_probability, size, eager=True),
             "units_required": answer.units[pool, hour],
             "units_required_p10": empty if answer.low is None else answer.low[pool, hour],
             "units_required_p90": empty if answer.high is None else answer.high[pool, hour],
@@ -246,6 +252,7 @@ def _minimums_only(
                         for name in ("offered_load", *_BESIDE_CALLS)
                     },
                     "service_minutes": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
+                    "target_probability": pl.repeat(None, len(pool), dtype=pl.Float64, eager=True),
                     "units_required": officers,
                     "units_required_p10": officers,
                     "units_required_p90": officers,
