@@ -1,0 +1,338 @@
+"""What was recorded: who was sent to each log and for how long, which units were on duty, and what no log shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from bluelamp.offered_work import read_targets
+
+# Stages of a unit at a log; the last three are not the scene's.
+ATTENDING = ("en_route", "at_scene", "committed_deployable", "committed", "guard", "custody", "write_up")
+_THERE = ("at_scene", "committed_deployable", "committed", "guard")
+_SCENE = ("en_route", *_THERE)
+# Ends that a rule assumed without a word of them in the records.
+_ENDS_ASSUMED = ("clear_after_usual_time", "book_off_missed")
+# A guard who comes later than this after the one before has gone is another guard.
+_RELIEF_GAP = timedelta(hours=1)
+# A unit that nobody saw for so long had gone home.
+_SILENCE = timedelta(hours=4)
+_A_MINUTE = 60
+_NEVER = 99.0
+# Who worked past the end is known by coming straight from a job.
+_STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What happened, as tables that a replay is made of.
+
+    `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`, `class_code`,
+    `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change before a unit went), `is_spot`
+    (a unit was there already), `units` (sent before the first one left), `sent_at`, `arrived_at` (null where nobody
+    pressed), `left_at` (the scene), `first_minutes` (there; null where the arrival is not known), `total_minutes` (from
+    sending to leaving), `after_minutes` (custody, write-up), `further_minutes`, `is_guard`, `idle_seconds` (for which the first unit had been free), `pool_id` (its).
+    `children`: the same unit time that came later: `incident_id`, `sent_at`, `delay_minutes` after the first had
+    left, `minutes`, `is_guard`. `visits`: one row a unit at a log. `silent`: work without a log: `pool_id`,
+    `starts_at`, `minutes`. `units`: a row a unit and duty: `unit_id`, `pool_id`, `starts_at`, `ends_at` (as planned,
+    where the unit stayed on for a job), `crew`, `briefing`, `break_at`, `break_minutes`, `may_drive`.
+    """
+
+    logs: pl.DataFrame
+    children: pl.DataFrame
+    visits: pl.DataFrame
+    silent: pl.DataFrame
+    units: pl.DataFrame
+    units_known_by: str
+    unknown_units_share: float  # of the time that units pressed, by those that were on no duty of `units`
+
+
+def read_records(
+    attendances: pl.DataFrame,
+    incidents: pl.DataFrame,
+    grade_history: pl.DataFrame,
+    unit_crews: pl.DataFrame,
+    people: pl.DataFrame,
+    kinds: dict[str, str],
+    time_zone: str,
+) -> Records:
+    """Lay out what happened. `attendances` as `committed.find_attendances` gives them; `kinds` are those of areas."""
+    visits = _find_visits(attendances, incidents)
+    units, known_by, unknown = find_units(attendances, unit_crews, people, time_zone)
+    logs, children = _find_logs(visits, incidents, grade_history, kinds)
+    stage = pl.col("stage")
+    silent = attendances.filter(
+        stage.is_in(ATTENDING) & pl.col("incident_id").is_null() & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
+    ).select("pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
+    return Records(logs, children, visits, silent.sort("starts_at", "pool_id"), units, known_by, unknown)
+
+
+def _minutes(begin: str, end: str) -> pl.Expr:
+    return (pl.col(end) - pl.col(begin)).dt.total_seconds() / 60
+
+
+def _find_visits(attendances: pl.DataFrame, incidents: pl.DataFrame) -> pl.DataFrame:
+    """Give each time that a unit came to a log: sent, there, gone from the scene, free."""
+    stage, starts, ends = pl.col("stage"), pl.col("starts_at"), pl.col("ends_at")
+    follows = (pl.col("unit_id") == pl.col("unit_id").shift(1)) & (starts == ends.shift(1))
+    before = attendances.sort("unit_id", "starts_at").with_columns(
+        idle_seconds=pl.when(follows & (stage.shift(1) == "available"))
+        .then((ends.shift(1) - starts.shift(1)).dt.total_seconds())
+        .otherwise(0),
+        was_attending=follows & (stage.shift(1) == "available") & stage.shift(2).is_in(ATTENDING),
+    )
+    there = stage.is_in(_THERE)
+    merged = incidents.filter(pl.col("merged_into").is_not_null()).select("incident_id", "merged_into")
+    return (
+        before.filter(pl.col("incident_id").is_not_null() & stage.is_in(ATTENDING))
+        .sort("unit_id", "starts_at")
+        .group_by("unit_id", "incident_id", "attendance", maintain_order=True)
+        .agg(
+            pl.col("pool_id").first(),
+            pl.col("idle_seconds", "was_attending").first(),
+            sent_at=starts.min(),
+            travels=(stage == "en_route").any(),
+            arrived_at=starts.filter(there).min(),
+            is_arrival_known=pl.col("begun_by").filter(there).first().is_null() & there.any(),
+            gone_at=ends.filter(stage.is_in(_SCENE)).max(),
+            free_at=ends.max(),
+            is_guard=(stage == "guard").any(),
+            is_assumed=pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False).any(),
+            is_open=pl.col("is_open").any(),
+        )
+        .join(merged, on="incident_id", how="left")
+        .with_columns(
+            incident_id=pl.coalesce("merged_into", "incident_id"),
+            arrived_at=pl.when("is_arrival_known").then("arrived_at"),
+        )
+        .drop("merged_into")
+        .sort("incident_id", "sent_at", "unit_id")
+    )
+
+
+def _find_logs(
+    visits: pl.DataFrame, incidents: pl.DataFrame, grade_history: pl.DataFrame, kinds: dict[str, str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give a row for each log to which a unit went, and the later visits that belong to it."""
+    first = visits.unique("incident_id", keep="first", maintain_order=True)
+    of_first = first.with_columns(first_gone=pl.coalesce("gone_at", "free_at")).select(
+        "incident_id", "pool_id", "idle_seconds", "is_arrival_known", "is_guard", "is_assumed", "travels", "arrived_at",
+        "first_gone", first_sent="sent_at", first_free="free_at",
+        first_minutes=_minutes("arrived_at", "first_gone"), total_minutes=_minutes("sent_at", "first_gone"),
+        after_minutes=_minutes("first_gone", "free_at"),
+    )  # fmt: skip
+    others = visits.join(
+        first.select("incident_id", "unit_id", "attendance", is_first=pl.lit(value=True)),
+        on=["incident_id", "unit_id", "attendance"], how="left",
+    ).filter(pl.col("is_first").is_null()).join(
+        of_first.select("incident_id", "first_gone"), on="incident_id"
+    )  # fmt: skip
+    is_beside = ~pl.col("is_guard") & (pl.col("sent_at") <= pl.col("first_gone"))
+    stays = pl.coalesce(_minutes("arrived_at", "free_at"), 0.5 * _minutes("sent_at", "free_at"))
+    beside = others.filter(is_beside).group_by("incident_id").agg(further=pl.len(), further_minutes=stays.mean())
+    again = others.filter(~is_beside & ~pl.col("is_guard")).select(
+        "incident_id", "sent_at", minutes=stays, is_guard=pl.lit(value=False),
+        delay_minutes=_minutes("first_gone", "sent_at"),
+    )  # fmt: skip
+    guards = _find_guards(visits, of_first)
+    children = pl.concat([again, guards.filter(~pl.col("is_first")).select(again.columns)]).sort("sent_at", "incident_id")
+    whole = guards.filter("is_first").select("incident_id", guarded_minutes="minutes")
+    logs = (
+        incidents.select("incident_id", "received_at", "area_id", "origin", "class_code", "grade_code", "opening_grade_code")
+        .join(of_first, on="incident_id")
+        .join(beside, on="incident_id", how="left")
+        .join(whole, on="incident_id", how="left")
+        .join(_grades_before(grade_history, of_first), on="incident_id", how="left")
+        .with_columns(
+            pl.col("further").fill_null(0),
+            pl.col("further_minutes").fill_null(0.0),
+            opening_grade=pl.coalesce("opened_as", "opening_grade_code", "grade_code").fill_null("none"),
+            # A grade that nobody dates: the log was worked with the one that it has now.
+            regraded_at=pl.coalesce("changed_at", pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then("received_at")),
+            regraded_to=pl.coalesce("changed_to", pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then("grade_code")),
+        )
+    )
+    kind = pl.col("area_id").replace_strict(kinds, default="all", return_dtype=pl.String)
+    return logs.select(
+        "incident_id", "received_at", pl.col("area_id").fill_null("unknown"), "origin", "class_code", "opening_grade",
+        "regraded_at", "regraded_to", "pool_id", "idle_seconds", "is_guard", "is_assumed", "further_minutes",
+        "total_minutes", "after_minutes",
+        kind=kind.fill_null("all"),
+        grade=pl.coalesce("regraded_to", "opening_grade"),
+        is_spot=~pl.col("travels") & ((pl.col("first_sent") - pl.col("received_at")).dt.total_seconds() <= _A_MINUTE),
+        is_near=~pl.col("travels"),
+        units=1 + pl.col("further"),
+        sent_at="first_sent",
+        arrived_at="arrived_at",
+        left_at="first_gone",
+        free_at="first_free",
+        first_minutes=pl.coalesce("guarded_minutes", "first_minutes"),
+    ).sort("received_at", "incident_id"), children  # fmt: skip
+
+
+def _find_guards(visits: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
+    """Join guards who relieved each other to one commitment; `is_first` where the log's first unit began it."""
+    guards = visits.filter("is_guard").sort("incident_id", "sent_at")
+    reached = pl.col("free_at").cum_max().shift(1).over("incident_id")
+    begins = reached.is_null() | (pl.col("sent_at") > reached + _RELIEF_GAP)
+    there = pl.coalesce("arrived_at", "sent_at")
+    return (
+        guards.with_columns(watch=begins.cum_sum())
+        .group_by("incident_id", "watch")
+        .agg(
+            sent_at=pl.col("sent_at").min(),
+            from_at=there.min(),
+            until=pl.col("free_at").max(),
+        )
+        .join(of_first.select("incident_id", "first_sent", "first_gone", guarded="is_guard"), on="incident_id")
+        .with_columns(
+            is_first=pl.col("guarded") & (pl.col("sent_at") == pl.col("first_sent")),
+            minutes=_minutes("from_at", "until"),
+            delay_minutes=_minutes("first_gone", "sent_at"),
+            is_guard=pl.lit(value=True),
+        )
+        .sort("incident_id", "sent_at")
+    )
+
+
+def _grades_before(grade_history: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
+    """Give the grade that a log was opened with and its first change, if that came before a unit was sent."""
+    given = grade_history.join(of_first.select("incident_id", "first_sent"), on="incident_id").sort("graded_at")
+    is_change = (pl.col("grade_code") != pl.col("grade_code").first()) & (pl.col("graded_at") <= pl.col("first_sent"))
+    return given.group_by("incident_id").agg(
+        opened_as=pl.col("grade_code").first(),
+        changed_at=pl.col("graded_at").filter(is_change).first(),
+        changed_to=pl.col("grade_code").filter(is_change).first(),
+    )
+
+
+# ---- units on duty ----
+
+
+def find_units(
+    attendances: pl.DataFrame, unit_crews: pl.DataFrame, people: pl.DataFrame, time_zone: str
+) -> tuple[pl.DataFrame, str, float]:
+    """Give the units that were on duty, how they are known, and the share of pressed time that lies outside.
+
+    Bookings tell who was on; where there are none, a unit was on from its first press to its last without a silence of
+    four hours between two.
+    """
+    spans = attendances.filter(pl.col("stage") != "unknown").select(
+        "unit_id", "pool_id", "stage", "incident_id", "starts_at", "ends_at", "is_open"
+    ).sort("unit_id", "starts_at")  # fmt: skip
+    known_by = "inferred" if unit_crews.is_empty() else "booked"
+    duties = _inferred(spans) if unit_crews.is_empty() else _booked(unit_crews, people, spans)
+    inside = spans.sort("starts_at").join_asof(
+        duties.select("unit_id", "duty", on_at="starts_at", off_at="ends_at").sort("on_at"),
+        left_on="starts_at", right_on="on_at", by="unit_id", check_sortedness=False, tolerance=timedelta(hours=24),
+    ).with_columns(
+        is_in=(pl.col("starts_at") < pl.col("off_at")).fill_null(value=False)
+    )  # fmt: skip
+    seconds = (pl.col("ends_at") - pl.col("starts_at")).dt.total_seconds()
+    pressed, outside = (float(inside.select(seconds.filter(rows).sum()).item() or 0) for rows in (pl.lit(value=True), ~pl.col("is_in")))
+    theirs = inside.filter("is_in").sort("duty", "starts_at")
+    stage = pl.col("stage")
+    about = theirs.group_by("duty", maintain_order=True).agg(
+        pressed_pool=pl.col("pool_id").drop_nulls().mode().sort().first(),
+        briefing=seconds.filter((stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))).sum() / 60,
+        break_at=pl.col("starts_at").filter(stage == "refreshments").first(),
+        break_minutes=seconds.filter(stage == "refreshments").sum() / 60,
+        last_busy=pl.col("ends_at").filter(stage.is_in(ATTENDING)).max(),
+        last_sent=pl.col("starts_at").filter(stage == "en_route").max(),
+    )
+    known = duties.join(about, on="duty", how="left").with_columns(
+        pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
+        briefing=pl.col("briefing").fill_null(0.0),
+    )  # fmt: skip
+    planned = _planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone)
+    return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
+
+
+def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Join bookings on one callsign that overlap to one unit's duty."""
+    last = spans["ends_at"].max()
+    may_drive = people.select(
+        "person_id", may_drive=pl.col("may_drive_on_response").fill_null(value=True)
+    ).group_by("person_id").agg(pl.col("may_drive").all())  # fmt: skip
+    crews = (
+        unit_crews.join(may_drive, on="person_id", how="left")
+        .with_columns(pl.col("may_drive").fill_null(value=True), pl.col("ends_at").fill_null(last))
+        .sort("unit_id", "starts_at", "ends_at")
+    )
+    reached = pl.col("ends_at").cum_max().shift(1).over("unit_id")
+    return (
+        crews.with_columns(duty=(reached.is_null() | (pl.col("starts_at") >= reached)).cum_sum())
+        .group_by("duty", maintain_order=True)
+        .agg(
+            pl.col("unit_id", "starts_at").first(), pl.col("ends_at").max(), pl.col("pool_id").drop_nulls().first(),
+            crew=pl.col("person_id").n_unique().cast(pl.Int64), may_drive=pl.col("may_drive").any(),
+        )
+    )  # fmt: skip
+
+
+def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
+    """Take a unit as on duty from its first press to its last, a silence of four hours apart."""
+    is_silent = pl.col("stage").is_in(["available", "off_duty"]) & (
+        (pl.col("ends_at") - pl.col("starts_at")) > _SILENCE
+    )
+    seen = spans.filter(~is_silent & (pl.col("stage") != "off_duty"))
+    reached = pl.col("ends_at").cum_max().shift(1).over("unit_id")
+    return (
+        seen.with_columns(duty=(reached.is_null() | (pl.col("starts_at") - reached > _SILENCE)).cum_sum())
+        .group_by("duty", maintain_order=True)
+        .agg(
+            pl.col("unit_id", "starts_at").first(), pl.col("ends_at").max(),
+            pl.col("pool_id").drop_nulls().mode().sort().first(), crew=pl.lit(1, dtype=pl.Int64),
+            may_drive=pl.lit(value=True),
+        )
+    )  # fmt: skip
+
+
+def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
+    """Give units that came home straight from a job the end that others of their start had.
+
+    Whoever stays on for a job is not free for another: the duty as it was planned ends at the latest usual end that
+    lies after the last job had begun. Ends and starts are compared by the quarter of an hour, on the force's clock.
+    """
+    local = {name: pl.col(name).dt.convert_time_zone(time_zone).dt.round("15m") for name in ("starts_at", "ends_at")}
+    stayed = (pl.col("ends_at") - pl.col("last_busy") <= _STRAIGHT_FROM_A_JOB).fill_null(value=False)
+    known = duties.with_columns(
+        stayed=stayed,
+        start=local["starts_at"].dt.time(),
+        lasts=((local["ends_at"] - local["starts_at"]).dt.total_minutes()),
+    )
+    usual = (
+        known.filter(~pl.col("stayed"))
+        .group_by("pool_id", "start", "lasts")
+        .len()
+        # An end that is shared by few is somebody's own.
+        .filter(pl.col("len") >= 0.05 * pl.col("len").sum().over("pool_id", "start"))
+        .select("pool_id", "start", usual="lasts")
+    )
+    options = (
+        known.filter("stayed")
+        .join(usual, on=["pool_id", "start"])
+        .with_columns(until=local["starts_at"].dt.convert_time_zone("UTC") + pl.duration(minutes="usual"))
+        .filter((pl.col("until") <= pl.col("ends_at")) & (pl.col("until") >= pl.coalesce("last_sent", "starts_at")))
+        .group_by("duty")
+        .agg(until=pl.col("until").max())
+    )
+    return known.join(options, on="duty", how="left").with_columns(
+        booked_off_at="ends_at", ends_at=pl.coalesce("until", "ends_at")
+    ).drop("until", "start", "lasts", "pressed_pool", strict=False)  # fmt: skip
+
+
+# ---- targets ----
+
+
+def target_of_logs(logs: pl.DataFrame, standards: pl.DataFrame, grades: Sequence[str], day: date) -> pl.DataFrame:
+    """Give the target of each grade and kind of area on a day: `grade`, `kind`, `target_minutes`, its two clocks."""
+    kinds = sorted(set(logs["kind"].to_list()))
+    rows = []
+    for target in read_targets(standards, grades, kinds, day):
+        rows.append((target.grade_code, target.area_kind, target.waiting_minutes + target.other_minutes, target.target_share))
+    shape = {"grade": pl.String, "kind": pl.String, "target_minutes": pl.Float64, "target_share": pl.Float64}
+    return pl.DataFrame(rows, schema=shape, orient="row")
