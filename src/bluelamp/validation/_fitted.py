@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -90,7 +91,12 @@ class Fitted:
         drawn = np.zeros((len(grades), width))
         chance = random.random((len(grades), width))
         effect = np.array([self.of_area.get(area, 0.0) for area in areas]) + self.of_hour[hours]
-        cells = pl.DataFrame({"grade": list(grades), "kind": list(kinds)}).with_row_index().group_by("grade", "kind").agg("index")
+        cells = (
+            pl.DataFrame({"grade": list(grades), "kind": list(kinds)})
+            .with_row_index()
+            .group_by("grade", "kind")
+            .agg("index")
+        )
         for grade, kind, rows in cells.iter_rows():
             wanted = [(grade, kind), (grade, "all"), ("all", kind), ("all", "all")]
             key = next((each for each in wanted if each in self.journeys), None)
@@ -112,15 +118,15 @@ def fit(
     priority_of: Mapping[str, int],
     covered_by: Mapping[str, set[str]],
     time_zone: str,
-    since: object,
-    until: object,
+    since: datetime,
+    until: datetime,
 ) -> Fitted:
     """Measure on logs received from `since` to before `until`.
 
     `own_pool` gives for each log (`incident_id`) the pool that covers its place in its hour, `covered_by` all pools
     that cover an area at some hour.
     """
-    inside = pl.col("received_at").is_between(since, until, closed="left")
+    inside = (pl.col("received_at") >= since) & (pl.col("received_at") < until)
     logs = records.logs.filter(inside & ~pl.col("is_assumed"))
     visits = records.visits.join(
         logs.select("incident_id", "area_id", "grade", "kind", "received_at", "origin"), on="incident_id"
@@ -178,10 +184,16 @@ def _fit_journeys(
     own = rows.filter(~pl.col("is_help")).with_columns(log=pl.col("minutes").log())
     own = own.with_columns(rest=pl.col("log") - pl.col("log").mean().over("grade", "kind"))
     of_area = _shrunken(own, "area_id")
-    own = own.with_columns(rest=pl.col("rest") - pl.col("area_id").replace_strict(of_area, default=0.0, return_dtype=pl.Float64))
+    own = own.with_columns(
+        rest=pl.col("rest") - pl.col("area_id").replace_strict(of_area, default=0.0, return_dtype=pl.Float64)
+    )
     hourly = _shrunken(own, "hour")
     of_hour = np.array([hourly.get(hour, 0.0) for hour in range(24)])
-    own = own.with_columns(rest=pl.col("log") - pl.col("area_id").replace_strict(of_area, default=0.0, return_dtype=pl.Float64) - pl.Series(of_hour).gather(own["hour"]))
+    own = own.with_columns(
+        rest=pl.col("log")
+        - pl.col("area_id").replace_strict(of_area, default=0.0, return_dtype=pl.Float64)
+        - pl.Series(of_hour).gather(own["hour"])
+    )
     journeys: dict[tuple[str, str], Floats] = {}
     levels: dict[tuple[str, str], float] = {}
     for keys in ([], ["grade"], ["kind"], ["grade", "kind"]):
@@ -231,8 +243,12 @@ def _shrunken(rows: pl.DataFrame, by: str) -> dict[object, float]:
 
 def _fit_help(visits: pl.DataFrame, priority_of: Mapping[str, int]) -> tuple[int, dict[str, list[str]]]:
     """Find for which grades units of other pools come first, and which pools lend to which."""
-    first = visits.filter(~pl.col("is_guard") & pl.col("travels")).unique("incident_id", keep="first", maintain_order=True)
-    first = first.with_columns(priority=pl.col("grade").replace_strict(dict(priority_of), default=99, return_dtype=pl.Int64))
+    first = visits.filter(~pl.col("is_guard") & pl.col("travels")).unique(
+        "incident_id", keep="first", maintain_order=True
+    )
+    first = first.with_columns(
+        priority=pl.col("grade").replace_strict(dict(priority_of), default=99, return_dtype=pl.Int64)
+    )
     shares = first.group_by("priority").agg(share=pl.col("is_help").mean(), sent=pl.len()).sort("priority")
     help_to = -1
     for priority, share, sent in shares.iter_rows():
@@ -251,7 +267,7 @@ def _fit_help(visits: pl.DataFrame, priority_of: Mapping[str, int]) -> tuple[int
     return help_to, helpers
 
 
-def _fit_drivers(visits: pl.DataFrame, units: pl.DataFrame, since: object, until: object) -> frozenset[str]:
+def _fit_drivers(visits: pl.DataFrame, units: pl.DataFrame, since: datetime, until: datetime) -> frozenset[str]:
     """Find the grades to which units without a response driver hardly ever go."""
     share_without = float((~units.filter(pl.col("starts_at").is_between(since, until))["may_drive"]).mean() or 0.0)  # type: ignore[arg-type]
     if not share_without:
@@ -360,5 +376,11 @@ def _as_table(
     rows += [("needs_driver", grade, "all", float(grade in drivers_for), None) for grade in sorted(priority_of)]
     rows.append(("last_minutes", "all", "all", last_minutes, None))
     rows.append(("clearing_minutes", "all", "all", clearing, None))
-    shape = {"what": pl.String, "grade_code": pl.String, "kind": pl.String, "value": pl.Float64, "observations": pl.Int64}
+    shape = {
+        "what": pl.String,
+        "grade_code": pl.String,
+        "kind": pl.String,
+        "value": pl.Float64,
+        "observations": pl.Int64,
+    }
     return pl.DataFrame(rows, schema=shape, orient="row").sort("what", "grade_code", "kind")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
-
-from bluelamp.offered_work import read_targets
 
 # Stages of a unit at a log; the last three are not the scene's.
 ATTENDING = ("en_route", "at_scene", "committed_deployable", "committed", "guard", "custody", "write_up")
@@ -21,7 +18,6 @@ _RELIEF_GAP = timedelta(hours=1)
 # A unit that nobody saw for so long had gone home.
 _SILENCE = timedelta(hours=4)
 _A_MINUTE = 60
-_NEVER = 99.0
 # Who worked past the end is known by coming straight from a job.
 _STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
 
@@ -32,8 +28,8 @@ class Records:
 
     `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`, `class_code`,
     `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change before a unit went), `is_spot`
-    (a unit was there already), `units` (sent before the first one left), `sent_at`, `arrived_at` (null where nobody
-    pressed), `left_at` (the scene), `first_minutes` (there; null where the arrival is not known), `total_minutes` (from
+    (a unit was there already), `units` (sent before the first one left), `sent_at`, `arrived_at` (of the
+    first there; null where an arrival was not pressed), `left_at` (the scene), `first_minutes` (there; null where the arrival is not known), `total_minutes` (from
     sending to leaving), `after_minutes` (custody, write-up), `further_minutes`, `is_guard`, `idle_seconds` (for which the first unit had been free), `pool_id` (its).
     `children`: the same unit time that came later: `incident_id`, `sent_at`, `delay_minutes` after the first had
     left, `minutes`, `is_guard`. `visits`: one row a unit at a log. `silent`: work without a log: `pool_id`,
@@ -53,19 +49,24 @@ class Records:
 def read_records(
     attendances: pl.DataFrame,
     incidents: pl.DataFrame,
+    logged: pl.DataFrame,
     grade_history: pl.DataFrame,
     unit_crews: pl.DataFrame,
     people: pl.DataFrame,
     kinds: dict[str, str],
     time_zone: str,
 ) -> Records:
-    """Lay out what happened. `attendances` as `committed.find_attendances` gives them; `kinds` are those of areas."""
+    """Lay out what happened. `attendances` as `committed.find_attendances` gives them; `incidents` are all that there
+    are, `logged` those that were not merged into another; `kinds` are those of areas.
+    """
     visits = _find_visits(attendances, incidents)
     units, known_by, unknown = find_units(attendances, unit_crews, people, time_zone)
-    logs, children = _find_logs(visits, incidents, grade_history, kinds)
+    logs, children = _find_logs(visits, logged, grade_history, kinds)
     stage = pl.col("stage")
     silent = attendances.filter(
-        stage.is_in(ATTENDING) & pl.col("incident_id").is_null() & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
+        stage.is_in(ATTENDING)
+        & pl.col("incident_id").is_null()
+        & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
     ).select("pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
     return Records(logs, children, visits, silent.sort("starts_at", "pool_id"), units, known_by, unknown)
 
@@ -132,16 +133,29 @@ def _find_logs(
     )  # fmt: skip
     is_beside = ~pl.col("is_guard") & (pl.col("sent_at") <= pl.col("first_gone"))
     stays = pl.coalesce(_minutes("arrived_at", "free_at"), 0.5 * _minutes("sent_at", "free_at"))
-    beside = others.filter(is_beside).group_by("incident_id").agg(further=pl.len(), further_minutes=stays.mean())
+    beside = (
+        others.filter(is_beside)
+        .group_by("incident_id")
+        .agg(
+            further=pl.len(),
+            further_minutes=stays.mean(),
+            others_arrived_at=pl.col("arrived_at").min(),
+            are_others_known=pl.col("is_arrival_known").all(),
+        )
+    )
     again = others.filter(~is_beside & ~pl.col("is_guard")).select(
         "incident_id", "sent_at", minutes=stays, is_guard=pl.lit(value=False),
         delay_minutes=_minutes("first_gone", "sent_at"),
     )  # fmt: skip
     guards = _find_guards(visits, of_first)
-    children = pl.concat([again, guards.filter(~pl.col("is_first")).select(again.columns)]).sort("sent_at", "incident_id")
+    children = pl.concat([again, guards.filter(~pl.col("is_first")).select(again.columns)]).sort(
+        "sent_at", "incident_id"
+    )
     whole = guards.filter("is_first").select("incident_id", guarded_minutes="minutes")
     logs = (
-        incidents.select("incident_id", "received_at", "area_id", "origin", "class_code", "grade_code", "opening_grade_code")
+        incidents.select(
+            "incident_id", "received_at", "area_id", "origin", "class_code", "grade_code", "opening_grade_code"
+        )
         .join(of_first, on="incident_id")
         .join(beside, on="incident_id", how="left")
         .join(whole, on="incident_id", how="left")
@@ -151,8 +165,18 @@ def _find_logs(
             pl.col("further_minutes").fill_null(0.0),
             opening_grade=pl.coalesce("opened_as", "opening_grade_code", "grade_code").fill_null("none"),
             # A grade that nobody dates: the log was worked with the one that it has now.
-            regraded_at=pl.coalesce("changed_at", pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then("received_at")),
-            regraded_to=pl.coalesce("changed_to", pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then("grade_code")),
+            regraded_at=pl.coalesce(
+                "changed_at",
+                pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then(
+                    "received_at"
+                ),
+            ),
+            regraded_to=pl.coalesce(
+                "changed_to",
+                pl.when(pl.col("opened_as").is_null() & (pl.col("opening_grade_code") != pl.col("grade_code"))).then(
+                    "grade_code"
+                ),
+            ),
         )
     )
     kind = pl.col("area_id").replace_strict(kinds, default="all", return_dtype=pl.String)
@@ -166,7 +190,10 @@ def _find_logs(
         is_near=~pl.col("travels"),
         units=1 + pl.col("further"),
         sent_at="first_sent",
-        arrived_at="arrived_at",
+        # The first of them there, and only where every arrival was pressed: the missing one may have been the first.
+        arrived_at=pl.when(pl.col("arrived_at").is_not_null() & pl.col("are_others_known").fill_null(value=True)).then(
+            pl.min_horizontal("arrived_at", "others_arrived_at")
+        ),
         left_at="first_gone",
         free_at="first_free",
         first_minutes=pl.coalesce("guarded_minutes", "first_minutes"),
@@ -232,16 +259,24 @@ def find_units(
         is_in=(pl.col("starts_at") < pl.col("off_at")).fill_null(value=False)
     )  # fmt: skip
     seconds = (pl.col("ends_at") - pl.col("starts_at")).dt.total_seconds()
-    pressed, outside = (float(inside.select(seconds.filter(rows).sum()).item() or 0) for rows in (pl.lit(value=True), ~pl.col("is_in")))
-    theirs = inside.filter("is_in").sort("duty", "starts_at")
+    pressed, outside = (
+        float(inside.select(seconds.filter(rows).sum()).item() or 0) for rows in (pl.lit(value=True), ~pl.col("is_in"))
+    )
     stage = pl.col("stage")
+    theirs = inside.filter("is_in").sort("duty", "starts_at").with_columns(due_at=_break_due())
     about = theirs.group_by("duty", maintain_order=True).agg(
         pressed_pool=pl.col("pool_id").drop_nulls().mode().sort().first(),
-        briefing=seconds.filter((stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))).sum() / 60,
-        break_at=pl.col("starts_at").filter(stage == "refreshments").first(),
+        briefing=seconds.filter(
+            (stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))
+        ).sum()
+        / 60,
+        break_at=pl.col("due_at").filter(stage == "refreshments").first(),
         break_minutes=seconds.filter(stage == "refreshments").sum() / 60,
         last_busy=pl.col("ends_at").filter(stage.is_in(ATTENDING)).max(),
-        last_sent=pl.col("starts_at").filter(stage == "en_route").max(),
+        # Nobody takes up anything new after the end: neither a log, nor refreshments, nor work without a log.
+        last_begun=pl.col("starts_at")
+        .filter(stage.is_in(["en_route", "refreshments"]) | (stage.is_in(ATTENDING) & pl.col("incident_id").is_null()))
+        .max(),
     )
     known = duties.join(about, on="duty", how="left").with_columns(
         pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
@@ -249,6 +284,15 @@ def find_units(
     )  # fmt: skip
     planned = _planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone)
     return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
+
+
+def _break_due() -> pl.Expr:
+    """When refreshments were due: as they began, or, straight from a job, half-way through what was done there last."""
+    stage, starts, ends, duty = (pl.col(name) for name in ("stage", "starts_at", "ends_at", "duty"))
+    cleared = (duty.shift(1) == duty) & (stage.shift(1) == "available") & ((ends.shift(1) - starts.shift(1)) <= _STRAIGHT_FROM_A_JOB)
+    job = pl.when(cleared).then(starts.shift(2)).otherwise(starts.shift(1))
+    was_busy = pl.when(cleared).then(stage.shift(2).is_in(ATTENDING)).otherwise(stage.shift(1).is_in(ATTENDING))
+    return pl.when(was_busy & (duty.shift(1) == duty)).then(job + (starts - job) / 2).otherwise(starts)
 
 
 def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
@@ -316,23 +360,10 @@ def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
         known.filter("stayed")
         .join(usual, on=["pool_id", "start"])
         .with_columns(until=local["starts_at"].dt.convert_time_zone("UTC") + pl.duration(minutes="usual"))
-        .filter((pl.col("until") <= pl.col("ends_at")) & (pl.col("until") >= pl.coalesce("last_sent", "starts_at")))
+        .filter((pl.col("until") <= pl.col("ends_at")) & (pl.col("until") >= pl.coalesce("last_begun", "starts_at")))
         .group_by("duty")
         .agg(until=pl.col("until").max())
     )
     return known.join(options, on="duty", how="left").with_columns(
         booked_off_at="ends_at", ends_at=pl.coalesce("until", "ends_at")
     ).drop("until", "start", "lasts", "pressed_pool", strict=False)  # fmt: skip
-
-
-# ---- targets ----
-
-
-def target_of_logs(logs: pl.DataFrame, standards: pl.DataFrame, grades: Sequence[str], day: date) -> pl.DataFrame:
-    """Give the target of each grade and kind of area on a day: `grade`, `kind`, `target_minutes`, its two clocks."""
-    kinds = sorted(set(logs["kind"].to_list()))
-    rows = []
-    for target in read_targets(standards, grades, kinds, day):
-        rows.append((target.grade_code, target.area_kind, target.waiting_minutes + target.other_minutes, target.target_share))
-    shape = {"grade": pl.String, "kind": pl.String, "target_minutes": pl.Float64, "target_share": pl.Float64}
-    return pl.DataFrame(rows, schema=shape, orient="row")
