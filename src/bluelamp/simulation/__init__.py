@@ -18,12 +18,15 @@ docs/explanation/event-simulation.md. The method is next-event simulation (Toche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from bluelamp.simulation._world import Ground
 
 Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
@@ -321,7 +324,8 @@ def simulate(
     With `keep` every sending is kept. Raises BadData with all that is wrong with the arrays: lengths, numbers out of
     range, negative minutes, kinds and abilities that no unit has, places that no pool with a unit covers.
     """
-    raise NotImplementedError
+    rules = rules or Rules()
+    return _run(jobs, units, cover, rules, _lay(jobs, units, cover, rules, travel, hours), hours, keep)
 
 
 def replicate(
@@ -341,6 +345,60 @@ def replicate(
     `tell` is called with the number of runs that are done, after each. Raises BadData like `simulate`.
     """
     raise NotImplementedError
+
+
+def _lay(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> Ground:
+    from bluelamp.simulation import _world
+
+    return _world.lay_ground(units, cover, rules, travel, priorities=_count_priorities([jobs], rules), hours=hours)
+
+
+def _count_priorities(runs: Sequence[Jobs], rules: Rules) -> int:
+    named = [int(each.max(initial=0)) + 1 for jobs in runs for each in (jobs.priority, jobs.regraded_to)]
+    tables = [each.shape[1] for each in (rules.keep_free, rules.takes_from) if each is not None]
+    return max([1, *named, *tables])
+
+
+def _run(jobs: Jobs, units: Units, cover: Cover, rules: Rules, ground: Ground, hours: int, keep: bool) -> Outcome:
+    # The loops take most of a second to load, and `--help` has no use for them.
+    from bluelamp.simulation import _kernel, _world
+
+    sendings = int(jobs.units.sum()) + 64 if keep else 0
+    while True:
+        world = _world.lay_out(jobs, units, cover, rules, ground, hours=hours, sendings=sendings)
+        _kernel.run(_kernel.point_at(world))
+        needed = int(world["state"]["sendings"][0])
+        if not keep or needed <= sendings:
+            break
+        # Units that are relieved or taken away make more sendings than jobs want units: the same again, with room.
+        sendings = needed
+    done, out = world["jobs"], world["units"]
+    shape = (ground.pools, ground.priorities, hours + 1)
+    waiting, oldest = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    _kernel.count_waiting(
+        done["ready"], done["sent"], done["lapsed"], jobs.priority, jobs.regraded_at, jobs.regraded_to,
+        world["group"][jobs.place], world["own"], waiting, oldest,
+    )  # fmt: skip
+    kept = world["sendings"][: needed if keep else 0]
+    return Outcome(
+        *(np.ascontiguousarray(done[name]) for name in ("ready", "sent", "arrived", "all_arrived", "left", "lapsed")),
+        is_helped=done["is_helped"] > 0,
+        units=np.ascontiguousarray(done["units"]),
+        busy=np.ascontiguousarray(out["busy"]),
+        overtime=np.ascontiguousarray(out["overtime"]),
+        unit_jobs=np.ascontiguousarray(out["jobs"]),
+        out_from=np.ascontiguousarray(out["out_from"]),
+        out_until=np.ascontiguousarray(out["out_until"]),
+        minutes=world["minutes"],
+        waiting=waiting,
+        oldest=oldest,
+        sendings=Sendings(
+            *(np.ascontiguousarray(kept[name]) for name in ("job", "unit", "sent", "arrived", "left")),
+            is_help=kept["is_help"] > 0,
+        )
+        if keep
+        else None,
+    )
 
 
 # ---- arrays from what was given ----
