@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 
 # Stages of a unit at a log; the last three are not the scene's.
@@ -18,6 +19,9 @@ _RELIEF_GAP = timedelta(hours=1)
 # A unit that nobody saw for so long had gone home.
 _SILENCE = timedelta(hours=4)
 _A_MINUTE = 60
+# Refreshments belong to a duty where so many of its length have them.
+_MOST = 0.7
+_GOLDEN = 0.6180339887498949
 # Who worked past the end is known by coming straight from a job.
 _STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
 
@@ -68,7 +72,12 @@ def read_records(
         & pl.col("incident_id").is_null()
         & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
     ).select("pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
-    return Records(logs, children, visits, silent.sort("starts_at", "pool_id"), units, known_by, unknown)
+    # Logs that are not on hand took units all the same.
+    lost = visits.join(incidents, on="incident_id", how="anti").filter(~pl.col("is_assumed")).select(
+        "pool_id", starts_at="sent_at", minutes=_minutes("sent_at", "free_at")
+    )  # fmt: skip
+    silent = pl.concat([silent, lost]).sort("starts_at", "pool_id")
+    return Records(logs, children, visits, silent, units, known_by, unknown)
 
 
 def _minutes(begin: str, end: str) -> pl.Expr:
@@ -263,14 +272,15 @@ def find_units(
         float(inside.select(seconds.filter(rows).sum()).item() or 0) for rows in (pl.lit(value=True), ~pl.col("is_in"))
     )
     stage = pl.col("stage")
-    theirs = inside.filter("is_in").sort("duty", "starts_at").with_columns(due_at=_break_due())
+    theirs = inside.filter("is_in").sort("duty", "starts_at").with_columns(busy_from=_busy_before())
     about = theirs.group_by("duty", maintain_order=True).agg(
         pressed_pool=pl.col("pool_id").drop_nulls().mode().sort().first(),
         briefing=seconds.filter(
             (stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))
         ).sum()
         / 60,
-        break_at=pl.col("due_at").filter(stage == "refreshments").first(),
+        break_at=pl.col("starts_at").filter(stage == "refreshments").first(),
+        due_from=pl.col("busy_from").filter(stage == "refreshments").first(),
         break_minutes=seconds.filter(stage == "refreshments").sum() / 60,
         last_busy=pl.col("ends_at").filter(stage.is_in(ATTENDING)).max(),
         # Nobody takes up anything new after the end: neither a log, nor refreshments, nor work without a log.
@@ -282,17 +292,19 @@ def find_units(
         pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
         briefing=pl.col("briefing").fill_null(0.0),
     )  # fmt: skip
-    planned = _planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone)
+    planned = _with_due_breaks(_planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone))
     return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
 
 
-def _break_due() -> pl.Expr:
-    """When refreshments were due: as they began, or, straight from a job, half-way through what was done there last."""
+def _busy_before() -> pl.Expr:
+    """When the job began from which the unit came straight to this; null where it was free."""
     stage, starts, ends, duty = (pl.col(name) for name in ("stage", "starts_at", "ends_at", "duty"))
-    cleared = (duty.shift(1) == duty) & (stage.shift(1) == "available") & ((ends.shift(1) - starts.shift(1)) <= _STRAIGHT_FROM_A_JOB)
-    job = pl.when(cleared).then(starts.shift(2)).otherwise(starts.shift(1))
-    was_busy = pl.when(cleared).then(stage.shift(2).is_in(ATTENDING)).otherwise(stage.shift(1).is_in(ATTENDING))
-    return pl.when(was_busy & (duty.shift(1) == duty)).then(job + (starts - job) / 2).otherwise(starts)
+    attends = stage.is_in(ATTENDING)
+    begins = ~(attends.shift(1, fill_value=False) & (duty.shift(1) == duty).fill_null(value=False))
+    began = pl.when(attends & begins).then(starts).forward_fill()
+    cleared = (stage.shift(1) == "available") & ((ends.shift(1) - starts.shift(1)) <= _STRAIGHT_FROM_A_JOB)
+    before = [pl.when(cleared).then(each.shift(2)).otherwise(each.shift(1)) for each in (attends, began, duty)]
+    return pl.when(before[0] & (before[2] == duty)).then(before[1])
 
 
 def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
@@ -335,13 +347,51 @@ def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _with_due_breaks(duties: pl.DataFrame) -> pl.DataFrame:
+    """Put refreshments where they were due: a replay delays them by its own jobs, and not by those of the record again.
+
+    Who was free when they began had them when they were due. Who came straight from a job was due some time during it.
+    Who had none, where most duties as long have them, was kept from them by work: they are due all the same. As shares
+    of the duty, times are those of the first, as evenly as they come.
+    """
+    length = (pl.col("ends_at") - pl.col("starts_at")).dt.total_seconds()
+
+    def as_share(name: str) -> pl.Expr:
+        return (pl.col(name) - pl.col("starts_at")).dt.total_seconds() / length
+
+    had = pl.col("break_at").is_not_null()
+    told = duties.sort("starts_at", "unit_id").with_columns(lasts=(length / 3600).floor().cast(pl.Int64))
+    usual = told.group_by("lasts").agg(share=had.mean(), usual_break=pl.col("break_minutes").filter(had).median())
+    told = told.join(usual, on="lasts", how="left", maintain_order="left")
+    undelayed = told.filter(had & pl.col("due_from").is_null()).select(as_share("break_at").sort()).to_series().to_numpy()
+    if not len(undelayed):
+        return duties.drop("due_from")
+    missed = (~had & (pl.col("share") >= _MOST)).fill_null(value=False)
+    at, since, missing = told.select(
+        as_share("break_at").alias("at"), as_share("due_from").alias("since"), missed.alias("missed")
+    ).get_columns()
+    from_, until = since.fill_null(0.0).to_numpy(), at.fill_null(1.0).to_numpy()
+    low, high = np.searchsorted(undelayed, from_), np.searchsorted(undelayed, until, side="right")
+    spread = np.arange(told.height) * _GOLDEN % 1
+    drawn = undelayed[np.minimum(low + (spread * (high - low)).astype(np.int64), len(undelayed) - 1)]
+    # A job that began when refreshments are over for everybody else tells nothing.
+    due = pl.Series("due", np.where(high > low, drawn, until))
+    moved = pl.Series("moved", since.is_not_null() | missing)
+    return told.with_columns(
+        break_at=pl.when(moved)
+        .then(pl.col("starts_at") + pl.duration(seconds=(due * length).cast(pl.Int64)))
+        .otherwise("break_at"),
+        break_minutes=pl.when(missing).then("usual_break").otherwise("break_minutes"),
+    ).drop("lasts", "share", "usual_break", "due_from")
+
+
 def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     """Give units that came home straight from a job the end that others of their start had.
 
     Whoever stays on for a job is not free for another: the duty as it was planned ends at the latest usual end that
-    lies after the last job had begun. Ends and starts are compared by the quarter of an hour, on the force's clock.
+    lies after the last job had begun. Ends and starts are compared by five minutes, on the force's clock.
     """
-    local = {name: pl.col(name).dt.convert_time_zone(time_zone).dt.round("15m") for name in ("starts_at", "ends_at")}
+    local = {name: pl.col(name).dt.convert_time_zone(time_zone).dt.round("5m") for name in ("starts_at", "ends_at")}
     stayed = (pl.col("ends_at") - pl.col("last_busy") <= _STRAIGHT_FROM_A_JOB).fill_null(value=False)
     known = duties.with_columns(
         stayed=stayed,
