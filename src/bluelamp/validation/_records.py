@@ -19,6 +19,8 @@ _RELIEF_GAP = timedelta(hours=1)
 # A unit that nobody saw for so long had gone home.
 _SILENCE = timedelta(hours=4)
 _A_MINUTE = 60
+# Of a visit whose arrival nobody pressed, at least this share was at the scene.
+_LEAST_THERE = 0.2
 # Refreshments belong to a duty where so many of its length have them.
 _MOST = 0.7
 _GOLDEN = 0.6180339887498949
@@ -37,7 +39,7 @@ class Records:
     sending to leaving), `after_minutes` (custody, write-up), `further_minutes`, `is_guard`, `idle_seconds` (for which the first unit had been free), `pool_id` (its).
     `children`: the same unit time that came later: `incident_id`, `sent_at`, `delay_minutes` after the first had
     left, `minutes`, `is_guard`. `visits`: one row a unit at a log. `silent`: work without a log: `pool_id`,
-    `starts_at`, `minutes`. `units`: a row a unit and duty: `unit_id`, `pool_id`, `starts_at`, `ends_at` (as planned,
+    `starts_at`, `minutes`, `on_at` (since when its unit was on duty). `units`: a row a unit and duty: `unit_id`, `pool_id`, `starts_at`, `ends_at` (as planned,
     where the unit stayed on for a job), `crew`, `briefing`, `break_at`, `break_minutes`, `may_drive`.
     """
 
@@ -71,12 +73,17 @@ def read_records(
         stage.is_in(ATTENDING)
         & pl.col("incident_id").is_null()
         & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
-    ).select("pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
+    ).select("unit_id", "pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
     # Logs that are not on hand took units all the same.
     lost = visits.join(incidents, on="incident_id", how="anti").filter(~pl.col("is_assumed")).select(
-        "pool_id", starts_at="sent_at", minutes=_minutes("sent_at", "free_at")
+        "unit_id", "pool_id", starts_at="sent_at", minutes=_minutes("sent_at", "free_at")
     )  # fmt: skip
-    silent = pl.concat([silent, lost]).sort("starts_at", "pool_id")
+    on_duty = units.select("unit_id", on_at="starts_at").sort("on_at")
+    silent = (
+        pl.concat([silent, lost])
+        .sort("starts_at", "pool_id", "unit_id")
+        .join_asof(on_duty, left_on="starts_at", right_on="on_at", by="unit_id", check_sortedness=False)
+    )
     return Records(logs, children, visits, silent, units, known_by, unknown)
 
 
@@ -141,7 +148,12 @@ def _find_logs(
         of_first.select("incident_id", "first_gone"), on="incident_id"
     )  # fmt: skip
     is_beside = ~pl.col("is_guard") & (pl.col("sent_at") <= pl.col("first_gone"))
-    stays = pl.coalesce(_minutes("arrived_at", "free_at"), 0.5 * _minutes("sent_at", "free_at"))
+    journeys = visits.filter(pl.col("travels") & pl.col("is_arrival_known")).select(_minutes("sent_at", "arrived_at"))
+    usual = float(journeys.to_series().mean() or 0.0)  # type: ignore[arg-type]
+    total = _minutes("sent_at", "free_at")
+    stays = pl.coalesce(
+        _minutes("arrived_at", "free_at"), pl.max_horizontal(total - usual * pl.col("travels"), _LEAST_THERE * total)
+    )
     beside = (
         others.filter(is_beside)
         .group_by("incident_id")
@@ -347,6 +359,14 @@ def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _half_hour() -> pl.Expr:
+    return pl.col("ends_at").dt.truncate("30m")
+
+
+def _may_have_ended(stayed: str) -> pl.Expr:
+    return pl.col(stayed) & (_half_hour() > pl.col("starts_at")) & (_half_hour() >= pl.coalesce("last_begun", "starts_at"))
+
+
 def _with_due_breaks(duties: pl.DataFrame) -> pl.DataFrame:
     """Put refreshments where they were due: a replay delays them by its own jobs, and not by those of the record again.
 
@@ -415,5 +435,7 @@ def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
         .agg(until=pl.col("until").max())
     )
     return known.join(options, on="duty", how="left").with_columns(
-        booked_off_at="ends_at", ends_at=pl.coalesce("until", "ends_at")
+        booked_off_at="ends_at",
+        # Without any usual one, the last half-hour that it can have been.
+        ends_at=pl.coalesce("until", pl.when(_may_have_ended("stayed")).then(_half_hour()).otherwise("ends_at")),
     ).drop("until", "start", "lasts", "pressed_pool", strict=False)  # fmt: skip

@@ -18,7 +18,9 @@ from bluelamp.validation._records import Records
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+# Abilities are bits: the first is a response driver, those after it the hour in which a duty began, for two days.
 _DRIVES = 1
+_SHIFTS = 48
 # Who is met on the street is dealt with there and then, or not at all.
 _PATIENCE_ON_THE_SPOT = 1.0
 # Work without a log is taken up by whoever is free then, or soon.
@@ -88,7 +90,8 @@ class Replay:
             place=self._place,
             priority=whole_numbers(opening, np.where(guards, min(1, lowest), lowest), lowest + 1),
             units=whole_numbers(logs["units"].to_numpy(), 1, 1),
-            asks=whole_numbers(opened_asks, 0, 0),
+            # Work without a log is that of the shift that did it: units that begin do not leave theirs to those who go.
+            asks=whole_numbers(opened_asks, 0, _shift_bit(silent["on"].fill_null(np.nan).to_numpy())),
             travel=travel,
             regraded_at=joined(logs["regraded"].to_numpy(), np.nan, np.nan),
             regraded_to=whole_numbers(self._priorities(logs["grade"]), lowest, lowest + 1),
@@ -148,7 +151,7 @@ def lay_out(
     )
     silent = records.silent.filter(
         pl.col("starts_at").is_between(begin, end, closed="left") & pl.col("pool_id").is_in(list(pools))
-    ).with_columns(at=since("starts_at"))  # fmt: skip
+    ).with_columns(at=since("starts_at"), on=since("on_at"))  # fmt: skip
     units = records.units.filter(
         (pl.col("ends_at") > begin) & (pl.col("starts_at") < end) & pl.col("pool_id").is_in(list(pools))
     )
@@ -167,7 +170,7 @@ def lay_out(
             starts=np.maximum(on, 0.0),
             ends=units["off"].to_numpy(),
             pool=units["pool_id"].replace_strict(pools, return_dtype=pl.Int64).to_numpy(),
-            abilities=np.where(units["may_drive"].to_numpy(), _DRIVES, 0),
+            abilities=np.where(units["may_drive"].to_numpy(), _DRIVES, 0) | _shift_bit(on),
             crew=units["crew"].to_numpy(),
             briefing=np.where(on >= 0, units["briefing"].to_numpy(), 0.0),
             break_from=np.where(units["rest"].fill_null(-1.0).to_numpy() >= 0, units["rest"].fill_null(-1.0).to_numpy(), np.nan),
@@ -189,6 +192,12 @@ def lay_out(
         _place=np.concatenate([place, place[children["parent"].to_numpy()], of_pool]),
         _priority_of=priority_of, _local_hour=local_hour[hour_of_log], _longer=longer,
     )  # fmt: skip
+
+
+def _shift_bit(on: Floats) -> Integers:
+    """Give the ability that only units have whose duty began in the same hour, by minutes; 0 where that is not known."""
+    hour = np.floor(np.nan_to_num(on) / 60).astype(np.int64) % _SHIFTS
+    return np.where(np.isnan(on), 0, np.int64(2) << hour)
 
 
 def _places(
