@@ -18,12 +18,15 @@ docs/explanation/event-simulation.md. The method is next-event simulation (Toche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from bluelamp.simulation import _checks
 
 if TYPE_CHECKING:
     from bluelamp.simulation._world import Ground
@@ -32,6 +35,9 @@ Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 _Any = TypeVar("_Any", bound=np.generic)
+
+_BY_JOB = ("ready", "sent", "arrived", "all_arrived", "left", "lapsed", "units")
+_BY_UNIT = ("busy", "overtime", "unit_jobs", "out_from", "out_until")
 
 # What a unit's minutes go into, in the order of `Outcome.minutes`.
 STAGES = ("free", "briefing", "travel", "work", "break")
@@ -325,11 +331,12 @@ def simulate(
     range, negative minutes, kinds and abilities that no unit has, places that no pool with a unit covers.
     """
     rules = rules or Rules()
-    return _run(jobs, units, cover, rules, _lay(jobs, units, cover, rules, travel, hours), hours, keep)
+    _checks.check(jobs, units, cover, rules, travel, hours)
+    return _run(jobs, units, cover, rules, _lay([jobs], units, cover, rules, travel, hours), hours, keep)
 
 
 def replicate(
-    runs: Iterable[Jobs],
+    runs: Sequence[Jobs],
     units: Units,
     cover: Cover,
     rules: Rules | None = None,
@@ -344,18 +351,28 @@ def replicate(
 
     `tell` is called with the number of runs that are done, after each. Raises BadData like `simulate`.
     """
-    raise NotImplementedError
+    rules = rules or Rules()
+    for jobs in runs:
+        _checks.check(jobs, units, cover, rules, travel, hours)
+    ground = _lay(runs, units, cover, rules, travel, hours)
+    outcomes = []
+    with ThreadPoolExecutor(threads) as pool:
+        for outcome in pool.map(lambda jobs: _run(jobs, units, cover, rules, ground, hours, keep), runs):
+            outcomes.append(outcome)
+            if tell is not None:
+                tell(len(outcomes))
+    return outcomes
 
 
-def _lay(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> Ground:
+def _lay(runs: Sequence[Jobs], units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> Ground:
     from bluelamp.simulation import _world
 
-    return _world.lay_ground(units, cover, rules, travel, priorities=_count_priorities([jobs], rules), hours=hours)
+    return _world.lay_ground(units, cover, rules, travel, priorities=_count_priorities(runs, rules), hours=hours)
 
 
 def _count_priorities(runs: Sequence[Jobs], rules: Rules) -> int:
     named = [int(each.max(initial=0)) + 1 for jobs in runs for each in (jobs.priority, jobs.regraded_to)]
-    tables = [each.shape[1] for each in (rules.keep_free, rules.takes_from) if each is not None]
+    tables = [int(each.shape[1]) for each in (rules.keep_free, rules.takes_from) if each is not None]
     return max([1, *named, *tables])
 
 
@@ -379,26 +396,20 @@ def _run(jobs: Jobs, units: Units, cover: Cover, rules: Rules, ground: Ground, h
         done["ready"], done["sent"], done["lapsed"], jobs.priority, jobs.regraded_at, jobs.regraded_to,
         world["group"][jobs.place], world["own"], waiting, oldest,
     )  # fmt: skip
-    kept = world["sendings"][: needed if keep else 0]
     return Outcome(
-        *(np.ascontiguousarray(done[name]) for name in ("ready", "sent", "arrived", "all_arrived", "left", "lapsed")),
+        **{name: np.ascontiguousarray(done[name]) for name in _BY_JOB},
         is_helped=done["is_helped"] > 0,
-        units=np.ascontiguousarray(done["units"]),
-        busy=np.ascontiguousarray(out["busy"]),
-        overtime=np.ascontiguousarray(out["overtime"]),
-        unit_jobs=np.ascontiguousarray(out["jobs"]),
-        out_from=np.ascontiguousarray(out["out_from"]),
-        out_until=np.ascontiguousarray(out["out_until"]),
+        **{name: np.ascontiguousarray(out[name]) for name in _BY_UNIT},
         minutes=world["minutes"],
         waiting=waiting,
         oldest=oldest,
-        sendings=Sendings(
-            *(np.ascontiguousarray(kept[name]) for name in ("job", "unit", "sent", "arrived", "left")),
-            is_help=kept["is_help"] > 0,
-        )
-        if keep
-        else None,
+        sendings=_sendings(world["sendings"][:needed]) if keep else None,
     )
+
+
+def _sendings(kept: NDArray[np.void]) -> Sendings:
+    job, unit, sent, arrived, left = (np.ascontiguousarray(kept[name]) for name in Sendings._fields[:5])
+    return Sendings(job, unit, sent, arrived, left, kept["is_help"] > 0)
 
 
 # ---- arrays from what was given ----

@@ -8,7 +8,7 @@ Who is free stands in a line a pool, longest free first; who waits stands in a l
 alike and a level (level 0 wants relief, level p + 1 is priority p), earliest ready first.
 """
 
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,override,index"
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNIT = np.dtype(
         *((name, np.int64) for name in ("state", "job", "came_from", "sending", "next", "previous")),
         *((name, np.float64) for name in ("since", "sent", "arrives", "leaves")),
         *((name, np.float64) for name in ("busy", "overtime", "out_from", "out_until")),
-        ("jobs", np.int64),
+        ("unit_jobs", np.int64),
     ]
 )
 JOB = np.dtype(
@@ -73,10 +73,21 @@ STATE = np.dtype(
 )
 
 
-# All arrays of a run with what an element is and how many axes there are: what is given, by job; the order of events; the
+# All arrays of a run, what an element is and how many axes there are: what is given, by job; the order of events; the
 # ground, by groups of places that are covered alike; and what changes.
-_JOBS = {"ready": 1, "first_minutes": 1, "after_minutes": 1, "further_minutes": 2, "travel": 2, "stretch": 2, "regraded_at": 1,
-         "patience": 1}
+_NUMBERS = {
+    "ready": 1,
+    "first_minutes": 1,
+    "after_minutes": 1,
+    "further_minutes": 2,
+    "travel": 2,
+    "stretch": 2,
+    "regraded_at": 1,
+    "patience": 1,
+    "way": 2,
+    "way_factor": 1,
+    "minutes": 3,
+}
 _FLAGS = {"is_at_once": 1, "is_handed_over": 1, "may_be_left": 1, "is_also": 2}  # is_also: groups × pools
 _WHOLE = {
     "place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2, "first_child": 1,
@@ -85,15 +96,15 @@ _WHOLE = {
     "wants": 2, "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1,
 }  # fmt: skip
 ARRAYS: dict[str, tuple[Any, int]] = {
-    **{name: (np.dtype(np.float64), axes) for name, axes in (_JOBS | {"way": 2, "way_factor": 1, "minutes": 3}).items()},
+    **{name: (np.dtype(np.float64), axes) for name, axes in _NUMBERS.items()},
     **{name: (np.dtype(np.bool_), axes) for name, axes in _FLAGS.items()},
     **{name: (np.dtype(np.int64), axes) for name, axes in _WHOLE.items()},
     "state": (STATE, 1), "units": (UNIT, 1), "jobs": (JOB, 1), "pools": (POOL, 1), "calendar": (APPOINTMENT, 1),
     "sendings": (SENDING, 1),
 }  # fmt: skip
 
-# A function of the loop takes one argument, a row that says where each array lies and how long its axes are. Passed one by
-# one, sixty arrays would be counted in and out of every call, which takes many times longer than the work.
+# A function of the loop takes one argument, a row that says where each array lies and how long its axes are. Passed one
+# by one, sixty arrays would be counted in and out of every call, which takes many times longer than the work.
 WORLD = np.dtype([(name, np.int64, 1 + axes) for name, (_, axes) in ARRAYS.items()])
 
 
@@ -102,13 +113,16 @@ def point_at(arrays: dict[str, Any]) -> Any:
     row = np.zeros(1, dtype=WORLD)
     for name, (kind, axes) in ARRAYS.items():
         array = arrays[name]
-        assert array.dtype == kind and array.ndim == axes and array.flags.c_contiguous, name
+        assert (array.dtype, array.ndim) == (kind, axes), name
+        assert array.flags.c_contiguous, name
         row[name] = (array.ctypes.data, *array.shape)
     return row
 
 
 _WORLD = from_dtype(WORLD)
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+# Only what is called from outside is kept on disk; it holds the rest.
+_kept = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
 
 
 @infer_getattr
@@ -253,9 +267,7 @@ def _enqueue(w, j):
     job = w.jobs[j]
     line = job.group * w.state[0].levels + job.level
     before = w.job_lines[line, 1]
-    while before != NOBODY and (
-        w.jobs[before].since > job.since or (w.jobs[before].since == job.since and before > j)
-    ):
+    while before != NOBODY and (w.jobs[before].since > job.since or (w.jobs[before].since == job.since and before > j)):
         before = w.jobs[before].previous
     job.previous = before
     if before == NOBODY:
@@ -360,11 +372,7 @@ def _is_held(w, at, u, j):
                         w.jobs[other].since > job.since or (w.jobs[other].since == job.since and other >= j)
                     ):
                         break
-                    if (
-                        w.is_at_once[other]
-                        and _is_able(w, at, u, other)
-                        and (not is_lent or _gets_help(w, other))
-                    ):
+                    if w.is_at_once[other] and _is_able(w, at, u, other) and (not is_lent or _gets_help(w, other)):
                         return True
                     other = w.jobs[other].next
     return False
@@ -472,7 +480,7 @@ def _send(w, at, u, j, number):
     unit.place = w.place[j]
     unit.sent = at
     unit.arrives = arrives
-    unit.jobs += 1
+    unit.unit_jobs += 1
     if state.takes:
         _join(w, 3 * unit.pool + BUSY_LINE, u)
     if number == 0:
@@ -696,8 +704,10 @@ def _first_waiting(w, at, groups, pool, level, is_lent):
             j = after
         if j == NOBODY:
             continue
-        if best == NOBODY or w.jobs[j].since < w.jobs[best].since or (
-            w.jobs[j].since == w.jobs[best].since and j < best
+        if (
+            best == NOBODY
+            or w.jobs[j].since < w.jobs[best].since
+            or (w.jobs[j].since == w.jobs[best].since and j < best)
         ):
             best = j
     if best != NOBODY:
@@ -978,7 +988,7 @@ def _be_over(w, at, j):
 # ---- the run ----
 
 
-@_compiled
+@_kept
 def run(world):
     """Let everything happen that happens before `until`, in the world that a row points at."""
     w = world[0]
@@ -1077,7 +1087,7 @@ def _close(w):
         unit.overtime = max(0.0, until - unit.ends)
 
 
-@_compiled
+@_kept
 def count_waiting(ready, sent, lapsed, priority, regraded_at, regraded_to, group, own, waiting, oldest):
     """Count jobs to which nobody has been sent at each full hour, by the pool that covers them then."""
     hours = own.shape[1]

@@ -59,7 +59,9 @@ def count_pools(units: Any, cover: Any) -> int:
     return 1 + max(len(cover.vehicles) - 1, *(int(each.max(initial=0)) for each in named))
 
 
-def lay_out(jobs: Any, units: Any, cover: Any, rules: Any, ground: Ground, *, hours: int, sendings: int) -> Any:
+def lay_out(
+    jobs: Any, units: Any, cover: Any, rules: Any, ground: Ground, *, hours: int, sendings: int
+) -> dict[str, Any]:
     """Give the arrays of one run, before anything has happened; `sendings` is how many can be kept."""
     count, levels, groups = len(jobs), ground.priorities + 1, len(ground.arrays["own"])
     first_child, next_child, followers = _children(jobs.parent)
@@ -75,24 +77,28 @@ def lay_out(jobs: Any, units: Any, cover: Any, rules: Any, ground: Ground, *, ho
     for name in ("starts", "ends", "briefing", "break_from", "break_minutes", "pool", "kind", "abilities", "place"):
         out[name] = getattr(units, name)
     out["out_from"] = out["out_until"] = np.nan
+    # A unit of a kind that nobody wants still has a column to be looked up in.
+    kinds = int(units.kind.max(initial=0)) + 1
+    wanted = np.pad(jobs.units, ((0, 0), (0, max(0, kinds - jobs.units.shape[1]))))
     pools = np.zeros(ground.pools, dtype=_kernel.POOL)
     pools["vehicles"] = -1
     pools["vehicles"][: len(cover.vehicles)] = cover.vehicles
-    return dict(
+    arrays = dict(
         ready=jobs.ready, place=jobs.place, priority=jobs.priority, asks=jobs.asks, is_at_once=jobs.is_at_once,
         first_minutes=jobs.first_minutes, after_minutes=jobs.after_minutes, further_minutes=jobs.further_minutes,
         travel=jobs.travel, stretch=jobs.stretch, regraded_at=jobs.regraded_at, regraded_to=jobs.regraded_to,
         regraded_asks=jobs.regraded_asks, patience=jobs.patience, is_handed_over=jobs.is_handed_over,
-        may_be_left=jobs.may_be_left, wanted=jobs.units, first_child=first_child, next_child=next_child,
+        may_be_left=jobs.may_be_left, wanted=wanted, first_child=first_child, next_child=next_child,
         followers=followers, by_ready=_in_order(jobs, followers),
         by_start=np.argsort(units.starts, kind="stable"), by_end=np.argsort(units.ends, kind="stable"),
         by_regrade=_by_regrade(jobs.regraded_at), state=state, units=out, jobs=np.zeros(count, dtype=_kernel.JOB),
-        pools=pools, wants=jobs.units.copy(), unit_lines=np.full((3 * ground.pools, 2), -1),
+        pools=pools, wants=wanted.copy(), unit_lines=np.full((3 * ground.pools, 2), -1),
         job_lines=np.full((groups * levels, 2), -1), cursors=np.empty(groups, dtype=np.int64),
         calendar=np.empty(count + len(units), dtype=_kernel.APPOINTMENT), slots=np.full(count + len(units), -1),
         picked=np.empty(len(units), dtype=np.int64), minutes=np.zeros((5, ground.pools, hours)),
         sendings=np.empty(sendings, dtype=_kernel.SENDING), **ground.arrays,
     )  # fmt: skip
+    return {name: np.ascontiguousarray(arrays[name]) for name in _kernel.ARRAYS}
 
 
 def _listed(flags: NDArray[np.bool_]) -> WholeNumbers:
