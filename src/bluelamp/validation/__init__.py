@@ -178,14 +178,16 @@ def compute(
     kept_units, longer = FAULTS.get(fault or "", (1.0, 1.0))
     replay = lay_out(
         records, fitted, pool_hours, priority_of, local_hour, begin=when.begins, end=when.ends, hours=hours,
-        siblings={area: sorted(each) for area, each in covered_by.items()}, kept_units=kept_units, longer=longer,
+        siblings={area: sorted(each) for area, each in covered_by.items()},
+        # Another visit waits like the least urgent grade that has a target.
+        again=max([priority_of[grade] for grade, _, _ in in_force if grade in priority_of], default=0), kept_units=kept_units, longer=longer,
         seed=seed,
     )  # fmt: skip
     if not replay.logs.height or not len(replay.units):
         raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
     progress("replaying", 0.0)
     outcomes = simulation.replicate(
-        (replay.draw(seed + 1 + run) for run in range(replications)), replay.units, replay.cover, replay.rules,
+        [replay.draw(seed + 1 + run) for run in range(replications)], replay.units, replay.cover, replay.rules,
         hours=len(hours), tell=lambda done: progress("replaying", done / replications),
     )  # fmt: skip
     counted = committed.count_committed(attendances, hours, force, zone)

@@ -156,7 +156,7 @@ def fit(
 
 def _fit_handling(logs: pl.DataFrame) -> dict[tuple[str, bool], Floats]:
     """Take the delay of logs for which the unit had been free a while, or was there: nobody was waited for."""
-    at_once = logs.filter((pl.col("idle_seconds") > _IDLE_SECONDS) & pl.col("regraded_at").is_null())
+    at_once = logs.filter((pl.col("idle_seconds") > _IDLE_SECONDS) & (pl.col("grade") == pl.col("opening_grade")))
     delay = at_once.select(
         "opening_grade", "is_near",
         minutes=((pl.col("sent_at") - pl.col("received_at")).dt.total_seconds() / 60).clip(lower_bound=0),

@@ -82,7 +82,8 @@ def hold(
     sent = np.stack([outcome.sent[: logs.height] for outcome in outcomes])
     arrived = np.stack([outcome.arrived[: logs.height] for outcome in outcomes])
     measures = clocks.measure(logs, sent, arrived)
-    grades = logs["grade"].to_numpy()
+    # By the grade that it was opened with: whether it was graded anew depends on how long it waited.
+    grades = logs["opening_grade"].to_numpy()
     rows: list[dict[str, Any]] = []
     random = np.random.default_rng(seed)
     for span in spans:
@@ -124,9 +125,9 @@ class Clocks:
         """Give minutes recorded (logs) and simulated (replications × logs), by measure."""
         received, regraded = logs["received"].to_numpy(), logs["regraded"].to_numpy()
         went, came = logs["sent"].to_numpy(), logs["arrived"].to_numpy()
-        upgraded = np.where(np.isnan(regraded), received, np.maximum(regraded, received))
 
         def response(sent: Floats, arrived: Floats) -> Floats:
+            upgraded = np.where(regraded < sent, np.maximum(regraded, received), received)
             start = np.where(
                 self.starts == "dispatched", sent, np.where(self.starts == "last_upgrade", upgraded, received)
             )
@@ -147,7 +148,7 @@ class Clocks:
 def clocks_of(logs: pl.DataFrame, standards: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Clocks:
     """Give each log its standard's clock and target."""
     rows = {(grade, kind): row for grade, kind, row in standards}
-    found = [rows.get((grade, kind)) for grade, kind in logs.select("grade", "kind").iter_rows()]
+    found = [rows.get((grade, kind)) for grade, kind in logs.select("opening_grade", "kind").iter_rows()]
     return Clocks(
         np.array([row["target_minutes"] if row else np.nan for row in found], dtype=np.float64),
         np.array([row["clock_starts"] if row else "received" for row in found], dtype=object),

@@ -33,7 +33,7 @@ class Records:
     """What happened, as tables that a replay is made of.
 
     `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`, `class_code`,
-    `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change before a unit went), `is_spot`
+    `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change, if any), `is_spot`
     (a unit was there already), `units` (sent before the first one left), `sent_at`, `arrived_at` (of the
     first there; null where an arrival was not pressed), `left_at` (the scene), `first_minutes` (there; null where the arrival is not known), `total_minutes` (from
     sending to leaving), `after_minutes` (custody, write-up), `further_minutes`, `is_guard`, `idle_seconds` (for which the first unit had been free), `pool_id` (its).
@@ -180,7 +180,7 @@ def _find_logs(
         .join(of_first, on="incident_id")
         .join(beside, on="incident_id", how="left")
         .join(whole, on="incident_id", how="left")
-        .join(_grades_before(grade_history, of_first), on="incident_id", how="left")
+        .join(_grades_given(grade_history, of_first), on="incident_id", how="left")
         .with_columns(
             pl.col("further").fill_null(0),
             pl.col("further_minutes").fill_null(0.0),
@@ -206,10 +206,11 @@ def _find_logs(
         "regraded_at", "regraded_to", "pool_id", "idle_seconds", "is_guard", "is_assumed", "further_minutes",
         "total_minutes", "after_minutes",
         kind=kind.fill_null("all"),
-        grade=pl.coalesce("regraded_to", "opening_grade"),
+        grade=pl.coalesce("sent_as", pl.when(pl.col("opened_as").is_null()).then("regraded_to"), "opening_grade"),
         is_spot=~pl.col("travels") & ((pl.col("first_sent") - pl.col("received_at")).dt.total_seconds() <= _A_MINUTE),
         is_near=~pl.col("travels"),
-        units=1 + pl.col("further"),
+        # A guard is one unit at a time.
+        units=pl.when("is_guard").then(1).otherwise(1 + pl.col("further")),
         sent_at="first_sent",
         # The first of them there, and only where every arrival was pressed: the missing one may have been the first.
         arrived_at=pl.when(pl.col("arrived_at").is_not_null() & pl.col("are_others_known").fill_null(value=True)).then(
@@ -246,14 +247,15 @@ def _find_guards(visits: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _grades_before(grade_history: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
-    """Give the grade that a log was opened with and its first change, if that came before a unit was sent."""
+def _grades_given(grade_history: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
+    """Give the grade that a log was opened with, its first change, and the grade when a unit was sent."""
     given = grade_history.join(of_first.select("incident_id", "first_sent"), on="incident_id").sort("graded_at")
-    is_change = (pl.col("grade_code") != pl.col("grade_code").first()) & (pl.col("graded_at") <= pl.col("first_sent"))
+    is_change = pl.col("grade_code") != pl.col("grade_code").first()
     return given.group_by("incident_id").agg(
         opened_as=pl.col("grade_code").first(),
         changed_at=pl.col("graded_at").filter(is_change).first(),
         changed_to=pl.col("grade_code").filter(is_change).first(),
+        sent_as=pl.col("grade_code").filter(pl.col("graded_at") <= pl.col("first_sent")).last(),
     )
 
 

@@ -46,6 +46,7 @@ class Replay:
     _place: Integers
     _priority_of: dict[str, int]
     _local_hour: Integers
+    _again: int  # priority of another visit
     _longer: float
 
     def draw(self, seed: int) -> simulation.Jobs:
@@ -66,10 +67,14 @@ class Replay:
         whole = np.maximum(logs["total_minutes"].to_numpy() - travel[: counts[0], 0], _SHORTEST_SCENE)
         there = logs["first_minutes"].to_numpy()
         first = np.where(np.isnan(there), whole, there)
-        asks = logs["grade"].is_in(list(self.fitted.drivers_for)).to_numpy().astype(np.int64) * _DRIVES
-        opened_asks = logs["opening_grade"].is_in(list(self.fitted.drivers_for)).to_numpy().astype(np.int64) * _DRIVES
+        regraded_to = logs["regraded_to"].fill_null(logs["opening_grade"])
+        asks, opened_asks = (
+            each.is_in(list(self.fitted.drivers_for)).to_numpy().astype(np.int64) * _DRIVES
+            for each in (regraded_to, logs["opening_grade"])
+        )
         lowest = max(self._priority_of.values())
         none = np.zeros(counts[1] + counts[2])
+        able = np.bitwise_or.reduce(self.units.abilities)
 
         def joined(of_logs: Floats | Integers, of_children: object, of_silent: object) -> Floats:
             return np.concatenate(
@@ -88,13 +93,13 @@ class Replay:
             after_minutes=self._longer * joined(logs["after_minutes"].to_numpy(), 0.0, 0.0),
             further_minutes=self._longer * joined(logs["further_minutes"].to_numpy(), 0.0, 0.0),
             place=self._place,
-            priority=whole_numbers(opening, np.where(guards, min(1, lowest), lowest), lowest + 1),
+            priority=whole_numbers(opening, np.where(guards, min(1, lowest), self._again), lowest + 1),
             units=whole_numbers(logs["units"].to_numpy(), 1, 1),
             # Work without a log is that of the shift that did it: units that begin do not leave theirs to those who go.
-            asks=whole_numbers(opened_asks, 0, _shift_bit(silent["on"].fill_null(np.nan).to_numpy())),
+            asks=whole_numbers(opened_asks, 0, _shift_bit(silent["on"].fill_null(np.nan).to_numpy()) & able),
             travel=travel,
             regraded_at=joined(logs["regraded"].to_numpy(), np.nan, np.nan),
-            regraded_to=whole_numbers(self._priorities(logs["grade"]), lowest, lowest + 1),
+            regraded_to=whole_numbers(self._priorities(regraded_to), 0, lowest + 1),
             regraded_asks=whole_numbers(asks, 0, 0),
             patience=joined(
                 np.where(is_spot, _PATIENCE_ON_THE_SPOT, np.inf), np.inf, _PATIENCE_WITHOUT_LOG
@@ -120,13 +125,15 @@ def lay_out(
     end: datetime,
     hours: pl.Series,
     siblings: dict[str, list[str]],
+    again: int,
     kept_units: float = 1.0,
     longer: float = 1.0,
     seed: int = 0,
 ) -> Replay:
     """Lay out the weeks from `begin` to `end` (`hours` of them, and their `local_hour`).
 
-    `pool_hours` say who covers each area then, `siblings` which other pools cover it at other hours. `kept_units` and
+    `pool_hours` say who covers each area then, `siblings` which other pools cover it at other hours;
+    `again` is the priority of another visit to a log. `kept_units` and
     `longer` plant a fault, so that one can see whether it is told: only that share of the units, and service times so
     many times as long.
     """
@@ -190,7 +197,7 @@ def lay_out(
         fitted=fitted,
         _children=children, _silent=silent,
         _place=np.concatenate([place, place[children["parent"].to_numpy()], of_pool]),
-        _priority_of=priority_of, _local_hour=local_hour[hour_of_log], _longer=longer,
+        _priority_of=priority_of, _local_hour=local_hour[hour_of_log], _again=again, _longer=longer,
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def climb(
     draws = replay.draw(seed)
     left = target - np.maximum(draws.ready[: logs.height] - received, 0.0) - draws.travel[: logs.height, 0]
     wait = np.nan_to_num(np.maximum(left, 0.0))
-    grades = logs["grade"].to_numpy()
+    grades = logs["opening_grade"].to_numpy()
     priority = np.array([priority_of.get(each, max(priority_of.values())) for each in grades])
     units, service = cell.units[pool, hour], cell.service[pool, key]
     sipp, carried = cell.sipp[pool, key], cell.carried[pool, key]
@@ -154,7 +154,7 @@ class _Cells:
         rows = logs.select(
             pool=pl.col("pool").replace_strict(number, default=-1, return_dtype=pl.Int64),
             key=pl.Series(of_hour[hour]), inside=pl.Series(inside[hour]), units="units",
-            priority=pl.col("grade").replace_strict(rank, default=max(rank.values()), return_dtype=pl.Int64),
+            priority=pl.col("opening_grade").replace_strict(rank, default=max(rank.values()), return_dtype=pl.Int64),
             is_guard="is_guard",
             minutes=pl.col("total_minutes") + pl.col("after_minutes") + (pl.col("units") - 1) * pl.col("further_minutes"),
         ).filter((pl.col("pool") >= 0) & pl.col("inside") & ~pl.col("is_guard"))  # fmt: skip
