@@ -23,6 +23,7 @@ _A_MINUTE = 60
 _LEAST_THERE = 0.2
 # Refreshments belong to a duty where so many of its length have them.
 _MOST = 0.7
+_ENOUGH_BREAKS = 30
 _GOLDEN = 0.6180339887498949
 # Who worked past the end is known by coming straight from a job.
 _STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
@@ -306,7 +307,7 @@ def find_units(
         pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
         briefing=pl.col("briefing").fill_null(0.0),
     )  # fmt: skip
-    planned = _with_due_breaks(_planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone))
+    planned = _with_due_breaks(_planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone), time_zone)
     return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
 
 
@@ -369,42 +370,46 @@ def _may_have_ended(stayed: str) -> pl.Expr:
     return pl.col(stayed) & (_half_hour() > pl.col("starts_at")) & (_half_hour() >= pl.coalesce("last_begun", "starts_at"))
 
 
-def _with_due_breaks(duties: pl.DataFrame) -> pl.DataFrame:
+def _with_due_breaks(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     """Put refreshments where they were due: a replay delays them by its own jobs, and not by those of the record again.
 
     Who was free when they began had them when they were due. Who came straight from a job was due some time during it.
-    Who had none, where most duties as long have them, was kept from them by work: they are due all the same. As shares
-    of the duty, times are those of the first, as evenly as they come.
+    Who had none, where most duties as long have them, was kept from them by work: they are due all the same. Their
+    minutes after the start are those of the first, of duties that begin in the same local hour, as evenly as they come.
     """
-    length = (pl.col("ends_at") - pl.col("starts_at")).dt.total_seconds()
 
-    def as_share(name: str) -> pl.Expr:
-        return (pl.col(name) - pl.col("starts_at")).dt.total_seconds() / length
+    def after_start(name: str) -> pl.Expr:
+        return (pl.col(name) - pl.col("starts_at")).dt.total_seconds() / 60
 
     had = pl.col("break_at").is_not_null()
-    told = duties.sort("starts_at", "unit_id").with_columns(lasts=(length / 3600).floor().cast(pl.Int64))
+    told = duties.sort("starts_at", "unit_id").with_columns(
+        lasts=after_start("ends_at").floordiv(60), begins=pl.col("starts_at").dt.convert_time_zone(time_zone).dt.hour()
+    )
     usual = told.group_by("lasts").agg(share=had.mean(), usual_break=pl.col("break_minutes").filter(had).median())
-    told = told.join(usual, on="lasts", how="left", maintain_order="left")
-    undelayed = told.filter(had & pl.col("due_from").is_null()).select(as_share("break_at").sort()).to_series().to_numpy()
-    if not len(undelayed):
-        return duties.drop("due_from")
-    missed = (~had & (pl.col("share") >= _MOST)).fill_null(value=False)
-    at, since, missing = told.select(
-        as_share("break_at").alias("at"), as_share("due_from").alias("since"), missed.alias("missed")
-    ).get_columns()
-    from_, until = since.fill_null(0.0).to_numpy(), at.fill_null(1.0).to_numpy()
-    low, high = np.searchsorted(undelayed, from_), np.searchsorted(undelayed, until, side="right")
-    spread = np.arange(told.height) * _GOLDEN % 1
-    drawn = undelayed[np.minimum(low + (spread * (high - low)).astype(np.int64), len(undelayed) - 1)]
-    # A job that began when refreshments are over for everybody else tells nothing.
-    due = pl.Series("due", np.where(high > low, drawn, until))
-    moved = pl.Series("moved", since.is_not_null() | missing)
+    told = told.join(usual, on="lasts", how="left", maintain_order="left").with_columns(
+        at=after_start("break_at"),
+        since=after_start("due_from"),
+        missed=(~had & (pl.col("share") >= _MOST)).fill_null(value=False),
+    )
+    due = told["at"].fill_null(np.nan).to_numpy().copy()
+    moved = told.select(pl.col("since").is_not_null() | pl.col("missed")).to_series().to_numpy()
+    for begins in told["begins"].unique():
+        here = (told["begins"] == begins).to_numpy()
+        undelayed = np.sort(due[here & ~moved & ~np.isnan(due)])
+        rows = np.flatnonzero(here & moved)
+        if len(undelayed) < _ENOUGH_BREAKS:
+            continue
+        since, until = told["since"].fill_null(0.0).to_numpy()[rows], told["at"].fill_null(np.inf).to_numpy()[rows]
+        low, high = np.searchsorted(undelayed, since), np.searchsorted(undelayed, until, side="right")
+        spread = np.arange(len(rows)) * _GOLDEN % 1
+        drawn = undelayed[np.minimum(low + (spread * (high - low)).astype(np.int64), len(undelayed) - 1)]
+        # A job that began when refreshments are over for everybody else tells nothing.
+        due[rows] = np.where(high > low, drawn, np.where(np.isinf(until), drawn, until))
+    at = pl.Series("due", due).fill_nan(None)
     return told.with_columns(
-        break_at=pl.when(moved)
-        .then(pl.col("starts_at") + pl.duration(seconds=(due * length).cast(pl.Int64)))
-        .otherwise("break_at"),
-        break_minutes=pl.when(missing).then("usual_break").otherwise("break_minutes"),
-    ).drop("lasts", "share", "usual_break", "due_from")
+        break_at=pl.col("starts_at") + pl.duration(seconds=(at * 60).round().cast(pl.Int64)),
+        break_minutes=pl.when(pl.col("missed")).then("usual_break").otherwise("break_minutes"),
+    ).drop("lasts", "begins", "share", "usual_break", "due_from", "at", "since", "missed")
 
 
 def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
