@@ -108,7 +108,7 @@ def read(folder: Path | str) -> Validation:
             f"Nothing of '{folder}' was held against what happened yet. 'bluelamp validate {folder}' does it."
         )
     kept, about = found
-    return _told(*(kept[name] for name in NAMES), about)
+    return _told(kept["validation"], kept["validation_rungs"], kept["validation_fitted"], about)
 
 
 def stamp(folder: Path | str) -> str:
@@ -180,8 +180,8 @@ def compute(
         records, fitted, pool_hours, priority_of, local_hour, begin=when.begins, end=when.ends, hours=hours,
         siblings={area: sorted(each) for area, each in covered_by.items()},
         # Another visit waits like the least urgent grade that has a target.
-        again=max([priority_of[grade] for grade, _, _ in in_force if grade in priority_of], default=0), kept_units=kept_units, longer=longer,
-        seed=seed,
+        again=max([priority_of[grade] for grade, _, _ in in_force if grade in priority_of], default=0),
+        kept_units=kept_units, longer=longer, seed=seed,
     )  # fmt: skip
     if not replay.logs.height or not len(replay.units):
         raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
@@ -205,11 +205,13 @@ def compute(
     progress("comparing", 0.0)
     table = hold(
         replay, outcomes, in_force, counted, spans, origins=settings.demand.origins, force_id=force,
-        local_hour=local_hour, day_of_hour=_days(parts), pool_of_log=pool_of_log, is_whole_minutes=whole_minutes, seed=seed,
+        local_hour=local_hour, day_of_hour=_days(parts), pool_of_log=pool_of_log, is_whole_minutes=whole_minutes,
+        seed=seed,
     )  # fmt: skip
     rungs = climb(
         replay, outcomes, in_force, counted, spans[1], origins=settings.demand.origins, pool_of_log=pool_of_log,
-        weekend=(parts["day"].dt.weekday() >= 6).to_numpy(), local_hour=local_hour, priority_of=priority_of, seed=seed + 1,
+        weekend=(parts["day"].dt.weekday() >= 6).to_numpy(), local_hour=local_hour, priority_of=priority_of,
+        seed=seed + 1,
     )  # fmt: skip
     progress("comparing", 1.0)
     about = {
@@ -221,7 +223,7 @@ def compute(
         "replications": replications,
         "seed": seed,
         "units_known_by": records.units_known_by,
-        "units_on_duty": int(len(replay.units)),
+        "units_on_duty": len(replay.units),
         "unknown_units_share": records.unknown_units_share,
         "assumed_ends": _share_assumed(unit_time.rules),
         "stayed_share": float(records.units["stayed"].mean() or 0.0),  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp.validation._records import Records
+from bluelamp.validation._records import minutes_between as _minutes
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -159,7 +160,7 @@ def _fit_handling(logs: pl.DataFrame) -> dict[tuple[str, bool], Floats]:
     at_once = logs.filter((pl.col("idle_seconds") > _IDLE_SECONDS) & (pl.col("grade") == pl.col("opening_grade")))
     delay = at_once.select(
         "opening_grade", "is_near",
-        minutes=((pl.col("sent_at") - pl.col("received_at")).dt.total_seconds() / 60).clip(lower_bound=0),
+        minutes=_minutes("received_at", "sent_at").clip(lower_bound=0),
     )  # fmt: skip
     found: dict[tuple[str, bool], Floats] = {}
     for near in (False, True):
@@ -175,11 +176,11 @@ def _fit_handling(logs: pl.DataFrame) -> dict[tuple[str, bool], Floats]:
 def _fit_journeys(
     visits: pl.DataFrame, time_zone: str
 ) -> tuple[dict[tuple[str, str], Floats], dict[tuple[str, str], float], dict[object, float], Floats]:
-    """Fit logs of minutes: a level by grade and kind, shrunken effects of area and hour, and what is left as it came."""
+    """Fit logs of minutes: a level by grade and kind, shrunken effects of area and hour, and the rest as it came."""
     rows = visits.filter(pl.col("travels") & pl.col("is_arrival_known")).select(
         "grade", "kind", "area_id", "is_help",
         hour=pl.col("sent_at").dt.convert_time_zone(time_zone).dt.hour().cast(pl.Int64),
-        minutes=((pl.col("arrived_at") - pl.col("sent_at")).dt.total_seconds() / 60).clip(lower_bound=_SHORTEST_JOURNEY),
+        minutes=_minutes("sent_at", "arrived_at").clip(lower_bound=_SHORTEST_JOURNEY),
     )  # fmt: skip
     own = rows.filter(~pl.col("is_help")).with_columns(log=pl.col("minutes").log())
     own = own.with_columns(rest=pl.col("log") - pl.col("log").mean().over("grade", "kind"))
@@ -215,7 +216,7 @@ def _fit_help_factor(visits: pl.DataFrame, help_to: int, priority_of: Mapping[st
     none comes. Their journeys are as long as any, and are taken out.
     """
     rows = visits.filter(pl.col("travels") & pl.col("is_arrival_known")).with_columns(
-        minutes=(pl.col("arrived_at") - pl.col("sent_at")).dt.total_seconds() / 60,
+        minutes=_minutes("sent_at", "arrived_at"),
         priority=pl.col("grade").replace_strict(dict(priority_of), default=99, return_dtype=pl.Int64),
     )
     urgent = rows.filter(pl.col("priority") <= help_to)
@@ -223,7 +224,7 @@ def _fit_help_factor(visits: pl.DataFrame, help_to: int, priority_of: Mapping[st
     helped = urgent.filter("is_help").join(usual, on=["grade", "kind"])
     if helped.height < _ENOUGH:
         return 1.0
-    ratio = float(helped["minutes"].sum() / helped["usual"].sum())
+    ratio = float(helped["minutes"].sum()) / float(helped["usual"].sum())
     wrong = float(rows.filter(pl.col("priority") > help_to)["is_help"].mean() or 0.0)  # type: ignore[arg-type]
     false_share = min(wrong / float(urgent["is_help"].mean() or 1.0), 0.9)  # type: ignore[arg-type]
     return max((ratio - false_share) / (1 - false_share), 1.0)
@@ -295,7 +296,7 @@ def _fit_last_minutes(visits: pl.DataFrame, units: pl.DataFrame, priority_of: Ma
         .sort("sent_at")
         .join_asof(duties, left_on="sent_at", right_on="on_at", by="unit_id", check_sortedness=False)
         .with_columns(
-            minutes=(pl.col("off_at") - pl.col("sent_at")).dt.total_seconds() / 60,
+            minutes=_minutes("sent_at", "off_at"),
             priority=pl.col("grade").replace_strict(dict(priority_of), default=99, return_dtype=pl.Int64),
         )
         .filter(pl.col("minutes").is_between(0, 240))

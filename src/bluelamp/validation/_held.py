@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -171,13 +170,14 @@ class _Part:
         days, day = np.unique(self.day, return_inverse=True)
         draws = random.multinomial(len(days), np.full(len(days), 1 / len(days)), size=_DRAWS)[:, day].astype(float)
         which = np.arange(_DRAWS) % len(self.simulated)
+        by_run = [np.flatnonzero(which == run) for run in range(len(self.simulated))]
         found = {
             name: self._told(
                 np.array([_quantile(each, share) for each in self.simulated]),
                 _quantile(self.recorded, share),
                 _quantiles(self.recorded, draws, share),
-                np.concatenate([_quantiles(self.simulated[run], draws[which == run], share) for run in range(len(self.simulated))]),
-                np.concatenate([np.flatnonzero(which == run) for run in range(len(self.simulated))]),
+                np.concatenate([_quantiles(each, draws[rows], share) for each, rows in zip(self.simulated, by_run, strict=True)]),
+                np.concatenate(by_run),
             )
             for name, share in wanted.items()
         }  # fmt: skip

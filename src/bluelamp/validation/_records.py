@@ -34,14 +34,16 @@ class Records:
     """What happened, as tables that a replay is made of.
 
     `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`, `class_code`,
-    `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change, if any), `is_spot`
-    (a unit was there already), `units` (sent before the first one left), `sent_at`, `arrived_at` (of the
-    first there; null where an arrival was not pressed), `left_at` (the scene), `first_minutes` (there; null where the arrival is not known), `total_minutes` (from
-    sending to leaving), `after_minutes` (custody, write-up), `further_minutes`, `is_guard`, `idle_seconds` (for which the first unit had been free), `pool_id` (its).
-    `children`: the same unit time that came later: `incident_id`, `sent_at`, `delay_minutes` after the first had
-    left, `minutes`, `is_guard`. `visits`: one row a unit at a log. `silent`: work without a log: `pool_id`,
-    `starts_at`, `minutes`, `on_at` (since when its unit was on duty). `units`: a row a unit and duty: `unit_id`, `pool_id`, `starts_at`, `ends_at` (as planned,
-    where the unit stayed on for a job), `crew`, `briefing`, `break_at`, `break_minutes`, `may_drive`.
+    `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change, if any), `is_spot` (a unit was
+    there already), `is_near` (nobody travelled), `units` (sent before the first one left), `sent_at`, `arrived_at` (of
+    the first there; null where an arrival was not pressed), `left_at` (the scene), `free_at`, `first_minutes` (at the
+    scene; null where the arrival is not known), `total_minutes` (from sending to leaving), `after_minutes` (custody,
+    write-up), `further_minutes`, `is_guard`, `is_assumed`, `idle_seconds` (for which the first unit had been free),
+    `pool_id` (its). `children`: unit time of the same logs that came later: `incident_id`, `sent_at`, `delay_minutes`
+    after the first had left, `minutes`, `is_guard`. `visits`: one row a unit at a log. `silent`: work without a log:
+    `unit_id`, `pool_id`, `starts_at`, `minutes`, `on_at` (since when its unit was on duty). `units`: a row a unit and
+    duty: `unit_id`, `pool_id`, `starts_at`, `ends_at` (as planned, where the unit stayed on for a job), `crew`,
+    `briefing`, `break_at`, `break_minutes`, `may_drive`, `stayed`.
     """
 
     logs: pl.DataFrame
@@ -74,10 +76,10 @@ def read_records(
         stage.is_in(ATTENDING)
         & pl.col("incident_id").is_null()
         & ~pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False)
-    ).select("unit_id", "pool_id", "starts_at", minutes=_minutes("starts_at", "ends_at"))
+    ).select("unit_id", "pool_id", "starts_at", minutes=minutes_between("starts_at", "ends_at"))
     # Logs that are not on hand took units all the same.
     lost = visits.join(incidents, on="incident_id", how="anti").filter(~pl.col("is_assumed")).select(
-        "unit_id", "pool_id", starts_at="sent_at", minutes=_minutes("sent_at", "free_at")
+        "unit_id", "pool_id", starts_at="sent_at", minutes=minutes_between("sent_at", "free_at")
     )  # fmt: skip
     on_duty = units.select("unit_id", on_at="starts_at").sort("on_at")
     silent = (
@@ -88,7 +90,8 @@ def read_records(
     return Records(logs, children, visits, silent, units, known_by, unknown)
 
 
-def _minutes(begin: str, end: str) -> pl.Expr:
+def minutes_between(begin: str, end: str) -> pl.Expr:
+    """Minutes from one column's instant to another's."""
     return (pl.col(end) - pl.col(begin)).dt.total_seconds() / 60
 
 
@@ -139,8 +142,8 @@ def _find_logs(
     of_first = first.with_columns(first_gone=pl.coalesce("gone_at", "free_at")).select(
         "incident_id", "pool_id", "idle_seconds", "is_arrival_known", "is_guard", "is_assumed", "travels", "arrived_at",
         "first_gone", first_sent="sent_at", first_free="free_at",
-        first_minutes=_minutes("arrived_at", "first_gone"), total_minutes=_minutes("sent_at", "first_gone"),
-        after_minutes=_minutes("first_gone", "free_at"),
+        first_minutes=minutes_between("arrived_at", "first_gone"), total_minutes=minutes_between("sent_at", "first_gone"),
+        after_minutes=minutes_between("first_gone", "free_at"),
     )  # fmt: skip
     others = visits.join(
         first.select("incident_id", "unit_id", "attendance", is_first=pl.lit(value=True)),
@@ -149,11 +152,14 @@ def _find_logs(
         of_first.select("incident_id", "first_gone"), on="incident_id"
     )  # fmt: skip
     is_beside = ~pl.col("is_guard") & (pl.col("sent_at") <= pl.col("first_gone"))
-    journeys = visits.filter(pl.col("travels") & pl.col("is_arrival_known")).select(_minutes("sent_at", "arrived_at"))
+    journeys = visits.filter(pl.col("travels") & pl.col("is_arrival_known")).select(
+        minutes_between("sent_at", "arrived_at")
+    )
     usual = float(journeys.to_series().mean() or 0.0)  # type: ignore[arg-type]
-    total = _minutes("sent_at", "free_at")
+    total = minutes_between("sent_at", "free_at")
     stays = pl.coalesce(
-        _minutes("arrived_at", "free_at"), pl.max_horizontal(total - usual * pl.col("travels"), _LEAST_THERE * total)
+        minutes_between("arrived_at", "free_at"),
+        pl.max_horizontal(total - usual * pl.col("travels"), _LEAST_THERE * total),
     )
     beside = (
         others.filter(is_beside)
@@ -167,7 +173,7 @@ def _find_logs(
     )
     again = others.filter(~is_beside & ~pl.col("is_guard")).select(
         "incident_id", "sent_at", minutes=stays, is_guard=pl.lit(value=False),
-        delay_minutes=_minutes("first_gone", "sent_at"),
+        delay_minutes=minutes_between("first_gone", "sent_at"),
     )  # fmt: skip
     guards = _find_guards(visits, of_first)
     children = pl.concat([again, guards.filter(~pl.col("is_first")).select(again.columns)]).sort(
@@ -240,8 +246,8 @@ def _find_guards(visits: pl.DataFrame, of_first: pl.DataFrame) -> pl.DataFrame:
         .join(of_first.select("incident_id", "first_sent", "first_gone", guarded="is_guard"), on="incident_id")
         .with_columns(
             is_first=pl.col("guarded") & (pl.col("sent_at") == pl.col("first_sent")),
-            minutes=_minutes("from_at", "until"),
-            delay_minutes=_minutes("first_gone", "sent_at"),
+            minutes=minutes_between("from_at", "until"),
+            delay_minutes=minutes_between("first_gone", "sent_at"),
             is_guard=pl.lit(value=True),
         )
         .sort("incident_id", "sent_at")
@@ -367,7 +373,9 @@ def _half_hour() -> pl.Expr:
 
 
 def _may_have_ended(stayed: str) -> pl.Expr:
-    return pl.col(stayed) & (_half_hour() > pl.col("starts_at")) & (_half_hour() >= pl.coalesce("last_begun", "starts_at"))
+    return (
+        pl.col(stayed) & (_half_hour() > pl.col("starts_at")) & (_half_hour() >= pl.coalesce("last_begun", "starts_at"))
+    )
 
 
 def _with_due_breaks(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
@@ -407,7 +415,7 @@ def _with_due_breaks(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
         due[rows] = np.where(high > low, drawn, np.where(np.isinf(until), drawn, until))
     at = pl.Series("due", due).fill_nan(None)
     return told.with_columns(
-        break_at=pl.col("starts_at") + pl.duration(seconds=(at * 60).round().cast(pl.Int64)),
+        break_at=pl.col("starts_at") + (at * 60_000_000).round().cast(pl.Duration("us")),
         break_minutes=pl.when(pl.col("missed")).then("usual_break").otherwise("break_minutes"),
     ).drop("lasts", "begins", "share", "usual_break", "due_from", "at", "since", "missed")
 
@@ -423,7 +431,7 @@ def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     known = duties.with_columns(
         stayed=stayed,
         start=local["starts_at"].dt.time(),
-        lasts=((local["ends_at"] - local["starts_at"]).dt.total_minutes()),
+        lasts=((local["ends_at"] - local["starts_at"]).dt.totalminutes_between()),
     )
     usual = (
         known.filter(~pl.col("stayed"))

@@ -1,4 +1,4 @@
-"""Recorded weeks as the simulator takes them: jobs with what was recorded of them, the units that were on duty, rules."""
+"""Recorded weeks as the simulator takes them: jobs with what was recorded of them, units that were on duty, rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bluelamp import simulation
 from bluelamp.pools import PoolHours
@@ -76,13 +76,13 @@ class Replay:
         none = np.zeros(counts[1] + counts[2])
         able = np.bitwise_or.reduce(self.units.abilities)
 
-        def joined(of_logs: Floats | Integers, of_children: object, of_silent: object) -> Floats:
+        def joined(of_logs: ArrayLike, of_children: ArrayLike, of_silent: ArrayLike) -> Floats:
             return np.concatenate(
                 [of_logs, np.broadcast_to(of_children, counts[1]), np.broadcast_to(of_silent, counts[2])]
             )
 
-        def whole_numbers(*parts: object) -> Integers:
-            return joined(*parts).astype(np.int64)  # type: ignore[arg-type]
+        def whole_numbers(*parts: ArrayLike) -> Integers:
+            return joined(*parts).astype(np.int64)
 
         opening = self._priorities(logs["opening_grade"])
         is_spot = (logs["is_spot"] & (logs["origin"] == _FOUND_BY_OFFICERS)).to_numpy()
@@ -143,7 +143,8 @@ def lay_out(
 
     within = pl.col("sent_at").is_between(begin, end, closed="left")
     logs = records.logs.filter(within).with_columns(
-        received=since("received_at"), sent=since("sent_at"), arrived=since("arrived_at"), regraded=since("regraded_at"),
+        received=since("received_at"), sent=since("sent_at"), arrived=since("arrived_at"),
+        regraded=since("regraded_at"),
     ).with_row_index("job")  # fmt: skip
     unknown = pl.col("first_minutes", "arrived", "regraded").fill_null(np.nan)
     logs = logs.with_columns(pl.col("regraded").clip(lower_bound=0)).with_columns(unknown)
@@ -170,7 +171,7 @@ def lay_out(
     )
     # After the areas comes a place for each pool, in which its work without a log lies.
     of_pool = silent["pool_id"].replace_strict(pools, return_dtype=pl.Int64).to_numpy() + len(areas)
-    on = units["on"].to_numpy()
+    on, rest = units["on"].to_numpy(), units["rest"].fill_null(-1.0).to_numpy()
     return Replay(
         logs=logs, hours=hours, pool_ids=pool_hours.pool_ids,
         units=simulation.Units.of(
@@ -180,7 +181,7 @@ def lay_out(
             abilities=np.where(units["may_drive"].to_numpy(), _DRIVES, 0) | _shift_bit(on),
             crew=units["crew"].to_numpy(),
             briefing=np.where(on >= 0, units["briefing"].to_numpy(), 0.0),
-            break_from=np.where(units["rest"].fill_null(-1.0).to_numpy() >= 0, units["rest"].fill_null(-1.0).to_numpy(), np.nan),
+            break_from=np.where(rest >= 0, rest, np.nan),
             break_minutes=units["break_minutes"].to_numpy(),
         ),
         cover=_cover(pool_hours, pools, siblings, fitted),
@@ -202,7 +203,7 @@ def lay_out(
 
 
 def _shift_bit(on: Floats) -> Integers:
-    """Give the ability that only units have whose duty began in the same hour, by minutes; 0 where that is not known."""
+    """Give the ability that only units have whose duty began in the same hour; 0 where that is not known."""
     hour = np.floor(np.nan_to_num(on) / 60).astype(np.int64) % _SHIFTS
     return np.where(np.isnan(on), 0, np.int64(2) << hour)
 

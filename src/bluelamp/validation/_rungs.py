@@ -139,7 +139,8 @@ class _Cells:
         out = sum(minutes[simulation.STAGES.index(stage)] for stage in ("free", "travel", "work")) / 60
         at = pl.DataFrame({"hour_starting": replay.hours, "hour": np.arange(hours)})
         other = committed.filter(
-            pl.col("level") == "pool", pl.col("place_id").is_in(list(number)), pl.col("stage").is_in([*STAGES["work"], "en_route"]),
+            pl.col("level") == "pool", pl.col("place_id").is_in(list(number)),
+            pl.col("stage").is_in([*STAGES["work"], "en_route"]),
             ~pl.col("has_incident") | (pl.col("stage") == "guard"),
         ).join(at, on="hour_starting")  # fmt: skip
         away = np.zeros((pools, hours))
@@ -156,7 +157,8 @@ class _Cells:
             key=pl.Series(of_hour[hour]), inside=pl.Series(inside[hour]), units="units",
             priority=pl.col("opening_grade").replace_strict(rank, default=max(rank.values()), return_dtype=pl.Int64),
             is_guard="is_guard",
-            minutes=pl.col("total_minutes") + pl.col("after_minutes") + (pl.col("units") - 1) * pl.col("further_minutes"),
+            minutes=pl.col("total_minutes") + pl.col("after_minutes")
+            + (pl.col("units") - 1) * pl.col("further_minutes"),
         ).filter((pl.col("pool") >= 0) & pl.col("inside") & ~pl.col("is_guard"))  # fmt: skip
         count, work = np.zeros((pools, 48)), np.zeros((pools, 48))
         share = np.zeros((pools, 48, max(rank.values()) + 1))

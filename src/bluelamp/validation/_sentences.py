@@ -183,7 +183,8 @@ def verdict_of(held: pl.DataFrame) -> str:
 
 def _untrue_hours(held: pl.DataFrame) -> list[str]:
     rows = held.filter(
-        (pl.col("level") == "force") & (pl.col("measure") == "unit_hours") & pl.col("statistic").is_in(["travel", "work"])
+        (pl.col("level") == "force") & (pl.col("measure") == "unit_hours")
+        & pl.col("statistic").is_in(["travel", "work"])
         & (pl.col("verdict") == "untrue")
     )  # fmt: skip
     return [STATISTIC_WORDS[each] for each in rows["statistic"]]
@@ -226,7 +227,7 @@ def _verdict(held: pl.DataFrame) -> str:
     worst = held.filter(
         (pl.col("level") == "force") & (pl.col("measure") == "response") & (pl.col("verdict") == "untrue")
     ).with_columns(
-        size=pl.when(pl.col("difference").is_null()).then(float("inf")).otherwise(pl.col("difference").abs() / pl.col("recorded"))
+        size=(pl.col("difference").abs() / pl.col("recorded")).fill_null(float("inf"))
     ).sort("size", descending=True).row(0, named=True)  # fmt: skip
     grade = "all incidents" if worst["grade_code"] == _ALL else f"grade {worst['grade_code']}"
     return (
@@ -244,7 +245,7 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     recorded, simulated = (sum(each[place] for each in hours.values()) for place in (0, 1))
     found = []
     if about["unknown_units_share"] > _UNKNOWN or (recorded and simulated < (1 - _FAR) * recorded):
-        words = f"{simulated / max(recorded, 1e-9):.0%} of the unit-hours for which units pressed their status were on duty in the replay"
+        words = f"{simulated / max(recorded, 1e-9):.0%} of the unit-hours that units pressed were on duty in the replay"
         if about["unknown_units_share"] > _UNKNOWN:
             words += f", and {about['unknown_units_share']:.0%} of that time lies outside any booking"
         found.append(f"Likely cause: duties are missing. {words}. Complete 'unit_crews'.".replace("%", " %"))
@@ -257,8 +258,8 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
         )
     elif ratio < 1 - _FAR and not found:
         found.append(
-            f"Likely cause: service times are too short, or work is missing. Units were at work for {100 * ratio:.0f} % "
-            "of the time that they pressed."
+            f"Likely cause: service times are too short, or work is missing. Units were at work for "
+            f"{100 * ratio:.0f} % of the time that they pressed."
         )
     travel = _row(held, "travel", "median")
     if travel is not None and travel["verdict"] == "untrue" and not found:
@@ -320,12 +321,8 @@ def _weeks(table: pl.DataFrame, about: Mapping[str, Any]) -> str:
     days = [
         datetime.fromisoformat(about[name]).astimezone(zone).date() for name in ("fit_from", "held_from", "held_to")
     ]
-    counts = {
-        weeks: table.filter(level="force", measure="dispatch", statistic="median", grade_code=_ALL, weeks=weeks)[
-            "incidents"
-        ].sum()
-        for weeks in WEEKS_WORDS
-    }
+    told = table.filter(level="force", measure="dispatch", statistic="median", grade_code=_ALL)
+    counts = dict.fromkeys(WEEKS_WORDS, 0) | dict(told.select("weeks", "incidents").iter_rows())
 
     def span(first: date, until: date) -> str:
         last = until - timedelta(days=1)
@@ -334,7 +331,8 @@ def _weeks(table: pl.DataFrame, about: Mapping[str, Any]) -> str:
     return (
         f"Held out: {span(days[1], days[2])}, {count_of(counts[HELD_OUT], 'incident')} that units went to; nothing was "
         f"fitted on them. Fitted on: {span(days[0], days[1])}, {count_of(counts[FITTED], 'incident')}: handling, "
-        f"journeys, who helps whom, and how near the end of a duty units are sent. {count_of(about['replications'], 'replication')}."
+        "journeys, who helps whom, and how near the end of a duty units are sent. "
+        f"{count_of(about['replications'], 'replication')}."
     )
 
 
@@ -343,16 +341,17 @@ def _fitted_weeks(table: pl.DataFrame) -> list[str]:
     found = verdict_of(fitted)
     if fitted.filter(pl.col("measure") == "response").is_empty() or found == "untold":
         return []
-    words = {"trusted": "fits", "in_part": "fits in part", "not_trusted": "does not even fit"}[found]
-    return [f"The weeks that were fitted on are shown beside, and prove nothing: the replay {words} them."]
+    words = {"trusted": "fits them", "in_part": "fits them in part", "not_trusted": "does not even fit them"}[found]
+    return [f"The weeks that were fitted on are shown beside, and prove nothing: the replay {words}."]
 
 
 def _units(about: Mapping[str, Any]) -> list[str]:
+    duties = count_of(about["units_on_duty"], "duty", "duties")
     if about["units_known_by"] == "booked":
         return [
-            f"Units on duty are known from the crews that booked on: {count_of(about['units_on_duty'], 'duty', 'duties')}."
+            f"Units on duty are known from the crews that booked on: {duties}."
         ]
     return [
         f"Units on duty are inferred, not known: each from its first press to its last without a silence of four hours "
-        f"({count_of(about['units_on_duty'], 'duty', 'duties')}). Units that stood ready and were never sent are not among them."
+        f"({duties}). Units that stood ready and were never sent are not among them."
     ]
