@@ -23,7 +23,7 @@ from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 from bluelamp.validation import _kept
-from bluelamp.validation._fitted import fit
+from bluelamp.validation._fitted import fit, tells_who_is_free
 from bluelamp.validation._held import FITTED, HELD_OUT, Span, hold
 from bluelamp.validation._records import read_records
 from bluelamp.validation._replay import lay_out
@@ -209,7 +209,7 @@ def compute(
         seed=seed,
     )  # fmt: skip
     rungs = climb(
-        replay, outcomes, in_force, counted, spans[1], origins=settings.demand.origins, pool_of_log=pool_of_log,
+        replay, outcomes, in_force, counted, *spans, origins=settings.demand.origins, pool_of_log=pool_of_log,
         weekend=(parts["day"].dt.weekday() >= 6).to_numpy(), local_hour=local_hour, priority_of=priority_of,
         seed=seed + 1,
     )  # fmt: skip
@@ -228,7 +228,7 @@ def compute(
         "assumed_ends": _share_assumed(unit_time.rules),
         "stayed_share": float(records.units["stayed"].mean() or 0.0),  # type: ignore[arg-type]
         "is_whole_minutes": whole_minutes,
-        "is_graded": grades != ["none"],
+        "tells_who_is_free": tells_who_is_free(records.logs),
         "fault": fault,
         "notes": notes,
     }

@@ -21,6 +21,9 @@ Integers = NDArray[np.int64]
 
 # Whoever has been free for longer than this when sent has not been waited for.
 _IDLE_SECONDS = 60
+# From this share of assumed ends on nobody can tell who was free; from this share of equal times on they are copies.
+_MOSTLY_ASSUMED = 0.5
+_ONE_TIME = 0.8
 # A cell with fewer observations than this borrows those of the next coarser one.
 _ENOUGH = 40
 _SHORTEST_JOURNEY = 0.25
@@ -47,7 +50,8 @@ class Fitted:
     grade and whether a unit was on the spot; `journeys` logs of recorded minutes over the level of their cell
     (`journey_level`, by grade and kind of area), with effects of areas and of the hour. `help_factor` is how much
     longer units from other pools travel; `help_to` the last priority for which they come (-1: none), and `helpers`
-    which, by own pool, the most frequent first. `drivers_for` are grades to which only units with a response driver go.
+    which, by own pool, the most frequent first. `is_one_journey`: the records have one time for all units of a log.
+    `drivers_for` are grades to which only units with a response driver go.
     """
 
     handling: Mapping[tuple[str, bool], Floats]
@@ -64,6 +68,7 @@ class Fitted:
     last_minutes_of_guards: float
     relief_before: float
     clearing_minutes: float
+    is_one_journey: bool
     table: pl.DataFrame
 
     def draw_handling(self, grades: Sequence[str], is_near: NDArray[np.bool_], random: np.random.Generator) -> Floats:
@@ -106,7 +111,7 @@ class Fitted:
             pool, level = self.journeys[key], self.journey_level[key]
             rest = pool[(chance[rows] * len(pool)).astype(np.int64)]
             drawn[rows] = np.exp(level + effect[rows][:, None] + rest)
-        return drawn
+        return np.repeat(drawn[:, :1], width, axis=1) if self.is_one_journey else drawn
 
 
 def _first_of(found: Mapping[tuple[str, bool], Floats], keys: Sequence[tuple[str, bool]]) -> Floats:
@@ -128,7 +133,7 @@ def fit(
     that cover an area at some hour.
     """
     inside = (pl.col("received_at") >= since) & (pl.col("received_at") < until)
-    logs = records.logs.filter(inside & ~pl.col("is_assumed"))
+    logs = records.logs.filter(inside)
     visits = records.visits.join(
         logs.select("incident_id", "area_id", "grade", "kind", "received_at", "origin"), on="incident_id"
     ).join(own_pool, on="incident_id", how="left")  # fmt: skip
@@ -150,14 +155,32 @@ def fit(
     clearing = _fit_clearing(visits)
     return Fitted(
         handling, journeys, levels, of_area, of_hour, help_factor, help_to, helpers, drivers_for, last_minutes,
-        last_for, max(last_guard, last_minutes), relief, clearing,
+        last_for, max(last_guard, last_minutes), relief, clearing, _share_times(visits),
         _as_table(handling, journeys, levels, help_factor, help_to, drivers_for, last_minutes, clearing, priority_of),
     )  # fmt: skip
 
 
+def tells_who_is_free(logs: pl.DataFrame) -> bool:
+    """Say whether the ends of most first units' work were recorded, so that it is known who was free."""
+    return float(logs["is_assumed"].mean() or 0.0) < _MOSTLY_ASSUMED  # type: ignore[arg-type]
+
+
+def _share_times(visits: pl.DataFrame) -> bool:
+    """Say whether units that went to one log have one time for all of them, that of the first."""
+    several = visits.group_by("incident_id").agg(
+        units=pl.len(), times=pl.struct("sent_at", "arrived_at").n_unique()
+    ).filter(pl.col("units") > 1)  # fmt: skip
+    return several.height >= _ENOUGH and float((several["times"] == 1).mean() or 0.0) > _ONE_TIME  # type: ignore[arg-type]
+
+
 def _fit_handling(logs: pl.DataFrame) -> dict[tuple[str, bool], Floats]:
-    """Take the delay of logs for which the unit had been free a while, or was there: nobody was waited for."""
-    at_once = logs.filter((pl.col("idle_seconds") > _IDLE_SECONDS) & (pl.col("grade") == pl.col("opening_grade")))
+    """Take the delay of logs for which the unit had been free a while, or was there: nobody was waited for.
+
+    Where most ends are assumed, nobody can tell who was free: then the delay of every log is taken, waits and all.
+    """
+    same_grade = pl.col("grade") == pl.col("opening_grade")
+    was_free = pl.col("idle_seconds") > _IDLE_SECONDS if tells_who_is_free(logs) else pl.lit(value=True)
+    at_once = logs.filter(was_free & same_grade)
     delay = at_once.select(
         "opening_grade", "is_near",
         minutes=_minutes("received_at", "sent_at").clip(lower_bound=0),

@@ -176,7 +176,9 @@ class _Part:
                 np.array([_quantile(each, share) for each in self.simulated]),
                 _quantile(self.recorded, share),
                 _quantiles(self.recorded, draws, share),
-                np.concatenate([_quantiles(each, draws[rows], share) for each, rows in zip(self.simulated, by_run, strict=True)]),
+                np.concatenate(
+                    [_quantiles(each, draws[rows], share) for each, rows in zip(self.simulated, by_run, strict=True)]
+                ),
                 np.concatenate(by_run),
             )
             for name, share in wanted.items()

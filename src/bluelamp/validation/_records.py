@@ -18,6 +18,7 @@ _ENDS_ASSUMED = ("clear_after_usual_time", "book_off_missed")
 _RELIEF_GAP = timedelta(hours=1)
 # A unit that nobody saw for so long had gone home.
 _SILENCE = timedelta(hours=4)
+_USUAL_DUTY = 0.75
 _A_MINUTE = 60
 # Of a visit whose arrival nobody pressed, at least this share was at the scene.
 _LEAST_THERE = 0.2
@@ -142,7 +143,8 @@ def _find_logs(
     of_first = first.with_columns(first_gone=pl.coalesce("gone_at", "free_at")).select(
         "incident_id", "pool_id", "idle_seconds", "is_arrival_known", "is_guard", "is_assumed", "travels", "arrived_at",
         "first_gone", first_sent="sent_at", first_free="free_at",
-        first_minutes=minutes_between("arrived_at", "first_gone"), total_minutes=minutes_between("sent_at", "first_gone"),
+        first_minutes=minutes_between("arrived_at", "first_gone"),
+        total_minutes=minutes_between("sent_at", "first_gone"),
         after_minutes=minutes_between("first_gone", "free_at"),
     )  # fmt: skip
     others = visits.join(
@@ -351,13 +353,18 @@ def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame)
 
 
 def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
-    """Take a unit as on duty from its first press to its last, a silence of four hours apart."""
+    """Take a unit as on duty from its first press to its last, a silence of four hours apart.
+
+    Whoever waits for a first job presses nothing: a duty shorter than three in four is drawn out to both sides to the
+    length of these, as far as the unit's other duties let it.
+    """
     is_silent = pl.col("stage").is_in(["available", "off_duty"]) & (
         (pl.col("ends_at") - pl.col("starts_at")) > _SILENCE
     )
     seen = spans.filter(~is_silent & (pl.col("stage") != "off_duty"))
+    unit = pl.col("unit_id")
     reached = pl.col("ends_at").cum_max().shift(1).over("unit_id")
-    return (
+    duties = (
         seen.with_columns(duty=(reached.is_null() | (pl.col("starts_at") - reached > _SILENCE)).cum_sum())
         .group_by("duty", maintain_order=True)
         .agg(
@@ -366,6 +373,14 @@ def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
             may_drive=pl.lit(value=True),
         )
     )  # fmt: skip
+    length = pl.col("ends_at") - pl.col("starts_at")
+    half = pl.max_horizontal(length.quantile(_USUAL_DUTY) - length, pl.duration()) / 2
+    before = pl.when(unit == unit.shift(1)).then(pl.col("starts_at") - pl.col("ends_at").shift(1)) / 2
+    after = pl.when(unit == unit.shift(-1)).then(pl.col("starts_at").shift(-1) - pl.col("ends_at")) / 2
+    return duties.with_columns(
+        starts_at=(pl.col("starts_at") - pl.min_horizontal(half, before)).dt.truncate("1s"),
+        ends_at=(pl.col("ends_at") + pl.min_horizontal(half, after)).dt.truncate("1s"),
+    )
 
 
 def _half_hour() -> pl.Expr:
@@ -431,7 +446,7 @@ def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     known = duties.with_columns(
         stayed=stayed,
         start=local["starts_at"].dt.time(),
-        lasts=((local["ends_at"] - local["starts_at"]).dt.totalminutes_between()),
+        lasts=((local["ends_at"] - local["starts_at"]).dt.total_minutes()),
     )
     usual = (
         known.filter(~pl.col("stayed"))

@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 
 # From the cheapest on; each member of the ladder that knows of waiting.
 RUNGS = ("erlang_c", "mol", "priorities", "simulation")
+# No rung at all: what was recorded in the weeks fitted on. It can't answer a what-if, and shows whether a model is worth
+# its trouble.
+AS_BEFORE = "as_before"
 _ALL = "all"
 _ROW = {
     "rung": pl.String, "grade_code": pl.String, "incidents": pl.Int64, "recorded": pl.Float64, "predicted": pl.Float64,
@@ -35,6 +38,7 @@ def climb(
     outcomes: Sequence[simulation.Outcome],
     standards: Sequence[tuple[str, str, Mapping[str, Any]]],
     committed: pl.DataFrame,
+    before: Span,
     span: Span,
     *,
     origins: Sequence[str],
@@ -46,6 +50,8 @@ def climb(
 ) -> pl.DataFrame:
     """Give the share in target by grade that each rung predicts for the logs of a span, beside the recorded one.
 
+    The share of the span `before` stands beside them.
+
     `weekend` and `local_hour` are those of the run's hours. A grade without a target has no row.
     """
     logs = replay.logs
@@ -54,10 +60,10 @@ def climb(
     target = clocks.target
     counted = (
         (~logs["is_near"] & logs["origin"].is_in(list(origins))).to_numpy()
-        & (received >= span.starts) & (received < span.ends)
         & ~np.isnan(target) & ~np.isnan(logs["arrived"].to_numpy())
     )  # fmt: skip
-    chosen = np.flatnonzero(counted)
+    chosen = np.flatnonzero(counted & (received >= span.starts) & (received < span.ends))
+    earlier = np.flatnonzero(counted & (received >= before.starts) & (received < before.ends))
     if not len(chosen):
         return pl.DataFrame(schema=_ROW)
     recorded = clocks.measure(logs, outcomes[0].sent[: logs.height], outcomes[0].arrived[: logs.height])["response"][0]
@@ -93,8 +99,9 @@ def climb(
     for grade in (_ALL, *sorted(set(grades[chosen]))):
         some = chosen if grade == _ALL else chosen[grades[chosen] == grade]
         share_recorded = float(in_time[some].mean())
-        for rung in RUNGS:
-            predicted = float(early[rung][some].mean())
+        past = earlier if grade == _ALL else earlier[grades[earlier] == grade]
+        shares = {AS_BEFORE: float(in_time[past].mean())} if len(past) else {}
+        for rung, predicted in (shares | {rung: float(early[rung][some].mean()) for rung in RUNGS}).items():
             apart = predicted - share_recorded
             size = abs(apart) / max(share_recorded, 1e-9)
             verdict = (

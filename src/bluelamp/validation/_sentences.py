@@ -40,6 +40,7 @@ STATISTIC_WORDS = {
     "free": "free",
 }
 RUNG_WORDS = {
+    "as_before": "the weeks before, taken as they were,",
     "erlang_c": "Erlang C hour by hour",
     "mol": "the load carried from hour to hour (MOL)",
     "priorities": "MOL with priorities",
@@ -139,12 +140,13 @@ def say(table: pl.DataFrame, rungs: pl.DataFrame, about: Mapping[str, Any]) -> l
             if about["fault"]
             else []
         ),
-        _verdict(held),
+        _verdict(held, about),
         *_causes(held, about),
         *_hours(held),
         *_rung(rungs),
         _weeks(table, about),
         *_fitted_weeks(table),
+        *_whole_minutes(about),
         *_units(about),
         *about["notes"],
     ]
@@ -167,8 +169,16 @@ def judge_grades(held: pl.DataFrame) -> dict[str, str]:
     return found
 
 
-def verdict_of(held: pl.DataFrame) -> str:
-    """Give the verdict in one word: 'trusted', 'in_part', 'not_trusted' or 'untold'."""
+def verdict_of(held: pl.DataFrame, about: Mapping[str, Any]) -> str:
+    """Give the verdict in one word: 'trusted', 'in_part', 'delays_only', 'not_trusted' or 'untold'.
+
+    'delays_only' where what came true is fitted delays: the records do not tell who was free.
+    """
+    found = _verdict_of_rows(held)
+    return "delays_only" if found in ("trusted", "in_part") and not about["tells_who_is_free"] else found
+
+
+def _verdict_of_rows(held: pl.DataFrame) -> str:
     grades = judge_grades(held)
     hours = _untrue_hours(held)
     told = {grade: each for grade, each in grades.items() if each != "too_few"}
@@ -201,12 +211,18 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _verdict(held: pl.DataFrame) -> str:
-    found, grades = verdict_of(held), judge_grades(held)
+def _verdict(held: pl.DataFrame, about: Mapping[str, Any]) -> str:
+    found, grades = verdict_of(held, about), judge_grades(held)
     by = {
         kind: [grade for grade, each in grades.items() if each == kind]
         for kind in ("true", "untrue", "unclear", "too_few")
     }
+    if found == "delays_only":
+        return (
+            f"On weeks that it had not seen the simulation shows {_graded(by['true'])} as recorded, by delays that were "
+            "fitted, not by units: nobody pressed when most were free again. It may be trusted for how things are with "
+            "the units that there are, not for what more or fewer would change."
+        )
     if found == "trusted":
         few = f" There are too few of {_graded(by['too_few'])} to tell." if by["too_few"] else ""
         return (
@@ -238,13 +254,14 @@ def _verdict(held: pl.DataFrame) -> str:
 
 def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """Name what is likely to be wrong, from what the records and the replay disagree on."""
-    if verdict_of(held) == "trusted":
+    if verdict_of(held, about) == "trusted":
         return []
     rows = held.filter((pl.col("level") == "force") & (pl.col("measure") == "unit_hours"))
     hours = {row["statistic"]: (row["recorded"], row["simulated"]) for row in rows.iter_rows(named=True)}
     recorded, simulated = (sum(each[place] for each in hours.values()) for place in (0, 1))
     found = []
-    if about["unknown_units_share"] > _UNKNOWN or (recorded and simulated < (1 - _FAR) * recorded):
+    is_known = about["units_known_by"] == "booked"
+    if is_known and (about["unknown_units_share"] > _UNKNOWN or simulated < (1 - _FAR) * recorded):
         words = f"{simulated / max(recorded, 1e-9):.0%} of the unit-hours that units pressed were on duty in the replay"
         if about["unknown_units_share"] > _UNKNOWN:
             words += f", and {about['unknown_units_share']:.0%} of that time lies outside any booking"
@@ -307,7 +324,8 @@ def _rung(rungs: pl.DataFrame) -> list[str]:
         )
         if some.height:
             worst = some.sort(pl.col("difference").abs(), descending=True).row(0, named=True)
-            errors.append(f"{words} {100 * worst['difference']:+.1f} (grade {worst['grade_code']})")
+            of = f" (grade {worst['grade_code']})" if rungs["grade_code"].n_unique() > 2 else ""
+            errors.append(f"{words} {100 * worst['difference']:+.1f}{of}")
     if not errors:
         return []
     told = f"Furthest from the recorded share in target, in points: {'; '.join(errors)}."
@@ -338,20 +356,24 @@ def _weeks(table: pl.DataFrame, about: Mapping[str, Any]) -> str:
 
 def _fitted_weeks(table: pl.DataFrame) -> list[str]:
     fitted = table.filter(pl.col("weeks") == FITTED)
-    found = verdict_of(fitted)
+    found = _verdict_of_rows(fitted)
     if fitted.filter(pl.col("measure") == "response").is_empty() or found == "untold":
         return []
     words = {"trusted": "fits them", "in_part": "fits them in part", "not_trusted": "does not even fit them"}[found]
     return [f"The weeks that were fitted on are shown beside, and prove nothing: the replay {words}."]
 
 
+def _whole_minutes(about: Mapping[str, Any]) -> list[str]:
+    if not about["is_whole_minutes"]:
+        return []
+    return ["Times are recorded in whole minutes: a figure that is less than one minute off counts as within 10 %."]
+
+
 def _units(about: Mapping[str, Any]) -> list[str]:
     duties = count_of(about["units_on_duty"], "duty", "duties")
     if about["units_known_by"] == "booked":
-        return [
-            f"Units on duty are known from the crews that booked on: {duties}."
-        ]
+        return [f"Units on duty are known from the crews that booked on: {duties}."]
     return [
-        f"Units on duty are inferred, not known: each from its first press to its last without a silence of four hours "
+        "Units on duty are inferred, not known: each from its first press to its last, drawn out to a usual duty "
         f"({duties}). Units that stood ready and were never sent are not among them."
     ]
