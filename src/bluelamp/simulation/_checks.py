@@ -216,8 +216,8 @@ def _unanswerable(jobs: Jobs, units: Units) -> Iterator[str]:
     if (wanted == 0).any():
         first = int(np.flatnonzero(wanted == 0)[0])
         yield (
-            f"{count_of(int((wanted == 0).sum()), 'job')} want no unit at all, first the one at index {first}. Leave "
-            f"out jobs that nobody is sent to."
+            f"No unit at all is wanted by {count_of(int((wanted == 0).sum()), 'job')}, first the one at index {first}. "
+            f"Leave out jobs that nobody is sent to."
         )
     there = np.bincount(units.kind, minlength=jobs.units.shape[1])
     for kind in range(jobs.units.shape[1]):
@@ -227,17 +227,17 @@ def _unanswerable(jobs: Jobs, units: Units) -> Iterator[str]:
         if not there[kind]:
             first = int(np.flatnonzero(asking)[0])
             yield (
-                f"{count_of(int(asking.sum()), 'job')} want a unit of kind {kind}, which no unit is; first the job at "
-                f"index {first}."
+                f"A unit of kind {kind} is wanted by {count_of(int(asking.sum()), 'job')}, first the one at index "
+                f"{first}, but no unit is of that kind."
             )
             continue
         too_many = jobs.is_at_once & (jobs.units[:, kind] > there[kind])
         if too_many.any():
             first = int(np.flatnonzero(too_many)[0])
             yield (
-                f"{count_of(int(too_many.sum()), 'job')} want more units of kind {kind} at once than the "
-                f"{there[kind]:,} that there are; first the job at index {first}, which wants "
-                f"{jobs.units[first, kind]:,}."
+                f"More units of kind {kind} than there are are wanted at once by "
+                f"{count_of(int(too_many.sum()), 'job')}, first the one at index {first}: {jobs.units[first, kind]:,} "
+                f"of {there[kind]:,}."
             )
         able = np.unique(units.abilities[units.kind == kind])
         for asks in np.unique(np.concatenate([jobs.asks[asking], jobs.regraded_asks[asking]])):
@@ -268,6 +268,6 @@ def _of_commitments(jobs: Jobs) -> Iterator[str]:
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         yield (
-            f"{count_of(int(wrong.sum()), 'job')} that are handed over want several units, or may be left; first the "
-            f"one at index {first}. A commitment is held by one unit at a time: make one job for each unit."
+            f"Several units, or one that may be left, are wanted by {count_of(int(wrong.sum()), 'job')} to be handed "
+            f"over, first the one at index {first}. A commitment is held by one unit at a time: make one job for each."
         )
