@@ -28,9 +28,25 @@ from bluelamp.validation._held import FITTED, HELD_OUT, Span, hold
 from bluelamp.validation._records import read_records
 from bluelamp.validation._replay import lay_out
 from bluelamp.validation._rungs import climb
-from bluelamp.validation._sentences import say, tabulate
+from bluelamp.validation._sentences import (
+    MEASURE_WORDS,
+    RUNG_WORDS,
+    STATISTIC_WORDS,
+    VERDICT_WORDS,
+    WEEKS_WORDS,
+    difference_words,
+    interval_words,
+    number_words,
+    rows_told,
+    say,
+    tabulate,
+    verdict_of,
+)
 
-__all__ = ["FAULTS", "NAMES", "Validation", "compute", "read", "stamp", "validate"]
+__all__ = [
+    "FAULTS", "MEASURE_WORDS", "NAMES", "RUNG_WORDS", "STATISTIC_WORDS", "VERDICT_WORDS", "WEEKS_WORDS", "Validation",
+    "compute", "difference_words", "interval_words", "number_words", "read", "rows_told", "stamp", "validate",
+]  # fmt: skip
 
 NAMES = ("validation", "validation_rungs", "validation_fitted")
 INPUTS = ("incidents", "unit_status", "unit_crews", "grade_history", "people", "areas", "pools", "standards")
@@ -58,6 +74,11 @@ class Validation:
     def lines(self) -> list[str]:
         """Give the comparison by grade as lines of a table, and what it says."""
         return [*tabulate(self.table), "", *self.sentences]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in one word: 'trusted', 'in_part', 'delays_only', 'not_trusted' or 'untold'."""
+        return verdict_of(self.table.filter(pl.col("weeks") == HELD_OUT), self.about)
 
     def named(self, name: str) -> pl.DataFrame:
         """Give one of the tables by name."""

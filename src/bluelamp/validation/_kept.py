@@ -12,6 +12,8 @@ import polars as pl
 
 FOLDER = "validation"
 LATEST = "latest.json"
+# What another version kept is not read: it is made again.
+FORMAT = 1
 
 
 def write(folder: Path | str, kept: Mapping[str, pl.DataFrame], about: Mapping[str, Any]) -> None:
@@ -24,7 +26,8 @@ def write(folder: Path | str, kept: Mapping[str, pl.DataFrame], about: Mapping[s
             table.write_parquet(file)
     beside = where / f"{LATEST}.{os.getpid()}"
     beside.write_text(
-        json.dumps({"mark": mark, **about}, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8"
+        json.dumps({"format": FORMAT, "mark": mark, **about}, ensure_ascii=False, indent=1, sort_keys=True),
+        encoding="utf-8",
     )
     beside.replace(where / LATEST)
     for old in where.glob("*.parquet"):
@@ -37,6 +40,8 @@ def read(folder: Path | str, names: Sequence[str]) -> tuple[dict[str, pl.DataFra
     where = Path(folder) / FOLDER
     try:
         about = json.loads((where / LATEST).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            return None
         return {name: pl.read_parquet(where / f"{name}_{about['mark']}.parquet") for name in names}, about
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None

@@ -23,8 +23,8 @@ Integers = NDArray[np.int64]
 
 # From the cheapest on; each member of the ladder that knows of waiting.
 RUNGS = ("erlang_c", "mol", "priorities", "simulation")
-# No rung at all: what was recorded in the weeks fitted on. It can't answer a what-if, and shows whether a model is worth
-# its trouble.
+# No rung at all: what was recorded in the weeks fitted on. It can't answer a what-if, and shows whether a model is
+# worth its trouble.
 AS_BEFORE = "as_before"
 _ALL = "all"
 _ROW = {

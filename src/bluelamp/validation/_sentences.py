@@ -143,7 +143,7 @@ def say(table: pl.DataFrame, rungs: pl.DataFrame, about: Mapping[str, Any]) -> l
         _verdict(held, about),
         *_causes(held, about),
         *_hours(held),
-        *_rung(rungs),
+        *_rung(rungs, about),
         _weeks(table, about),
         *_fitted_weeks(table),
         *_whole_minutes(about),
@@ -219,9 +219,9 @@ def _verdict(held: pl.DataFrame, about: Mapping[str, Any]) -> str:
     }
     if found == "delays_only":
         return (
-            f"On weeks that it had not seen the simulation shows {_graded(by['true'])} as recorded, by delays that were "
-            "fitted, not by units: nobody pressed when most were free again. It may be trusted for how things are with "
-            "the units that there are, not for what more or fewer would change."
+            f"On weeks that it had not seen the simulation shows {_graded(by['true'])} as recorded, but by delays "
+            "that were fitted, not by units: nobody pressed when most were free again. It may be trusted for how things "
+            "are with the units that there are, not for what more or fewer would change."
         )
     if found == "trusted":
         few = f" There are too few of {_graded(by['too_few'])} to tell." if by["too_few"] else ""
@@ -261,9 +261,9 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     recorded, simulated = (sum(each[place] for each in hours.values()) for place in (0, 1))
     found = []
     is_known = about["units_known_by"] == "booked"
-    if is_known and (about["unknown_units_share"] > _UNKNOWN or simulated < (1 - _FAR) * recorded):
+    if (is_known and about["unknown_units_share"] > _UNKNOWN) or simulated < (1 - _FAR) * recorded:
         words = f"{simulated / max(recorded, 1e-9):.0%} of the unit-hours that units pressed were on duty in the replay"
-        if about["unknown_units_share"] > _UNKNOWN:
+        if is_known and about["unknown_units_share"] > _UNKNOWN:
             words += f", and {about['unknown_units_share']:.0%} of that time lies outside any booking"
         found.append(f"Likely cause: duties are missing. {words}. Complete 'unit_crews'.".replace("%", " %"))
     work = hours.get("work", (0.0, 0.0))
@@ -313,7 +313,7 @@ def _hours(held: pl.DataFrame) -> list[str]:
     return [f"{words}; untrue at {_listed(untrue)}." if untrue else f"{words}, and in no hour untrue."]
 
 
-def _rung(rungs: pl.DataFrame) -> list[str]:
+def _rung(rungs: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     if rungs.is_empty():
         return []
     best = enough(rungs)
@@ -329,6 +329,8 @@ def _rung(rungs: pl.DataFrame) -> list[str]:
     if not errors:
         return []
     told = f"Furthest from the recorded share in target, in points: {'; '.join(errors)}."
+    if not about["tells_who_is_free"]:
+        return [f"No rung can be chosen here: each needs to know who is free. {told}"]
     if best is None:
         return [f"No rung of the ladder gives every grade's share in target within 5 % here. {told}"]
     return [f"The cheapest rung that is enough here for every grade's share in target is {RUNG_WORDS[best]}. {told}"]
