@@ -168,7 +168,7 @@ def compute(
     assert isinstance(last, datetime)
     when = _When.of(first, last, zone, weeks, fit_weeks, notes)
     today = when.held_from.astimezone(periods.zone(zone)).date()
-    areas, calls = settled.settle_areas(redrawn.that_hold(given["areas"]), given["incidents"], settings, today, notes)
+    areas, calls = settled.settle_areas(redrawn.that_hold(given["areas"]), given["incidents"], settings, today, [])
     unit_time = committed.find_attendances(presses, given["unit_crews"], given["incidents"], last)
     attendances, crews = unit_time.attendances, given["unit_crews"]
     cover = pools.outlast_areas(given["pools"].filter(pl.col("role_code") == settings.staffing.role), areas)

@@ -35,7 +35,7 @@ _RARE = 0.01
 # A grade to which units without a driver go less than this share of what chance would send is closed to them.
 _RULE_SHARE = 0.2
 # Steps of minutes before the end of duty, and the share of usual sendings below which it is a rule not to send.
-_LATE_STEP = 5
+_LATE_STEPS = (5, 15, 30)
 _LATE_FROM, _LATE_TO = 120, 240
 _LATE_SHARE = 0.3
 _FEWEST_LATE = 8
@@ -326,15 +326,16 @@ def _fit_last_minutes(visits: pl.DataFrame, units: pl.DataFrame, priority_of: Ma
     )
 
     def threshold(minutes: Floats) -> float:
-        usual = ((minutes >= _LATE_FROM) & (minutes < _LATE_TO)).sum() * _LATE_STEP / (_LATE_TO - _LATE_FROM)
-        if usual < _FEWEST_LATE:
-            return 0.0
-        steps, _ = np.histogram(minutes, np.arange(0, _LATE_FROM + _LATE_STEP, _LATE_STEP))
-        return float(_LATE_STEP * np.argmax(steps >= _LATE_SHARE * usual))
+        for step in _LATE_STEPS:
+            usual = ((minutes >= _LATE_FROM) & (minutes < _LATE_TO)).sum() * step / (_LATE_TO - _LATE_FROM)
+            if usual >= _FEWEST_LATE:
+                steps, _ = np.histogram(minutes, np.arange(0, _LATE_FROM + step, step))
+                return float(step * np.argmax(steps >= _LATE_SHARE * usual))
+        return 0.0
 
     last_for = -1
     for priority in sorted(set(left["priority"].to_list())):
-        if threshold(left.filter(priority=priority)["minutes"].to_numpy()) > _LATE_STEP:
+        if threshold(left.filter(priority=priority)["minutes"].to_numpy()) > _LATE_STEPS[0]:
             break
         last_for = int(priority)
     rest = left.filter(pl.col("priority") > last_for)["minutes"].to_numpy()

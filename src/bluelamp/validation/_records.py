@@ -315,7 +315,12 @@ def find_units(
         pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
         briefing=pl.col("briefing").fill_null(0.0),
     )  # fmt: skip
-    planned = _with_due_breaks(_planned_ends(known.filter(pl.col("pool_id").is_not_null()), time_zone), time_zone)
+    known = known.filter(pl.col("pool_id").is_not_null())
+    if unit_crews.is_empty():
+        planned = known.with_columns(stayed=pl.lit(value=False), booked_off_at="ends_at")
+    else:
+        planned = _planned_ends(known, time_zone)
+    planned = _with_due_breaks(planned, time_zone)
     return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
 
 

@@ -220,14 +220,17 @@ def _verdict(held: pl.DataFrame, about: Mapping[str, Any]) -> str:
     if found == "delays_only":
         return (
             f"On weeks that it had not seen the simulation shows {_graded(by['true'])} as recorded, but by delays "
-            "that were fitted, not by units: nobody pressed when most were free again. It may be trusted for how things "
-            "are with the units that there are, not for what more or fewer would change."
+            "that were fitted, not by units: nobody pressed when most were free again. It may be trusted for how "
+            "things are with the units that there are, not for what more or fewer would change."
         )
     if found == "trusted":
         few = f" There are too few of {_graded(by['too_few'])} to tell." if by["too_few"] else ""
+        rows = held.filter((pl.col("level") == "force") & (pl.col("measure") == "response"))
+        told = rows.filter(pl.col("grade_code").is_in(by["true"]) & (pl.col("verdict") != "too_few"))
+        near = "5 %" if (told["verdict"] == "within_5").all() else "10 %"
         return (
-            f"The simulation may be trusted here: on weeks that it had not seen, median, 90th percentile and share in "
-            f"target of {_graded(by['true'])} came within 10 % of what was recorded.{few}"
+            "The simulation may be trusted here: on weeks that it had not seen, median, 90th percentile and share in "
+            f"target of {_graded(by['true'])} came within {near} of what was recorded.{few}"
         )
     if found == "in_part":
         hours = _untrue_hours(held)
