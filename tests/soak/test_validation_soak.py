@@ -1,4 +1,4 @@
-"""The whole county, whose units were sent by the made-up force's own dispatcher, on weeks that the model has not seen."""
+"""The whole county, whose units were sent by the made-up force's own dispatcher, on weeks that no model has seen."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ docs/explanation/held-against-what-happened.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from bluelamp.validation import _kept
 from bluelamp.validation._fitted import fit, tells_who_is_free
 from bluelamp.validation._held import FITTED, HELD_OUT, Span, hold
 from bluelamp.validation._records import read_records
-from bluelamp.validation._replay import lay_out
+from bluelamp.validation._replay import Replay, lay_out
 from bluelamp.validation._rungs import climb
 from bluelamp.validation._sentences import (
     MEASURE_WORDS,
@@ -207,6 +207,10 @@ def compute(
     if not replay.logs.height or not len(replay.units):
         raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
     progress("replaying", 0.0)
+    if not tells_who_is_free(records.logs):
+        replay = _without_waiting_twice(
+            replay, _minutes(when.begins, when.fit_from), _minutes(when.begins, when.held_from), seed
+        )
     outcomes = simulation.replicate(
         [replay.draw(seed + 1 + run) for run in range(replications)], replay.units, replay.cover, replay.rules,
         hours=len(hours), tell=lambda done: progress("replaying", done / replications),
@@ -261,6 +265,21 @@ def compute(
 
 def _told(table: pl.DataFrame, rungs: pl.DataFrame, fitted: pl.DataFrame, about: dict[str, Any]) -> Validation:
     return Validation(table, rungs, fitted, about, say(table, rungs, about))
+
+
+def _without_waiting_twice(replay: Replay, starts: float, ends: float, seed: int) -> Replay:
+    """Shorten handling by the waits that the replay adds of its own, on the weeks from `starts` to `ends` alone."""
+    run = simulation.simulate(replay.draw(seed), replay.units, replay.cover, replay.rules, hours=len(replay.hours))
+    logs = replay.logs.with_columns(went=pl.Series(run.sent[: replay.logs.height])).filter(
+        pl.col("received").is_between(starts, ends, closed="left") & ~pl.col("is_near") & pl.col("went").is_not_nan()
+    )
+    fitted = replay.fitted
+    for grade in logs["opening_grade"].unique().sort():
+        some = logs.filter(opening_grade=grade)
+        fitted = fitted.less(
+            grade, (some["sent"] - some["received"]).to_numpy(), (some["went"] - some["received"]).to_numpy()
+        )
+    return replace(replay, fitted=fitted)
 
 
 @dataclass(frozen=True)

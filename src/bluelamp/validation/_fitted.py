@@ -6,7 +6,7 @@ Nothing here is measured on the weeks that a replay is held against.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -70,6 +70,20 @@ class Fitted:
     clearing_minutes: float
     is_one_journey: bool
     table: pl.DataFrame
+
+    def less(self, grade: str, recorded: Floats, simulated: Floats) -> Fitted:
+        """Give it with handling shortened by what simulated delays of a grade have over recorded ones, share by share.
+
+        For records that do not tell who was free: there, handling is every delay, waits and all, and a replay would
+        wait once more. Both are delays of logs of the weeks that are fitted on.
+        """
+        key = next((each for each in ((grade, False), ("all", False)) if each in self.handling), None)
+        if key is None or not len(recorded):
+            return self
+        shares = (np.arange(len(self.handling[key])) + 0.5) / len(self.handling[key])
+        over = np.quantile(simulated, shares) - np.quantile(recorded, shares)
+        left = np.maximum(np.sort(self.handling[key]) - over, 0.0)
+        return replace(self, handling={**self.handling, (grade, False): np.sort(left)})
 
     def draw_handling(self, grades: Sequence[str], is_near: NDArray[np.bool_], random: np.random.Generator) -> Floats:
         """Draw minutes of handling for logs, each from the recorded ones of its like."""
