@@ -39,8 +39,9 @@ KINDS = {
         "Worked out when they are asked for, by `bluelamp near-repeat` and `bluelamp before-after`; nothing is stored.",
     ),
     "backtest": (
-        "Scores of the forecast",
-        "Made by `bluelamp backtest`, and shown by `bluelamp table` and the page `/backtest`.",
+        "Models held against what came",
+        "Made by `bluelamp backtest` and `bluelamp validate`, and shown by `bluelamp table` and the pages `/backtest` and "
+        "`/validation`.",
     ),
 }
 REGIMES = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date
 from math import factorial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,34 +121,44 @@ class OfferedWork:
         return ahead, (share * (urgency == urgency[grade])[:, None]).sum(axis=0)
 
 
-def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
-    """Turn standards that hold on a day into targets for each grade and kind of area that occur.
+def standards_in_force(
+    standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Give the row of `standards` that holds on a day for each grade and kind of area that has one.
 
     A grade's own row wins over grade 'all', and the kind's own row over kind 'all'; of several such rows the one that
-    began last. Time that handling and travel use up is taken off where the clock runs during them.
+    began last.
     """
     rows = [row for row in standards.to_dicts() if valid_on(row, day)]
-    targets = []
+    held = []
     for grade in grades:
         for kind in kinds:
             for wanted in ((grade, kind), (grade, "all"), ("all", kind), ("all", "all")):
                 found = [row for row in rows if (row["grade_code"], row["area_kind"]) == wanted]
                 if found:
-                    row = max(found, key=lambda row: row["valid_from"] or date.min)
-                    handling = (row["handling_minutes"] or 0.0) if row["clock_starts"] != "dispatched" else 0.0
-                    travel = (row["travel_minutes"] or 0.0) if row["clock_stops"] == "arrived" else 0.0
-                    waiting = max(row["target_minutes"] - handling - travel, 0.0)
-                    stream = row["stream"] or (
-                        "immediate" if row["target_minutes"] <= _IMMEDIATE_MINUTES else "deferrable"
-                    )
-                    targets.append(
-                        Target(
-                            grade, kind, waiting, row["target_share"], handling + travel, stream,
-                            due_minutes=row["target_minutes"] - handling, travel_minutes=row["travel_minutes"] or 0.0,
-                            stops_on_arrival=row["clock_stops"] == "arrived", target_minutes=row["target_minutes"],
-                        )
-                    )  # fmt: skip
+                    held.append((grade, kind, max(found, key=lambda row: row["valid_from"] or date.min)))
                     break
+    return held
+
+
+def read_targets(standards: pl.DataFrame, grades: Sequence[str], kinds: Sequence[str], day: date) -> list[Target]:
+    """Turn standards that hold on a day into targets for each grade and kind of area that occur.
+
+    Time that handling and travel use up is taken off where the clock runs during them.
+    """
+    targets = []
+    for grade, kind, row in standards_in_force(standards, grades, kinds, day):
+        handling = (row["handling_minutes"] or 0.0) if row["clock_starts"] != "dispatched" else 0.0
+        travel = (row["travel_minutes"] or 0.0) if row["clock_stops"] == "arrived" else 0.0
+        waiting = max(row["target_minutes"] - handling - travel, 0.0)
+        stream = row["stream"] or ("immediate" if row["target_minutes"] <= _IMMEDIATE_MINUTES else "deferrable")
+        targets.append(
+            Target(
+                grade, kind, waiting, row["target_share"], handling + travel, stream,
+                due_minutes=row["target_minutes"] - handling, travel_minutes=row["travel_minutes"] or 0.0,
+                stops_on_arrival=row["clock_stops"] == "arrived", target_minutes=row["target_minutes"],
+            )
+        )  # fmt: skip
     return targets
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bluelamp import backtest as scored
-from bluelamp import hotspot_trial, intake, tables
+from bluelamp import hotspot_trial, intake, tables, validation
 from bluelamp.plan import read_table
 from bluelamp.received import account_for as read_account
 from bluelamp.web import data_page
@@ -83,7 +83,9 @@ def test_the_figures_are_compressed_once_and_not_sent_again(client):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(SHOWN) - {"demand", "forecast", "required_staff", *scored.NAMES, *hotspot_trial.NAMES}),
+    sorted(
+        set(SHOWN) - {"demand", "forecast", "required_staff", *scored.NAMES, *hotspot_trial.NAMES, *validation.NAMES}
+    ),
 )
 def test_every_table_has_its_page_its_csv_and_its_json(client, name):
     data = client.get(f"/tables/{name}.json")

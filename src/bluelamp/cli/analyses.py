@@ -1,4 +1,4 @@
-"""Commands that ask of what happened: does it come in near repeats, and did something that was done change it?"""
+"""Commands that ask of what happened: does it come in near repeats, did something change it, is the model true?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluelamp.cli._shared import AsJson, Folder, app, local_date, message, write_whole
+from bluelamp.cli._shared import AsJson, Folder, Quiet, app, local_date, message, progressing, write_whole
 from bluelamp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,6 +118,57 @@ def before_after(
     if page is not None:
         _write_page(page, render_before_after_page(found))
     _tell(found, "before_after", as_csv, as_json)
+
+
+@app.command()
+def validate(
+    folder: Folder,
+    weeks: Annotated[
+        int | None, typer.Option(min=1, max=52, help="Weeks to hold out, the last ones; 4, or what the record has")
+    ] = None,
+    fit_weeks: Annotated[
+        int | None, typer.Option(min=1, max=104, help="Weeks before them to fit on; 8, or what the record has")
+    ] = None,
+    replications: Annotated[int, typer.Option(min=2, max=200, help="Times that the weeks are replayed")] = 10,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Where chance begins; the force's seed where it is left out")
+    ] = None,
+    fault: Annotated[
+        str | None,
+        typer.Option(help="Plant half_the_duties or double_service_times, to see that it is told; nothing is kept"),
+    ] = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Replay recorded weeks with the units that were on duty, and hold the simulation against what happened.
+
+    \b
+    bluelamp validate county
+    bluelamp validate county --weeks 2 --fit-weeks 6 --json
+    bluelamp validate county --fault half_the_duties
+    """
+    from bluelamp import tables
+    from bluelamp.validation import NAMES
+    from bluelamp.validation import validate as hold_against_what_happened
+
+    with progressing(quiet) as progress:
+        found = hold_against_what_happened(
+            folder, weeks=weeks, fit_weeks=fit_weeks, replications=replications, seed=seed, fault=fault,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        answer = {"sentences": found.sentences, "about": found.about} | {
+            name: found.named(name).to_dicts() for name in NAMES
+        }
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif as_csv:
+        sys.stdout.write(tables.to_csv(found.table, "validation"))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+        if not quiet and fault is None:
+            message.print(f"Next: bluelamp serve {folder}, and look at /validation", markup=False)
 
 
 def _tell(found: NearRepeats | BeforeAfter, name: str, as_csv: bool, as_json: bool) -> None:

@@ -348,16 +348,19 @@ def table(
     from bluelamp import backtest as scored
     from bluelamp import hotspot_trial, look_ahead, received, tables
     from bluelamp import plan as flow
+    from bluelamp import validation as held
     from bluelamp.web.app import keep, rows_as_json
 
     _refuse_swapped(name, folder)
-    if name in (*received.NAMES, *scored.NAMES, *look_ahead.NAMES, *hotspot_trial.NAMES):
+    if name in (*received.NAMES, *scored.NAMES, *look_ahead.NAMES, *hotspot_trial.NAMES, *held.NAMES):
         if run is not None or as_of is not None:
             raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
         if name in look_ahead.NAMES:
             rows = look_ahead.look_ahead(folder).table
         elif name in hotspot_trial.NAMES:
             rows = hotspot_trial.read(folder).scores
+        elif name in held.NAMES:
+            rows = held.read(folder).named(name)
         else:
             rows = scored.read(folder).table(name) if name in scored.NAMES else received.account_for(folder)[name]
     else:

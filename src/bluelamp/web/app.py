@@ -27,6 +27,7 @@ from bluelamp import __version__, hotspot_trial, look_ahead, received, scoreboar
 from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
+from bluelamp import validation as held
 from bluelamp.briefing import lay_on_map
 from bluelamp.errors import (
     BadData,
@@ -50,6 +51,7 @@ from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 from bluelamp.web.squeezed import Squeezed, squeeze
+from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
 SECURITY_HEADERS = {
@@ -70,7 +72,7 @@ SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
          "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
          *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES, "hotspots",
-         *hotspot_trial.NAMES)  # fmt: skip
+         *hotspot_trial.NAMES, *held.NAMES)  # fmt: skip
 IMPORTED = ("minimums", "events", "stated_changes")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
@@ -90,6 +92,7 @@ class Published:
         self._result = lru_cache(maxsize=24)(self._read_result)
         self._holdings = lru_cache(maxsize=1)(self._read_holdings)
         self._backtest = lru_cache(maxsize=1)(self._read_backtest)
+        self._validation = lru_cache(maxsize=1)(self._read_validation)
         self._next = lru_cache(maxsize=1)(self._look_ahead)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
@@ -119,6 +122,8 @@ class Published:
             return self.account()[name]
         if name in scored.NAMES:
             return self._backtest(scored.stamp(self.folder)).table(name)
+        if name in held.NAMES:
+            return self._validation(held.stamp(self.folder)).named(name)
         if name in hotspot_trial.NAMES:
             return hotspot_trial.read(self.folder).scores
         if name in look_ahead.NAMES:
@@ -156,6 +161,17 @@ class Published:
             found, force_name=force.name, folder=self.folder.resolve().name, time_zone=force.time_zone
         )
 
+    def validation_page(self) -> str:
+        """Give the page of the simulation held against what happened; without one it says how to make it."""
+        force = self.settings.force
+        try:
+            found = self._validation(held.stamp(self.folder))
+        except NoInput:
+            found = None
+        return render_validation_page(
+            found, force_name=force.name, folder=self.folder.resolve().name, time_zone=force.time_zone
+        )
+
     def scoreboard_page(self, run_id: str | None) -> str:
         """Give the page of filed forecasts; a force that has filed nothing yet has one, too."""
         force = self.settings.force
@@ -184,6 +200,9 @@ class Published:
 
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
         return scored.read(self.folder)
+
+    def _read_validation(self, _stamp: str) -> held.Validation:
+        return held.read(self.folder)
 
     def _look_ahead(self, *_state: int | str) -> pl.DataFrame:
         return look_ahead.look_ahead(self.folder).table
@@ -300,6 +319,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def backtest_page() -> HTMLResponse:
         return HTMLResponse(published.backtest_page())
 
+    @app.get("/validation", response_class=HTMLResponse, summary="The simulation held against what happened")
+    def validation_page() -> HTMLResponse:
+        return HTMLResponse(published.validation_page())
+
     @app.get("/scoreboard", response_class=HTMLResponse, summary="How forecasts filed before the fact did")
     def scoreboard_page(run: RUN = None) -> HTMLResponse:
         return HTMLResponse(published.scoreboard_page(run))
@@ -335,6 +358,7 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
+        scores += '<p><a href="/validation">The simulation held against what happened</a></p>'
         scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
         years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
         places = '<p><a href="/hotspots">Hotspots by class, and how right such maps have been</a></p>'
@@ -416,6 +440,7 @@ def _page(title: str, body: str) -> str:
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
         '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '
         '<a href="/backtest">Scores of the forecast</a> · '
+        '<a href="/validation">Validation</a> · '
         '<a href="/scoreboard">Scoreboard</a> · '
         '<a href="/tables">All tables</a></p></main></body></html>'
     )
