@@ -23,6 +23,7 @@ from bluelamp.plane import Plane
 
 NAMES = ("beats", "beat_loads")
 START = ("today", "anew")
+CHANGES = ("load", "areas")
 _LISTED = 5
 
 Floats = NDArray[np.float64]
