@@ -7,6 +7,7 @@ and, where asked, close to today's; who knows the ground decides. How it is foun
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Work:
-    """What each area brings: rows `area_id`, `load`; what the load is in words, and what was left out of it."""
+    """What each area brings: rows `area_id`, `load`; its unit ("" where nobody said) and what it is, in words."""
 
     rows: pl.DataFrame
     unit: str
@@ -95,7 +96,7 @@ class Beats:
         """Say what is proposed, what it changes, and how far from the best it may be."""
         total = self.table["load"].sum()
         said = [
-            f"{count_of(self.table.height, 'area')} with {_number(total)} {self.work.unit} in "
+            f"{count_of(self.table.height, 'area')} with {self._amount(total)} in "
             f"{count_of(self.wanted.districts, 'district')}: an equal share is {_number(self.balance.ideal)}. As "
             f"proposed, {_spread(self.balance)}."
         ]
@@ -109,6 +110,9 @@ class Beats:
             )
         said += [*self._on_tolerance(), *self._on_change(), *self._on_ground()]
         return said
+
+    def _amount(self, load: float) -> str:
+        return f"{_number(load)} {self.work.unit}" if self.work.unit else f"a load of {_number(load)}"
 
     def _on_tolerance(self) -> list[str]:
         asked, best = self.wanted.tolerance, self.balance.greatest
@@ -279,7 +283,7 @@ def propose_beats(
     shapes = [shapely.from_geojson(each) for each in lowest["boundary"]] if drawn else None
     touch = _find_touching(ids, shapes, touching, number, notes)
     named = dict(lowest.select("area_id", "parent_id").iter_rows()) if today is None else dict(today)
-    names = sorted({name for area in ids if (name := named.get(area)) is not None})
+    names = sorted({name for area in ids if (name := named.get(area)) is not None}, key=_in_order)
     now = np.array([names.index(name) if (name := named.get(area)) is not None else -1 for area in ids])
     has_today = len(names) > 1
     if not has_today and (wanted.most_change is not None or wanted.start == "today"):
@@ -362,10 +366,10 @@ def _insist(
             named = pl.concat([rows[each].cast(pl.String).alias("area_id") for each in columns]).unique().sort()
             strange = [each for each in named.to_list() if each not in number and each != "unknown"]
             if strange:
-                problems.append(f"The {what} name {_listed('area', strange)} not among the force's.")
+                problems.append(f"{_listed('area', strange)} named in the {what}, and not among the force's.")
     bad = work.rows.filter(pl.col("load").is_not_null() & ~(pl.col("load") >= 0) | pl.col("load").is_infinite())
     if bad.height:
-        problems.append(f"{_listed('area', bad['area_id'].to_list())} with a load that is negative or no number.")
+        problems.append(f"{_listed('area', bad['area_id'].to_list())} given a load that is negative or no number.")
     if work.rows["area_id"].is_duplicated().any():
         twice = work.rows.filter(pl.col("area_id").is_duplicated())["area_id"].unique().sort().to_list()
         problems.append(f"{_listed('area', twice)} named more than once in the work. One row an area was expected.")
@@ -427,6 +431,11 @@ def _name(division: Division, names: Sequence[str]) -> list[str]:
     """Name districts: those that go on as today's are, and new ones by number, none by a code that is taken."""
     fresh = (code for index in range(1, 10**6) if (code := f"new {index}" if names else f"{index}") not in names)
     return [next(fresh) if each is None else names[each] for each in division.today_of]
+
+
+def _in_order(code: str) -> tuple[tuple[bool, int, str], ...]:
+    """Put codes as people do: 2 before 10."""
+    return tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", code))
 
 
 def _points(lowest: pl.DataFrame) -> Floats | None:

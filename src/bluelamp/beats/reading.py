@@ -50,7 +50,7 @@ def read_beats(
                 "from. Leave them or the file out."
             )
         rows = _read_csv(load, {"area_id": pl.String, "load": pl.Float64})
-        work = Work(rows, "of load", f"the load in {load.name}")
+        work = Work(rows, "", f"the load in {load.name}")
         areas = geography.areas_on(redrawn.that_hold(Store(folder).read("areas")), on)
     else:
         areas, work = _work_of_run(folder, source, hours, weekdays, settings, run_id)

@@ -34,6 +34,7 @@ def render_beats_page(found: Beats) -> str:
         bars=_bars(found),
         tolerance=f"{found.wanted.tolerance:.1%}",
         unit=found.work.unit,
+        has_minutes=found.loads["travel_minutes"].is_not_null().any(),
         loads=[_row(row) for row in found.loads.iter_rows(named=True)],
         moved=[
             {
