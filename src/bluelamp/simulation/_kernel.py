@@ -1,0 +1,1109 @@
+"""The event loop, compiled: every event is handled once, in order of time.
+
+Nothing here allocates, and nothing is a Python object: units, jobs and the calendar are rows of arrays that carry
+names. A unit has at most one appointment in the calendar (when it is done, or its break), and so has a job (when it
+lapses, comes back, wants relief or is over); duties, regrades, changes of cover and new jobs come from sorted lists.
+
+Who is free stands in a line a pool, longest free first; who waits stands in a line a group of places that are covered
+alike and a level (level 0 wants relief, level p + 1 is priority p), earliest ready first.
+"""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,override,index"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, njit, types
+from numba.core import cgutils
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, lower_getattr_generic
+from numba.np.arrayobj import populate_array
+
+# What can happen, in the order in which it is handled within the same minute.
+LAPSE, DONE, OVER, END, START, BREAK, COVER, RELIEVE, REGRADE, RETURN, READY = range(11)
+NOTHING = 99
+# What a unit is at.
+OFF, NO_VEHICLE, BRIEFED, FREE, PICKED, BUSY, AT_BREAK, GONE = range(8)
+# Rows of `minutes`.
+IDLE, BRIEFING, TRAVEL, WORK, REST = range(5)
+# Lines that units stand in, by pool.
+FREE_LINE, BUSY_LINE, VEHICLE_LINE = range(3)
+NOBODY = -1
+# A key of the calendar is what happens, then to whom; both in one number, so that ties are one comparison.
+_BITS = 40
+_WHO = (1 << _BITS) - 1
+
+UNIT = np.dtype(
+    [
+        *((name, np.float64) for name in ("starts", "ends", "briefing", "break_from", "break_minutes")),
+        *((name, np.int64) for name in ("pool", "kind", "abilities", "place")),
+        # What follows is the simulation's own.
+        *((name, np.int64) for name in ("state", "job", "came_from", "sending", "next", "previous")),
+        *((name, np.float64) for name in ("since", "sent", "arrives", "leaves")),
+        *((name, np.float64) for name in ("busy", "overtime", "out_from", "out_until")),
+        ("unit_jobs", np.int64),
+    ]
+)
+JOB = np.dtype(
+    [
+        *((name, np.int64) for name in ("group", "priority", "level", "asks", "wanted", "wants", "units", "first")),
+        *((name, np.int64) for name in ("is_waiting", "next", "previous", "is_helped")),
+        *((name, np.float64) for name in ("since", "rest", "latest")),
+        *((name, np.float64) for name in ("ready", "sent", "arrived", "all_arrived", "left", "lapsed")),
+    ]
+)
+POOL = np.dtype([(name, np.int64) for name in ("free", "out", "vehicles")])
+APPOINTMENT = np.dtype([("at", np.float64), ("key", np.int64)])
+SENDING = np.dtype(
+    [("job", np.int64), ("unit", np.int64), ("sent", np.float64), ("arrived", np.float64), ("left", np.float64),
+     ("is_help", np.int64)]
+)  # fmt: skip
+STATE = np.dtype(
+    [
+        *((name, np.float64) for name in ("until",)),
+        *((name, np.int64) for name in ("hour", "hours", "calendar", "free", "waiting", "once", "again", "sendings")),
+        # Rules.
+        *((name, np.int64) for name in ("levels", "help_to", "help_units", "last_for")),
+        *((name, np.int64) for name in ("is_nearest", "may_pass", "holds_back", "takes", "keeps")),
+        *((name, np.float64) for name in ("help_travel_factor", "last_minutes", "last_minutes_handed_over")),
+        *((name, np.float64) for name in ("relief_before", "clearing")),
+    ]
+)
+
+
+# All arrays of a run, what an element is and how many axes there are: what is given, by job; the order of events; the
+# ground, by groups of places that are covered alike; and what changes.
+_NUMBERS = {
+    "ready": 1,
+    "first_minutes": 1,
+    "after_minutes": 1,
+    "further_minutes": 2,
+    "travel": 2,
+    "stretch": 2,
+    "regraded_at": 1,
+    "patience": 1,
+    "way": 2,
+    "way_factor": 1,
+    "minutes": 3,
+}
+_FLAGS = {"is_at_once": 1, "is_handed_over": 1, "may_be_left": 1, "is_also": 2}  # is_also: groups × pools
+_WHOLE = {
+    "place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2, "first_child": 1,
+    "next_child": 1, "followers": 1, "by_ready": 1, "by_start": 1, "by_end": 1, "by_regrade": 1, "cover_changes": 1,
+    "group": 1, "own": 2, "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 2, "takes_from": 2,
+    "wants": 2, "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1,
+}  # fmt: skip
+ARRAYS: dict[str, tuple[Any, int]] = {
+    **{name: (np.dtype(np.float64), axes) for name, axes in _NUMBERS.items()},
+    **{name: (np.dtype(np.bool_), axes) for name, axes in _FLAGS.items()},
+    **{name: (np.dtype(np.int64), axes) for name, axes in _WHOLE.items()},
+    "state": (STATE, 1), "units": (UNIT, 1), "jobs": (JOB, 1), "pools": (POOL, 1), "calendar": (APPOINTMENT, 1),
+    "sendings": (SENDING, 1),
+}  # fmt: skip
+
+# A function of the loop takes one argument, a row that says where each array lies and how long its axes are. Passed one
+# by one, sixty arrays would be counted in and out of every call, which takes many times longer than the work.
+WORLD = np.dtype([(name, np.int64, 1 + axes) for name, (_, axes) in ARRAYS.items()])
+
+
+def point_at(arrays: dict[str, Any]) -> Any:
+    """Give the row that says where arrays lie; they must outlive it, and be C-contiguous and of their kind."""
+    row = np.zeros(1, dtype=WORLD)
+    for name, (kind, axes) in ARRAYS.items():
+        array = arrays[name]
+        assert (array.dtype, array.ndim) == (kind, axes), name
+        assert array.flags.c_contiguous, name
+        row[name] = (array.ctypes.data, *array.shape)
+    return row
+
+
+_WORLD = from_dtype(WORLD)
+# Only what is called from outside is kept on disk; it holds the rest.
+_kept = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
+
+
+@infer_getattr
+class _ArraysOfWorld(AttributeTemplate):
+    """Let loops write `w.units` for the array that a row points at."""
+
+    key = _WORLD
+
+    def generic_resolve(self, _world, name):
+        kind, axes = ARRAYS[name]
+        return types.Array(from_dtype(kind), axes, "C")
+
+
+@lower_getattr_generic(_WORLD)
+def _read_array(context, builder, _world, row, name):
+    kind, axes = ARRAYS[name]
+    words = builder.bitcast(row, cgutils.intp_t.as_pointer())
+    first = WORLD.fields[name][1] // 8
+    at, *shape = (builder.load(builder.gep(words, [cgutils.intp_t(first + word)])) for word in range(1 + axes))
+    array = context.make_array(types.Array(from_dtype(kind), axes, "C"))(context, builder)
+    size = cgutils.intp_t(kind.itemsize)
+    strides = [size]
+    for length in shape[:0:-1]:
+        strides.insert(0, builder.mul(strides[0], length))
+    data = builder.inttoptr(at, context.get_data_type(from_dtype(kind)).as_pointer())
+    populate_array(array, data, shape, strides, size, meminfo=None)
+    return array._getvalue()
+
+
+# ---- the calendar: a binary heap in which appointments can be moved ----
+
+
+@_compiled
+def _is_before(one, other):
+    return one.at < other.at or (one.at == other.at and one.key < other.key)
+
+
+@_compiled
+def _rise(calendar, slots, slot):
+    at, key = calendar[slot].at, calendar[slot].key
+    while slot > 0:
+        above = (slot - 1) >> 1
+        if not (at < calendar[above].at or (at == calendar[above].at and key < calendar[above].key)):
+            break
+        calendar[slot].at = calendar[above].at
+        calendar[slot].key = calendar[above].key
+        slots[calendar[slot].key & _WHO] = slot
+        slot = above
+    calendar[slot].at = at
+    calendar[slot].key = key
+    slots[key & _WHO] = slot
+
+
+@_compiled
+def _sink(calendar, slots, size, slot):
+    at, key = calendar[slot].at, calendar[slot].key
+    while True:
+        below = 2 * slot + 1
+        if below >= size:
+            break
+        if below + 1 < size and _is_before(calendar[below + 1], calendar[below]):
+            below += 1
+        if not (calendar[below].at < at or (calendar[below].at == at and calendar[below].key < key)):
+            break
+        calendar[slot].at = calendar[below].at
+        calendar[slot].key = calendar[below].key
+        slots[calendar[slot].key & _WHO] = slot
+        slot = below
+    calendar[slot].at = at
+    calendar[slot].key = key
+    slots[key & _WHO] = slot
+
+
+@_compiled
+def _appoint(w, at, kind, who):
+    """Put down when something happens to a unit (its index) or a job (units + its index), in place of what stood."""
+    slot = w.slots[who]
+    key = (kind << _BITS) | who
+    if slot < 0:
+        slot = w.state[0].calendar
+        w.state[0].calendar += 1
+        w.calendar[slot].at = at
+        w.calendar[slot].key = key
+        _rise(w.calendar, w.slots, slot)
+        return
+    w.calendar[slot].at = at
+    w.calendar[slot].key = key
+    _rise(w.calendar, w.slots, slot)
+    _sink(w.calendar, w.slots, w.state[0].calendar, w.slots[who])
+
+
+@_compiled
+def _cancel(w, who):
+    slot = w.slots[who]
+    if slot < 0:
+        return
+    w.slots[who] = -1
+    w.state[0].calendar -= 1
+    last = w.state[0].calendar
+    if slot == last:
+        return
+    moved = w.calendar[last].key & _WHO
+    w.calendar[slot].at = w.calendar[last].at
+    w.calendar[slot].key = w.calendar[last].key
+    w.slots[moved] = slot
+    _rise(w.calendar, w.slots, slot)
+    _sink(w.calendar, w.slots, last, w.slots[moved])
+
+
+# ---- lines ----
+
+
+@_compiled
+def _join(w, line, u):
+    unit = w.units[u]
+    last = w.unit_lines[line, 1]
+    unit.previous = last
+    unit.next = NOBODY
+    if last == NOBODY:
+        w.unit_lines[line, 0] = u
+    else:
+        w.units[last].next = u
+    w.unit_lines[line, 1] = u
+
+
+@_compiled
+def _leave(w, line, u):
+    before, after = w.units[u].previous, w.units[u].next
+    if before == NOBODY:
+        w.unit_lines[line, 0] = after
+    else:
+        w.units[before].next = after
+    if after == NOBODY:
+        w.unit_lines[line, 1] = before
+    else:
+        w.units[after].previous = before
+
+
+@_compiled
+def _enqueue(w, j):
+    """Let a job wait: behind those of its level that were ready before it."""
+    job = w.jobs[j]
+    line = job.group * w.state[0].levels + job.level
+    before = w.job_lines[line, 1]
+    while before != NOBODY and (w.jobs[before].since > job.since or (w.jobs[before].since == job.since and before > j)):
+        before = w.jobs[before].previous
+    job.previous = before
+    if before == NOBODY:
+        after = w.job_lines[line, 0]
+        w.job_lines[line, 0] = j
+    else:
+        after = w.jobs[before].next
+        w.jobs[before].next = j
+    job.next = after
+    if after == NOBODY:
+        w.job_lines[line, 1] = j
+    else:
+        w.jobs[after].previous = j
+    job.is_waiting = 1
+    w.state[0].waiting += 1
+    w.state[0].once += w.is_at_once[j]
+
+
+@_compiled
+def _dequeue(w, j):
+    job = w.jobs[j]
+    line = job.group * w.state[0].levels + job.level
+    if job.previous == NOBODY:
+        w.job_lines[line, 0] = job.next
+    else:
+        w.jobs[job.previous].next = job.next
+    if job.next == NOBODY:
+        w.job_lines[line, 1] = job.previous
+    else:
+        w.jobs[job.next].previous = job.previous
+    job.is_waiting = 0
+    w.state[0].waiting -= 1
+    if w.is_at_once[j]:
+        w.state[0].once -= 1
+        # Those whom it held may go to others now.
+        w.state[0].again = 1
+
+
+# ---- minutes ----
+
+
+@_compiled
+def _book(w, stage, pool, start, end):
+    start = max(start, 0.0)
+    end = min(end, w.state[0].until)
+    hour = int(start / 60)
+    while start < end:
+        until = min((hour + 1) * 60.0, end)
+        w.minutes[stage, pool, hour] += until - start
+        start = until
+        hour += 1
+
+
+@_compiled
+def _book_job(w, unit, at):
+    _book(w, TRAVEL, unit.pool, unit.sent, min(unit.arrives, at))
+    _book(w, WORK, unit.pool, unit.arrives, at)
+    unit.busy += at - unit.sent
+
+
+# ---- who may go where ----
+
+
+@_compiled
+def _is_able(w, at, u, j):
+    unit, job = w.units[u], w.jobs[j]
+    if w.wants[j, unit.kind] <= 0 or (job.asks & ~unit.abilities) != 0:
+        return False
+    state = w.state[0]
+    if w.is_handed_over[j]:
+        return unit.ends - at > state.last_minutes_handed_over
+    return job.priority <= state.last_for or unit.ends - at > state.last_minutes
+
+
+@_compiled
+def _covers(w, pool, group):
+    return w.own[group, w.state[0].hour] == pool or w.is_also[group, pool]
+
+
+@_compiled
+def _gets_help(w, j):
+    return w.jobs[j].priority <= w.state[0].help_to and w.jobs[j].units < w.state[0].help_units
+
+
+@_compiled
+def _is_held(w, at, u, j):
+    """Say whether a unit is kept for a job that waits for several at once and comes before this one."""
+    pool = w.units[u].pool
+    job = w.jobs[j]
+    for is_lent in range(2):
+        groups = w.lends_to if is_lent else w.covers
+        for i in range(groups.shape[1]):
+            group = groups[pool, i]
+            if group < 0:
+                break
+            if not is_lent and not _covers(w, pool, group):
+                continue
+            for level in range(job.level + 1):
+                other = w.job_lines[group * w.state[0].levels + level, 0]
+                while other != NOBODY:
+                    if level == job.level and (
+                        w.jobs[other].since > job.since or (w.jobs[other].since == job.since and other >= j)
+                    ):
+                        break
+                    if w.is_at_once[other] and _is_able(w, at, u, other) and (not is_lent or _gets_help(w, other)):
+                        return True
+                    other = w.jobs[other].next
+    return False
+
+
+@_compiled
+def _choose(w, at, pool, j):
+    """Give the free unit of a pool that goes: free longest, or nearest."""
+    state = w.state[0]
+    if w.pools[pool].free <= w.keep_free[pool, w.jobs[j].priority]:
+        return NOBODY
+    is_nearest = state.is_nearest and w.way.shape[0] > 0
+    may_be_held = state.once > 0 and not state.may_pass
+    best, shortest = NOBODY, np.inf
+    u = w.unit_lines[3 * pool + FREE_LINE, 0]
+    while u != NOBODY:
+        unit = w.units[u]
+        if unit.state == FREE and _is_able(w, at, u, j) and not (may_be_held and _is_held(w, at, u, j)):
+            if not is_nearest:
+                return u
+            way = w.way[unit.place, w.place[j]]
+            if way < shortest:
+                best, shortest = u, way
+        u = unit.next
+    return best
+
+
+@_compiled
+def _pick(w, at, j):
+    """Give the free unit that goes to a job, by the order of pools, and keep it for the job."""
+    job = w.jobs[j]
+    own = w.own[job.group, w.state[0].hour]
+    u = _choose(w, at, own, j)
+    if u == NOBODY:
+        for i in range(w.also.shape[1]):
+            pool = w.also[job.group, i]
+            if pool >= 0 and pool != own:
+                u = _choose(w, at, pool, j)
+                if u != NOBODY:
+                    break
+    if u == NOBODY and _gets_help(w, j):
+        for i in range(w.help.shape[1]):
+            pool = w.help[job.group, i]
+            if pool >= 0 and not _covers(w, pool, job.group):
+                u = _choose(w, at, pool, j)
+                if u != NOBODY:
+                    break
+    if u != NOBODY:
+        _keep(w, u, j)
+    return u
+
+
+@_compiled
+def _keep(w, u, j):
+    unit = w.units[u]
+    unit.state = PICKED
+    w.pools[unit.pool].free -= 1
+    w.state[0].free -= 1
+    w.wants[j, unit.kind] -= 1
+    w.jobs[j].wants -= 1
+    w.jobs[j].units += 1
+
+
+@_compiled
+def _let_go(w, u, j):
+    unit = w.units[u]
+    unit.state = FREE
+    w.pools[unit.pool].free += 1
+    w.state[0].free += 1
+    w.wants[j, unit.kind] += 1
+    w.jobs[j].wants += 1
+    w.jobs[j].units -= 1
+
+
+# ---- sending ----
+
+
+@_compiled
+def _send_free(w, at, u, j, number):
+    """Send a free unit that is kept for the job, as the so manieth of its units."""
+    unit = w.units[u]
+    _book(w, IDLE, unit.pool, unit.since, at)
+    _leave(w, 3 * unit.pool + FREE_LINE, u)
+    _send(w, at, u, j, number)
+
+
+@_compiled
+def _send(w, at, u, j, number):
+    unit, job, state = w.units[u], w.jobs[j], w.state[0]
+    is_help = not _covers(w, unit.pool, job.group)
+    way = np.nan
+    if w.travel.shape[1]:
+        way = w.travel[j, min(number, w.travel.shape[1] - 1)]
+    if np.isnan(way):
+        way = 0.0
+        if w.way.shape[0]:
+            way = w.way[unit.place, w.place[j]] * w.way_factor[state.hour]
+            way *= w.stretch[j, min(number, w.stretch.shape[1] - 1)]
+    if is_help:
+        way *= state.help_travel_factor
+    arrives = at + way
+    unit.state = BUSY
+    unit.job = j
+    unit.came_from = unit.place
+    unit.place = w.place[j]
+    unit.sent = at
+    unit.arrives = arrives
+    unit.unit_jobs += 1
+    if state.takes:
+        _join(w, 3 * unit.pool + BUSY_LINE, u)
+    if number == 0:
+        job.sent = at
+        job.is_helped = is_help
+    if np.isnan(job.arrived) or arrives < job.arrived:
+        job.arrived = arrives
+    job.latest = max(job.latest, arrives)
+    if w.is_handed_over[j]:
+        _stay(w, at, u, j)
+    else:
+        if w.slots[len(w.units) + j] >= 0:
+            _cancel(w, len(w.units) + j)
+        if job.first == NOBODY:
+            job.first = u
+            unit.leaves = arrives + (w.first_minutes[j] if np.isnan(job.rest) else job.rest)
+            _set_left(w, j, unit.leaves)
+            _appoint(w, unit.leaves + w.after_minutes[j] + state.clearing, DONE, u)
+        else:
+            unit.leaves = arrives + w.further_minutes[j, max(min(number, w.further_minutes.shape[1]) - 1, 0)]
+            _appoint(w, unit.leaves + state.clearing, DONE, u)
+    if state.keeps:
+        if state.sendings < len(w.sendings):
+            row = w.sendings[state.sendings]
+            row.job = j
+            row.unit = u
+            row.sent = at
+            row.arrived = arrives
+            row.left = unit.leaves
+            row.is_help = is_help
+            unit.sending = state.sendings
+        else:
+            unit.sending = NOBODY
+        state.sendings += 1
+
+
+@_compiled
+def _set_left(w, j, left):
+    """Say when the first unit leaves; what follows the job comes so much later."""
+    w.jobs[j].left = left
+    child = w.first_child[j]
+    while child != NOBODY:
+        _appoint(w, left + w.ready[child], RETURN, len(w.units) + child)
+        child = w.next_child[child]
+
+
+@_compiled
+def _stay(w, at, u, j):
+    """Let a unit stay at a job that is handed over, and relieve whoever was there."""
+    unit, job, state = w.units[u], w.jobs[j], w.state[0]
+    before = job.first
+    if before == NOBODY:
+        _set_left(w, j, unit.arrives + w.first_minutes[j])
+    else:
+        relieved = min(unit.arrives, job.left)
+        w.units[before].leaves = relieved
+        if state.keeps and w.units[before].sending != NOBODY:
+            w.sendings[w.units[before].sending].left = relieved
+        _appoint(w, max(relieved, w.units[before].arrives) + state.clearing, DONE, before)
+    job.first = u
+    unit.leaves = max(job.left, unit.arrives)
+    wants_relief = max(unit.arrives, unit.ends - state.relief_before)
+    if wants_relief < job.left:
+        _appoint(w, wants_relief, RELIEVE, len(w.units) + j)
+    else:
+        _appoint(w, job.left, OVER, len(w.units) + j)
+    _cancel(w, u)
+
+
+@_compiled
+def _try(w, at, j):
+    """Send what can go to a job now; says whether it has all that it wants."""
+    job = w.jobs[j]
+    if not w.is_at_once[j]:
+        while job.wants > 0:
+            number = job.units
+            u = _pick(w, at, j)
+            if u == NOBODY:
+                break
+            _send_free(w, at, u, j, number)
+    else:
+        number = job.units
+        picked = 0
+        while job.wants > 0:
+            u = _pick(w, at, j)
+            if u == NOBODY:
+                break
+            w.picked[picked] = u
+            picked += 1
+        if job.wants > 0:
+            for i in range(picked):
+                _let_go(w, w.picked[i], j)
+        else:
+            for i in range(picked):
+                _send_free(w, at, w.picked[i], j, number + i)
+    return _has_all(w, j)
+
+
+@_compiled
+def _has_all(w, j):
+    """Say whether a job has all units that it wants; then it waits no longer."""
+    job = w.jobs[j]
+    if job.wants > 0:
+        return False
+    if np.isnan(job.all_arrived):
+        job.all_arrived = job.latest
+    if job.is_waiting:
+        _dequeue(w, j)
+    return True
+
+
+@_compiled
+def _find_victim(w, at, j):
+    """Give the unit that is taken from another job: the least urgent, on its way rather than there, sent last."""
+    job = w.jobs[j]
+    own = w.own[job.group, w.state[0].hour]
+    best, best_priority, best_on_way, best_sent = NOBODY, -1, False, 0.0
+    for i in range(-1, w.also.shape[1]):
+        pool = own if i < 0 else w.also[job.group, i]
+        if pool < 0 or (i >= 0 and pool == own):
+            continue
+        u = w.unit_lines[3 * pool + BUSY_LINE, 0]
+        while u != NOBODY:
+            unit = w.units[u]
+            other = w.jobs[unit.job]
+            on_way = at < unit.arrives
+            if (
+                w.may_be_left[unit.job]
+                and other.wanted == 1
+                and not w.is_handed_over[unit.job]
+                and at < unit.leaves
+                and w.takes_from[job.priority, other.priority] >= (1 if on_way else 2)
+                and _is_able(w, at, u, j)
+            ):
+                is_better = other.priority > best_priority
+                if other.priority == best_priority:
+                    if on_way != best_on_way:
+                        is_better = on_way
+                    else:
+                        is_better = unit.sent > best_sent or (unit.sent == best_sent and u < best)
+                if is_better:
+                    best, best_priority, best_on_way, best_sent = u, other.priority, on_way, unit.sent
+            u = unit.next
+    return best
+
+
+@_compiled
+def _call_off(w, at, u):
+    """Take a unit from its job; gives the job, which wants one again and keeps what was done."""
+    unit = w.units[u]
+    k = unit.job
+    job = w.jobs[k]
+    _book_job(w, unit, at)
+    _leave(w, 3 * unit.pool + BUSY_LINE, u)
+    if at < unit.arrives:
+        unit.place = unit.came_from
+        if job.arrived == unit.arrives:
+            job.arrived = np.nan
+            job.latest = -np.inf
+            job.all_arrived = np.nan
+    else:
+        job.rest = unit.leaves - at
+    if w.state[0].keeps and unit.sending != NOBODY:
+        row = w.sendings[unit.sending]
+        row.left = at
+        if at < unit.arrives:
+            row.arrived = np.nan
+    job.first = NOBODY
+    job.left = np.nan
+    child = w.first_child[k]
+    while child != NOBODY:
+        _cancel(w, len(w.units) + child)
+        child = w.next_child[child]
+    w.wants[k, unit.kind] += 1
+    job.wants += 1
+    return k
+
+
+@_compiled
+def _answer(w, at, j):
+    """Send to a job that has become ready, more urgent, or lost its unit; what it does not get, it waits for."""
+    while not _try(w, at, j):
+        job = w.jobs[j]
+        u = NOBODY
+        if w.state[0].takes and not w.is_at_once[j] and job.first == NOBODY:
+            u = _find_victim(w, at, j)
+        if u == NOBODY:
+            _enqueue(w, j)
+            return
+        other = _call_off(w, at, u)
+        w.wants[j, w.units[u].kind] -= 1
+        job.wants -= 1
+        job.units += 1
+        _send(w, at, u, j, job.units - 1)
+        if not _has_all(w, j):
+            _enqueue(w, j)
+        j = other
+
+
+# ---- who waits ----
+
+
+@_compiled
+def _first_waiting(w, at, groups, pool, level, is_lent):
+    """Give the first of those that wait, over a pool's groups of places, and move on behind it."""
+    best = NOBODY
+    for i in range(groups.shape[1]):
+        group = groups[pool, i]
+        if group < 0:
+            break
+        if _covers(w, pool, group) == is_lent:
+            continue
+        j = w.cursors[group]
+        while j != NOBODY and w.jobs[j].units > 0 and not w.is_handed_over[j] and w.jobs[j].left <= at:
+            # The first unit has left: those still wanted beside it need not come.
+            after = w.jobs[j].next
+            w.wants[j, :] = 0
+            w.jobs[j].wants = 0
+            _dequeue(w, j)
+            w.cursors[group] = after
+            j = after
+        if j == NOBODY:
+            continue
+        if (
+            best == NOBODY
+            or w.jobs[j].since < w.jobs[best].since
+            or (w.jobs[j].since == w.jobs[best].since and j < best)
+        ):
+            best = j
+    if best != NOBODY:
+        w.cursors[w.jobs[best].group] = w.jobs[best].next
+    return best
+
+
+@_compiled
+def _look_for_work(w, at, u):
+    """Let the jobs that wait be tried because a unit has become free, until it has gone."""
+    state = w.state[0]
+    unit = w.units[u]
+    pool = unit.pool
+    # With nothing held back or kept, all other free units have been tried before.
+    is_alone = not state.holds_back and state.once == 0
+    is_kept = not state.holds_back and not state.may_pass
+    for is_lent in range(2):
+        is_over = False
+        groups = w.lends_to if is_lent else w.covers
+        for level in range(state.levels):
+            if is_lent and level > state.help_to + 1:
+                break
+            some = False
+            for i in range(groups.shape[1]):
+                group = groups[pool, i]
+                if group < 0:
+                    break
+                w.cursors[group] = w.job_lines[group * state.levels + level, 0]
+                some = some or w.cursors[group] != NOBODY
+            while some:
+                j = _first_waiting(w, at, groups, pool, level, is_lent)
+                if j == NOBODY:
+                    break
+                if is_lent and not _gets_help(w, j):
+                    continue
+                if is_alone:
+                    if _is_able(w, at, u, j):
+                        number = w.jobs[j].units
+                        _keep(w, u, j)
+                        _send_free(w, at, u, j, number)
+                        _has_all(w, j)
+                        return
+                    continue
+                _try(w, at, j)
+                if unit.state != FREE:
+                    return
+                if is_kept and not is_lent and w.is_at_once[j] and _is_able(w, at, u, j):
+                    # It is kept for this job, and so for none that comes later.
+                    is_over = True
+                    break
+            if is_over:
+                break
+
+
+@_compiled
+def _look_at_all(w, at):
+    """Try every job that waits, because cover has changed or units are no longer kept for another."""
+    state = w.state[0]
+    groups = len(w.cursors)
+    for level in range(state.levels):
+        for group in range(groups):
+            w.cursors[group] = w.job_lines[group * state.levels + level, 0]
+        while state.free > 0:
+            best = NOBODY
+            for group in range(groups):
+                j = w.cursors[group]
+                if j != NOBODY and (
+                    best == NOBODY
+                    or w.jobs[j].since < w.jobs[best].since
+                    or (w.jobs[j].since == w.jobs[best].since and j < best)
+                ):
+                    best = j
+            if best == NOBODY:
+                break
+            job = w.jobs[best]
+            w.cursors[job.group] = job.next
+            if job.units > 0 and not w.is_handed_over[best] and job.left <= at:
+                w.wants[best, :] = 0
+                job.wants = 0
+                _dequeue(w, best)
+            else:
+                _try(w, at, best)
+
+
+# ---- duties ----
+
+
+@_compiled
+def _start(w, at, u):
+    unit = w.units[u]
+    pool = w.pools[unit.pool]
+    if unit.ends <= at:
+        unit.state = GONE
+    elif pool.vehicles < 0 or pool.out < pool.vehicles:
+        _go_out(w, at, u)
+    else:
+        unit.state = NO_VEHICLE
+        _join(w, 3 * unit.pool + VEHICLE_LINE, u)
+
+
+@_compiled
+def _go_out(w, at, u):
+    unit = w.units[u]
+    w.pools[unit.pool].out += 1
+    unit.out_from = at
+    unit.since = at
+    unit.state = BRIEFED
+    _appoint(w, max(at, unit.starts + unit.briefing), DONE, u)
+
+
+@_compiled
+def _go_home(w, at, u):
+    unit = w.units[u]
+    unit.state = GONE
+    unit.out_until = at
+    unit.overtime = max(0.0, at - unit.ends)
+    w.pools[unit.pool].out -= 1
+    line = 3 * unit.pool + VEHICLE_LINE
+    while w.unit_lines[line, 0] != NOBODY:
+        following = w.unit_lines[line, 0]
+        _leave(w, line, following)
+        if w.units[following].ends > at:
+            _go_out(w, at, following)
+            return
+        w.units[following].state = GONE
+
+
+@_compiled
+def _end(w, at, u):
+    unit = w.units[u]
+    if unit.state == FREE:
+        _book(w, IDLE, unit.pool, unit.since, at)
+        _leave(w, 3 * unit.pool + FREE_LINE, u)
+        w.pools[unit.pool].free -= 1
+        w.state[0].free -= 1
+        _cancel(w, u)
+        _go_home(w, at, u)
+    elif unit.state == NO_VEHICLE:
+        _leave(w, 3 * unit.pool + VEHICLE_LINE, u)
+        unit.state = GONE
+
+
+@_compiled
+def _be_done(w, at, u):
+    """Let a unit be done with what it was at: it goes home, has its break, or is free."""
+    unit = w.units[u]
+    if unit.state == BUSY:
+        _book_job(w, unit, at)
+        if w.state[0].takes:
+            _leave(w, 3 * unit.pool + BUSY_LINE, u)
+    elif unit.state == BRIEFED:
+        _book(w, BRIEFING, unit.pool, unit.since, at)
+    else:
+        _book(w, REST, unit.pool, unit.since, at)
+    unit.since = at
+    if unit.ends <= at:
+        _go_home(w, at, u)
+        return
+    if unit.break_minutes > 0 and unit.break_from <= at and unit.ends - at > unit.break_minutes:
+        _rest(w, at, u)
+        return
+    unit.state = FREE
+    _join(w, 3 * unit.pool + FREE_LINE, u)
+    w.pools[unit.pool].free += 1
+    w.state[0].free += 1
+    if unit.break_minutes > 0 and unit.break_from > at:
+        _appoint(w, unit.break_from, BREAK, u)
+    if w.state[0].waiting:
+        _look_for_work(w, at, u)
+
+
+@_compiled
+def _rest(w, at, u):
+    unit = w.units[u]
+    unit.state = AT_BREAK
+    unit.since = at
+    _appoint(w, at + unit.break_minutes, DONE, u)
+    unit.break_minutes = 0.0
+
+
+@_compiled
+def _take_break(w, at, u):
+    unit = w.units[u]
+    if unit.ends - at > unit.break_minutes:
+        _book(w, IDLE, unit.pool, unit.since, at)
+        _leave(w, 3 * unit.pool + FREE_LINE, u)
+        w.pools[unit.pool].free -= 1
+        w.state[0].free -= 1
+        _rest(w, at, u)
+
+
+# ---- jobs ----
+
+
+@_compiled
+def _enter(w, j):
+    """Write a job's own row: all that has not happened is not a number."""
+    job = w.jobs[j]
+    job.group = w.group[w.place[j]]
+    job.priority = w.priority[j]
+    job.asks = w.asks[j]
+    job.wants = 0
+    for kind in range(w.wanted.shape[1]):
+        w.wants[j, kind] = w.wanted[j, kind]
+        job.wants += w.wanted[j, kind]
+    job.wanted = job.wants
+    job.first = NOBODY
+    job.rest = np.nan
+    job.latest = -np.inf
+    job.ready = np.nan
+    job.sent = np.nan
+    job.arrived = np.nan
+    job.all_arrived = np.nan
+    job.left = np.nan
+    job.lapsed = np.nan
+
+
+@_compiled
+def _be_ready(w, at, j, since):
+    job = w.jobs[j]
+    job.ready = since
+    job.since = since
+    if w.regraded_at[j] <= at:
+        job.priority = w.regraded_to[j]
+        job.asks = w.regraded_asks[j]
+    job.level = job.priority + 1
+    _answer(w, at, j)
+    if job.is_waiting and job.units == 0 and w.patience[j] < np.inf:
+        if since + w.patience[j] <= at:
+            _lapse(w, at, j)
+        else:
+            _appoint(w, since + w.patience[j], LAPSE, len(w.units) + j)
+
+
+@_compiled
+def _lapse(w, at, j):
+    _dequeue(w, j)
+    w.jobs[j].lapsed = at
+
+
+@_compiled
+def _regrade(w, at, j):
+    job = w.jobs[j]
+    if job.is_waiting and job.units == 0:
+        _dequeue(w, j)
+        job.priority = w.regraded_to[j]
+        job.asks = w.regraded_asks[j]
+        job.level = job.priority + 1
+        _answer(w, at, j)
+
+
+@_compiled
+def _ask_for_relief(w, at, j):
+    job = w.jobs[j]
+    _appoint(w, job.left, OVER, len(w.units) + j)
+    if job.left - at > w.state[0].relief_before:
+        for kind in range(w.wanted.shape[1]):
+            w.wants[j, kind] = w.wanted[j, kind]
+        job.wants = 1
+        job.level = 0
+        job.since = at
+        if not _try(w, at, j):
+            _enqueue(w, j)
+
+
+@_compiled
+def _be_over(w, at, j):
+    job = w.jobs[j]
+    job.wants = 0
+    w.wants[j, :] = 0
+    if job.is_waiting:
+        _dequeue(w, j)
+    unit = w.units[job.first]
+    # Who is still on the way to relieve turns round on arrival.
+    _appoint(w, max(at, unit.arrives) + w.state[0].clearing, DONE, job.first)
+
+
+# ---- the run ----
+
+
+@_kept
+def run(world):
+    """Let everything happen that happens before `until`, in the world that a row points at."""
+    w = world[0]
+    state = w.state[0]
+    units = len(w.units)
+    next_ready = next_start = next_end = next_regrade = next_cover = 0
+    for j in w.followers:
+        _enter(w, j)
+    soon_at, soon = -np.inf, NOTHING
+    while True:
+        if soon == NOTHING:
+            # The first of duties that end and start, changed cover and regrades.
+            soon_at = np.inf
+            if next_end < len(w.by_end):
+                soon_at, soon = w.units[w.by_end[next_end]].ends, END
+            if next_start < len(w.by_start) and w.units[w.by_start[next_start]].starts < soon_at:
+                soon_at, soon = w.units[w.by_start[next_start]].starts, START
+            if next_cover < len(w.cover_changes) and w.cover_changes[next_cover] * 60.0 < soon_at:
+                soon_at, soon = w.cover_changes[next_cover] * 60.0, COVER
+            if next_regrade < len(w.by_regrade) and w.regraded_at[w.by_regrade[next_regrade]] < soon_at:
+                soon_at, soon = w.regraded_at[w.by_regrade[next_regrade]], REGRADE
+            soon_at = max(soon_at, 0.0)
+            if soon == NOTHING:
+                soon = READY
+        at, what, who = soon_at, soon, -1
+        if state.calendar > 0:
+            first = w.calendar[0]
+            if first.at < at or (first.at == at and first.key >> _BITS < what):
+                at, what, who = first.at, first.key >> _BITS, first.key & _WHO
+        if next_ready < len(w.by_ready):
+            ready = max(w.ready[w.by_ready[next_ready]], 0.0)
+            if ready < at:
+                at, what, who = ready, READY, -1
+        if at >= state.until:
+            break
+        state.hour = int(at / 60)
+        if what == READY:
+            j = w.by_ready[next_ready]
+            next_ready += 1
+            _enter(w, j)
+            _be_ready(w, at, j, w.ready[j])
+        elif who >= 0:
+            _cancel(w, who)
+            if what == DONE:
+                _be_done(w, at, who)
+            elif what == BREAK:
+                _take_break(w, at, who)
+            elif what == LAPSE:
+                _lapse(w, at, who - units)
+            elif what == RETURN:
+                _be_ready(w, at, who - units, at)
+            elif what == RELIEVE:
+                _ask_for_relief(w, at, who - units)
+            else:
+                _be_over(w, at, who - units)
+        else:
+            if what == END:
+                _end(w, at, w.by_end[next_end])
+                next_end += 1
+            elif what == START:
+                _start(w, at, w.by_start[next_start])
+                next_start += 1
+            elif what == COVER:
+                next_cover += 1
+                state.again = 1
+            else:
+                _regrade(w, at, w.by_regrade[next_regrade])
+                next_regrade += 1
+            soon = NOTHING
+        while state.again:
+            state.again = 0
+            if state.waiting and state.free:
+                _look_at_all(w, at)
+    while next_ready < len(w.by_ready):
+        _enter(w, w.by_ready[next_ready])
+        next_ready += 1
+    _close(w)
+
+
+@_compiled
+def _close(w):
+    """Book what units are at when the run ends."""
+    until = w.state[0].until
+    for u in range(len(w.units)):
+        unit = w.units[u]
+        if unit.state == BUSY:
+            _book_job(w, unit, until)
+        elif unit.state == FREE:
+            _book(w, IDLE, unit.pool, unit.since, until)
+        elif unit.state == BRIEFED:
+            _book(w, BRIEFING, unit.pool, unit.since, until)
+        elif unit.state == AT_BREAK:
+            _book(w, REST, unit.pool, unit.since, until)
+        else:
+            continue
+        unit.overtime = max(0.0, until - unit.ends)
+
+
+@_kept
+def count_waiting(ready, sent, lapsed, priority, regraded_at, regraded_to, group, own, waiting, oldest):
+    """Count jobs to which nobody has been sent at each full hour, by the pool that covers them then."""
+    hours = own.shape[1]
+    for j in range(len(ready)):
+        since = ready[j]
+        if np.isnan(since):
+            continue
+        until = sent[j]
+        if np.isnan(until):
+            until = lapsed[j]
+        if np.isnan(until):
+            until = np.inf
+        hour = max(int(np.ceil(since / 60)), 0)
+        while hour <= hours and hour * 60.0 < until:
+            pool = own[group[j], min(hour, hours - 1)]
+            level = regraded_to[j] if regraded_at[j] <= hour * 60.0 else priority[j]
+            waiting[pool, level, hour] += 1
+            oldest[pool, level, hour] = max(oldest[pool, level, hour], hour * 60.0 - since)
+            hour += 1
