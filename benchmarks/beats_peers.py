@@ -3,8 +3,8 @@
 python beats_peers.py ASKED.npz ANSWER.npz
 
 Its regions are made for likeness, not for equal sums. What of it can be put to this problem: max-p (as many regions as
-reach a threshold: the highest threshold that gives as many as asked), AZP and its annealing with an objective of our own
-(the squares of what each region's load is from the ideal), Skater (likeness of place), and random regions.
+reach a threshold: the highest threshold that gives as many as asked), AZP and its annealing with an objective of our
+own (the squares of what each region's load is from the ideal), Skater (likeness of place), and random regions.
 """
 
 import signal

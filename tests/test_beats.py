@@ -130,7 +130,9 @@ def test_driving_times_choose_the_centre_and_are_told():
     )
     found = propose(wanted=Wanted(2, start="today"), minutes=minutes)
     assert found.loads.filter(plan="proposed").sort("beat_id")["centre_id"].to_list() == ["A16", "A11"]
-    assert any("minutes from a district's best-placed area to its work; today's 0.9." in each for each in found.sentences())
+    assert any(
+        "minutes from a district's best-placed area to its work; today's 0.9." in each for each in found.sentences()
+    )
 
 
 def test_a_file_of_neighbours_stands_in_for_boundaries():
@@ -246,7 +248,9 @@ def test_what_is_asked_wrongly_is_told_in_a_sentence(small_force: Path, words: l
 )
 def test_a_file_that_is_none_is_told_in_a_sentence(small_force: Path, tmp_path: Path, text: str, said: str):
     (tmp_path / "load.csv").write_text(text, encoding="utf-8")
-    done = CliRunner().invoke(app, ["beats", str(small_force), "--districts", "2", "--load", str(tmp_path / "load.csv")])
+    done = CliRunner().invoke(
+        app, ["beats", str(small_force), "--districts", "2", "--load", str(tmp_path / "load.csv")]
+    )
     assert isinstance(done.exception, BadData)
     assert said in str(done.exception)
 
@@ -257,7 +261,9 @@ def test_a_file_of_load_goes_before_the_runs_work_and_nothing_chooses_of_it(smal
     pl.DataFrame({"area_id": ids, "load": [10.0] * len(ids)}).write_csv(file)
     answer = json.loads(run("beats", small_force, "--districts", 2, "--load", file, "--json"))
     assert {row["load"] for row in answer["beats"]} == {10.0}
-    done = CliRunner().invoke(app, ["beats", str(small_force), "--districts", "2", "--load", str(file), "--hours", "1-2"])
+    done = CliRunner().invoke(
+        app, ["beats", str(small_force), "--districts", "2", "--load", str(file), "--hours", "1-2"]
+    )
     assert isinstance(done.exception, UsageError)
 
 

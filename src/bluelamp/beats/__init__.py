@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import districting, tables
+from bluelamp.beats._ground import Ground
 from bluelamp.districting import Balance, Bound, Division, Proof, Touching
 from bluelamp.errors import BadData, UsageError, count_of
 from bluelamp.plane import Plane
@@ -28,7 +29,6 @@ CHANGES = ("load", "areas")
 _LISTED = 5
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,19 @@ class Beats:
         return self.table.filter("is_moved")
 
     @property
+    def total(self) -> float:
+        """Give the work of all areas."""
+        return float(self.table["load"].sum() or 0.0)
+
+    @property
     def proven(self) -> float:
         """Give the least greatest deviation that any division of these areas can have, as far as is known."""
         return max(self.bound.deviation, self.proof.bound if self.proof is not None else 0.0)
 
     def sentences(self) -> list[str]:
         """Say what is proposed, what it changes, and how far from the best it may be."""
-        total = self.table["load"].sum()
         said = [
-            f"{count_of(self.table.height, 'area')} with {self._amount(total)} in "
+            f"{count_of(self.table.height, 'area')} with {self._amount(self.total)} in "
             f"{count_of(self.wanted.districts, 'district')}: an equal share is {_number(self.balance.ideal)}. As "
             f"proposed, {_spread(self.balance)}."
         ]
@@ -143,13 +147,13 @@ class Beats:
     def _on_change(self) -> list[str]:
         if self.today is None:
             return []
-        moved = self.moved["load"].sum() / self.table["load"].sum()
+        moved = float(self.moved["load"].sum() or 0.0) / self.total
         areas = self.moved.height
         least = ""
         if self.least_change is not None and self.is_within and self.least_change > 0:
             least = (
-                f" To come within {self.wanted.tolerance:.1%}, {self.least_change:.1%} of the work has to change district "
-                "whatever one does."
+                f" To come within {self.wanted.tolerance:.1%}, {self.least_change:.1%} of the work has to change "
+                "district whatever one does."
             )
         return [
             f"{count_of(areas, 'area')} of {self.table.height:,} ({areas / self.table.height:.1%}) with {moved:.1%} of "
@@ -176,7 +180,7 @@ class Beats:
         rows = self.loads.filter(pl.col("plan") == plan, pl.col(column).is_not_null(), pl.col("load") > 0)
         if rows.is_empty() or self.loads.filter(plan=plan).select(pl.col(column).is_null().any()).item():
             return None
-        return float((rows[column] * rows["load"]).sum() / rows["load"].sum())
+        return float(np.average(rows[column].to_numpy(), weights=rows["load"].to_numpy()))
 
     def meanings(self) -> list[str]:
         """Say what a reader might take it for, and it is not."""
@@ -200,12 +204,7 @@ class Beats:
             rows = self.loads.filter(plan=plan)
             if rows.height:
                 lines.append(f"{plan}:")
-            for row in rows.iter_rows(named=True):
-                lines.append(
-                    f"  {row['beat_id'][:12]:<12}{row['areas']:>7,}{_number(row['load']):>14}"
-                    f"{row['deviation']:>+10.1%}{_or_dash(row['arriving']):>12}{_or_dash(row['leaving']):>12}"
-                    + (f"{row['compactness']:>9.2f}" if row["compactness"] is not None else f"{'–':>9}")
-                )
+            lines += [_line(row) for row in rows.iter_rows(named=True)]
         said = {"": self.sentences(), "To know:": self.notes, "What this does not say:": self.meanings()}
         for head, sentences in said.items():
             lines += ["", *([head] if head else []), *(f"- {each}" for each in sentences)] if sentences else []
@@ -225,6 +224,14 @@ class Beats:
             for row in self.table.iter_rows(named=True)
         ]  # fmt: skip
         return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    compact = "–" if row["compactness"] is None else f"{row['compactness']:.2f}"
+    return (
+        f"  {row['beat_id'][:12]:<12}{row['areas']:>7,}{_number(row['load']):>14}{row['deviation']:>+10.1%}"
+        f"{_or_dash(row['arriving']):>12}{_or_dash(row['leaving']):>12}{compact:>9}"
+    )
 
 
 def _spread(balance: Balance) -> str:
@@ -320,20 +327,21 @@ def propose_beats(
         },
         schema_overrides={"today_id": pl.String},
     ).with_columns(is_moved=(pl.col("today_id") != pl.col("beat_id")).fill_null(value=False) & pl.lit(has_today))
-    measured = _Ground(load, touch, shapes, _points(lowest), _matrix(minutes, number), ids)
+    measured = Ground(load, touch, shapes, _points(lowest), _matrix(minutes, number), ids)
     plans = [measured.describe("proposed", division.district, beat_of)]
     before = None
     inside = now >= 0
     if has_today:
         plans.insert(0, measured.describe("today", now, names))
-        before = Balance(np.bincount(now[inside], load[inside], len(names)), float(load[inside].sum()) / len(names))
+        before = districting.balance_of(load, now, len(names))
         if not inside.all():
             share = load[~inside].sum() / load.sum()
-            notes.append(f"{_listed('area', np.array(ids)[~inside])} in no district today ({share:.1%} of the work).")
+            outside = [area for area, each in zip(ids, inside, strict=True) if not each]
+            notes.append(f"{_listed('area', outside)} in no district today ({share:.1%} of the work).")
     loads = _with_moves(pl.concat(plans, how="vertical_relaxed"), table, has_today)
     least = None
     if has_today and inside.all() and len(names) == wanted.districts:
-        least = districting.least_change(np.bincount(now, load, len(names)), wanted.tolerance)
+        least = districting.least_change(districting.balance_of(load, now, len(names)).loads, wanted.tolerance)
     return Beats(
         tables.publish(table, "beats"), tables.publish(loads, "beat_loads"), force_name, work, wanted, notes, bound,
         proof, balance, before, least,
@@ -356,8 +364,8 @@ def _insist(
         raise UsageError(f"--from '{wanted.start}' is neither: today or anew was expected.")
     if touching is None and (without := lowest.filter(pl.col("boundary").is_null())["area_id"].to_list()):
         raise BadData(
-            f"{_listed('area', without)} without a boundary, so that nobody can tell what they touch. Give them one, or "
-            "a file of who touches whom: --touching FILE, a CSV with the columns a and b."
+            f"{_listed('area', without)} without a boundary, so that nobody can tell what they touch. Give them "
+            "one, or a file of who touches whom: --touching FILE, a CSV with the columns a and b."
         )
     problems = []
     for what, rows, columns in (("work", work.rows, ("area_id",)), ("neighbours", touching, ("a", "b")),
@@ -419,10 +427,11 @@ def _find_touching(
         notes.append(f"{ids[a]} and what hangs on it touch nothing else; {ids[b]}, {way} away, counts as touching it.")
     parts = linked.parts()
     if len(np.unique(parts)) > 1:
-        largest = np.bincount(parts).argmax()
+        most = np.bincount(parts).argmax()
+        apart = [area for area, part in zip(ids, parts, strict=True) if part != most]
         raise BadData(
-            f"{_listed('area', np.array(ids)[parts != largest])} not joined to the rest by what the file of neighbours "
-            "says, and without boundaries nobody knows what is nearest. Add a row for each to the file."
+            f"{_listed('area', apart)} not joined to the rest by what the file of neighbours says, and without "
+            "boundaries nobody knows what is nearest. Add a row for each to the file."
         )
     return linked
 
@@ -452,87 +461,6 @@ def _matrix(minutes: pl.DataFrame | None, number: Mapping[str, int]) -> Floats |
     for start, end, each in minutes.select("from_id", "to_id", "minutes").iter_rows():
         found[number[start], number[end]] = each
     return found
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """The areas as they lie, to measure divisions of them by."""
-
-    load: Floats
-    touching: Touching
-    shapes: Sequence[Any] | None
-    points: Floats | None
-    minutes: Floats | None
-    ids: Sequence[str]
-
-    def border_km(self, district: Integers) -> float | None:
-        """Give the length of all borders between districts; none where no boundaries are known."""
-        if self.shapes is None:
-            return None
-        a, b = self.touching.pairs.T
-        return float(np.nansum(self.touching.metres[district[a] != district[b]])) / 1000
-
-    def describe(self, plan: str, district: Integers, names: Sequence[str]) -> pl.DataFrame:
-        """Give a row of `beat_loads` a district, without what moves."""
-        has = district >= 0
-        balance = Balance(
-            np.bincount(district[has], self.load[has], len(names)), float(self.load[has].sum()) / len(names)
-        )
-        parts = self.touching.parts(district=np.where(has, district, -1 - np.arange(len(district))))
-        kilometres = None
-        if self.points is not None:
-            kilometres = np.linalg.norm(self.points[:, None] - self.points[None, :], axis=2) / 1000
-        rows = []
-        for each, name in enumerate(names):
-            inside = np.flatnonzero(district == each)
-            by = self.minutes if self.minutes is not None else kilometres
-            centre = None if by is None else self._centre(by, inside)
-            rows.append(
-                {
-                    "plan": plan, "beat_id": name, "areas": len(inside),
-                    "pieces": len(np.unique(parts[inside])), "load": float(balance.loads[each]),
-                    "deviation": float(balance.deviations[each]), "compactness": self._compactness(inside),
-                    "centre_id": None if centre is None else self.ids[centre],
-                    "distance_km": self._mean(kilometres, centre, inside),
-                    "travel_minutes": self._mean(self.minutes, centre, inside),
-                }
-            )  # fmt: skip
-        return pl.DataFrame(
-            rows,
-            schema_overrides={"centre_id": pl.String}
-            | dict.fromkeys(("compactness", "distance_km", "travel_minutes"), pl.Float64),
-        )
-
-    def _weights(self, inside: Integers) -> Floats:
-        held = self.load[inside]
-        return held / held.sum() if held.sum() > 0 else np.full(len(inside), 1 / len(inside))
-
-    def _centre(self, by: Floats, inside: Integers) -> int | None:
-        means = by[np.ix_(inside, inside)] @ self._weights(inside)
-        return None if np.isnan(means).all() else int(inside[np.nanargmin(means)])
-
-    def _mean(self, by: Floats | None, centre: int | None, inside: Integers) -> float | None:
-        if by is None or centre is None:
-            return None
-        found = float(by[centre, inside] @ self._weights(inside))
-        return None if np.isnan(found) else found
-
-    @cached_property
-    def _drawn(self) -> Any:
-        import shapely
-
-        shapes = np.array(self.shapes, dtype=object)
-        flat = Plane.amid(shapely.get_coordinates(shapely.centroid(shapes))).flatten_shape(shapes)
-        # Slivers between beats that were drawn a little apart are no perimeter.
-        return shapely.buffer(flat, districting.NEARLY_METRES / 2, join_style="mitre")
-
-    def _compactness(self, inside: Integers) -> float | None:
-        import shapely
-
-        if self.shapes is None:
-            return None
-        whole = shapely.union_all(self._drawn[inside])
-        return float(min(1.0, 4 * np.pi * shapely.area(whole) / shapely.length(whole) ** 2))
 
 
 def _with_moves(loads: pl.DataFrame, table: pl.DataFrame, has_today: bool) -> pl.DataFrame:

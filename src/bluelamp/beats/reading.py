@@ -106,7 +106,9 @@ def _work_of_run(
     on_days = "" if len(days) == 7 else f" on {', '.join(WEEKDAYS[day - 1].capitalize() for day in days)}"
     what = "forecast officer-hours" if source == "forecast" else "officer-hours of demand"
     local = [each.astimezone(periods.zone(zone)).date() for each in (first, last)]
-    areas = geography.areas_on(redrawn.that_hold(plan.read_used(store, "areas", run_id)), local[0 if source == "forecast" else 1])
+    areas = geography.areas_on(
+        redrawn.that_hold(plan.read_used(store, "areas", run_id)), local[0 if source == "forecast" else 1]
+    )
     return areas, Work(rows, "officer-hours a week", f"{what}{when}{on_days}, {local[0]} to {local[1]}")
 
 
@@ -127,7 +129,9 @@ def _weekdays_of(text: str | None) -> Sequence[int]:
     asked = [each.strip().lower()[:3] for each in text.split(",")]
     strange = [each for each in asked if each not in WEEKDAYS]
     if strange:
-        raise UsageError(f"--weekdays '{text}' names no weekday '{strange[0]}'; some of {', '.join(WEEKDAYS)} were expected.")
+        raise UsageError(
+            f"--weekdays '{text}' names no weekday '{strange[0]}'; some of {', '.join(WEEKDAYS)} were expected."
+        )
     return sorted({WEEKDAYS.index(each) + 1 for each in asked})
 
 
@@ -160,4 +164,3 @@ def _read_csv(path: Path, columns: dict[str, type[pl.DataType]]) -> pl.DataFrame
     if problems:
         raise BadData(f"{path.name} can't be used yet:", problems)
     return found
-

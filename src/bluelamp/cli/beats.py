@@ -25,7 +25,9 @@ def beats(
     start: Annotated[
         str, typer.Option("--from", help="today: move as little as possible; anew: have short borders")
     ] = "anew",
-    source: Annotated[str, typer.Option("--by", help="Work by forecast (coming weeks) or demand (last 52)")] = "forecast",
+    source: Annotated[
+        str, typer.Option("--by", help="Work by forecast (coming weeks) or demand (last 52)")
+    ] = "forecast",
     hours: Annotated[str | None, typer.Option(help="Local hours of the day to count, such as 22-06")] = None,
     weekdays: Annotated[str | None, typer.Option(help="Weekdays to count, such as fri,sat")] = None,
     load: Annotated[Path | None, typer.Option(help="CSV with area_id and load, instead of the run's work")] = None,

@@ -28,9 +28,9 @@ from bluelamp.districting._touching import (
 from bluelamp.errors import BadData, UsageError, count_of
 
 __all__ = [
-    "MOST_AREAS", "NEARLY_METRES", "Balance", "Bound", "Division", "Proof", "Touching", "are_whole", "as_pairs", "balance_of",
-    "find_touching", "least_change", "least_deviation", "link_islands", "measure_borders", "propose_districts",
-    "prove_balance",
+    "MOST_AREAS", "NEARLY_METRES", "Balance", "Bound", "Division", "Proof", "Touching", "are_whole", "as_pairs",
+    "balance_of", "find_touching", "least_change", "least_deviation", "link_islands", "measure_borders",
+    "propose_districts", "prove_balance",
 ]  # fmt: skip
 
 # Tries of a restart for each area: two million for three hundred areas, which takes a fifth of a second.
@@ -93,8 +93,10 @@ class Balance:
 
 
 def balance_of(load: Floats, district: Integers, districts: int) -> Balance:
-    """Give how equal the loads of districts are."""
-    return Balance(np.bincount(district, load, districts), float(load.sum()) / districts)
+    """Give how equal the loads of districts are; areas in none (−1) do not count."""
+    inside = district >= 0
+    loads = np.bincount(district[inside], load[inside], districts).astype(float)
+    return Balance(loads, float(loads.sum()) / districts)
 
 
 def are_whole(touching: Touching, district: Integers) -> bool:
@@ -172,7 +174,7 @@ def _insist(load: Floats, touching: Touching, districts: int, tolerance: float, 
         problems.append(f"{districts} districts make no sense; 1 or more were expected.")
     elif districts > len(load):
         problems.append(
-            f"{count_of(districts, 'district')} can't be made of {count_of(len(load), 'area')}: each needs one at least."
+            f"{count_of(districts, 'district')} can't be made of {count_of(len(load), 'area')}: each needs one or more."
         )
     if not 0 <= tolerance < 1:
         problems.append(f"A tolerance of {tolerance:g} makes no sense; a share such as 0.05 was expected.")

@@ -45,8 +45,7 @@ def least_deviation(
         bounds.append(Bound(float(heaviest[last - several : last].sum()) / ideal - 1, "areas"))
     if today is not None and most_moved is not None and moved_by is None:
         known = today >= 0
-        loads = np.bincount(today[known], load[known])
-        loads = loads[np.unique(today[known])]
+        loads = np.bincount(today[known], load[known]).astype(float)[np.unique(today[known])]
         if known.all() and len(loads) == districts:
             low, high = 0.0, float(np.abs(loads / ideal - 1).max())
             for _ in range(60):

@@ -26,7 +26,12 @@ class Proof:
 
 
 def prove_balance(
-    load: NDArray[np.float64], pairs: NDArray[np.int64], districts: int, *, seconds: float = 60.0, at_most: float = np.inf
+    load: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    districts: int,
+    *,
+    seconds: float = 60.0,
+    at_most: float = np.inf,
 ) -> Proof:
     """Find the division into contiguous districts whose greatest deviation from the ideal load is least.
 

@@ -121,7 +121,21 @@ def _border_gain(v, a, b, first, other, border, district):  # type: ignore[no-un
 
 @njit(nogil=True, cache=True)
 def anneal(  # type: ignore[no-untyped-def]
-    district, today, first, other, border, load, moved_by, districts, ideal, tolerance, most_moved, keep, steps, hot, rng
+    district,
+    today,
+    first,
+    other,
+    border,
+    load,
+    moved_by,
+    districts,
+    ideal,
+    tolerance,
+    most_moved,
+    keep,
+    steps,
+    hot,
+    rng,
 ):
     """Improve a division of areas into districts by simulated annealing; gives the best that was met.
 

@@ -49,14 +49,12 @@ class Touching:
         first = np.searchsorted(both[:, 0], np.arange(self.areas + 1)).astype(np.int64)
         return first, np.ascontiguousarray(both[:, 1]), weights[order]
 
-    def parts(self, inside: NDArray[np.bool_] | None = None, district: Integers | None = None) -> Integers:
+    def parts(self, district: Integers | None = None) -> Integers:
         """Give each area the smallest index of those that it hangs together with, within its district where given."""
         part = np.arange(self.areas)
         kept = self.pairs
         if district is not None:
             kept = kept[district[kept[:, 0]] == district[kept[:, 1]]]
-        if inside is not None:
-            kept = kept[inside[kept].all(axis=1)]
         while True:
             lower = part.copy()
             np.minimum.at(lower, kept[:, 0], part[kept[:, 1]])

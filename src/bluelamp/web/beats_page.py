@@ -50,7 +50,8 @@ def render_beats_page(found: Beats) -> str:
 def _row(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "plan": row["plan"].capitalize(), "beat": row["beat_id"], "areas": f"{row['areas']:,}",
-        "pieces": f"{row['pieces']}", "load": _shown(row["load"], ",.1f"), "deviation": _shown(row["deviation"], "+.1%"),
+        "pieces": f"{row['pieces']}", "load": _shown(row["load"], ",.1f"),
+        "deviation": _shown(row["deviation"], "+.1%"),
         "arriving": _shown(row["arriving"], ",.1f"), "leaving": _shown(row["leaving"], ",.1f"),
         "compactness": _shown(row["compactness"], ".2f"), "distance": _shown(row["distance_km"], ".2f"),
         "minutes": _shown(row["travel_minutes"], ".1f"),
