@@ -71,9 +71,7 @@ class Job:
 
 
 class Dispatch:
-    def __init__(
-        self, jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int
-    ) -> None:
+    def __init__(self, jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> None:
         self.given, self.cover, self.rules, self.travel = jobs, cover, rules, travel
         self.hours, self.at = hours, 0.0
         self.units = [
@@ -329,9 +327,9 @@ class Dispatch:
             other, row = unit.job, unit.sending
             k, on_way = other.index, self.at < row[3]
             level = self.rules.takes_from[job.priority, other.priority] if self._in_table(job, other) else 0
-            if self.given.may_be_left[k] and other.wanted == 1 and not self.given.is_handed_over[k]:
-                if self.at < row[4] and level >= (1 if on_way else 2) and self._is_able(unit, job):
-                    found.append((-other.priority, not on_way, -row[2], unit.index, unit))
+            may = self.given.may_be_left[k] and other.wanted == 1 and not self.given.is_handed_over[k]
+            if may and self.at < row[4] and level >= (1 if on_way else 2) and self._is_able(unit, job):
+                found.append((-other.priority, not on_way, -row[2], unit.index, unit))
         return found
 
     def _in_table(self, *jobs):

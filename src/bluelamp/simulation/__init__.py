@@ -36,7 +36,7 @@ WholeNumbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 _Any = TypeVar("_Any", bound=np.generic)
 
-_BY_JOB = ("ready", "sent", "arrived", "all_arrived", "left", "lapsed", "units")
+_BY_JOB = ("sent", "arrived", "all_arrived", "left", "lapsed", "is_helped")
 _BY_UNIT = ("busy", "overtime", "unit_jobs", "out_from", "out_until")
 
 # What a unit's minutes go into, in the order of `Outcome.minutes`.
@@ -380,7 +380,7 @@ def _run(jobs: Jobs, units: Units, cover: Cover, rules: Rules, ground: Ground, h
     # The loops take most of a second to load, and `--help` has no use for them.
     from bluelamp.simulation import _kernel, _world
 
-    sendings = int(jobs.units.sum()) + 64 if keep else 0
+    sendings = needed = int(jobs.units.sum()) + 64 if keep else 0
     while True:
         world = _world.lay_out(jobs, units, cover, rules, ground, hours=hours, sendings=sendings)
         _kernel.run(_kernel.point_at(world))
@@ -389,20 +389,13 @@ def _run(jobs: Jobs, units: Units, cover: Cover, rules: Rules, ground: Ground, h
             break
         # Units that are relieved or taken away make more sendings than jobs want units: the same again, with room.
         sendings = needed
-    done, out = world["jobs"], world["units"]
-    shape = (ground.pools, ground.priorities, hours + 1)
-    waiting, oldest = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    _kernel.count_waiting(
-        done["ready"], done["sent"], done["lapsed"], jobs.priority, jobs.regraded_at, jobs.regraded_to,
-        world["group"][jobs.place], world["own"], waiting, oldest,
-    )  # fmt: skip
+    out = world["units"]
     return Outcome(
-        **{name: np.ascontiguousarray(done[name]) for name in _BY_JOB},
-        is_helped=done["is_helped"] > 0,
+        ready=world["was_ready"],
+        **{name: world[name] for name in _BY_JOB},
+        units=world["had"],
         **{name: np.ascontiguousarray(out[name]) for name in _BY_UNIT},
-        minutes=world["minutes"],
-        waiting=waiting,
-        oldest=oldest,
+        **{name: world[name] for name in ("minutes", "waiting", "oldest")},
         sendings=_sendings(world["sendings"][:needed]) if keep else None,
     )
 
@@ -416,7 +409,7 @@ def _sendings(kept: NDArray[np.void]) -> Sendings:
 
 
 def _numbers(values: ArrayLike) -> Numbers:
-    return np.asarray(values, dtype=np.float64, order="C")
+    return np.asarray(values, dtype=np.float64)
 
 
 def _whole(values: ArrayLike) -> WholeNumbers:
@@ -424,11 +417,12 @@ def _whole(values: ArrayLike) -> WholeNumbers:
     array = np.asarray(values)
     if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
         return array
-    return np.asarray(array, dtype=np.int64, order="C")
+    return np.asarray(array, dtype=np.int64)
 
 
 def _filled(array: NDArray[_Any], each: int) -> NDArray[_Any]:
-    return array if array.ndim else np.full(each, array)
+    """Give one for each; a single number stands for all, and takes the room of one."""
+    return array if array.ndim else np.broadcast_to(array, (each,))
 
 
 def _column(values: ArrayLike, each: int) -> Numbers:
@@ -440,10 +434,10 @@ def _whole_column(values: ArrayLike, each: int) -> WholeNumbers:
 
 
 def _flag_column(values: ArrayLike, each: int) -> Flags:
-    return _filled(np.asarray(values, dtype=np.bool_, order="C"), each)
+    return _filled(np.asarray(values, dtype=np.bool_), each)
 
 
 def _table(array: NDArray[_Any], each: int) -> NDArray[_Any]:
     """Give (each × columns) of a number, a column or a table."""
     filled = _filled(array, each)
-    return filled.reshape(-1, 1) if filled.ndim == 1 else filled
+    return filled[:, None] if filled.ndim == 1 else filled

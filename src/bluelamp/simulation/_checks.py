@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluelamp.errors import BadData, count_of
+from bluelamp.simulation._world import count_pools, is_same
 
 if TYPE_CHECKING:
     from bluelamp.simulation import Cover, Jobs, Rules, Travel, Units
@@ -46,7 +47,7 @@ _OF_JOBS: dict[str, _Check] = {
     "regraded_to": _PRIORITY,
     "regraded_asks": _NUMBERED,
     "patience": ("0 or more", lambda values: values >= 0),
-    "parent": ("the index of another job, or -1", lambda values: (values >= -1) & (values < len(values))),
+    "parent": ("the index of another job, or -1", lambda values: values >= -1),
 }
 _OF_UNITS: dict[str, _Check] = {
     "starts": _FINITE,
@@ -107,7 +108,8 @@ def _each(given: Any, whose: str, count: int, checks: dict[str, _Check]) -> Iter
             yield from _told(name, whose, values != np.floor(values), values, "a whole number")
         elif name in checks:
             expected, is_right = checks[name]
-            yield from _told(name, whose, ~is_right(values), values, expected)
+            if not is_right(values[:1] if is_same(values) else values).all():
+                yield from _told(name, whose, ~is_right(values), values, expected)
     for name in ("further_minutes", "stretch"):
         if whose == "jobs" and not getattr(given, name).shape[1]:
             yield f"'{name}' has no column. Give one for each unit in order, or one for all."
@@ -176,12 +178,11 @@ def _of_duties(units: Units) -> Iterator[str]:
 
 
 def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None) -> Iterator[str]:
-    from bluelamp.simulation._world import count_pools
-
     places = len(cover.own)
     for whose, placed in (("jobs", jobs.place), ("units", units.place)):
         expected = f"one of the {count_of(places, 'place')} that cover speaks of"
-        yield from _told("place", whose, placed >= places, placed, expected)
+        if placed.max(initial=0) >= places:
+            yield from _told("place", whose, placed >= places, placed, expected)
     pools = count_pools(units, cover)
     if rules.keep_free is not None and (rules.keep_free.ndim != 2 or len(rules.keep_free) != pools):
         yield (
@@ -191,9 +192,12 @@ def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Trav
     if travel is None and jobs.travel.shape[1]:
         wrong = np.isnan(jobs.travel)
         yield from _told("travel", "jobs", wrong, jobs.travel, "known where no matrix of travel is given")
-    if len(jobs) and not (jobs.place >= places).any():
+    if len(jobs) and jobs.place.max() < places:
         yield from _uncovered(jobs, units, cover, pools)
-    yield from _unanswerable(jobs, units)
+    # Where all jobs want the same, one of them is looked at; all are where something is wrong.
+    alike = all(is_same(each) for each in (jobs.units, jobs.asks, jobs.regraded_asks, jobs.is_at_once))
+    if not alike or any(_unanswerable(jobs, units, slice(1))):
+        yield from _unanswerable(jobs, units, slice(None))
 
 
 def _uncovered(jobs: Jobs, units: Units, cover: Cover, pools: int) -> Iterator[str]:
@@ -201,8 +205,8 @@ def _uncovered(jobs: Jobs, units: Units, cover: Cover, pools: int) -> Iterator[s
     has_units[units.pool] = True
     # An index of -1 is the last one here, which has no units.
     covered = has_units[np.concatenate([cover.own, cover.also], axis=1)].any(axis=1)
-    asked = np.unique(jobs.place)
-    bare = asked[~covered[asked]]
+    asked = np.bincount(jobs.place[:1] if is_same(jobs.place) else jobs.place, minlength=len(covered)) > 0
+    bare = np.flatnonzero(asked & ~covered)
     if len(bare):
         count = int(np.isin(jobs.place, bare).sum())
         yield (
@@ -211,38 +215,39 @@ def _uncovered(jobs: Jobs, units: Units, cover: Cover, pools: int) -> Iterator[s
         )
 
 
-def _unanswerable(jobs: Jobs, units: Units) -> Iterator[str]:
-    wanted = jobs.units.sum(axis=1)
+def _unanswerable(jobs: Jobs, units: Units, looked_at: slice) -> Iterator[str]:
+    wants, asked, regraded = jobs.units[looked_at], jobs.asks[looked_at], jobs.regraded_asks[looked_at]
+    wanted = wants.sum(axis=1)
     if (wanted == 0).any():
         first = int(np.flatnonzero(wanted == 0)[0])
         yield (
-            f"{count_of(int((wanted == 0).sum()), 'job')} want no unit at all, first the one at index {first}. Leave "
-            f"out jobs that nobody is sent to."
+            f"No unit at all is wanted by {count_of(int((wanted == 0).sum()), 'job')}, first the one at index {first}. "
+            f"Leave out jobs that nobody is sent to."
         )
-    there = np.bincount(units.kind, minlength=jobs.units.shape[1])
-    for kind in range(jobs.units.shape[1]):
-        asking = jobs.units[:, kind] > 0
+    there = np.bincount(units.kind, minlength=wants.shape[1])
+    for kind in range(wants.shape[1]):
+        asking = wants[:, kind] > 0
         if not asking.any():
             continue
         if not there[kind]:
             first = int(np.flatnonzero(asking)[0])
             yield (
-                f"{count_of(int(asking.sum()), 'job')} want a unit of kind {kind}, which no unit is; first the job at "
-                f"index {first}."
+                f"A unit of kind {kind} is wanted by {count_of(int(asking.sum()), 'job')}, first the one at index "
+                f"{first}, but no unit is of that kind."
             )
             continue
-        too_many = jobs.is_at_once & (jobs.units[:, kind] > there[kind])
+        too_many = jobs.is_at_once[looked_at] & (wants[:, kind] > there[kind])
         if too_many.any():
             first = int(np.flatnonzero(too_many)[0])
             yield (
-                f"{count_of(int(too_many.sum()), 'job')} want more units of kind {kind} at once than the "
-                f"{there[kind]:,} that there are; first the job at index {first}, which wants "
-                f"{jobs.units[first, kind]:,}."
+                f"More units of kind {kind} than there are are wanted at once by "
+                f"{count_of(int(too_many.sum()), 'job')}, first the one at index {first}: {wants[first, kind]:,} "
+                f"of {there[kind]:,}."
             )
         able = np.unique(units.abilities[units.kind == kind])
-        for asks in np.unique(np.concatenate([jobs.asks[asking], jobs.regraded_asks[asking]])):
+        for asks in np.unique(np.concatenate([asked[asking], regraded[asking]])):
             if not ((int(asks) & ~able) == 0).any():
-                first = int(np.flatnonzero(asking & ((jobs.asks == asks) | (jobs.regraded_asks == asks)))[0])
+                first = int(np.flatnonzero(asking & ((asked == asks) | (regraded == asks)))[0])
                 yield (
                     f"No unit of kind {kind} has all the abilities that the bits {int(asks):b} ask for; first asked by "
                     f"the job at index {first}."
@@ -250,7 +255,13 @@ def _unanswerable(jobs: Jobs, units: Units) -> Iterator[str]:
 
 
 def _of_parents(jobs: Jobs) -> Iterator[str]:
+    if is_same(jobs.parent) and jobs.parent[0] < 0:
+        return
     follows = jobs.parent >= 0
+    wrong = jobs.parent >= len(jobs)
+    if wrong.any():
+        yield from _told("parent", "jobs", wrong, jobs.parent, "the index of another job, or -1")
+        return
     yield from _told("ready", "jobs with a parent", follows & (jobs.ready < 0), jobs.ready, "a delay of 0 or more")
     # After so many steps up, a line of parents that has no end goes round.
     above = np.flatnonzero(follows & (jobs.parent >= np.arange(len(jobs))))
@@ -264,10 +275,12 @@ def _of_parents(jobs: Jobs) -> Iterator[str]:
 
 
 def _of_commitments(jobs: Jobs) -> Iterator[str]:
+    if is_same(jobs.is_handed_over) and not jobs.is_handed_over[0]:
+        return
     wrong = jobs.is_handed_over & ((jobs.units.sum(axis=1) != 1) | jobs.is_at_once | jobs.may_be_left)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         yield (
-            f"{count_of(int(wrong.sum()), 'job')} that are handed over want several units, or may be left; first the "
-            f"one at index {first}. A commitment is held by one unit at a time: make one job for each unit."
+            f"Several units, or one that may be left, are wanted by {count_of(int(wrong.sum()), 'job')} to be handed "
+            f"over, first the one at index {first}. A commitment is held by one unit at a time: make one job for each."
         )

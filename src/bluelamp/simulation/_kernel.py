@@ -46,12 +46,14 @@ UNIT = np.dtype(
         ("unit_jobs", np.int64),
     ]
 )
+# One line of a processor's cache; it holds for a job what the loop changes, but for what is given back.
 JOB = np.dtype(
     [
-        *((name, np.int64) for name in ("group", "priority", "level", "asks", "wanted", "wants", "units", "first")),
-        *((name, np.int64) for name in ("is_waiting", "next", "previous", "is_helped")),
         *((name, np.float64) for name in ("since", "rest", "latest")),
-        *((name, np.float64) for name in ("ready", "sent", "arrived", "all_arrived", "left", "lapsed")),
+        *((name, np.int64) for name in ("asks", "next", "previous")),
+        *((name, np.int32) for name in ("group", "first")),
+        *((name, np.int16) for name in ("priority", "level", "wanted", "wants")),
+        ("is_waiting", np.int64),
     ]
 )
 POOL = np.dtype([(name, np.int64) for name in ("free", "out", "vehicles")])
@@ -62,10 +64,10 @@ SENDING = np.dtype(
 )  # fmt: skip
 STATE = np.dtype(
     [
-        *((name, np.float64) for name in ("until",)),
+        *((name, np.float64) for name in ("until", "hour_ends")),
         *((name, np.int64) for name in ("hour", "hours", "calendar", "free", "waiting", "once", "again", "sendings")),
         # Rules.
-        *((name, np.int64) for name in ("levels", "help_to", "help_units", "last_for")),
+        *((name, np.int64) for name in ("alone", "levels", "help_to", "help_units", "last_for")),
         *((name, np.int64) for name in ("is_nearest", "may_pass", "holds_back", "takes", "keeps")),
         *((name, np.float64) for name in ("help_travel_factor", "last_minutes", "last_minutes_handed_over")),
         *((name, np.float64) for name in ("relief_before", "clearing")),
@@ -73,49 +75,52 @@ STATE = np.dtype(
 )
 
 
-# All arrays of a run, what an element is and how many axes there are: what is given, by job; the order of events; the
-# ground, by groups of places that are covered alike; and what changes.
-_NUMBERS = {
-    "ready": 1,
-    "first_minutes": 1,
-    "after_minutes": 1,
-    "further_minutes": 2,
-    "travel": 2,
-    "stretch": 2,
-    "regraded_at": 1,
-    "patience": 1,
-    "way": 2,
-    "way_factor": 1,
-    "minutes": 3,
+# All arrays of a run: what an element is, how many axes there are, and whether it was given by the caller, so that it may
+# be one number that stands for all jobs. By job; the order of events; the ground, by groups of places that are covered
+# alike; what changes; and what is given back, by job.
+_GIVEN = {
+    np.float64: {
+        "ready": 1, "first_minutes": 1, "after_minutes": 1, "further_minutes": 2, "travel": 2, "stretch": 2,
+        "regraded_at": 1, "patience": 1,
+    },
+    np.bool_: {"is_at_once": 1, "is_handed_over": 1, "may_be_left": 1},
+    np.int64: {"place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2,
+               "first_child": 1, "next_child": 1},
+}  # fmt: skip
+_OWN = {
+    np.float64: {
+        "way": 2, "way_factor": 1, "minutes": 3, "oldest": 3, "was_ready": 1, "sent": 1, "arrived": 1,
+        "all_arrived": 1, "left": 1, "lapsed": 1,
+    },
+    np.bool_: {"is_also": 2, "is_helped": 1},  # is_also: groups × pools
+    np.int64: {
+        "by_ready": 1, "by_start": 1, "by_end": 1, "by_regrade": 1, "cover_changes": 1, "group": 1, "own": 2,
+        "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 2, "takes_from": 2, "wants": 2,
+        "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1, "had": 1, "waiting": 3,
+    },
+    STATE: {"state": 1}, UNIT: {"units": 1}, JOB: {"jobs": 1}, POOL: {"pools": 1}, APPOINTMENT: {"calendar": 1},
+    SENDING: {"sendings": 1},
+}  # fmt: skip
+ARRAYS: dict[str, tuple[Any, int, bool]] = {
+    name: (np.dtype(kind), axes, table is _GIVEN)
+    for table in (_GIVEN, _OWN)
+    for kind, arrays in table.items()
+    for name, axes in arrays.items()
 }
-_FLAGS = {"is_at_once": 1, "is_handed_over": 1, "may_be_left": 1, "is_also": 2}  # is_also: groups × pools
-_WHOLE = {
-    "place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2, "first_child": 1,
-    "next_child": 1, "followers": 1, "by_ready": 1, "by_start": 1, "by_end": 1, "by_regrade": 1, "cover_changes": 1,
-    "group": 1, "own": 2, "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 2, "takes_from": 2,
-    "wants": 2, "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1,
-}  # fmt: skip
-ARRAYS: dict[str, tuple[Any, int]] = {
-    **{name: (np.dtype(np.float64), axes) for name, axes in _NUMBERS.items()},
-    **{name: (np.dtype(np.bool_), axes) for name, axes in _FLAGS.items()},
-    **{name: (np.dtype(np.int64), axes) for name, axes in _WHOLE.items()},
-    "state": (STATE, 1), "units": (UNIT, 1), "jobs": (JOB, 1), "pools": (POOL, 1), "calendar": (APPOINTMENT, 1),
-    "sendings": (SENDING, 1),
-}  # fmt: skip
 
 # A function of the loop takes one argument, a row that says where each array lies and how long its axes are. Passed one
 # by one, sixty arrays would be counted in and out of every call, which takes many times longer than the work.
-WORLD = np.dtype([(name, np.int64, 1 + axes) for name, (_, axes) in ARRAYS.items()])
+WORLD = np.dtype([(name, np.int64, 1 + 2 * axes) for name, (_, axes, _) in ARRAYS.items()])
 
 
 def point_at(arrays: dict[str, Any]) -> Any:
-    """Give the row that says where arrays lie; they must outlive it, and be C-contiguous and of their kind."""
+    """Give the row that says where arrays lie; they must outlive it, be of their kind, and C-contiguous if our own."""
     row = np.zeros(1, dtype=WORLD)
-    for name, (kind, axes) in ARRAYS.items():
+    for name, (kind, axes, is_given) in ARRAYS.items():
         array = arrays[name]
         assert (array.dtype, array.ndim) == (kind, axes), name
-        assert array.flags.c_contiguous, name
-        row[name] = (array.ctypes.data, *array.shape)
+        assert is_given or array.flags.c_contiguous, name
+        row[name] = (array.__array_interface__["data"][0], *array.shape, *array.strides)
     return row
 
 
@@ -132,21 +137,25 @@ class _ArraysOfWorld(AttributeTemplate):
     key = _WORLD
 
     def generic_resolve(self, _world, name):
-        kind, axes = ARRAYS[name]
-        return types.Array(from_dtype(kind), axes, "C")
+        return _array_type(name)
+
+
+def _array_type(name):
+    kind, axes, is_given = ARRAYS[name]
+    return types.Array(from_dtype(kind), axes, "A" if is_given else "C")
 
 
 @lower_getattr_generic(_WORLD)
 def _read_array(context, builder, _world, row, name):
-    kind, axes = ARRAYS[name]
+    kind, axes, is_given = ARRAYS[name]
     words = builder.bitcast(row, cgutils.intp_t.as_pointer())
     first = WORLD.fields[name][1] // 8
-    at, *shape = (builder.load(builder.gep(words, [cgutils.intp_t(first + word)])) for word in range(1 + axes))
-    array = context.make_array(types.Array(from_dtype(kind), axes, "C"))(context, builder)
+    at, *rest = (builder.load(builder.gep(words, [cgutils.intp_t(first + word)])) for word in range(1 + 2 * axes))
+    shape, strides = rest[:axes], rest[axes:]
     size = cgutils.intp_t(kind.itemsize)
-    strides = [size]
-    for length in shape[:0:-1]:
-        strides.insert(0, builder.mul(strides[0], length))
+    if not is_given:
+        strides[-1] = size
+    array = context.make_array(_array_type(name))(context, builder)
     data = builder.inttoptr(at, context.get_data_type(from_dtype(kind)).as_pointer())
     populate_array(array, data, shape, strides, size, meminfo=None)
     return array._getvalue()
@@ -313,7 +322,7 @@ def _dequeue(w, j):
 def _book(w, stage, pool, start, end):
     start = max(start, 0.0)
     end = min(end, w.state[0].until)
-    hour = int(start / 60)
+    hour = int(start * (1 / 60))
     while start < end:
         until = min((hour + 1) * 60.0, end)
         w.minutes[stage, pool, hour] += until - start
@@ -349,7 +358,7 @@ def _covers(w, pool, group):
 
 @_compiled
 def _gets_help(w, j):
-    return w.jobs[j].priority <= w.state[0].help_to and w.jobs[j].units < w.state[0].help_units
+    return w.jobs[j].priority <= w.state[0].help_to and w.had[j] < w.state[0].help_units
 
 
 @_compiled
@@ -433,7 +442,7 @@ def _keep(w, u, j):
     w.state[0].free -= 1
     w.wants[j, unit.kind] -= 1
     w.jobs[j].wants -= 1
-    w.jobs[j].units += 1
+    w.had[j] += 1
 
 
 @_compiled
@@ -444,7 +453,7 @@ def _let_go(w, u, j):
     w.state[0].free += 1
     w.wants[j, unit.kind] += 1
     w.jobs[j].wants += 1
-    w.jobs[j].units -= 1
+    w.had[j] -= 1
 
 
 # ---- sending ----
@@ -484,10 +493,13 @@ def _send(w, at, u, j, number):
     if state.takes:
         _join(w, 3 * unit.pool + BUSY_LINE, u)
     if number == 0:
-        job.sent = at
-        job.is_helped = is_help
-    if np.isnan(job.arrived) or arrives < job.arrived:
-        job.arrived = arrives
+        w.sent[j] = at
+        w.is_helped[j] = is_help
+        w.arrived[j] = arrives
+        if at >= 60 + job.since - job.since % 60:
+            _count_waiting(w, j, at)
+    elif not w.arrived[j] <= arrives:
+        w.arrived[j] = arrives
     job.latest = max(job.latest, arrives)
     if w.is_handed_over[j]:
         _stay(w, at, u, j)
@@ -520,7 +532,7 @@ def _send(w, at, u, j, number):
 @_compiled
 def _set_left(w, j, left):
     """Say when the first unit leaves; what follows the job comes so much later."""
-    w.jobs[j].left = left
+    w.left[j] = left
     child = w.first_child[j]
     while child != NOBODY:
         _appoint(w, left + w.ready[child], RETURN, len(w.units) + child)
@@ -535,18 +547,18 @@ def _stay(w, at, u, j):
     if before == NOBODY:
         _set_left(w, j, unit.arrives + w.first_minutes[j])
     else:
-        relieved = min(unit.arrives, job.left)
+        relieved = min(unit.arrives, w.left[j])
         w.units[before].leaves = relieved
         if state.keeps and w.units[before].sending != NOBODY:
             w.sendings[w.units[before].sending].left = relieved
         _appoint(w, max(relieved, w.units[before].arrives) + state.clearing, DONE, before)
     job.first = u
-    unit.leaves = max(job.left, unit.arrives)
+    unit.leaves = max(w.left[j], unit.arrives)
     wants_relief = max(unit.arrives, unit.ends - state.relief_before)
-    if wants_relief < job.left:
+    if wants_relief < w.left[j]:
         _appoint(w, wants_relief, RELIEVE, len(w.units) + j)
     else:
-        _appoint(w, job.left, OVER, len(w.units) + j)
+        _appoint(w, w.left[j], OVER, len(w.units) + j)
     _cancel(w, u)
 
 
@@ -556,13 +568,13 @@ def _try(w, at, j):
     job = w.jobs[j]
     if not w.is_at_once[j]:
         while job.wants > 0:
-            number = job.units
+            number = w.had[j]
             u = _pick(w, at, j)
             if u == NOBODY:
                 break
             _send_free(w, at, u, j, number)
     else:
-        number = job.units
+        number = w.had[j]
         picked = 0
         while job.wants > 0:
             u = _pick(w, at, j)
@@ -585,8 +597,8 @@ def _has_all(w, j):
     job = w.jobs[j]
     if job.wants > 0:
         return False
-    if np.isnan(job.all_arrived):
-        job.all_arrived = job.latest
+    if np.isnan(w.all_arrived[j]):
+        w.all_arrived[j] = job.latest
     if job.is_waiting:
         _dequeue(w, j)
     return True
@@ -637,10 +649,10 @@ def _call_off(w, at, u):
     _leave(w, 3 * unit.pool + BUSY_LINE, u)
     if at < unit.arrives:
         unit.place = unit.came_from
-        if job.arrived == unit.arrives:
-            job.arrived = np.nan
+        if w.arrived[k] == unit.arrives:
+            w.arrived[k] = np.nan
             job.latest = -np.inf
-            job.all_arrived = np.nan
+            w.all_arrived[k] = np.nan
     else:
         job.rest = unit.leaves - at
     if w.state[0].keeps and unit.sending != NOBODY:
@@ -649,7 +661,7 @@ def _call_off(w, at, u):
         if at < unit.arrives:
             row.arrived = np.nan
     job.first = NOBODY
-    job.left = np.nan
+    w.left[k] = np.nan
     child = w.first_child[k]
     while child != NOBODY:
         _cancel(w, len(w.units) + child)
@@ -673,8 +685,8 @@ def _answer(w, at, j):
         other = _call_off(w, at, u)
         w.wants[j, w.units[u].kind] -= 1
         job.wants -= 1
-        job.units += 1
-        _send(w, at, u, j, job.units - 1)
+        w.had[j] += 1
+        _send(w, at, u, j, w.had[j] - 1)
         if not _has_all(w, j):
             _enqueue(w, j)
         j = other
@@ -694,7 +706,7 @@ def _first_waiting(w, at, groups, pool, level, is_lent):
         if _covers(w, pool, group) == is_lent:
             continue
         j = w.cursors[group]
-        while j != NOBODY and w.jobs[j].units > 0 and not w.is_handed_over[j] and w.jobs[j].left <= at:
+        while j != NOBODY and w.had[j] > 0 and not w.is_handed_over[j] and w.left[j] <= at:
             # The first unit has left: those still wanted beside it need not come.
             after = w.jobs[j].next
             w.wants[j, :] = 0
@@ -745,7 +757,7 @@ def _look_for_work(w, at, u):
                     continue
                 if is_alone:
                     if _is_able(w, at, u, j):
-                        number = w.jobs[j].units
+                        number = w.had[j]
                         _keep(w, u, j)
                         _send_free(w, at, u, j, number)
                         _has_all(w, j)
@@ -784,7 +796,7 @@ def _look_at_all(w, at):
                 break
             job = w.jobs[best]
             w.cursors[job.group] = job.next
-            if job.units > 0 and not w.is_handed_over[best] and job.left <= at:
+            if w.had[best] > 0 and not w.is_handed_over[best] and w.left[best] <= at:
                 w.wants[best, :] = 0
                 job.wants = 0
                 _dequeue(w, best)
@@ -904,7 +916,7 @@ def _take_break(w, at, u):
 
 @_compiled
 def _enter(w, j):
-    """Write a job's own row: all that has not happened is not a number."""
+    """Write a job's own row."""
     job = w.jobs[j]
     job.group = w.group[w.place[j]]
     job.priority = w.priority[j]
@@ -917,25 +929,20 @@ def _enter(w, j):
     job.first = NOBODY
     job.rest = np.nan
     job.latest = -np.inf
-    job.ready = np.nan
-    job.sent = np.nan
-    job.arrived = np.nan
-    job.all_arrived = np.nan
-    job.left = np.nan
-    job.lapsed = np.nan
+    job.is_waiting = 0
 
 
 @_compiled
 def _be_ready(w, at, j, since):
     job = w.jobs[j]
-    job.ready = since
+    w.was_ready[j] = since
     job.since = since
     if w.regraded_at[j] <= at:
         job.priority = w.regraded_to[j]
         job.asks = w.regraded_asks[j]
     job.level = job.priority + 1
     _answer(w, at, j)
-    if job.is_waiting and job.units == 0 and w.patience[j] < np.inf:
+    if job.is_waiting and w.had[j] == 0 and w.patience[j] < np.inf:
         if since + w.patience[j] <= at:
             _lapse(w, at, j)
         else:
@@ -945,13 +952,14 @@ def _be_ready(w, at, j, since):
 @_compiled
 def _lapse(w, at, j):
     _dequeue(w, j)
-    w.jobs[j].lapsed = at
+    w.lapsed[j] = at
+    _count_waiting(w, j, at)
 
 
 @_compiled
 def _regrade(w, at, j):
     job = w.jobs[j]
-    if job.is_waiting and job.units == 0:
+    if job.is_waiting and w.had[j] == 0:
         _dequeue(w, j)
         job.priority = w.regraded_to[j]
         job.asks = w.regraded_asks[j]
@@ -962,8 +970,8 @@ def _regrade(w, at, j):
 @_compiled
 def _ask_for_relief(w, at, j):
     job = w.jobs[j]
-    _appoint(w, job.left, OVER, len(w.units) + j)
-    if job.left - at > w.state[0].relief_before:
+    _appoint(w, w.left[j], OVER, len(w.units) + j)
+    if w.left[j] - at > w.state[0].relief_before:
         for kind in range(w.wanted.shape[1]):
             w.wants[j, kind] = w.wanted[j, kind]
         job.wants = 1
@@ -985,7 +993,29 @@ def _be_over(w, at, j):
     _appoint(w, max(at, unit.arrives) + w.state[0].clearing, DONE, job.first)
 
 
+@_compiled
+def _count_waiting(w, j, until):
+    """Count a job to which nobody was sent before `until` at each full hour, in the pool that covered it then."""
+    since = w.was_ready[j]
+    hour = max(int(np.ceil(since / 60)), 0)
+    hours = w.own.shape[1]
+    while hour <= hours and hour * 60.0 < until:
+        pool = w.own[w.jobs[j].group, min(hour, hours - 1)]
+        priority = w.regraded_to[j] if w.regraded_at[j] <= hour * 60.0 else w.priority[j]
+        w.waiting[pool, priority, hour] += 1
+        w.oldest[pool, priority, hour] = max(w.oldest[pool, priority, hour], hour * 60.0 - since)
+        hour += 1
+
+
 # ---- the run ----
+
+
+@_compiled
+def _next_ready_at(w, number):
+    """Give when the next job without a parent is ready; what is open from before is from the first minute on."""
+    if number >= w.state[0].alone:
+        return np.inf
+    return max(w.ready[w.by_ready[number] if len(w.by_ready) else number], 0.0)
 
 
 @_kept
@@ -995,8 +1025,7 @@ def run(world):
     state = w.state[0]
     units = len(w.units)
     next_ready = next_start = next_end = next_regrade = next_cover = 0
-    for j in w.followers:
-        _enter(w, j)
+    ready_at = _next_ready_at(w, 0)
     soon_at, soon = -np.inf, NOTHING
     while True:
         if soon == NOTHING:
@@ -1018,16 +1047,17 @@ def run(world):
             first = w.calendar[0]
             if first.at < at or (first.at == at and first.key >> _BITS < what):
                 at, what, who = first.at, first.key >> _BITS, first.key & _WHO
-        if next_ready < len(w.by_ready):
-            ready = max(w.ready[w.by_ready[next_ready]], 0.0)
-            if ready < at:
-                at, what, who = ready, READY, -1
+        if ready_at < at:
+            at, what, who = ready_at, READY, -1
         if at >= state.until:
             break
-        state.hour = int(at / 60)
+        if at >= state.hour_ends:
+            state.hour = int(at / 60)
+            state.hour_ends = 60.0 * (state.hour + 1)
         if what == READY:
-            j = w.by_ready[next_ready]
+            j = w.by_ready[next_ready] if len(w.by_ready) else next_ready
             next_ready += 1
+            ready_at = _next_ready_at(w, next_ready)
             _enter(w, j)
             _be_ready(w, at, j, w.ready[j])
         elif who >= 0:
@@ -1039,6 +1069,7 @@ def run(world):
             elif what == LAPSE:
                 _lapse(w, at, who - units)
             elif what == RETURN:
+                _enter(w, who - units)
                 _be_ready(w, at, who - units, at)
             elif what == RELIEVE:
                 _ask_for_relief(w, at, who - units)
@@ -1062,9 +1093,6 @@ def run(world):
             state.again = 0
             if state.waiting and state.free:
                 _look_at_all(w, at)
-    while next_ready < len(w.by_ready):
-        _enter(w, w.by_ready[next_ready])
-        next_ready += 1
     _close(w)
 
 
@@ -1085,25 +1113,10 @@ def _close(w):
         else:
             continue
         unit.overtime = max(0.0, until - unit.ends)
-
-
-@_kept
-def count_waiting(ready, sent, lapsed, priority, regraded_at, regraded_to, group, own, waiting, oldest):
-    """Count jobs to which nobody has been sent at each full hour, by the pool that covers them then."""
-    hours = own.shape[1]
-    for j in range(len(ready)):
-        since = ready[j]
-        if np.isnan(since):
-            continue
-        until = sent[j]
-        if np.isnan(until):
-            until = lapsed[j]
-        if np.isnan(until):
-            until = np.inf
-        hour = max(int(np.ceil(since / 60)), 0)
-        while hour <= hours and hour * 60.0 < until:
-            pool = own[group[j], min(hour, hours - 1)]
-            level = regraded_to[j] if regraded_at[j] <= hour * 60.0 else priority[j]
-            waiting[pool, level, hour] += 1
-            oldest[pool, level, hour] = max(oldest[pool, level, hour], hour * 60.0 - since)
-            hour += 1
+    for line in range(len(w.job_lines)):
+        j = w.job_lines[line, 0]
+        while j != NOBODY:
+            if w.had[j] == 0:
+                # The end of the run counts as the start of an hour.
+                _count_waiting(w, j, until + 1)
+            j = w.jobs[j].next

@@ -64,9 +64,11 @@ def lay_out(
 ) -> dict[str, Any]:
     """Give the arrays of one run, before anything has happened; `sendings` is how many can be kept."""
     count, levels, groups = len(jobs), ground.priorities + 1, len(ground.arrays["own"])
-    first_child, next_child, followers = _children(jobs.parent)
+    first_child, next_child, has_followers = _children(jobs.parent)
+    by_ready = _in_order(jobs, has_followers)
     state = np.zeros(1, dtype=_kernel.STATE)
-    state["until"], state["hours"] = _MINUTES * hours, hours
+    state["until"], state["hours"], state["hour_ends"] = _MINUTES * hours, hours, _MINUTES
+    state["alone"] = len(by_ready) if has_followers else count
     state["levels"], state["keeps"] = levels, sendings > 0
     state["holds_back"] = ground.arrays["keep_free"].any()
     state["takes"] = ground.arrays["takes_from"].any()
@@ -78,27 +80,33 @@ def lay_out(
         out[name] = getattr(units, name)
     out["out_from"] = out["out_until"] = np.nan
     # A unit of a kind that nobody wants still has a column to be looked up in.
-    kinds = int(units.kind.max(initial=0)) + 1
-    wanted = np.pad(jobs.units, ((0, 0), (0, max(0, kinds - jobs.units.shape[1]))))
+    kinds = max(int(units.kind.max(initial=0)) + 1, jobs.units.shape[1])
+    wanted = jobs.units
+    if kinds > wanted.shape[1]:
+        wanted = np.pad(wanted, ((0, 0), (0, kinds - wanted.shape[1])))
+    by_hour = (ground.pools, ground.priorities, hours + 1)
+    unknown = [np.full(count, np.nan) for _ in range(5)]
     pools = np.zeros(ground.pools, dtype=_kernel.POOL)
     pools["vehicles"] = -1
     pools["vehicles"][: len(cover.vehicles)] = cover.vehicles
-    arrays = dict(
+    return dict(
         ready=jobs.ready, place=jobs.place, priority=jobs.priority, asks=jobs.asks, is_at_once=jobs.is_at_once,
         first_minutes=jobs.first_minutes, after_minutes=jobs.after_minutes, further_minutes=jobs.further_minutes,
         travel=jobs.travel, stretch=jobs.stretch, regraded_at=jobs.regraded_at, regraded_to=jobs.regraded_to,
         regraded_asks=jobs.regraded_asks, patience=jobs.patience, is_handed_over=jobs.is_handed_over,
         may_be_left=jobs.may_be_left, wanted=wanted, first_child=first_child, next_child=next_child,
-        followers=followers, by_ready=_in_order(jobs, followers),
+        by_ready=by_ready,
         by_start=np.argsort(units.starts, kind="stable"), by_end=np.argsort(units.ends, kind="stable"),
         by_regrade=_by_regrade(jobs.regraded_at), state=state, units=out, jobs=np.zeros(count, dtype=_kernel.JOB),
-        pools=pools, wants=wanted.copy(), unit_lines=np.full((3 * ground.pools, 2), -1),
+        pools=pools, wants=np.empty((count, kinds), dtype=np.int64), unit_lines=np.full((3 * ground.pools, 2), -1),
         job_lines=np.full((groups * levels, 2), -1), cursors=np.empty(groups, dtype=np.int64),
         calendar=np.empty(count + len(units), dtype=_kernel.APPOINTMENT), slots=np.full(count + len(units), -1),
         picked=np.empty(len(units), dtype=np.int64), minutes=np.zeros((5, ground.pools, hours)),
-        sendings=np.empty(sendings, dtype=_kernel.SENDING), **ground.arrays,
+        sendings=np.empty(sendings, dtype=_kernel.SENDING), waiting=np.zeros(by_hour, dtype=np.int64),
+        oldest=np.zeros(by_hour), had=np.zeros(count, dtype=np.int64), is_helped=np.zeros(count, dtype=np.bool_),
+        was_ready=np.full(count, np.nan), sent=unknown[0], arrived=unknown[1], all_arrived=unknown[2],
+        left=unknown[3], lapsed=unknown[4], **ground.arrays,
     )  # fmt: skip
-    return {name: np.ascontiguousarray(arrays[name]) for name in _kernel.ARRAYS}
 
 
 def _listed(flags: NDArray[np.bool_]) -> WholeNumbers:
@@ -111,24 +119,36 @@ def _listed(flags: NDArray[np.bool_]) -> WholeNumbers:
     return listed
 
 
-def _children(parent: WholeNumbers) -> tuple[WholeNumbers, WholeNumbers, WholeNumbers]:
-    followers = np.flatnonzero(parent >= 0)
+def is_same(values: NDArray[Any]) -> bool:
+    """Say whether one number stands for all jobs, so that looking at one is looking at all."""
+    return values.strides[0] == 0 and len(values) > 0
+
+
+def _children(parent: WholeNumbers) -> tuple[WholeNumbers, WholeNumbers, bool]:
+    if is_same(parent) and parent[0] < 0:
+        return parent, parent, False
     first, following = np.full(len(parent), -1), np.full(len(parent), -1)
+    followers = np.flatnonzero(parent >= 0)
     for child in followers[::-1]:
         following[child] = first[parent[child]]
         first[parent[child]] = child
-    return first, following, followers
+    return first, following, len(followers) > 0
 
 
-def _in_order(jobs: Any, followers: WholeNumbers) -> WholeNumbers:
-    """Give the jobs without a parent by when they are ready; at the same minute the more urgent and longest waiting."""
-    if not len(followers) and (not len(jobs) or (jobs.ready[0] >= 0 and np.all(jobs.ready[1:] > jobs.ready[:-1]))):
-        return np.arange(len(jobs))
+def _in_order(jobs: Any, has_followers: bool) -> WholeNumbers:
+    """Give the jobs without a parent by when they are ready; at the same minute the more urgent and longest waiting.
+
+    Nothing is given where they stand in that order already.
+    """
+    if not has_followers and (not len(jobs) or (jobs.ready[0] >= 0 and np.all(jobs.ready[1:] > jobs.ready[:-1]))):
+        return np.empty(0, dtype=np.int64)
     own = np.flatnonzero(jobs.parent < 0)
     ready = jobs.ready[own]
     return own[np.lexsort((own, ready, jobs.priority[own], np.maximum(ready, 0)))]
 
 
 def _by_regrade(at: NDArray[np.float64]) -> WholeNumbers:
+    if is_same(at) and np.isnan(at[0]):
+        return np.empty(0, dtype=np.int64)
     regraded = np.flatnonzero(~np.isnan(at))
     return regraded[np.argsort(at[regraded], kind="stable")]
