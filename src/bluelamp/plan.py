@@ -66,6 +66,7 @@ USED = ("areas", "pools", "standards", "service_times")
 # Tables that no run makes, with the command that works them out.
 _ANALYSES = {
     "near_repeats": "near-repeat", "before_after": "before-after", "beats": "beats", "beat_loads": "beats",
+    "pool_trials": "pools",
 }  # fmt: skip
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.

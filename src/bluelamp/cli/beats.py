@@ -1,4 +1,4 @@
-"""Commands that ask how the ground is shared out: districts of equal work."""
+"""Commands that ask how the ground is shared out: districts of equal work, and pools that cover it."""
 
 from __future__ import annotations
 
@@ -86,6 +86,40 @@ def beats(
         typer.echo(json.dumps(answer, ensure_ascii=False))
     elif as_csv:
         sys.stdout.write(tables.to_csv(found.table, "beats"))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+
+
+@app.command()
+def pools(
+    folder: Folder,
+    ways: Annotated[
+        list[str],
+        typer.Option("--try", help="1 (one pool), 3 (of equal work), A+B (merged), each also by shift as 1@23-07"),
+    ],
+    weeks: Annotated[int, typer.Option(help="Weeks to draw")] = 40,
+    speed: Annotated[float, typer.Option(help="Speed of units in km/h")] = 40.0,
+    seed: Annotated[int, typer.Option(min=0, help="Where chance begins")] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Give the table as CSV on standard output")] = False,
+    as_json: AsJson = False,
+    run: RunId = None,
+) -> None:
+    """Compare pools on simulated response: fewer, larger, merged, or others by night, with as many units.
+
+    \b
+    bluelamp pools oakland --try 1 --try 1@23-07
+    bluelamp pools oakland --try R-P1+R-P2 --weeks 80
+    """
+    from bluelamp import tables
+    from bluelamp.pools_compared import compare_pools
+
+    found = compare_pools(folder, ways, weeks=weeks, speed_kmh=speed, seed=seed, run_id=run)
+    if as_json:
+        answer = {"sentences": found.sentences(), "notes": found.notes, "pool_trials": found.table.to_dicts()}
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif as_csv:
+        sys.stdout.write(tables.to_csv(found.table, "pool_trials"))
     else:
         for line in found.lines():
             typer.echo(line)
