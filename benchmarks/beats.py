@@ -23,11 +23,14 @@ from pathlib import Path
 
 import measure
 import numpy as np
+import polars as pl
 import shapely
 from report import Bar, say_bars, say_for_machines, say_table
 
 from bluelamp import districting
 from bluelamp.plane import Plane
+from bluelamp.pool_trial import compare, share_out
+from bluelamp.simulation import Cover, Jobs, Rules, Travel, Units, simulate
 
 HERE = Path(__file__).parent
 SHARED_DATA = Path(os.environ.get("BLUELAMP_SHARED_DATA", HERE.parents[1] / "shared" / "data"))
@@ -44,6 +47,7 @@ def main() -> None:
     asked.add_argument("--json", action="store_true", help="one last line for machines")
     asked.add_argument("--no-peers", action="store_true", help="leave out spopt")
     asked.add_argument("--seconds", type=float, help="seconds a method")
+    asked.add_argument("--districts", type=int, nargs="+", help="into how many; 6, 10 and 16 where left out")
     options = asked.parse_args()
     about = measure.machine(measure.keep_to_cores(2))
     seconds = options.seconds or (2.0 if options.quick else 60.0)
@@ -63,11 +67,16 @@ def main() -> None:
         print(f"  {what:<14}  {words}")
     bars: dict[str, Bar] = {}
     if file.exists():
-        for districts in (10,) if options.quick else (6, 10, 16):
+        for districts in options.districts or ((10,) if options.quick else (6, 10, 16)):
             bars |= say_city(file, districts, seconds, python)
     else:
         print(f"\nNOT MEASURED: carrollton is not in {SHARED_DATA}.")
     bars |= say_proven(PROVEN[:3] if options.quick else PROVEN)
+    cells = SHARED_DATA / "districting"
+    if cells.is_dir():
+        bars |= say_cells(cells)
+    else:
+        print(f"\nNOT MEASURED: the 510 cells are not in {SHARED_DATA}.")
     say_bars(bars)
     if options.json:
         say_for_machines(bars)
@@ -200,6 +209,111 @@ def say_proven(instances: tuple[tuple[int, int, int], ...]) -> dict[str, Bar]:
         ("areas", "found", "proven bound", "gap, points", "search s", "proof s"), rows,
     )  # fmt: skip
     return {"gap": Bar("few areas: largest gap to the proven bound", "points", 1.0, 100 * max(gaps))}
+
+
+# ---- 510 cells with their driving times, through the simulator ----
+
+
+def say_cells(folder: Path) -> dict[str, Bar]:
+    """Answer 50,000 synthetic incidents from several pools, with as many units, and print who came in time.
+
+    The set names no units: half as many again as its work asks for are out in each shift of eight hours, ten minutes of
+    travel a unit included. What its 'backlog' means is not said, and it is left out.
+    """
+    incidents = pl.read_csv(folder / "incidents_0510.csv.gz")
+    minutes = np.loadtxt(folder / "driving_times_0510.csv.gz", delimiter="\t")
+    ready = (incidents["epoch"].to_numpy() - int(incidents["epoch"].min() // 86400) * 86400) / 60
+    place, priority = incidents["location"].to_numpy() - 1, incidents["priority"].to_numpy() - 1
+    cars, length = incidents["cars"].to_numpy(), incidents["length"].to_numpy().astype(float)
+    order = np.argsort(ready, kind="stable")
+    jobs = Jobs.of(
+        ready[order], length[order], place=place[order], priority=priority[order], units=cars[order]
+    )  # fmt: skip
+    hours = 24 * (int(ready.max() // 1440) + 1)
+    work = np.bincount(place, cars * (length + 10), len(minutes))
+    shift_of = (ready // 60 % 24 // 8).astype(int)
+    by_shift = np.stack(
+        [
+            np.bincount(place[shift_of == each], (cars * (length + 10))[shift_of == each], len(minutes))
+            for each in range(3)
+        ]
+    )
+    units = np.ceil(1.5 * by_shift.sum(axis=1) / (hours / 24 * 480)).astype(int)
+    touching = districting.Touching(len(minutes), neighbours := near_neighbours(minutes), np.ones(len(neighbours)))
+    measure.note("510 cells")
+    plans: dict[str, tuple[np.ndarray, ...]] = {}
+    least = int(units.min())
+    for number in sorted({least, max(least // 2, 1), 1}, reverse=True):
+        started = time.perf_counter()
+        division = districting.propose_districts(work, touching, number).district
+        took = time.perf_counter() - started
+        plans[f"{number} of equal work" if number > 1 else "one pool"] = (division, took)
+        if number == least:
+            # As many cells in each, whatever happens there: what a planner without figures would draw.
+            alike = districting.propose_districts(np.ones(len(minutes)), touching, number).district
+            plans = {f"{number} of as many cells": (alike, took), **plans}
+    rows, weekly, seconds = [], {}, []
+    for name, (division, _) in plans.items():
+        duties = cells_duties(division, by_shift, units, minutes, work, hours)
+        cover = Cover.of(division)
+        started = time.perf_counter()
+        outcome = simulate(jobs, duties, cover, Rules(is_nearest=True), Travel(minutes), hours=hours)
+        seconds.append(time.perf_counter() - started)
+        wait = outcome.arrived - jobs.ready
+        urgent = jobs.priority <= 1
+        in_time = np.nan_to_num(wait, nan=np.inf) <= 15
+        week = (jobs.ready // (7 * 1440)).astype(int)
+        weekly[name] = np.bincount(week[urgent], in_time[urgent]) / np.bincount(week[urgent])
+        known = np.isfinite(wait)
+        balance = districting.balance_of(work, division, int(division.max()) + 1)
+        rows.append(
+            (
+                name, f"{balance.greatest:.1%}", f"{in_time[urgent].mean():.1%}",
+                f"{np.median(wait[known & urgent]):.1f}", f"{np.quantile(wait[known & urgent], 0.9):.1f}",
+                f"{np.nanmean(outcome.arrived - outcome.sent):.1f}", f"{int((~known).sum())}", f"{seconds[-1]:.2f}",
+            )
+        )  # fmt: skip
+    say_table(
+        f"510 cells, {len(jobs):,} synthetic incidents of {hours // 24} days; {', '.join(map(str, units))} units by "
+        "shift from midnight; priorities 1 and 2 within 15 minutes",
+        ("pools", "farthest from equal", "in time", "median min", "90th min", "travel min", "not reached", "s"), rows,
+    )  # fmt: skip
+    first = next(iter(weekly))
+    for name in list(weekly)[1:]:
+        differ = compare(weekly[name], weekly[first])
+        print(
+            f"  {name} against {first}: {100 * differ.mean:+.1f} points in time, {100 * differ.low:+.1f} to "
+            f"{100 * differ.high:+.1f} over {len(weekly[name])} weeks"
+        )
+    return {"cells_seconds": Bar("510 cells: simulating 105 days, slowest way", "s", 60, max(seconds[1:]))}
+
+
+def near_neighbours(minutes: np.ndarray) -> np.ndarray:
+    """Give pairs of cells with none between them by driving time (the relative neighbourhood graph, Toussaint 1980)."""
+    found = []
+    for cell, row in enumerate(minutes):
+        between = np.maximum(row[:, None], minutes).copy()
+        between[cell], between[np.arange(len(minutes)), np.arange(len(minutes))] = np.inf, np.inf
+        found += [(cell, other) for other in np.flatnonzero(row <= between.min(axis=0)) if other > cell]
+    return districting.as_pairs(found)
+
+
+def cells_duties(
+    division: np.ndarray, by_shift: np.ndarray, units: np.ndarray, minutes: np.ndarray, work: np.ndarray, hours: int
+) -> Units:
+    """Share each shift's units out among the pools by its work, each from its pool's best-placed cell."""
+    pools = int(division.max()) + 1
+    centre = [
+        inside[np.argmin(minutes[np.ix_(inside, inside)] @ (work[inside] + 1e-9))]
+        for inside in (np.flatnonzero(division == pool) for pool in range(pools))
+    ]
+    starts, pool_of = [], []
+    for start in range(0, hours, 8):
+        counts = share_out(int(units[start % 24 // 8]), np.bincount(division, by_shift[start % 24 // 8], pools))
+        pool_of += np.repeat(np.arange(pools), counts).tolist()
+        starts += [60.0 * start] * int(counts.sum())
+    begin, of = np.array(starts), np.array(pool_of)
+    return Units.of(begin, begin + 480, pool=of, place=np.array(centre)[of])
 
 
 if __name__ == "__main__":

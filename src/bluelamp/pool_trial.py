@@ -26,9 +26,9 @@ _TWO_SIDED = 1.96
 
 @dataclass(frozen=True)
 class Offered:
-    """What comes, by grade (most urgent first): deployments an hour (grades × areas × hours), and of each deployment the
-    mean and standard deviation of minutes (log-normal), the mean number of units, the minutes before it can be sent to,
-    and the target from its receipt (grades × areas; not a number where there is none).
+    """What comes, by grade, the most urgent first: deployments an hour (grades × areas × hours), and of each deployment
+    the mean and standard deviation of minutes (log-normal), the mean number of units, the minutes before it can be sent
+    to, and the target from its receipt (grades × areas; not a number where there is none).
     """
 
     rates: Floats
@@ -41,8 +41,8 @@ class Offered:
 
 @dataclass(frozen=True)
 class Pooling:
-    """One way of pooling: the pool that covers each area in each hour (areas × hours), and of each unit the pool and the
-    area where its duty begins.
+    """One way of pooling: the pool that covers each area in each hour (areas × hours), and of each unit the pool and
+    the area where its duty begins.
     """
 
     own: Integers
@@ -103,8 +103,8 @@ def try_poolings(
 ) -> dict[str, Tried]:
     """Simulate every way of pooling on the same drawn weeks.
 
-    `units` are the duties, the same for all ways but for their pool and where they begin. Raises BadData where a way leaves an area without
-    a pool, or a pool without a unit.
+    `units` are the duties, the same for all ways but for their pool and where they begin. Raises BadData where a way
+    leaves an area without a pool, or a pool without a unit.
     """
     hours = offered.rates.shape[2]
     runs = [draw_jobs(offered, np.random.default_rng([seed, week])) for week in range(weeks)]

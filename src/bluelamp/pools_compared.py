@@ -1,15 +1,16 @@
 """Pools compared: fewer and larger ones, or other ones by night, on the force's own forecast and units, simulated.
 
-The run's forecast says what comes, its cover who is out; the same weeks are drawn for every way of pooling (`pool_trial`)
-and what differs is told with how sure it is. It is a comparison, not a forecast of response times: how far a
-simulation of this force may be trusted is what `bluelamp validate` says.
+The run's forecast says what comes, its cover who is out; the same weeks are drawn for every way of pooling
+(`pool_trial`), and what differs is told with how sure it is. It is a comparison, not a forecast of response times: how
+far a simulation of this force may be trusted is what `bluelamp validate` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,8 @@ _HOURS = 168
 _DETOUR, _TURNOUT_MINUTES = 1.3, 2.0
 # Mean distance of two points in a square of one square kilometre, in km.
 _WITHIN = 0.52
+# A shift that begins so many hours from where pools change begins there.
+_SAME_CHANGE = 3
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -52,29 +55,27 @@ class PoolsCompared:
     def sentences(self) -> list[str]:
         """Say what each way of pooling would change for each grade with a target."""
         today = {row["grade_code"]: row for row in self.table.filter(plan=TODAY).iter_rows(named=True)}
-        said = []
-        for row in self.table.filter(pl.col("plan") != TODAY, pl.col("in_time").is_not_null()).iter_rows(named=True):
-            was = today[row["grade_code"]]
-            change = row["in_time_difference"]
-            sure = (
-                f"{abs(100 * change):.1f} points {'more' if change > 0 else 'fewer'} ({100 * row['in_time_low']:+.1f} to "
-                f"{100 * row['in_time_high']:+.1f})"
-                if row["in_time_low"] > 0 or row["in_time_high"] < 0
-                else f"not told apart ({100 * row['in_time_low']:+.1f} to {100 * row['in_time_high']:+.1f} points)"
-            )
-            said.append(
-                f"With {self.pools_of[row['plan']]}, {row['in_time']:.1%} of grade {row['grade_code']} would be reached "
-                f"in time, with today's pools {was['in_time']:.1%}: {sure.replace('-', '−')}. On the way "
-                f"{row['travel_minutes']:.1f} minutes instead of {was['travel_minutes']:.1f}."
-            )
-        return said
+        rows = self.table.filter(pl.col("plan") != TODAY, pl.col("in_time").is_not_null())
+        return [self._against(row, today[row["grade_code"]]) for row in rows.iter_rows(named=True)]
+
+    def _against(self, row: Mapping[str, Any], was: Mapping[str, Any]) -> str:
+        change, low, high = (100 * row[f"in_time_{each}"] for each in ("difference", "low", "high"))
+        if low > 0 or high < 0:
+            sure = f"{abs(change):.1f} points {'more' if change > 0 else 'fewer'} ({low:+.1f} to {high:+.1f})"
+        else:
+            sure = f"not told apart ({low:+.1f} to {high:+.1f} points)"
+        return (
+            f"With {self.pools_of[row['plan']]}, {row['in_time']:.1%} of grade {row['grade_code']} would be reached in "
+            f"time, with today's pools {was['in_time']:.1%}: {sure.replace('-', '−')}. On the way "
+            f"{row['travel_minutes']:.1f} minutes instead of {was['travel_minutes']:.1f}."
+        )
 
     def meanings(self) -> list[str]:
         """Say what a reader might take it for, and it is not."""
         return [
             "These weeks are simulated: shares are worth comparing with each other, not with what is recorded. "
             "'bluelamp validate' says how far a simulation of this force may be trusted.",
-            "Intervals are of the drawn weeks alone. That travel or minutes may be otherwise than assumed is not in them.",
+            "Intervals are of the drawn weeks alone: that travel may be otherwise than assumed is not in them.",
             "Larger pools ask for more than is simulated: knowing the ground, one talk group, one supervisor for all.",
             "Every job gets the nearest free unit of its pool, and none is held back or borrowed.",
         ]
@@ -84,7 +85,8 @@ class PoolsCompared:
         lines = [
             f"Pools of {self.force_name}: {count_of(self.units, 'duty', 'duties')} a week on {self.weeks} drawn weeks.",
             "",
-            f"{'pools':<18}{'grade':>6}{'jobs':>9}{'in time':>10}{'against today':>16}{'minutes':>10}{'on the way':>12}",
+            f"{'pools':<18}{'grade':>6}{'jobs':>9}{'in time':>10}{'against today':>16}{'minutes':>10}"
+            f"{'on the way':>12}",
         ]
         for row in self.table.iter_rows(named=True):
             share = "–" if row["in_time"] is None else f"{row['in_time']:.1%}"
@@ -131,11 +133,12 @@ def compare_pools(
 ) -> PoolsCompared:
     """Try ways of pooling on drawn weeks of a run's forecast.
 
-    A way is a number of pools of equal work (`1` is all together), or pools of today to merge (`R-P1+R-P2`), and may end
-    in local hours in which it holds, `1@23-07`; today's pools hold in the others. There are as many units in all in
-    every way, those on duty by the run's cover (those required where no duties are known), by the force's shifts.
+    A way is a number of pools of equal work (`1` is all together), or pools of today to merge (`R-P1+R-P2`), and may
+    end in local hours in which it holds, `1@23-07`; today's pools hold in the others. There are as many units in every
+    way, those on duty by the run's cover (those required where no duties are known). Duties begin with the force's
+    shifts, and where today's pools change.
 
-    Raises UsageError for a way that is none, NoInput where there is no run, BadData where areas have no place or no pool.
+    Raises UsageError for a way that is none, NoInput where there is no run, BadData where areas have no place or pool.
     """
     if weeks < 2:
         raise UsageError(
@@ -189,12 +192,12 @@ def _pooled(way: str, force: _Force) -> tuple[Pooling, str]:
     holds = np.ones(24, dtype=bool)
     if at:
         begin, dash, end = when.partition("-")
-        starts = ", ".join(str(each) for each in force.shifts)
-        if not dash or not {begin, end} <= {f"{each:02}" for each in force.shifts} | {
-            str(each) for each in force.shifts
-        }:
+        hours = {f"{each:02}" for each in force.shifts} | {f"{each}" for each in force.shifts}
+        if not dash or not {begin, end} <= hours:
             raise UsageError(
-                f"'{way}' does not hold from one shift to another: shifts begin at {starts}, as in 1@23-07."
+                f"'{way}' does not hold from one change of shift to another. They are at "
+                f"{', '.join(f'{each:02}' for each in force.shifts)} here; "
+                f"{what}@{force.shifts[-1]:02}-{force.shifts[0]:02} would hold for the last shift."
             )
         holds = np.array([pools.holds_at(int(begin), int(end), hour) for hour in range(24)])
     in_hour = holds[force.hour_of_day]
@@ -224,8 +227,8 @@ def _pooled(way: str, force: _Force) -> tuple[Pooling, str]:
         strange = [each for each in named if each not in known]
         if strange or len(named) < 2:
             raise UsageError(
-                f"'{way}' is no way of pooling: a number of pools, or pools to merge such as "
-                f"{'+'.join(known[:2])}, were expected.{did_you_mean((strange or named)[0], known)} There are {one_of(known)}."
+                f"'{way}' is no way of pooling: a number of pools, or pools to merge such as {'+'.join(known[:2])}, "
+                f"were expected.{did_you_mean((strange or named)[0], known)} There are {one_of(known)}."
             )
         merged = np.arange(taken)
         merged[[known.index(each) for each in named]] = known.index(named[0])
@@ -249,11 +252,11 @@ def _share_units(
         these = np.flatnonzero(of_unit & (force.units.starts == start))
         if len(these) < number:
             raise UsageError(
-                f"{number} pools can't be made of {count_of(len(these), 'unit')}, as many as are out in one of the shifts."
+                f"{number} pools can't be made of {count_of(len(these), 'unit')}: so few are out in one of the shifts."
             )
         at = int(max(start, 0) // 60)
         during = force.load[:, at : at + 8].sum(axis=1)
-        counts = pool_trial.share_out(len(these), np.bincount(district, during, number))
+        counts = pool_trial.share_out(len(these), np.bincount(district, during, number).astype(float))
         to = np.repeat(np.arange(number), counts)
         pool_of_unit[these] = taken + to
         place_of_unit[these] = np.array(centre)[to]
@@ -334,23 +337,23 @@ def _lay_out(
     np.fill_diagonal(far, _WITHIN * np.sqrt(areas["area_km2"].to_numpy()))
     travel = Travel(_TURNOUT_MINUTES + 60 * _DETOUR * far / speed_kmh)
     notes.append(
-        f"Travel is assumed: {_TURNOUT_MINUTES:g} minutes to get going, then {speed_kmh:g} km/h over {_DETOUR:g} times the "
-        "distance between the middles of areas."
+        f"Travel is assumed: {_TURNOUT_MINUTES:g} minutes to get going, then {speed_kmh:g} km/h over {_DETOUR:g} times "
+        "the distance between the middles of areas. Units begin at their pool's best-placed area."
     )
     notes.append(
-        "Jobs come by chance about the forecast's mean and take log-normal times with the mean and spread of their grade; "
-        "write-up, long commitments and breaks are left out, so that all ways look better than they are."
+        "Jobs come by chance about the forecast's mean and take log-normal times with the mean and spread of their "
+        "grade; write-up, long commitments and breaks are left out, so that all ways look better than they are."
     )
     pool_hours = pools.lay_out_pools(plan.read_used(store, "pools", run_id), settings.staffing.role, ids, hours, zone)
     own = pool_hours.patterns[pool_hours.pattern_of_hour].T
     if (own < 0).any():
-        bare = [area for area, none in zip(ids, (own < 0).any(axis=1), strict=True) if none]
+        bare = [ids[int(each)] for each in np.unique(np.nonzero(own < 0)[0])]
         raise BadData(
-            f"No pool covers {count_of(len(bare), 'area')} in some hours ({', '.join(bare[:5])}). Give each area a pool for "
+            f"No pool covers {count_of(len(bare), 'area')} in some hours ({', '.join(bare[:5])}). Give each a pool for "
             "every hour in the table pools."
         )
-    shifts = list(settings.offending.shift_starts)
     hour_of_day = local_parts(hours, zone)["hour"].to_numpy()
+    shifts = _changes(settings.offending.shift_starts, pool_hours, hour_of_day)
     units, shift_of_unit, home = _units(store, run_id, settings, pool_hours, hours, hour_of_day, shifts, notes)
     centre = np.array(
         [
@@ -370,6 +373,16 @@ def _lay_out(
     return _Force(
         ids, pool_hours, own, load, offered, travel, shifts, units, shift_of_unit, hour_of_day, today, touching
     ), grades
+
+
+def _changes(shift_starts: Sequence[int], pool_hours: pools.PoolHours, hour_of_day: Integers) -> list[int]:
+    """Give the hours of the day at which duties begin: where pools change, and shifts that begin far from that."""
+    changed = np.flatnonzero(np.diff(pool_hours.pattern_of_hour)) + 1
+    begins = sorted(set(hour_of_day[changed].tolist()))
+    far = [
+        each for each in shift_starts if all(min((each - one) % 24, (one - each) % 24) > _SAME_CHANGE for one in begins)
+    ]
+    return sorted({*begins, *far})
 
 
 def _targets(
