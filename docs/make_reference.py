@@ -36,7 +36,7 @@ KINDS = {
     ),
     "analysis": (
         "Analyses of what happened",
-        "Worked out when they are asked for, by `bluelamp near-repeat` and `bluelamp before-after`; nothing is stored.",
+        "Worked out when they are asked for, by `bluelamp near-repeat`, `bluelamp before-after` and `bluelamp beats`; nothing is stored.",
     ),
     "backtest": (
         "Models held against what came",

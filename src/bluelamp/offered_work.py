@@ -215,13 +215,13 @@ def offer_work(
     """
     grades = sorted({grade for _, grade in cells})
     blocks = find_blocks(pool_hours, district_of_area)
-    asked = service_of(cells, service_times)
+    times = service_of(cells, service_times)
     share, units, minutes = (
-        asked["share_deployed"],
-        asked["units_per_deployment"],
-        asked["minutes_per_unit"],
+        times["share_deployed"],
+        times["units_per_deployment"],
+        times["minutes_per_unit"],
     )
-    after = asked["write_up_minutes"] * write_up
+    after = times["write_up_minutes"] * write_up
     samples = multipliers[:SAMPLES]
     by_hour = samples[:, day_of_hour, :]  # samples × hours × districts
     factor = np.moveaxis(by_hour, 2, 1)[:, blocks.district_of_block, :]  # samples × blocks × hours
@@ -247,9 +247,9 @@ def offer_work(
         load[grade] += sent * (units[number] * minutes[number] * (1 + without_log) + after[number]) / 60
         writing += sent * after[number] / 60
         silent += sent * (units[number] * minutes[number] * without_log) / 60
-        if long_commitments and asked["long_minutes"][number] > 0:
-            long_load += sent * asked["long_minutes"][number] / 60
-            long_stays += sent * asked["long_minutes"][number] / 60 * asked["long_stay_minutes"][number]
+        if long_commitments and times["long_minutes"][number] > 0:
+            long_load += sent * times["long_minutes"][number] / 60
+            long_stays += sent * times["long_minutes"][number] / 60 * times["long_stay_minutes"][number]
     with np.errstate(divide="ignore", invalid="ignore"):
         service = np.where(jobs > 0, np.maximum(load / jobs * 60, SHORTEST_MINUTES), 60.0)  # grades × blocks × hours
     carried = np.zeros((len(samples), count, rates.shape[2]))

@@ -67,6 +67,7 @@ USED = ("areas", "pools", "standards", "service_times")
 _ANALYSES = {
     "near_repeats": "near-repeat", "before_after": "before-after", "solved_units": "solve", "solved_duties": "solve",
     "unit_value": "solve", "what_if": "what-if",
+    "beats": "beats", "beat_loads": "beats", "pool_trials": "pools",
 }  # fmt: skip
 
 # Committed time is shown for the weeks before the first day to forecast: as far back as a planner looks.
@@ -701,7 +702,7 @@ def read_table(folder: Path | str, name: str, run_id: str | None = None, as_of: 
     if definition.kind == "analysis":
         raise UsageError(
             f"'{name}' is not stored: it is worked out when it is asked for. 'bluelamp {_ANALYSES[name]} {folder}' "
-            "does it, and gives the table with --csv."
+            "does it, and gives the table with --csv or --json."
         )
     if run_id is not None and definition.kind != "result" and name not in USED:
         raise UsageError(f"'{name}' does not belong to a run: there is one of it for the force. Leave the run out.")
