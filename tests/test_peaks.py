@@ -409,6 +409,12 @@ def test_a_force_without_a_run_is_told_what_makes_one(tmp_path: Path):
         read_briefing(tmp_path)
 
 
+def test_places_and_hours_that_are_not_read_out_are_counted(small_force: Path):
+    found = read_briefing(small_force, measure="incidents", share=0.4)
+    assert found.peak_hours.height > 12
+    assert f"    and {found.peak_hours.height - 12} more, in the table 'peak_hours'" in found.lines()
+
+
 def test_a_smaller_share_has_the_first_of_the_same_places_and_hours(small_force: Path):
     few, more = (read_briefing(small_force, share=share).peak_hours for share in (0.1, 0.4))
     assert few.height < more.height

@@ -81,7 +81,8 @@ class Briefing:
             f"{self.names.get(('area', row['area_id']), row['area_id'])}: {row['expected']:.1f}"
             for row in rows.head(_READ_OUT).iter_rows(named=True)
         ]
-        return [told, *named]
+        left = rows.height - len(named)
+        return [told, *named, *([f"    and {left:,} more, in the table 'peak_hours'"] if left else [])]
 
 
 _SHIFT = timedelta(hours=shifts.HOURS - 1)  # as short as a clock change makes it
