@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from bluelamp import intake, periods, settings, tables
@@ -53,3 +54,24 @@ def force_with(folder: Path, **made: pl.DataFrame) -> Path:
         rows.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
         intake.import_extract(folder, path, table=name, map_name="bluelamp")
     return folder
+
+
+def crimes(count: int, seed: int = 1, days: int = 200) -> pl.DataFrame:
+    """Offences as records systems have them, `offences`: found within six hours, recorded two days later on average."""
+    chance = np.random.default_rng(seed)
+    start = np.datetime64("2025-01-06T00:00", "us")
+    to_at = start + (np.sort(chance.random(count)) * days * 86_400e6).astype("timedelta64[us]")
+    back, wait = ((chance.random(count) * 6 * 3600e6), chance.exponential(2 * 86_400e6, count))
+    rows = pl.DataFrame(
+        {
+            "offence_id": [f"o{number:06}" for number in range(count)],
+            "from_at": to_at - back.astype("timedelta64[us]"),
+            "to_at": to_at,
+            "recorded_at": to_at + wait.astype("timedelta64[us]"),
+            "class_code": chance.choice(["burglary", "theft"], count),
+            "area_id": chance.choice(["a", "b"], count),
+        }
+    )
+    return tables.publish(
+        rows.with_columns(pl.col("from_at", "to_at", "recorded_at").dt.replace_time_zone("UTC")), "offences"
+    )

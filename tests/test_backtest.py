@@ -378,7 +378,8 @@ def test_what_an_older_version_kept_without_peaks_is_read_and_says_nothing_of_th
 def test_what_was_said_of_peaks_is_kept_for_those_who_tell_of_peaks_to_come(force, found):
     kept = tried_peaks.read(force)
     assert kept.equals(found.peaks.filter(method="slot_mean"))
-    assert set(kept["what"]) == {"above_usual", "unusual", "highest", "share"}
+    assert set(kept["what"]) == {"above_usual", "unusual", "highest", "share", "share_in_range"}
+    assert set(kept["counted"]) == {"incidents"}
     highest = kept.filter(what="highest", level="force", measure="incidents").row(0, named=True)
     assert highest["told"] == 2 * 3, "three shifts of a week at each of two origins"
     assert any(words.startswith("Before (backtest, incidents)") for words in found.sentences)

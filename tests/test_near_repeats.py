@@ -140,3 +140,16 @@ def test_near_repeats_of_the_made_up_force_are_found_where_they_are_planted(plan
     town = list(zip(days, rows["longitude"], rows["latitude"], strict=True))
     found = find_near_repeats(recorded(town), metres=(200,), days=(14,), permutations=199)
     assert bool(found.marked().height) is stands_out
+
+
+def test_progress_is_told_from_part_to_part_and_changes_nothing(monkeypatch):
+    monkeypatch.setattr("bluelamp.knox._MOST_DEALT", 40 * 220)  # forty sets at once, as for many more points
+    told: list[tuple[str, float]] = []
+    of = recorded(town(1, followed=20))
+    found = find_near_repeats(of, permutations=99, progress=lambda stage, share: told.append((stage, share)))
+    assert found.table.equals(find_near_repeats(of, permutations=99).table)
+    assert list(dict.fromkeys(stage for stage, _ in told)) == ["pairs", "dealing days"]
+    for stage in ("pairs", "dealing days"):
+        shares = [share for name, share in told if name == stage]
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(1)

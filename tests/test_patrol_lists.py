@@ -120,6 +120,7 @@ def test_a_map_that_lists_fewer_places_than_asked_for_says_so(force):
 def test_the_list_is_about_places_and_says_how_right_such_maps_have_been(force):
     lines = bluelamp("patrol", force, "--units", 1)
     assert patrol_lists.ABOUT_PLACES in lines
+    assert hotspot_trial.OF_THE_WEEK in lines, "what is expected is of a week's shifts, which a list of one night hides"
     assert "have not been tested here yet" in lines
 
 

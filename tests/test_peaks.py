@@ -26,6 +26,7 @@ from bluelamp.store import tried_peaks
 from tests.drawn import drawn
 from tests.forecast.made import LONDON, MONDAY, areas_in, demand_of, forecast_of, hours_of, midnight
 from tests.planned import planned, small_settings, twin
+from tests.recorded import crimes
 
 DAYS = 30 * 7
 NOTHING = tables.empty("outages")
@@ -322,8 +323,42 @@ def test_what_was_said_is_held_against_what_came(flat):
     share = table.filter(what="share", measure="incidents").row(0, named=True)
     assert share["told"] == 1
     assert share["said"] == pytest.approx(0.2, abs=0.03)
-    assert "did" in peaks.say_tried(table, "incidents")
-    assert "not yet tried" in peaks.say_tried(table.clear(), "incidents")
+    assert set(table["counted"]) == {"incidents"}
+    assert "did" in peaks.say_tried(table, "incidents", "incidents")
+    assert "is not known: the latest backtest had too few" in peaks.say_tried(table, "offences", "offences")
+    assert "not yet tried" in peaks.say_tried(table.clear(), "incidents", "incidents")
+
+
+@pytest.mark.parametrize("moved", [0, 3, 200])
+def test_the_places_and_times_of_peak_hours_are_held_against_what_came_there_and_against_their_range(flat, moved):
+    """A few more in the first of the hours that `peak_hours` would list lie within its range, two hundred do not."""
+    demand, found = flat
+    assert found.coming is not None
+    listed = peaks.up_to(peaks.find_peak_hours(found.coming), 0.2).filter(measure="incidents")
+    hours = hours_of(DAYS + 7)
+    hours = hours[len(hours) - 168 :]
+    rates, chance = found.coming.areas.expected[:, 0], np.random.default_rng(8)
+    week = demand_of(hours, {(area, "x"): chance.poisson(rates[number]) for number, area in enumerate("ab")})
+    first = listed.sort("rank").head(1).select("area_id", hour_starting="starts_at")
+    is_first = week.join(first.with_columns(here=True), on=["area_id", "hour_starting"], how="left")["here"]
+    week = week.with_columns(pl.col("incidents") + moved * is_first.fill_null(value=False).cast(pl.Int64))
+    judged = peaks.judge(
+        found.coming, demand, NOTHING, pl.concat([demand, week]), NOTHING, until=midnight(DAYS),
+        known_until=midnight(DAYS), came_until=midnight(DAYS + 7), time_zone=LONDON, false_alarms=0.01, share=0.2,
+    ).filter(measure="incidents", level="area")  # fmt: skip
+    held = week.join(
+        listed, left_on=["area_id", "hour_starting"], right_on=["area_id", "starts_at"], how="semi"
+    )["incidents"].sum() / week["incidents"].sum()  # fmt: skip
+    share, inside = (judged.filter(what=what).row(0, named=True) for what in ("share", "share_in_range"))
+    last = listed.sort("rank").row(-1, named=True)
+    assert (share["said"], share["came"]) == (last["share"], pytest.approx(held))
+    assert (inside["told"], inside["said"]) == (1, pytest.approx(0.8))
+    assert inside["came"] == (last["share_p10"] <= held <= last["share_p90"])
+    assert inside["came"] == (moved < 200)
+    words = peaks.say_tried(
+        peaks.summarise_judged(judged.with_columns(method=pl.lit("x"))), "incidents", "incidents"
+    )  # fmt: skip
+    assert f"in {int(inside['came'])} of 1 week within the range that was stated (80 % were to be)" in words
 
 
 def test_a_week_that_was_not_seen_judges_nobody(flat):
@@ -351,6 +386,7 @@ def test_the_command_gives_the_rows_of_the_tables(small_force: Path):
     table = plan.read_table(small_force, "peaks")
     found = read_briefing(small_force, scope="quarter", measure="incidents")
     assert found.peaks.height == table.filter(pl.col("level") != "area", scope="quarter", measure="incidents").height
+    assert "not days so far ahead" in found.lines()[-1]
     csv = CliRunner().invoke(app, ["peaks", str(small_force), "--scope", "quarter", "--measure", "incidents", "--csv"])
     assert csv.output == tables.to_csv(found.peaks, "peaks")
 
@@ -371,6 +407,12 @@ def test_a_force_without_a_run_is_told_what_makes_one(tmp_path: Path):
     (tmp_path / "force.toml").write_text('[force]\nid = "F"\nname = "F"\ntime_zone = "Europe/London"\n')
     with pytest.raises(NoInput, match="bluelamp plan"):
         read_briefing(tmp_path)
+
+
+def test_places_and_hours_that_are_not_read_out_are_counted(small_force: Path):
+    found = read_briefing(small_force, measure="incidents", share=0.4)
+    assert found.peak_hours.height > 12
+    assert f"    and {found.peak_hours.height - 12} more, in the table 'peak_hours'" in found.lines()
 
 
 def test_a_smaller_share_has_the_first_of_the_same_places_and_hours(small_force: Path):
@@ -401,29 +443,8 @@ def test_what_can_not_be_read_of_an_earlier_backtest_counts_as_not_tried(tmp_pat
 
 
 # Offences: when they happened, not when they were recorded.
-def recorded(count: int, seed: int = 1, days: int = 200) -> pl.DataFrame:
-    """Offences of a class, one at a time: found within six hours, recorded two days later on average."""
-    chance = np.random.default_rng(seed)
-    start = np.datetime64("2025-01-06T00:00", "us")
-    to_at = start + (np.sort(chance.random(count)) * days * 86_400e6).astype("timedelta64[us]")
-    back, wait = ((chance.random(count) * 6 * 3600e6), chance.exponential(2 * 86_400e6, count))
-    rows = pl.DataFrame(
-        {
-            "offence_id": [f"o{number:06}" for number in range(count)],
-            "from_at": to_at - back.astype("timedelta64[us]"),
-            "to_at": to_at,
-            "recorded_at": to_at + wait.astype("timedelta64[us]"),
-            "class_code": chance.choice(["burglary", "theft"], count),
-            "area_id": chance.choice(["a", "b"], count),
-        }
-    )
-    return tables.publish(
-        rows.with_columns(pl.col("from_at", "to_at", "recorded_at").dt.replace_time_zone("UTC")), "offences"
-    )
-
-
 def test_offences_are_counted_within_their_ranges_and_until_they_are_complete():
-    every = recorded(20_000)
+    every = crimes(20_000)
     known = every.filter(pl.col("recorded_at") < pl.col("to_at").max())
     counted = incidents.count_offences(known, ["a", "b"], LONDON)
     assert counted is not None
@@ -436,7 +457,7 @@ def test_offences_are_counted_within_their_ranges_and_until_they_are_complete():
 
 
 def test_the_order_of_offences_and_what_says_no_time_changes_no_count():
-    some = recorded(500, days=60)
+    some = crimes(500, days=60)
     counted = incidents.count_offences(some, ["a"], LONDON)
     without = some.head(20).with_columns(
         pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("from_at"),
@@ -461,7 +482,7 @@ def test_the_order_of_offences_and_what_says_no_time_changes_no_count():
 
 @pytest.mark.parametrize(("each_month", "left_out"), [(60, 7 * 60), (0, 0)])
 def test_the_midnight_that_begins_a_month_is_no_time_where_it_stands_for_a_day_nobody_knows(each_month, left_out):
-    some = recorded(4000)
+    some = crimes(4000)
     firsts = pl.datetime_range(pl.datetime(2025, 1, 1), pl.datetime(2025, 7, 1), "1mo", time_zone=LONDON, eager=True)
     at = pl.concat([firsts.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))] * max(each_month, 1))
     unknown = pl.DataFrame({"from_at": at, "to_at": at}).with_row_index("number").select(
@@ -480,9 +501,8 @@ def test_the_midnight_that_begins_a_month_is_no_time_where_it_stands_for_a_day_n
 def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     given = dict(twin().tables)
     until = given["incidents"]["received_at"].max()
-    crimes = given["incidents"].filter(pl.col("class_code").is_in(["violence", "theft"]))
     given["offences"] = tables.publish(
-        crimes.select(
+        given["incidents"].select(
             "class_code", "area_id", offence_id="incident_id", to_at="received_at",
             from_at=pl.col("received_at") - timedelta(hours=4), recorded_at=pl.col("received_at") + timedelta(hours=20),
         ).filter(pl.col("recorded_at") < until),
@@ -493,8 +513,9 @@ def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     assert found.filter(counted="incidents").equals(planned().results["peaks"])
     offences = found.filter(counted="offences")
     assert "offences" in set(offences["measure"])
-    assert set(offences["measure"]) <= {"offences", "violence", "theft"}
+    assert set(offences["measure"]) <= {"offences", *given["incidents"]["class_code"]}
     assert any("recorded offences" in note for note in run.notes)
+    assert any(note.startswith("Recorded offences of the coming week peak on ") for note in run.notes)
     assert run.results["peak_hours"].filter(counted="offences").height > 0
 
 

@@ -20,6 +20,7 @@ SCOPES = {
     "week": "the next seven days, by shift",
     "quarter": "the next 91 days, by day",
 }
+_NOT_TRIED = "The backtest tries shifts of a coming week, not days so far ahead: '--scope week' tells how they did."
 # Areas × shifts that are read out; the table has all.
 _READ_OUT = 12
 
@@ -44,9 +45,8 @@ class Briefing:
             words = _measured(counted, measure)
             lines += [f"Peaks of {words}, {SCOPES[self.scope]}:", *self._peaks_of(counted, measure)]
             lines += self._hours_of(counted, measure)
-            if measure in _MEASURES_TRIED:
-                lines.append(f"  {peaks.say_tried(self.tried, measure)}")
-            lines.append("")
+            tried = _NOT_TRIED if self.scope == "quarter" else peaks.say_tried(self.tried, counted, measure)
+            lines += [f"  {tried}", ""]
         return lines[:-1]
 
     @property
@@ -81,12 +81,14 @@ class Briefing:
             f"{self.names.get(('area', row['area_id']), row['area_id'])}: {row['expected']:.1f}"
             for row in rows.head(_READ_OUT).iter_rows(named=True)
         ]
-        return [told, *named]
+        left = rows.height - len(named)
+        return [told, *named, *([f"    and {left:,} more, in the table 'peak_hours'"] if left else [])]
 
 
 _SHIFT = timedelta(hours=shifts.HOURS - 1)  # as short as a clock change makes it
-_ORDER = ("incidents", "offending", "offences")
-_MEASURES_TRIED = ("incidents", "offending")
+_ORDER = tuple(measure for _, measure in peaks.WHOLES)
+# The map's list is of what staff are sent to.
+_ON_MAP = ("incidents", "offending")
 
 
 def _measured(counted: str, measure: str) -> str:
@@ -178,9 +180,7 @@ def lay_on_map(found: pl.DataFrame, areas: pl.DataFrame, judged: pl.DataFrame, t
         row["area_id"]: row["area_name"] or row["area_id"]
         for row in areas.filter(level="district").iter_rows(named=True)
     }
-    rows = found.filter(
-        pl.col("level").is_in(["force", "district"]), pl.col("measure").is_in(_MEASURES_TRIED), scope="week"
-    )
+    rows = found.filter(pl.col("level").is_in(["force", "district"]), pl.col("measure").is_in(_ON_MAP), scope="week")
     return {
         "rows": [
             {
@@ -199,5 +199,5 @@ def lay_on_map(found: pl.DataFrame, areas: pl.DataFrame, judged: pl.DataFrame, t
             }
             for row in rows.iter_rows(named=True)
         ],
-        "tried": {measure: peaks.say_tried(judged, measure) for measure in _MEASURES_TRIED},
+        "tried": {measure: peaks.say_tried(judged, "incidents", measure) for measure in _ON_MAP},
     }  # fmt: skip

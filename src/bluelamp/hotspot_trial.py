@@ -161,6 +161,12 @@ def _tabulate(scores: pl.DataFrame) -> list[str]:
 # ---- what a run shows ----
 
 
+# A reader at briefing would else take them for those of tonight.
+OF_THE_WEEK = (
+    "'expected' and 'at least one' are of the seven such shifts of the map's week together, not of one of them."
+)
+
+
 @dataclass(frozen=True)
 class Places:
     """Hotspots of one class as a run has them: the rows of `hotspots`, and how far such maps have been right.
@@ -198,7 +204,7 @@ class Places:
                     f"{row['times_usual']:>8.1f} {row['counted']:>13,.0f} {row['count_rank']:>10,}"
                 )
             told.append("")
-        return [*told, *self.sentences]
+        return [*told, *([OF_THE_WEEK] if told else []), *self.sentences]
 
     def collection(self) -> dict[str, Any]:
         """Give the places as a GeoJSON FeatureCollection, each with its fields."""

@@ -14,7 +14,7 @@ What belongs where, at the ends of the bands:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -33,6 +33,11 @@ _MOST_DEALT = 1 << 25
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Tell = Callable[[float], None]
+
+
+def _silent(share: float) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,17 @@ def try_pairs(
     metric: str = "manhattan",
     permutations: int = 999,
     seed: int = 0,
+    pairing: Tell = _silent,
+    dealing: Tell = _silent,
 ) -> Knox:
     """Test points on a plane (metres) with a day each (a whole number); bounds as the module says.
 
     The count that chance brings to a cell is exact, and not drawn: of all pairs of days, as many fall on the pairs of a
-    distance band as their share says.
+    distance band as their share says. `pairing` and `dealing` are told how much of finding pairs and of dealing days is
+    done.
     """
     shape = (len(metres) + 1, len(days))
-    first, second, band = _near_pairs(xy, np.asarray(metres, dtype=float), metric)
+    first, second, band = _near_pairs(xy, np.asarray(metres, dtype=float), metric, pairing)
     in_band = np.bincount(band, minlength=shape[0])
     edges = np.concatenate([[0], np.cumsum(in_band)])
     bounds = np.asarray(days, dtype=np.int64)
@@ -74,7 +82,8 @@ def try_pairs(
     total = max(len(day) * (len(day) - 1) // 2, 1)
     expected = in_band[:, None] * _pairs_of_days(day, bounds)[None] / total
     chance = np.random.default_rng(seed)
-    dealt = _count((chance.permutation(day) for _ in range(permutations)), first, second, edges, bounds)
+    sets = (chance.permutation(day) for _ in range(permutations))
+    dealt = _count(sets, first, second, edges, bounds, lambda done: dealing(done / permutations))
     as_many = (dealt >= pairs).sum(axis=0)
     return Knox(pairs, expected, (1 + as_many) / (1 + permutations), _p_values_of_any(pairs, dealt))
 
@@ -95,9 +104,9 @@ def _p_values_of_any(pairs: Integers, dealt: Integers) -> Floats:
     return found
 
 
-def _near_pairs(xy: Floats, metres: Floats, metric: str) -> tuple[Integers, Integers, Integers]:
+def _near_pairs(xy: Floats, metres: Floats, metric: str, tell: Tell) -> tuple[Integers, Integers, Integers]:
     """Give the pairs within the last distance, by band: first and second point, and band."""
-    parts = list(_pairs_in_parts(xy, metres, metric))
+    parts = list(_pairs_in_parts(xy, metres, metric, tell))
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
     first, second, band = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -105,7 +114,9 @@ def _near_pairs(xy: Floats, metres: Floats, metric: str) -> tuple[Integers, Inte
     return first[order], second[order], band[order]
 
 
-def _pairs_in_parts(xy: Floats, metres: Floats, metric: str) -> Iterator[tuple[Integers, Integers, Integers]]:
+def _pairs_in_parts(
+    xy: Floats, metres: Floats, metric: str, tell: Tell
+) -> Iterator[tuple[Integers, Integers, Integers]]:
     import shapely
 
     if len(xy) < 2:
@@ -130,6 +141,7 @@ def _pairs_in_parts(xy: Floats, metres: Floats, metric: str) -> Iterator[tuple[I
         near = band <= len(metres)
         found += int(near.sum())
         _insist_on_few(found, metres)
+        tell(min(begin + _POINTS_AT_ONCE, len(xy)) / len(xy))
         yield one[near].astype(np.int32), other[near].astype(np.int32), band[near].astype(np.int8)
 
 
@@ -151,23 +163,40 @@ def _pairs_of_days(day: Integers, bounds: Integers) -> Integers:
     return _steps(np.array(within, dtype=np.int64))
 
 
-def _count(dealt: Iterable[Integers], first: Integers, second: Integers, edges: Integers, bounds: Integers) -> Integers:
-    """Count the pairs of each set of days, sets × distance bands × day bands; pairs lie by band between `edges`."""
+def _count(
+    dealt: Iterable[Integers],
+    first: Integers,
+    second: Integers,
+    edges: Integers,
+    bounds: Integers,
+    tell: Tell = _silent,
+) -> Integers:
+    """Count the pairs of each set of days, sets × distance bands × day bands; pairs lie by band between `edges`.
+
+    `tell` is told how many sets are done.
+    """
     counts: list[Integers] = []
     held: list[Integers] = []
+    done = 0
+
+    def count() -> None:
+        nonlocal held, done
+        sets, before = len(held), done
+        counts.append(_count_held(held, first, second, edges, bounds, lambda share: tell(before + share * sets)))
+        held, done = [], done + sets
+
     for days in dealt:
         held.append(days)
         # So many sets at once as there is room for, because each stretch of pairs is read once for all of them.
         if sum(map(len, held)) >= _MOST_DEALT:
-            counts.append(_count_held(held, first, second, edges, bounds))
-            held = []
+            count()
     if held:
-        counts.append(_count_held(held, first, second, edges, bounds))
+        count()
     return np.concatenate(counts)
 
 
 def _count_held(
-    held: Sequence[Integers], first: Integers, second: Integers, edges: Integers, bounds: Integers
+    held: Sequence[Integers], first: Integers, second: Integers, edges: Integers, bounds: Integers, tell: Tell
 ) -> Integers:
     within = np.zeros((len(held), len(edges) - 1, len(bounds)), dtype=np.int64)
     since = min((int(days.min()) for days in held if len(days)), default=0)
@@ -177,10 +206,12 @@ def _count_held(
     narrow: list[NDArray[Any]] = [(days - since).astype(kind) for days in held]
     for band, (begin, end) in enumerate(pairwise(edges.tolist())):
         for start in range(begin, end, _AT_ONCE):
-            one, other = (each[start : min(start + _AT_ONCE, end)].astype(np.intp) for each in (first, second))
+            stop = min(start + _AT_ONCE, end)
+            one, other = (each[start:stop].astype(np.intp) for each in (first, second))
             for number, days in enumerate(narrow):
                 apart = np.abs(days.take(one) - days.take(other))
                 within[number, band] += [np.count_nonzero(apart <= bound) for bound in bounds.tolist()]
+            tell(stop / len(first))
     return _steps(within)
 
 

@@ -7,7 +7,7 @@ persons.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,7 @@ def find_near_repeats(
     metric: str = "manhattan",
     permutations: int = PERMUTATIONS,
     seed: int = 0,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> NearRepeats:
     """Test whether what happened comes in near repeats.
 
@@ -170,6 +171,7 @@ def find_near_repeats(
     day = known["day"].to_physical().to_numpy()[near].astype(np.int64)
     found = try_pairs(
         xy[near], day, metres=metres, days=days, metric=metric, permutations=permutations, seed=seed,
+        pairing=lambda share: progress("pairs", share), dealing=lambda share: progress("dealing days", share),
     )  # fmt: skip
     grid = [(place, time) for place in range(len(metres) + 1) for time in range(len(days))]
     table = pl.DataFrame(

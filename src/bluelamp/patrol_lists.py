@@ -69,7 +69,7 @@ class Briefing:
                     f"{row['area_id'] or '':<8} {row['rank']:>4} {row['expected']:>8.2f} {chance:>12}"
                 )
             told += [*watch.made.notes, ""]
-        return [*told, *self.notes, *self.how_right, ABOUT_PLACES]
+        return [*told, *self.notes, hotspot_trial.OF_THE_WEEK, *self.how_right, ABOUT_PLACES]
 
 
 def make_lists(

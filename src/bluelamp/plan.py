@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -304,7 +304,10 @@ def compute(
     notes += remarks.on_suppressed(suppressed, given["contacts"])
 
     clock.start("offending")
-    offending = _count_offending(given, areas, settings, today, notes)
+    offences = given["offences"]
+    if offences.height:
+        offences = settled.settle_offences(offences, given["areas"], areas, settings, today)
+    offending = _count_offending(offences, areas, settings, notes)
 
     clock.start("scoreboard")
     judged = scoreboard.make_scoreboard(
@@ -418,10 +421,12 @@ def compute(
         false_alarms=settings.peaks.false_alarms, short=short,
     )  # fmt: skip
     peak_hours = peaks.find_peak_hours(predicted.coming)
+    judged_before = tables.empty("backtest_peaks") if tried is None else tried
+    notes += remarks.on_peaks("incidents", found_peaks, peak_hours, judged_before, settings.peaks.share, zone)
+    of_offences = _find_offence_peaks(offences, areas, given["events"], settings, starts, notes)
     notes += remarks.on_peaks(
-        found_peaks, peak_hours, tables.empty("backtest_peaks") if tried is None else tried, settings.peaks.share, zone
+        "offences", of_offences["peaks"], of_offences["peak_hours"], judged_before, settings.peaks.share, zone
     )
-    of_offences = _find_offence_peaks(given, areas, settings, starts, notes)
 
     clock.start("remarks")
     notes += remarks.on_cover(work, cover, given, zone)
@@ -458,27 +463,26 @@ def compute(
 
 
 def _find_offence_peaks(
-    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, starts: datetime, notes: list[str]
-) -> dict[str, pl.DataFrame]:
+    offences: pl.DataFrame, areas: pl.DataFrame, events: pl.DataFrame, settings: Settings, starts: datetime,
+    notes: list[str],
+) -> dict[str, pl.DataFrame]:  # fmt: skip
     """Find the peaks of recorded offences, by when they happened; none where there are too few, or they are too old.
 
     They are forecast by the incidents' own method, by fewer paths, because only shifts and days are told.
     """
     none = {name: tables.empty(name) for name in peaks.NAMES}
-    if given["offences"].is_empty():
+    if offences.is_empty():
         return none
     zone, wanted = settings.force.time_zone, settings.forecast
-    counted = incidents.count_offences(
-        given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list(), zone
-    )
-    told, is_usable = remarks.on_offences(counted, given["offences"].height, starts)
+    counted = incidents.count_offences(offences, areas.filter(pl.col("level") == "area")["area_id"].to_list(), zone)
+    told, is_usable = remarks.on_offences(counted, offences.height, starts)
     notes += told
     if counted is None or not is_usable:
         return none
     no_outages, until = tables.empty("outages"), min(counted.known_until, starts)
     try:
         predicted = forecast.make_forecast(
-            counted.demand, areas, given["events"], no_outages, tables.empty("service_times"),
+            counted.demand, areas, events, no_outages, tables.empty("service_times"),
             force_id=settings.force.id, time_zone=zone, forecast_from=starts, data_until=until,
             method=wanted.method, weeks=wanted.weeks, paths=min(wanted.paths, OFFENCE_PATHS),
             path_days=min(OFFENCE_DAYS, wanted.path_days), days=min(forecast.QUARTER_DAYS, wanted.days),
@@ -521,20 +525,11 @@ def crew_by_hour(settings: Settings) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _count_offending(
-    given: Mapping[str, pl.DataFrame], areas: pl.DataFrame, settings: Settings, day: date, notes: list[str]
-) -> pl.DataFrame:
+def _count_offending(offences: pl.DataFrame, areas: pl.DataFrame, settings: Settings, notes: list[str]) -> pl.DataFrame:
     """Count offences in the areas as they are settled; empty where a force gives none."""
-    offences, lowest = given["offences"], areas.filter(pl.col("level") == "area")["area_id"].to_list()
     if offences.is_empty():
         return tables.empty("offending")
-    if given["areas"].is_empty() and len(lowest) == 1:
-        offences = offences.with_columns(area_id=pl.lit(lowest[0]))
-    else:
-        offences = incidents.place_offences(
-            offences, areas if given["areas"].is_empty() else given["areas"], day, settings.force.time_zone,
-            default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
-        )  # fmt: skip
+    lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     offending = incidents.count_offending(offences, lowest, settings.force.time_zone)
     notes += remarks.on_offending(offending, incidents.know_times(offences, offending))
     return offending

@@ -564,36 +564,43 @@ def on_rosters(covered: pl.DataFrame) -> list[str]:
     ]
 
 
-def on_peaks(found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, share: float, zone: str) -> list[str]:
-    """Say when the coming week's demand and offending peak in the force, how few places and hours hold a share of it,
-    what is expected to be unusual, and how often peaks came true before.
+def on_peaks(
+    counted: str, found: pl.DataFrame, hours: pl.DataFrame, tried: pl.DataFrame, share: float, zone: str
+) -> list[str]:
+    """Say when the coming week's demand and offending ('incidents'), or its recorded offences ('offences'), peak in the
+    force, how few places and hours hold a share of it, what is expected to be unusual, and how often peaks came true.
     """
     notes = []
-    for measure in ("incidents", "offending"):
+    for measure, words in _PEAKING.items():
         of_force = found.filter(pl.col("rank") == 1, scope="week", level="force", measure=measure)
         for row in of_force.iter_rows(named=True):
             when = peaks.say_when(row["starts_at"], row["ends_at"], zone)
             usual = "" if row["usual"] is None else f"; usual {row['usual']:.0f}"
-            words = {"incidents": "Demand", "offending": "Offending"}[measure]
             notes.append(
-                f"{words} of the coming week peaks on {when}: {row['expected']:.0f} incidents expected "
-                f"({row['p10']} to {row['p90']}{usual})."
+                f"{words} on {when}: {row['expected']:.0f} {counted} expected ({row['p10']} to {row['p90']}{usual})."
             )
     notes += [
-        f"{row['share']:.0%} of the coming week's incidents is expected in {row['rank']} of {row['cells']:,} "
+        f"{row['share']:.0%} of the coming week's {counted} is expected in {row['rank']} of {row['cells']:,} "
         "places and times ('peak_hours' lists them; 'bluelamp peaks' tells more)."
-        for row in peaks.up_to(hours, share).filter(measure="incidents").sort("rank").tail(1).iter_rows(named=True)
+        for row in peaks.up_to(hours, share).filter(measure=counted).sort("rank").tail(1).iter_rows(named=True)
     ]
-    unusual = found.filter("is_unusual", scope="week", measure="incidents")
+    unusual = found.filter("is_unusual", scope="week", measure=counted)
     if unusual.height:
         first = unusual.sort("chance_unusual", "starts_at", descending=[True, False]).row(0, named=True)
         number = count_of(unusual.height, "shift is", "shifts are")
         notes.append(
             f"{number} expected to be unusual, above all {first['level']} '{first['area_id']}' on "
-            f"{peaks.say_when(first['starts_at'], first['ends_at'], zone)}: {first['expected']:.0f} incidents, where "
+            f"{peaks.say_when(first['starts_at'], first['ends_at'], zone)}: {first['expected']:.0f} {counted}, where "
             f"more than {first['control_limit']} are unusual."
         )
-    return [*notes, peaks.say_tried(tried, "incidents")] if notes else []
+    return [*notes, peaks.say_tried(tried, counted, counted)] if notes else []
+
+
+_PEAKING = {
+    "incidents": "Demand of the coming week peaks",
+    "offending": "Offending of the coming week peaks",
+    "offences": "Recorded offences of the coming week peak",
+}
 
 
 def on_offences(counted: incidents.CountedOffences | None, offences: int, starts: datetime) -> tuple[list[str], bool]:

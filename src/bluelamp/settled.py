@@ -92,6 +92,22 @@ def settle_areas(
     return geography.areas_on(areas, day), placed.incidents.drop("place_rule")
 
 
+def settle_offences(
+    offences: pl.DataFrame, given: pl.DataFrame, areas: pl.DataFrame, settings: Settings, day: date
+) -> pl.DataFrame:
+    """Settle which area each recorded offence counts in, as incidents are settled.
+
+    `given` are the areas that the force has given, `areas` those that `settle_areas` made of them for the day.
+    """
+    lowest = areas.filter(pl.col("level") == "area")["area_id"]
+    if given.is_empty() and len(lowest) == 1:
+        return offences.with_columns(area_id=pl.lit(lowest.item()))
+    return incidents.place_offences(
+        offences, areas if given.is_empty() else given, day, settings.force.time_zone,
+        default_points=settings.areas.default_points, border_metres=settings.areas.border_metres,
+    )  # fmt: skip
+
+
 def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Leave out logs that were merged into another: the call is counted there."""
     kept = calls.filter(~_is_merged())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bluelamp import extensions, hotspots, tables
 from bluelamp.hotspots._capture import SHARES, capture
+from bluelamp.hotspots._ground import _lay_hours
 from tests.hotspots.made import BEFORE, SHIFTS, drawn_offences, ground, history_of, offences_at
 
 GRID = ground()
@@ -272,7 +273,7 @@ def test_the_same_input_gives_the_same_tables():
 
 def test_shifts_across_a_clock_change_have_their_own_hours():
     before = datetime(2026, 3, 30, 23, tzinfo=UTC)  # local midnight after the clocks went forward
-    found = hotspots._lay_hours(datetime(2026, 3, 24).date(), datetime(2026, 3, 31).date(), SHIFTS, "Europe/London")
+    found = _lay_hours(datetime(2026, 3, 24).date(), datetime(2026, 3, 31).date(), SHIFTS, "Europe/London")
     assert found.height == 167
     assert found.filter(shift=2).height == 55
     assert found["hour_starting"].max() < before

@@ -157,7 +157,9 @@ def test_the_plain_count_map_is_whole_up_to_the_same_ground(mapped_force):
 
 def test_places_have_geojson_and_csv_of_one_shift(client, mapped_force):
     query = "class=violence&from_hour=15&share=0.01"
-    rows = hotspot_trial.list_places(mapped_force, "violence", 15, 0.01).rows
+    shown = hotspot_trial.list_places(mapped_force, "violence", 15, 0.01)
+    assert hotspot_trial.OF_THE_WEEK in shown.lines()
+    rows = shown.rows
     assert client.get(f"/hotspots.csv?{query}").text == tables.to_csv(rows, "hotspots")
     found = client.get(f"/hotspots.geojson?{query}").json()["features"]
     assert [each["properties"]["cell_id"] for each in found] == rows["cell_id"].to_list()

@@ -18,13 +18,15 @@ import polars as pl
 from bluelamp import extensions, forecast, incidents, periods, plan, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.backtest import _kept
+from bluelamp.backtest._enough import LEAST_HOURS, name_able, weeks_of
 from bluelamp.backtest._kept import Piece
+from bluelamp.backtest._offences import Known, Recorded, settle_recorded
 from bluelamp.backtest._sentences import levels_told, methods_tried, place_words, say, tabulate
 from bluelamp.backtest._summary import HORIZONS, find_weak_spots, summarise
 from bluelamp.backtest._trial import LEVELS, PIT, SPANS, Truth, lay_out_truth, mask_hours, score_method
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.forecast import Origin, Tally, cut
-from bluelamp.peaks import judge, say_tried, summarise_judged
+from bluelamp.peaks import WHOLES, judge, say_tried, summarise_judged
 from bluelamp.settings import Settings
 from bluelamp.store import Store, tried_peaks
 
@@ -36,11 +38,8 @@ __all__ = [
 NAMES = ("backtest_scores", "backtest_summary", "backtest_weak_spots", "backtest_peaks")
 NAIVE = forecast.NAIVE
 DAYS = 56
-# An origin stands on at least so many hours that were seen, and not at the end of an outage; a slot mean on a record
-# as long as its own weeks, of which so many were seen.
-LEAST_HOURS = 8 * 168
+# An origin stands not at the end of an outage, and not before one that takes most of its eight weeks.
 LONGEST_SILENCE = timedelta(days=7)
-LEAST_SHARE = 0.5
 LEAST_SHARE_TO_COME = 0.5
 
 
@@ -77,6 +76,7 @@ class _Ground:
     outages: pl.DataFrame
     settings: Settings
     data_until: datetime
+    recorded: Recorded | None  # offences, where the force has any that say when they happened
 
 
 def backtest(
@@ -108,7 +108,7 @@ def backtest(
     progress("reading", 1.0)
     weeks = weeks or settings.forecast.weeks
     # Series and scales are those of the longest history that any method may want, so that it is the same for all.
-    longest = max([weeks, *(_weeks_of(method) for method in (*NAIVE, *chosen))])
+    longest = max([weeks, *(weeks_of(method) for method in (*NAIVE, *chosen))])
     key = _key(ground, paths, weeks, longest)
     request = _kept.hash_of({"key": key, "origins": origins, "every": every, "methods": chosen})
     latest = _kept.read_latest(folder)
@@ -119,7 +119,7 @@ def backtest(
     days = _days_of(ground, origins, every)
     for number, day in enumerate(days):
         stand = _stand_on(ground, day, chosen, longest)
-        stood.append(_Tried(day, stand.refused, stand.methods))
+        stood.append(_Tried(day, stand.refused, stand.methods, stand.tries_offences))
         for place, method in enumerate(stand.methods):
 
             def tell(share: float, done: float = number + place / len(chosen)) -> None:
@@ -143,7 +143,7 @@ def backtest(
         "paths": paths,
         "weeks": weeks,
         "seed": settings.forecast.seed,
-        "notes": _notes(stood, chosen),
+        "notes": _notes(stood, chosen, ground.recorded is not None),
         "made_at": now().isoformat(),
     }
     _kept.write_latest(folder, about)
@@ -177,7 +177,11 @@ def _gathered(folder: Path | str, about: dict[str, Any]) -> Backtest | None:
     weak_spots = find_weak_spots(found.spots)
     judged = summarise_judged(found.peaks)
     own = judged.filter(method=methods_tried(summary, about)[0])
-    told = [say_tried(own, measure) for measure in ("incidents", "offending") if own.filter(measure=measure).height]
+    told = [
+        say_tried(own, counted, measure)
+        for counted, measure in WHOLES
+        if own.filter(counted=counted, measure=measure).height
+    ]
     sentences = [*about["notes"], *say(summary, weak_spots, about), *told]
     return Backtest(tables.publish(found.scores, "backtest_scores"), summary, weak_spots, judged, about, sentences)
 
@@ -208,7 +212,7 @@ def _settle(folder: Path | str, settings: Settings) -> _Ground:
     counted = drives.group_by(columns).agg(pl.col("incidents").sum()).sort(columns)
     return _Ground(
         calls.select("received_at"), counted, areas, still.read("events"), still.read("drivers"), stood.outages,
-        settings, stood.data_until,
+        settings, stood.data_until, settle_recorded(still, stood, settings),
     )  # fmt: skip
 
 
@@ -220,6 +224,7 @@ def _key(ground: _Ground, paths: int, weeks: int, longest: int) -> str:
             "demand": _kept.hash_rows(ground.demand),
             "areas": _kept.hash_rows(ground.areas.select("area_id", "level", "parent_id").sort("area_id", "level")),
             "events": _kept.hash_rows(ground.events.sort("event_id")),
+            "offences": "" if ground.recorded is None else _kept.hash_rows(ground.recorded.offences),
             "drivers": _kept.hash_rows(ground.drivers.sort("driver", "area_id", "hour_starting", "known_at")),
             "outages": _kept.hash_rows(ground.outages),
             "received": _kept.hash_rows(ground.calls.sort("received_at")),
@@ -243,6 +248,7 @@ class _Tried:
     day: date
     refused: str
     methods: tuple[str, ...]
+    tries_offences: bool
 
 
 @dataclass(frozen=True)
@@ -253,13 +259,15 @@ class _Stand(_Tried):
     origin: Origin | None = None
     truth: Truth | None = None
     longest: int = 0
+    offences: Known | None = None
 
     def score(self, method: str, paths: int, weeks: int, progress: Callable[[float], None]) -> Piece:
         """Score one method here."""
         assert self.origin is not None
         assert self.truth is not None
         origin, ground, wanted = self.origin, self.ground, self.ground.settings.peaks
-        model = origin.learn(method, self.longest if method in NAIVE else weeks)
+        weeks = self.longest if method in NAIVE else weeks
+        model = origin.learn(method, weeks)
         tally = Tally(
             model,
             origin.coming,
@@ -274,6 +282,8 @@ class _Stand(_Tried):
             known_until=origin.known_until, came_until=ground.data_until, time_zone=origin.time_zone,
             false_alarms=wanted.false_alarms, share=wanted.share,
         )  # fmt: skip
+        if self.offences is not None and method in self.offences.methods:
+            judged = pl.concat([judged, self.offences.judge(method, paths, weeks)])
         return Piece(*scored, judged)
 
 
@@ -289,11 +299,11 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     first: datetime = ground.demand["hour_starting"].min()  # type: ignore[assignment]
     starts_at: datetime = periods.local_days(force.time_zone, day, day)["starts_at"][0]
     if starts_at <= first + timedelta(hours=LEAST_HOURS):
-        return _Stand(day, "less than 8 weeks of record before it", (), ground)
+        return _Stand(day, "less than 8 weeks of record before it", (), False, ground)
     calls = ground.calls.filter(pl.col("received_at") < starts_at)
     known_until = settled.end_of_hour(calls["received_at"].max(), force.time_zone)  # type: ignore[arg-type]
     if starts_at - known_until > LONGEST_SILENCE:
-        return _Stand(day, "an outage just before it", (), ground)
+        return _Stand(day, "an outage just before it", (), False, ground)
     outages = settled.find_outages(calls, ground.settings)
     origin = forecast.stand_at(
         day, ground.demand, ground.areas, ground.events, outages, known_until=known_until, force_id=force.id,
@@ -305,28 +315,16 @@ def _stand_on(ground: _Ground, day: date, methods: Sequence[str], longest: int) 
     broken = mask_hours(history.calendar.hours, ground.outages)
     seen = history.calendar.lengths * ~(history.is_masked | broken)
     if seen.sum() < LEAST_HOURS:
-        return _Stand(day, "less than 8 weeks before it that can be believed", (), ground)
+        return _Stand(day, "less than 8 weeks before it that can be believed", (), False, ground)
     truth = lay_out_truth(origin, ground.demand, ground.outages, longest)
     if truth.usable.mean() < LEAST_SHARE_TO_COME:
-        return _Stand(day, "an outage in most of the eight weeks after it", (), ground)
-    days = len(history.calendar.days)
-    able = tuple(
-        method
-        for method, own in ((method, _weeks_of(method)) for method in methods)
-        if own <= 1
-        or (
-            days > 7 * own - 7 and seen[history.calendar.day_of_hour >= days - 7 * own].sum() >= LEAST_SHARE * own * 168
-        )
-    )
-    return _Stand(day, "", able, ground, origin, truth, longest)
+        return _Stand(day, "an outage in most of the eight weeks after it", (), False, ground)
+    able = name_able(methods, origin, longest, seen)
+    offences = None if ground.recorded is None else ground.recorded.known_at(day, able, longest)
+    return _Stand(day, "", able, offences is not None, ground, origin, truth, longest, offences)
 
 
-def _weeks_of(method: str) -> int:
-    """Weeks that a method says it needs; a method that says nothing takes what there is."""
-    return int(getattr(extensions.member("forecast", method), "WEEKS", 0))
-
-
-def _notes(stood: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
+def _notes(stood: Sequence[_Tried], methods: Sequence[str], has_offences: bool) -> list[str]:
     used = [each for each in stood if each.methods]
     notes = []
     if len(used) < len(stood):
@@ -337,5 +335,11 @@ def _notes(stood: Sequence[_Tried], methods: Sequence[str]) -> list[str]:
         able = sum(method in each.methods for each in used)
         if able < len(used):
             had = f"{able or 'none'} of {len(used)} origins had it"
-            notes.append(f"{method} needs a record of {_weeks_of(method)} weeks, half of them seen; {had}.")
+            notes.append(f"{method} needs a record of {weeks_of(method)} weeks, half of them seen; {had}.")
+    tried = sum(each.tries_offences for each in used)
+    if has_offences and tried < len(used):
+        notes.append(
+            f"Peaks of recorded offences are tried at {tried or 'none'} of {len(used)} origins: at the others fewer "
+            "than 8 weeks of them were recorded, or they ended long before."
+        )
     return notes

@@ -24,7 +24,8 @@ FOLDER = "backtest"
 LATEST = "latest.json"
 # What scores are made by; what is only told of them may change without making them again.
 _CODE = (
-    "forecast", "backtest/_trial.py", "scoring.py", "quantiles.py", "periods.py", "shifts.py", "peaks/_judged.py",
+    "forecast", "backtest/_enough.py", "backtest/_offences.py", "backtest/_trial.py", "scoring.py", "quantiles.py",
+    "periods.py", "shifts.py", "aoristic.py", "incidents/offences.py", "peaks/_hours.py", "peaks/_judged.py",
     "peaks/_told.py", "peaks/_usual.py",
 )  # fmt: skip
 
@@ -67,12 +68,14 @@ class Kept:
 
     def read(self, day: date, method: str, *, is_older: bool = False) -> Piece | None:
         """Give what is kept of a method at an origin; None where a part is not there, or harmed. What an older version
-        kept may lack peaks.
+        kept may lack peaks, or tried those of incidents alone.
         """
         scores, spots, judged = self._files(day, method)
         try:
             found = pl.DataFrame(schema=JUDGED) if is_older and not judged.exists() else pl.read_parquet(judged)
-            return Piece(pl.read_parquet(scores), pl.read_parquet(spots), found)
+            if "counted" not in found.columns:
+                found = found.with_columns(counted=pl.lit("incidents"))
+            return Piece(pl.read_parquet(scores), pl.read_parquet(spots), found.select(list(JUDGED)))
         except (OSError, pl.exceptions.PolarsError):
             return None
 

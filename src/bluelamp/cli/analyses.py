@@ -46,6 +46,7 @@ def near_repeat(
     page: Page = None,
     as_csv: AsCsv = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say whether offences follow near others soon after, beyond what chance brings (the Knox test).
 
@@ -57,13 +58,16 @@ def near_repeat(
     from bluelamp.occurrences import read_occurrences
     from bluelamp.web.analysis_pages import render_near_repeat_page
 
-    of = read_occurrences(
-        folder, kind=kind, class_codes=class_codes or (), since=local_date(since), until=local_date(until)
-    )
-    found = find_near_repeats(
-        of, metres=_bounds(metres, "--metres"), days=[round(each) for each in _bounds(days, "--days", whole=True)],
-        metric=metric, permutations=permutations, seed=seed,
-    )  # fmt: skip
+    with progressing(quiet) as progress:
+        progress("reading", 0.0)
+        of = read_occurrences(
+            folder, kind=kind, class_codes=class_codes or (), since=local_date(since), until=local_date(until)
+        )
+        progress("reading", 1.0)
+        found = find_near_repeats(
+            of, metres=_bounds(metres, "--metres"), days=[round(each) for each in _bounds(days, "--days", whole=True)],
+            metric=metric, permutations=permutations, seed=seed, progress=progress,
+        )  # fmt: skip
     if page is not None:
         _write_page(page, render_near_repeat_page(found))
     _tell(found, "near_repeats", as_csv, as_json)
@@ -99,9 +103,10 @@ def before_after(
     """Say whether a place changed more than one that was left alone (the weighted displacement difference).
 
     \b
-    bluelamp before-after oakland --treated 22Y --control 26X --before 2023-12-20..2024-01-31 --after
-    2024-02-01..2024-03-14 bluelamp before-after oakland --treated patrols.geojson --control left_alone.geojson --ring
-        300 \\ --before 2023-12-20..2024-01-31 --after 2024-02-01..2024-03-14 --class robbery --page robbery.html
+    bluelamp before-after oakland --treated 22Y --control 26X \\
+        --before 2023-12-20..2024-01-31 --after 2024-02-01..2024-03-14
+    bluelamp before-after oakland --treated patrols.geojson --control left_alone.geojson --ring 300 \\
+        --before 2023-12-20..2024-01-31 --after 2024-02-01..2024-03-14 --class robbery --page robbery.html
     """
     from bluelamp.before_after import compare_periods, days_of
     from bluelamp.occurrences import read_occurrences

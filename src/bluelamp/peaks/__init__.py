@@ -28,12 +28,14 @@ from bluelamp.pools import UNKNOWN_AREA
 from bluelamp.shifts import Ahead, Coming, Floats, count_past
 
 __all__ = [
-    "JUDGED", "LEAST_EXPECTED", "LISTED", "MOST_SHARE", "NAMES", "UNUSUAL", "Short", "control_limit", "find_peak_hours",
-    "find_peaks", "find_spread", "find_usual", "judge", "say_causes", "say_peak", "say_tried", "say_when",
-    "summarise_judged", "up_to",
+    "JUDGED", "LEAST_EXPECTED", "LISTED", "MOST_SHARE", "NAMES", "UNUSUAL", "WHOLES", "Short", "control_limit",
+    "find_peak_hours", "find_peaks", "find_spread", "find_usual", "judge", "say_causes", "say_peak", "say_tried",
+    "say_when", "summarise_judged", "up_to",
 ]  # fmt: skip
 
 NAMES = ("peaks", "peak_hours")
+# What is counted and the measures of more than one class, in the order in which they are told.
+WHOLES = (("incidents", "incidents"), ("incidents", "offending"), ("offences", "offences"))
 
 
 @dataclass(frozen=True)

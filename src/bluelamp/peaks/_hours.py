@@ -11,16 +11,17 @@ from bluelamp.shifts import Coming
 
 # The table goes on until its rows hold this share, so that any smaller one can be asked for.
 MOST_SHARE = 0.5
-_RANGE = (0.1, 0.9)
+# What they hold lies between these quantiles, in four weeks of five.
+RANGE = (0.1, 0.9)
 
 
-def find_peak_hours(coming: Coming) -> pl.DataFrame:
+def find_peak_hours(coming: Coming, most: float = MOST_SHARE) -> pl.DataFrame:
     """Rank the coming week's areas × shifts (or hours, where areas have an incident an hour) by what is expected, and
     say how much the first so many of them hold, as the table `peak_hours`.
 
     Fewer places and hours can't be expected to hold as much. The range is that of the share which these very ones hold
-    over the joint paths, in which no one knows beforehand where most will fall. Rows go on to half of all; what has no
-    known place counts in the whole.
+    over the joint paths, in which no one knows beforehand where most will fall. Rows go on until they hold `most` of
+    all; what has no known place counts in the whole.
     """
     cut, ahead = coming.cut, coming.areas
     known = np.array([name != UNKNOWN_AREA for name in cut.area_ids])
@@ -34,11 +35,11 @@ def find_peak_hours(coming: Coming) -> pl.DataFrame:
             continue
         order = np.argsort(-expected, kind="stable")
         upto = np.cumsum(expected[order]) / whole
-        size = min(int(np.searchsorted(upto, MOST_SHARE)) + 1, len(order))
+        size = min(int(np.searchsorted(upto, most)) + 1, len(order))
         chosen = order[:size]
         in_paths = ahead.counts[:, number].sum(axis=(0, 1))
         counts = ahead.counts[known, number].reshape(len(expected), -1)[chosen]
-        low, high = quantiles.of_sums(np.cumsum(counts, axis=0) / np.maximum(in_paths, 1), _RANGE).T
+        low, high = quantiles.of_sums(np.cumsum(counts, axis=0) / np.maximum(in_paths, 1), RANGE).T
         area, at = np.divmod(chosen, stretches)
         names = np.array(cut.area_ids)[known]
         parts.append(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import tables
+from bluelamp.peaks._hours import RANGE, find_peak_hours, up_to
 from bluelamp.peaks._told import LEAST_EXPECTED, LISTED
 from bluelamp.peaks._usual import YEAR_WEEKS, find_usual
 from bluelamp.pools import UNKNOWN_AREA
@@ -17,7 +18,7 @@ from bluelamp.shifts import Coming, Floats, count_past
 # Bands of a stated chance, in which it is held against how often it came true.
 _BANDS = 5
 _BAND_WORDS = [f"{100 * number // _BANDS} to {100 * (number + 1) // _BANDS} %" for number in range(_BANDS)]
-_JUDGED_BY = ["level", "measure", "what", "band"]
+_JUDGED_BY = ["counted", "level", "measure", "what", "band"]
 JUDGED: dict[str, pl.DataType] = {
     **dict.fromkeys(_JUDGED_BY, pl.String()), "told": pl.Int64(), "said": pl.Float64(), "came": pl.Float64(),
 }  # fmt: skip
@@ -40,10 +41,11 @@ def judge(
     """Hold what would have been said of the seven days that begin `until` against what came in them.
 
     `demand` and `outages` are what was known then, as far as `known_until`; `came` and `broken` what is known today, as
-    far as `came_until`. Gives sums by level, measure, `what` and `band`: how many were `told`, the sum of what was
-    `said` (chances, or shares) and of what `came` (how many did, or shares). They are of chances to exceed the usual
-    and the control limit, by the band that was stated; of shifts that were listed, whether they were among as many
-    highest ones; and of the fewest areas and shifts that were to hold a `share` of the week, what they held.
+    far as `came_until`. Gives sums by what is counted, level, measure, `what` and `band`: how many were `told`, the sum
+    of what was `said` (chances, or shares) and of what `came` (how many did, or shares). They are of chances to exceed
+    the usual and the control limit, by the band that was stated; of shifts that were listed, whether they were among as
+    many highest ones; and of the fewest places and times that were to hold a `share` of the week, what they held, and
+    whether that lay within the range that was stated.
     """
     cut = coming.cut
     before = count_past(
@@ -53,7 +55,7 @@ def judge(
         came, broken, cut, until=coming.shifts.stretches.ends_at[-1], known_until=came_until, weeks=1,
         time_zone=time_zone,
     )  # fmt: skip
-    usual, real, in_areas = find_usual(before[0], 21, false_alarms), after[0], after[2]
+    usual, real = find_usual(before[0], 21, false_alarms), after[0]
     ahead, slot = coming.shifts, coming.shifts.stretches.slot
     if len(slot) != len(real.slot):
         return pl.DataFrame(schema=JUDGED)
@@ -87,22 +89,45 @@ def judge(
                 "all",
                 *(is_high.reshape(len(slot), -1).mean(axis=1)[listed] for is_high in among),
             )
-    areas = coming.areas.to(coming.area_shifts)
-    for number, measure_name in enumerate(cut.wholes):
-        expected, counts = areas.expected[:, number].ravel(), in_areas.counts[:, number].ravel()
-        if real.seen.all() and expected.sum() > 0 and counts.sum() > 0:
-            order = np.argsort(-expected, kind="stable")
-            upto = np.cumsum(expected[order]) / expected.sum()
-            last = int(np.searchsorted(upto, share))
-            held = counts[order[: last + 1]].sum() / counts.sum()
-            about = {"level": "area", "measure": measure_name, "what": "share", "band": "all"}
-            rows.append(about | {"told": 1, "said": float(upto[last]), "came": float(held)})
+    if real.seen.all():
+        rows += _judge_share(coming, came, share)
     return (
         pl.DataFrame(rows, schema=JUDGED)
+        .with_columns(counted=pl.lit(cut.counted))
         .filter(pl.col("told") > 0)
         .group_by(_JUDGED_BY, maintain_order=True)
         .agg(pl.all().sum())
     )
+
+
+def _judge_share(coming: Coming, came: pl.DataFrame, share: float) -> list[dict[str, Any]]:
+    """Say what the places and times held that `peak_hours` would have listed, and whether that is in its range."""
+    cut, stretches = coming.cut, coming.areas.stretches
+    chosen = up_to(find_peak_hours(coming, share), share)
+    week = came.filter(
+        pl.col("hour_starting") >= stretches.starts_at[0], pl.col("hour_starting") < stretches.ends_at[-1],
+        pl.col("area_id").is_in(cut.area_ids),
+    )  # fmt: skip
+    at = stretches.starts_at.search_sorted(week["hour_starting"], side="right") - 1
+    week = week.with_columns(starts_at=stretches.starts_at[at])
+    rows: list[dict[str, Any]] = []
+    for measure in cut.wholes:
+        of_measure = week.filter(pl.col("class_code").is_in(cut.classes)) if measure == "offending" else week
+        listed = chosen.filter(measure=measure).sort("rank")
+        whole = float(of_measure["incidents"].sum())
+        if listed.is_empty() or not whole:
+            continue
+        held = float(of_measure.join(listed, on=["area_id", "starts_at"], how="semi")["incidents"].sum()) / whole
+        last = listed.row(-1, named=True)
+        is_inside = last["share_p10"] <= held <= last["share_p90"]
+        rows += [
+            {"level": "area", "measure": measure, "what": what, "band": "all", "told": 1, "said": said, "came": found}
+            for what, said, found in (
+                ("share", last["share"], held),
+                ("share_in_range", RANGE[1] - RANGE[0], float(is_inside)),
+            )
+        ]
+    return rows
 
 
 def summarise_judged(sums: pl.DataFrame) -> pl.DataFrame:

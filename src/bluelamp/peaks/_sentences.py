@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from bluelamp import periods
+from bluelamp.errors import count_of
 from bluelamp.shifts import HOURS
 
 # An effect smaller than this is not worth a word, nor a chance.
@@ -69,9 +70,9 @@ def say_causes(row: Mapping[str, Any], time_zone: str) -> str:
     )
 
 
-def say_tried(tried: pl.DataFrame, measure: str) -> str:
-    """Say how often peaks came true before, from the rows of one method; that they were not tried, where none is."""
-    rows = tried.filter(measure=measure)
+def say_tried(tried: pl.DataFrame, counted: str, measure: str) -> str:
+    """Say how often peaks came true before, from the rows of one method, or why that is not known."""
+    rows = tried.filter(counted=counted, measure=measure)
     parts = []
     usual = rows.filter(pl.col("level").is_in(["force", "district"]), what="above_usual").group_by("band").agg(
         pl.col("told").sum(), came=(pl.col("came_true") * pl.col("told")).sum()
@@ -93,13 +94,23 @@ def say_tried(tried: pl.DataFrame, measure: str) -> str:
         )  # fmt: skip
         words = f"of {shifts:,.0f} listed among a week's highest, {came / shifts:.0%} were"
         parts.append(f"{words} ({said / shifts:.0%} were to be)")
-    parts += [
-        f"the places and shifts that were to hold {row['said']:.1%} of a week held {row['came_true']:.1%}"
-        for row in rows.filter(what="share").iter_rows(named=True)
-    ]
-    if not parts:
+    shares = {row["what"]: row for row in rows.filter(level="area").iter_rows(named=True)}
+    if held := shares.get("share"):
+        words = f"the places and times that were to hold {held['said']:.1%} of a week held {held['came_true']:.1%}"
+        if inside := shares.get("share_in_range"):
+            weeks = count_of(inside["told"], "week")
+            words += f", in {round(inside['told'] * inside['came_true'])} of {weeks} within the range that was stated"
+            words += f" ({inside['said']:.0%} were to be)"
+        parts.append(words)
+    if parts:
+        what = measure if counted == "incidents" or measure == counted else f"{counted} of class '{measure}'"
+        return f"Before (backtest, {what}): {'; '.join(parts)}.".replace("%", " %").replace("  %", " %")
+    if tried.is_empty():
         return "How often such peaks came true is not yet tried: 'bluelamp backtest' does it."
-    return f"Before (backtest, {measure}): {'; '.join(parts)}.".replace("%", " %").replace("  %", " %")
+    return (
+        "How often such peaks came true is not known: the latest backtest had too few of them to try, or was made "
+        "before they came in; 'bluelamp backtest' makes it anew."
+    )
 
 
 def _count(value: float) -> str:

@@ -23,8 +23,10 @@ def write(folder: Path | str, rows: pl.DataFrame) -> None:
 
 def read(folder: Path | str) -> pl.DataFrame:
     """Give them; no row where peaks were not tried yet, or what is kept can't be read."""
-    columns = tables.table("backtest_peaks").columns
     try:
-        return pl.read_parquet(Path(folder).joinpath(*_PATH)).select(columns)
+        found = pl.read_parquet(Path(folder).joinpath(*_PATH))
+        if "counted" not in found.columns:  # an older version tried peaks of incidents alone
+            found = found.with_columns(counted=pl.lit("incidents"))
+        return found.select(tables.table("backtest_peaks").columns)
     except (OSError, pl.exceptions.PolarsError):
         return tables.empty("backtest_peaks")

@@ -167,21 +167,24 @@ def _spots(weak_spots: pl.DataFrame, own: str, kind: str) -> dict[str, Any]:
 
 
 def _peaks(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Give what was said of shifts to come and how often it came true, of all incidents and all offending."""
-    order = {"above_usual": 0, "unusual": 1, "highest": 2, "share": 3}
+    """Give what was said of shifts to come and how often it came true, of all that is counted and all offending."""
+    order, measures = list(_SAID), list(_MEASURES)
     told = [row for row in rows.iter_rows(named=True) if row["measure"] in _MEASURES]
     return [
         {"words": _SAID[row["what"]], "measure": _MEASURES[row["measure"]], "row": row}
-        for row in sorted(told, key=lambda row: (row["measure"] != "incidents", order[row["what"]], row["level"]))
+        for row in sorted(
+            told, key=lambda row: (measures.index(row["measure"]), order.index(row["what"]), row["level"])
+        )
     ]
 
 
-_MEASURES = {"incidents": "incidents", "offending": "offending"}
+_MEASURES = {"incidents": "incidents", "offending": "offending", "offences": "recorded offences"}
 _SAID = {
     "above_usual": "a shift exceeds the usual",
     "unusual": "a shift exceeds its control limit",
     "highest": "a shift is among the week's highest tenth",
-    "share": "the fewest areas and shifts hold a share",
+    "share": "the fewest places and times hold a share",
+    "share_in_range": "what they hold lies in its range",
 }
 
 
