@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import (
+    call_takers,
     committed,
     coverage,
     deployable,
@@ -56,8 +57,8 @@ INPUTS = (
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *peaks.NAMES, "hotspots",
-    "patrol_dose", "exposure", *scoreboard.NAMES,
+    "forecast_months", "contact_forecast", "required_agents", "required_staff", "deployable", "coverage",
+    *peaks.NAMES, "hotspots", "patrol_dose", "exposure", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -365,7 +366,9 @@ def compute(
     notes += remarks.on_exposure(exposure)
 
     clock.start("contacts")
-    contact_forecast = _forecast_contacts(given, settings, starts, notes)
+    contact_forecast, required_agents = _forecast_contacts(
+        given, settings, starts, settings.staffing.abstraction, notes
+    )
 
     clock.start("staffing")
     series = predicted.model.series
@@ -431,8 +434,9 @@ def compute(
     results = {
         "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
-        "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered, "hotspots": places, "patrol_dose": dose,
+        "forecast_months": years.table, "contact_forecast": contact_forecast,
+        "required_agents": required_agents, "required_staff": required, "deployable": on_duty.table,
+        "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
         "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),
@@ -569,22 +573,23 @@ def _with_unit_time(
 
 
 def _forecast_contacts(
-    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, notes: list[str]
-) -> pl.DataFrame:
-    """Forecast contacts by quarter-hour with the incidents' own method.
+    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, abstraction: float, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forecast contacts by quarter-hour with the incidents' own method, and find the call takers whom they ask for.
 
     Empty where there are none, or none that can be believed and is recent enough to say anything of the coming days.
     """
+    nothing = tables.empty("contact_forecast"), tables.empty("required_agents")
     contacts = given["contacts"].filter(pl.col("contacted_at") < starts)
     last, zone, wanted = contacts["contacted_at"].max(), settings.force.time_zone, settings.forecast
     if last is None:
-        return tables.empty("contact_forecast")
+        return nothing
     assert isinstance(last, datetime)
     until = min(settled.end_of_hour(last, zone), starts)
     told, is_usable = remarks.on_contacts(until, starts, zone)
     notes += told
     if not is_usable:
-        return tables.empty("contact_forecast")
+        return nothing
     since = until.astimezone(periods.zone(zone)).date() - timedelta(weeks=wanted.weeks)
     contacts = contacts.filter(pl.col("contacted_at") >= periods.local_days(zone, since, since)["starts_at"][0])
     outages = incidents.find_outages(
@@ -604,10 +609,20 @@ def _forecast_contacts(
         )  # fmt: skip
     except BadData as error:
         notes.append(f"Contacts are not forecast. {error.summary}")
-        return tables.empty("contact_forecast")
-    return forecast.tell_quarters(
+        return nothing
+    expected = forecast.tell_quarters(
         predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
     )
+    quarters, rates = forecast.draw_rates(predicted, counted.quarter_shares)
+    wanted_of = [
+        call_takers.Target(target.channel, target.seconds, target.share) for target in settings.contacts.targets
+    ]
+    required = call_takers.require_agents(
+        quarters, rates, counted.channels, counted.handling_minutes, counted.patience_minutes, wanted_of,
+        is_shared=settings.contacts.is_shared, abstraction=abstraction, time_zone=zone,
+    )  # fmt: skip
+    notes += remarks.on_agents(required, expected, settings.contacts)
+    return expected, required
 
 
 class _Clock:

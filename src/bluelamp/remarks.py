@@ -14,7 +14,7 @@ import polars as pl
 
 from bluelamp import committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
-from bluelamp.settings import OtherWorkPart
+from bluelamp.settings import ContactsPart, OtherWorkPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
@@ -456,6 +456,48 @@ def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list
     if days < 7:
         return [], True
     return [f"'contacts' end on {last}, {count_of(days, 'day')} before the first day of their forecast."], True
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def on_agents(required: pl.DataFrame, forecast: pl.DataFrame, wanted: ContactsPart) -> list[str]:
+    """Say how many call takers are needed at most, by what, and which contacts are in no line."""
+    if required.is_empty():
+        return ["No call takers are asked for: of no line with a target is it known how long its contacts take."]
+    notes = []
+    every = required.filter(channel="all")
+    by_moment = every.group_by("starts_at").agg(pl.col("agents_required", "agents_required_gross").sum())
+    busiest = by_moment.sort(["agents_required", "starts_at"], descending=[True, False]).row(0, named=True)
+    hours = float(every["agents_required"].sum()) / 4 / max(every["local_day"].n_unique(), 1)
+    how = "shared by all lines, the first first" if wanted.is_shared else "each line by itself"
+    targets = ", ".join(f"{each.channel} {each.share:.0%} in {each.seconds:g} s" for each in wanted.targets)
+    notes.append(
+        f"Call takers ({how}; {targets}): up to {busiest['agents_required']} at once "
+        f"({busiest['agents_required_gross']} on the strength), {hours:,.0f} hours a day at their places."
+    )
+    if wanted.targets == ContactsPart.model_validate({}).targets:
+        notes.append(
+            "The force has set no targets of its own for its telephones: 999 is held to the national standard, and 101 "
+            "to an assumption. [[contacts.targets]] in force.toml sets them."
+        )
+    unknown = required.filter(model="erlang_c")["channel"].unique().sort().to_list()
+    if unknown:
+        notes.append(
+            f"Of {_listed(unknown)} the record does not say how long callers wait before they give up: all are taken "
+            "to wait, which asks for more people where lines are long."
+        )
+    sized = required["channel"].unique().to_list()
+    beside = forecast.filter(pl.col("span") == "day", ~pl.col("channel").is_in([*sized, "all"]))
+    near = beside.filter(pl.col("local_day").is_in(required["local_day"].unique().implode()))
+    if near.height:
+        hours = float(near["handling_hours_mean"].fill_null(0).sum()) / max(near["local_day"].n_unique(), 1)
+        others = near["channel"].unique().sort().to_list()
+        have = "have no target, and are" if len(others) > 1 else "has no target, and is"
+        notes.append(f"{_listed(others)} {have} in no line: {hours:,.0f} hours of handling a day come on top.")
+    return notes
 
 
 _UNGRADED = "calls without a grade"  # 'grade none' would say that there are none

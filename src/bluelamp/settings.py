@@ -281,6 +281,43 @@ class StaffingPart(_Part):
     )
 
 
+class ContactTargetPart(_Part):
+    """How soon a line is to be answered."""
+
+    channel: Literal["999", "101", "online", "front_counter", "partner", "other"] = Field(
+        description="Channel of contact that people answer as it comes"
+    )
+    seconds: float = Field(ge=0, le=86_400, description="Seconds within which it is to be answered")
+    share: float = Field(gt=0, lt=1, description="Share of its contacts that are to be answered so soon")
+
+
+class ContactsPart(_Part):
+    """How call takers are found from contacts."""
+
+    targets: tuple[ContactTargetPart, ...] = Field(
+        (
+            ContactTargetPart(channel="999", seconds=10, share=0.9),
+            ContactTargetPart(channel="101", seconds=60, share=0.9),
+        ),
+        min_length=1,
+        description="Lines and their targets, the first to be answered first where they share their people; that of "
+        "101 is an assumption until the force gives its own",
+    )
+    is_shared: StrictBool = Field(
+        True, description="Whether the same people answer all lines; otherwise each line has its own"
+    )
+    role: str = Field("control_room", description="Role whose abstraction holds for call takers")
+
+    @field_validator("targets")
+    @classmethod
+    def _speak_once(cls, value: tuple[ContactTargetPart, ...]) -> tuple[ContactTargetPart, ...]:
+        names = [target.channel for target in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two targets speak of channel '{twice[0]}'. One target a channel was expected")
+        return value
+
+
 class RefreshmentPart(_Part):
     """Refreshments in a turn of duty of at least a certain length."""
 
@@ -396,6 +433,7 @@ class Settings(_Part):
     forecast: ForecastPart = ForecastPart.model_validate({})
     peaks: PeaksPart = PeaksPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
+    contacts: ContactsPart = ContactsPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
     patrols: PatrolsPart = PatrolsPart.model_validate({})

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bluelamp import extensions, periods, tables
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import Floats, Integers, minimum_officers
+from bluelamp.pools import Floats, Integers, gross_of, minimum_officers
 
 __all__ = ["chance_short", "gross_of", "load_seen_by", "require_staff", "units_wanted"]
 
@@ -174,16 +174,6 @@ def chance_short(method: str, work: OfferedWork, units_on_duty: Floats, utilisat
         is_met = asked <= units_on_duty
         met, not_met = np.where(is_met, middle, met), np.where(is_met, not_met, middle)
     return np.where(np.isnan(units_on_duty), np.nan, 1 - np.minimum(met, samples) / samples)
-
-
-def gross_of(net: Integers, abstraction: float) -> Integers:
-    """Officers to roster so that `net` are left: net / (1 - abstraction), rounded up.
-
-    >>> gross_of(np.array([7, 10]), 0.3)
-    array([10, 15])
-    """
-    # One part in a million is rounding noise, not an officer.
-    return np.ceil(net / (1 - abstraction) - 1e-6).astype(np.int64)
 
 
 def _rows(answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstraction: float) -> pl.DataFrame:
