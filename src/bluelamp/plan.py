@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import (
+    abstraction,
     call_takers,
     committed,
     coverage,
@@ -57,8 +58,8 @@ INPUTS = (
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_agents", "required_staff", "deployable", "coverage",
-    *peaks.NAMES, "hotspots", "patrol_dose", "exposure", *scoreboard.NAMES,
+    "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents", "required_staff",
+    "deployable", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -85,6 +86,9 @@ ASSUMED_STANDARD = {
     "travel_minutes": 7.0,
     "source": "assumption, because the force has given no standards",
 }
+
+# A role that has lost nearly all of its hours asks for no whole force in its stead.
+MOST_LOST = 0.95
 
 # Offences are forecast for their peaks alone: of the coming week by paths, and fewer of them.
 OFFENCE_DAYS, OFFENCE_PATHS = 7, 200
@@ -365,9 +369,21 @@ def compute(
     )  # fmt: skip
     notes += remarks.on_exposure(exposure)
 
+    clock.start("abstraction")
+    lost = abstraction.measure_abstraction(
+        given["duties"], given["people"], given["absences"], given["commitments"], until=starts, time_zone=zone,
+        day_starts_at=settings.duties.day_starts_at, briefing_minutes=settings.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        desk_roles=settings.duties.desk_roles, post_hours_a_week=settings.staffing.post_hours_a_week,
+    )  # fmt: skip
+    measured = lost.by_role if settings.staffing.measure_abstraction else {}
+    roles = {*cover["role_code"], settings.staffing.role, settings.contacts.role}
+    share_lost = {role: min(measured.get(role, settings.staffing.abstraction), MOST_LOST) for role in roles}
+    notes += remarks.on_abstraction(lost, measured, settings.staffing)
+
     clock.start("contacts")
     contact_forecast, required_agents = _forecast_contacts(
-        given, settings, starts, settings.staffing.abstraction, notes
+        given, settings, starts, share_lost[settings.contacts.role], notes
     )
 
     clock.start("staffing")
@@ -387,7 +403,7 @@ def compute(
     )  # fmt: skip
     required = staffing.require_staff(
         work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
-        time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
+        time_zone=zone, crew_size_by_hour=crew, abstraction=share_lost,
         utilisation=settings.staffing.utilisation,
     )  # fmt: skip
 
@@ -434,7 +450,8 @@ def compute(
     results = {
         "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
-        "forecast_months": years.table, "contact_forecast": contact_forecast,
+        "forecast_months": years.table, "abstraction": lost.table, "relief_factors": lost.relief_factors,
+        "contact_forecast": contact_forecast,
         "required_agents": required_agents, "required_staff": required, "deployable": on_duty.table,
         "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
@@ -573,7 +590,7 @@ def _with_unit_time(
 
 
 def _forecast_contacts(
-    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, abstraction: float, notes: list[str]
+    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, share_lost: float, notes: list[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast contacts by quarter-hour with the incidents' own method, and find the call takers whom they ask for.
 
@@ -619,7 +636,7 @@ def _forecast_contacts(
     ]
     required = call_takers.require_agents(
         quarters, rates, counted.channels, counted.handling_minutes, counted.patience_minutes, wanted_of,
-        is_shared=settings.contacts.is_shared, abstraction=abstraction, time_zone=zone,
+        is_shared=settings.contacts.is_shared, abstraction=share_lost, time_zone=zone,
     )  # fmt: skip
     notes += remarks.on_agents(required, expected, settings.contacts)
     return expected, required

@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, incidents, offered_work, peaks, periods, pools
+from bluelamp import abstraction, committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
-from bluelamp.settings import ContactsPart, OtherWorkPart
+from bluelamp.settings import ContactsPart, OtherWorkPart, StaffingPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
@@ -456,6 +456,41 @@ def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list
     if days < 7:
         return [], True
     return [f"'contacts' end on {last}, {count_of(days, 'day')} before the first day of their forecast."], True
+
+
+# Weeks in a year; a record of fewer says less of leave, which has its seasons.
+_A_YEAR = 51.9
+
+
+def on_abstraction(lost: abstraction.Abstraction, used: Mapping[str, float], wanted: StaffingPart) -> list[str]:
+    """Say what part of the role that answers incidents is lost to what, both ways of saying it, and what gross uses."""
+    if lost.table.is_empty():
+        return []
+    weeks = count_of(round(lost.weeks), "week")
+    mine = lost.table.filter(role_code=wanted.role)
+    notes = []
+    if mine.height:
+        total = float(mine.filter(cause="all")["share"][0])
+        causes = mine.filter(pl.col("cause") != "all", pl.col("share") >= 0.005).sort("share", descending=True)
+        parts = ", ".join(
+            f"{cause.replace('_', ' ')} {share:.1%}" for cause, share in causes.select("cause", "share").iter_rows()
+        )
+        posts = lost.relief_factors.filter(pl.col("role_code") == wanted.role).drop_nulls("relief_factor")
+        factors = ", ".join(
+            f"{factor:.2f} officers for {post:g} hours a week"
+            for post, factor in posts.select("post_hours_a_week", "relief_factor").iter_rows()
+        )
+        gives = f" One of them gives {posts['net_hours_a_year'][0]:,.0f} hours a year: {factors}." if factors else ""
+        notes.append(f"Of {wanted.role}'s rostered hours {total:.1%} were lost in {weeks} ({parts}).{gives}")
+    if used:
+        season = "" if lost.weeks >= _A_YEAR else " Leave has its seasons, and the record is shorter than a year."
+        notes.append(f"Officers before abstraction (gross) use what each role lost on the record.{season}")
+    elif wanted.measure_abstraction:
+        notes.append(
+            f"Officers before abstraction (gross) use the setting of {wanted.abstraction:.0%}: the record of duties "
+            f"and absences is shorter than {abstraction.LEAST_WEEKS} weeks, and leave has its seasons."
+        )
+    return notes
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -270,7 +270,17 @@ class StaffingPart(_Part):
     crew_size: int = Field(1, ge=1, le=8, description="Officers in a unit, where no crewing row says otherwise")
     crewing: tuple[CrewingPart, ...] = Field((), description="Crew sizes by hour of the day")
     abstraction: float = Field(
-        0.3, ge=0, lt=0.95, description="Share of rostered officers who are away: leave, sickness, training, court"
+        0.3,
+        ge=0,
+        lt=0.95,
+        description="Share of rostered officers who are away: leave, sickness, training, court. It holds where the "
+        "record of duties and absences says too little of a year, or is not to be used",
+    )
+    measure_abstraction: StrictBool = Field(
+        True, description="Whether the share lost by each role on the record takes the place of 'abstraction'"
+    )
+    post_hours_a_week: tuple[float, ...] = Field(
+        (56, 168), description="Hours a week of the posts that relief factors are told for: 56 is eight hours a day"
     )
     utilisation: float = Field(
         0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"

@@ -98,9 +98,13 @@ def test_patience_is_what_all_have_waited_for_each_who_gave_up():
     patience, wait = chance.exponential(180, 20_000), chance.exponential(40, 20_000)
     began = [MONDAY + timedelta(minutes=5 * number) for number in range(20_000)]
     until = [at + timedelta(seconds=float(each)) for at, each in zip(began, np.minimum(patience, wait), strict=True)]
-    rows = contacts_at(began).sort("contacted_at").with_columns(
-        answered_at=pl.when(pl.Series(wait < patience)).then(pl.Series(until, dtype=pl.Datetime("us", "UTC"))),
-        ended_at=pl.Series(until, dtype=pl.Datetime("us", "UTC")),
+    rows = (
+        contacts_at(began)
+        .sort("contacted_at")
+        .with_columns(
+            answered_at=pl.when(pl.Series(wait < patience)).then(pl.Series(until, dtype=pl.Datetime("us", "UTC"))),
+            ended_at=pl.Series(until, dtype=pl.Datetime("us", "UTC")),
+        )
     )
     known = incidents.count_contacts(rows, "UTC", NONE).patience_minutes
     assert known[0] == pytest.approx(3, rel=0.05)

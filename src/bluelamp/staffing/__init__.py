@@ -6,7 +6,8 @@ minimums and abstraction are the same for all of them and are done here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -58,7 +59,7 @@ def require_staff(
     *,
     time_zone: str,
     crew_size_by_hour: Sequence[int],
-    abstraction: float,
+    abstraction: float | Mapping[str, float],
     utilisation: float,
     methods: Sequence[str] | None = None,
 ) -> pl.DataFrame:
@@ -66,14 +67,16 @@ def require_staff(
 
     Each grade's row holds the units that its own target asks for; the row of grade 'all' the most of them, or the
     minimum strength where that is more, and says which binds. Officers (net) are units × crew, at least the minimum;
-    gross is what must be rostered so that the net is left after abstraction. The rows of `other_pools` (roles that
-    answer no incidents) know minimums only.
+    gross is what must be rostered so that the net is left after `abstraction`, one share or one by role. The rows of
+    `other_pools` (roles that answer no incidents) know minimums only.
     """
+    lost = abstraction if isinstance(abstraction, Mapping) else defaultdict(lambda: abstraction)
+    own = lost[work.pool_hours.role_code]
     parts = [
-        _by_method(method, work, minimums, time_zone, crew_size_by_hour, abstraction, utilisation)
+        _by_method(method, work, minimums, time_zone, crew_size_by_hour, own, utilisation)
         for method in methods or list(extensions.members("staffing"))
     ]
-    parts += _minimums_only(other_pools, work, minimums, time_zone, abstraction, methods)
+    parts += _minimums_only(other_pools, work, minimums, time_zone, lost, methods)
     return tables.publish(pl.concat(parts), "required_staff")
 
 
@@ -213,7 +216,7 @@ def _minimums_only(
     work: OfferedWork,
     minimums: pl.DataFrame,
     time_zone: str,
-    abstraction: float,
+    abstraction: Mapping[str, float],
     methods: Sequence[str] | None,
 ) -> list[pl.DataFrame]:
     """Rows of the roles that answer no incidents: their minimum strength, by every method alike."""
@@ -241,7 +244,7 @@ def _minimums_only(
                     "units_required_p90": officers,
                     "crew_size": np.ones_like(officers),
                     "officers_required": officers,
-                    "officers_required_gross": gross_of(officers, abstraction),
+                    "officers_required_gross": gross_of(officers, abstraction[role]),
                     "binds": pl.repeat("minimum", len(pool), eager=True),
                     "binding_grade": pl.repeat(None, len(pool), dtype=pl.String, eager=True),
                 }
