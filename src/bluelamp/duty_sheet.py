@@ -86,7 +86,8 @@ def place_refreshments(turns: pl.DataFrame, refreshments: Sequence[tuple[float, 
 def add_capability(
     duties: pl.DataFrame, people: pl.DataFrame, time_zone: str, day_starts_at: int, desk_roles: Sequence[str]
 ) -> pl.DataFrame:
-    """Add to each duty what its person may do on its day: `is_tutored`, `is_restricted`, `needs_partner`, `is_known`.
+    """Add to each duty what its person may do on its day: `is_tutored`, `is_restricted`, `needs_partner`, `may_drive`,
+    `is_known`.
 
     Of several rows that hold the one that began last counts.
     """
@@ -98,7 +99,7 @@ def add_capability(
     flags = people.select(
         "person_id", "valid_from", "valid_to", "is_tutored",
         is_restricted=~pl.col("may_be_deployed"), needs_partner=~pl.col("may_be_single_crewed"),
-        is_known=pl.lit(value=True),
+        may_drive="may_drive_on_response", is_known=pl.lit(value=True),
     )  # fmt: skip
     of_day = (
         numbered.select("duty", "person_id", day=day)
@@ -108,13 +109,23 @@ def add_capability(
         .unique("duty", keep="last")
         .drop("person_id", "day", "valid_from", "valid_to")
     )
-    found = ["is_tutored", "is_restricted", "needs_partner", "is_known"]
+    found = ["is_tutored", "is_restricted", "needs_partner", "may_drive", "is_known"]
     goes_out = ~pl.col("role_code").is_in(list(desk_roles))
     return (
         numbered.join(of_day, on="duty", how="left", maintain_order="left")
         .with_columns(pl.col(found).fill_null(value=False))
         .with_columns(pl.col("is_restricted", "needs_partner") & goes_out)
     )
+
+
+def duties_with_skills(
+    duties: pl.DataFrame, people: pl.DataFrame, time_zone: str, day_starts_at: int
+) -> dict[str, pl.DataFrame]:
+    """Give the duties of those who have each skill that 'people' tells of: today, that they may drive on response."""
+    if people["may_drive_on_response"].is_null().all():
+        return {}
+    able = add_capability(duties, people, time_zone, day_starts_at, ())
+    return {"response_driver": able.filter("may_drive").select(duties.columns)}
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,11 @@ from bluelamp import (
     committed,
     coverage,
     deployable,
+    duty_sheet,
     extensions,
     forecast,
     geography,
+    headroom,
     hotspots,
     incidents,
     offered_work,
@@ -43,6 +45,7 @@ from bluelamp import (
     settled,
     staffing,
     tables,
+    time_budget,
 )
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
@@ -59,7 +62,8 @@ OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
     "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents", "required_staff",
-    "deployable", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure", *scoreboard.NAMES,
+    "deployable", "headroom", "time_budget", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure",
+    *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -416,6 +420,31 @@ def compute(
         desk_roles=settings.duties.desk_roles,
     )  # fmt: skip
 
+    clock.start("headroom")
+    shifts, method = settings.duties.shift_starts, settings.staffing.method
+    with_skill = {
+        skill: deployable.find_deployable(
+            some, given["people"], given["absences"], given["commitments"].filter(skill_code=skill), given["vehicles"],
+            cover, pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=zone, crew_size_by_hour=crew,
+            day_starts_at=settings.duties.day_starts_at,
+        ).table
+        for skill, some in duty_sheet.duties_with_skills(
+            given["duties"], given["people"], zone, settings.duties.day_starts_at
+        ).items()
+        if skill in given["minimums"]["skill_code"]
+    }  # fmt: skip
+    leave_left = headroom.find_headroom(
+        required, on_duty.table, with_skill, given["minimums"], hours=hours, ends_at=ends_at, method=method,
+        role_code=settings.staffing.role, time_zone=zone, shift_starts=shifts,
+    )  # fmt: skip
+    budget = time_budget.budget_time(
+        required, on_duty.table, method=method, role_code=settings.staffing.role, time_zone=zone, shift_starts=shifts,
+        most_committed=settings.staffing.time_budget.most_committed,
+        least_proactive=settings.staffing.time_budget.least_proactive,
+    )  # fmt: skip
+    notes += remarks.on_headroom(leave_left, set(with_skill), zone)
+    notes += remarks.on_time_budget(budget, settings.staffing.time_budget)
+
     clock.start("coverage")
     covered = coverage.find_coverage(
         predicted.table, required, on_duty.table, areas,
@@ -453,7 +482,7 @@ def compute(
         "forecast_months": years.table, "abstraction": lost.table, "relief_factors": lost.relief_factors,
         "contact_forecast": contact_forecast,
         "required_agents": required_agents, "required_staff": required, "deployable": on_duty.table,
-        "coverage": covered, "hotspots": places, "patrol_dose": dose,
+        "headroom": leave_left, "time_budget": budget, "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
         "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),

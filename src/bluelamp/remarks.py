@@ -14,7 +14,7 @@ import polars as pl
 
 from bluelamp import abstraction, committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
-from bluelamp.settings import ContactsPart, OtherWorkPart, StaffingPart
+from bluelamp.settings import ContactsPart, OtherWorkPart, StaffingPart, TimeBudgetPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
@@ -533,6 +533,62 @@ def on_agents(required: pl.DataFrame, forecast: pl.DataFrame, wanted: ContactsPa
         have = "have no target, and are" if len(others) > 1 else "has no target, and is"
         notes.append(f"{_listed(others)} {have} in no line: {hours:,.0f} hours of handling a day come on top.")
     return notes
+
+
+# A planner looks at leave this far ahead.
+_LEAVE_DAYS = 28
+
+
+def on_headroom(leave_left: pl.DataFrame, told_skills: Collection[str], time_zone: str) -> list[str]:
+    """Say in how many of the coming shifts nobody could be away, which binds, and of which skills nobody knows."""
+    if leave_left.is_empty():
+        return []
+    first = leave_left["local_day"].min()
+    assert isinstance(first, date)
+    near = leave_left.filter(
+        pl.col("local_day") < first + timedelta(days=_LEAVE_DAYS), pl.col("headroom").is_not_null()
+    )
+    notes = []
+    for role in near["role_code"].unique().sort():
+        mine = near.filter(role_code=role)
+        tight = mine.filter(pl.col("headroom") <= 0)
+        if tight.is_empty():
+            continue
+        short = tight.filter(pl.col("headroom") < 0)
+        by_minimum = tight.filter(binds="minimum").height
+        first_tight = tight.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
+        when = f"{first_tight['shift_starting'].astimezone(periods.zone(time_zone)):%a %-d %b %H:%M}"
+        notes.append(
+            f"In {tight.height:,} of {count_of(mine.height, 'shift')} of {role}'s pools in the next {_LEAVE_DAYS} days "
+            f"nobody more could be away, in {short.height:,} they are short; a minimum binds in {by_minimum:,}, demand "
+            f"in {tight.height - by_minimum:,}. The tightest: {first_tight['pool_id']}, {when} "
+            f"({first_tight['headroom']:+d}). 'bluelamp table headroom' has all."
+        )
+    unknown = sorted(set(leave_left["skill_code"]) - {"any", *told_skills})
+    if unknown:
+        notes.append(
+            f"Who has the skill {_listed(unknown)} is in no table, so that how far its minimums are met is not known."
+        )
+    return notes
+
+
+def on_time_budget(budget: pl.DataFrame, wanted: TimeBudgetPart) -> list[str]:
+    """Say what a week's time goes to on average, and how many officers the budget asks for beside response."""
+    for row in budget.filter(pool_id="all", weekday="all").iter_rows(named=True):
+        proactive = row["officers_for_proactive"]
+        left = (
+            "could not be left by any number of officers" if proactive is None
+            else f"takes {proactive:,.1f} officers at a time"
+        )  # fmt: skip
+        return [
+            f"On average {row['committed_share']:.0%} of officers' time is committed, "
+            f"{row['administrative_share']:.0%} goes to briefing and refreshments and {row['proactive_share']:.0%} is "
+            "left. To have no more than "
+            f"{wanted.most_committed:.0%} committed takes {row['officers_for_committed']:,.1f} officers at a time, "
+            f"{wanted.least_proactive:.0%} left {left}; {row['officers']:,.1f} are there, and response asks for "
+            f"{row['officers_required']:,.1f}. Such budgets are meant for the average, not for every hour."
+        ]
+    return []
 
 
 _UNGRADED = "calls without a grade"  # 'grade none' would say that there are none

@@ -46,6 +46,12 @@ def _member_of(family: str) -> AfterValidator:
     return AfterValidator(is_known)
 
 
+def _in_order(value: tuple[int, ...]) -> tuple[int, ...]:
+    if list(value) != sorted(set(value)) or not all(0 <= each <= 23 for each in value):
+        raise ValueError("hours from 0 to 23, each later than the one before, were expected")
+    return value
+
+
 def _known_crs(name: str) -> str:
     try:
         geography.insist_on_crs(name)
@@ -56,6 +62,9 @@ def _known_crs(name: str) -> str:
 
 
 Crs = Annotated[str, AfterValidator(_known_crs)]  # the name of a coordinate system that there is
+
+
+ShiftStarts = Annotated[tuple[int, ...], AfterValidator(_in_order)]  # local hours of the day, in order
 
 
 class ForcePart(_Part):
@@ -260,6 +269,17 @@ class OtherWorkPart(_Part):
     )
 
 
+class TimeBudgetPart(_Part):
+    """What officers' time may go to, on average over a week."""
+
+    most_committed: float = Field(
+        0.6, gt=0, le=1, description="Share of time that may be committed: the saturation index of the Rule of 60"
+    )
+    least_proactive: float = Field(
+        0.45, ge=0, lt=1, description="Share of time that is to be left for patrol, prevention and enquiries"
+    )
+
+
 class StaffingPart(_Part):
     """How officers are found from demand."""
 
@@ -284,6 +304,9 @@ class StaffingPart(_Part):
     )
     utilisation: float = Field(
         0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"
+    )
+    time_budget: TimeBudgetPart = Field(
+        TimeBudgetPart.model_validate({}), description="Shares of officers' time that are budgeted, beside response"
     )
     other_work: OtherWorkPart = Field(
         OtherWorkPart.model_validate({}),
@@ -344,6 +367,12 @@ class DutiesPart(_Part):
     day_starts_at: int = Field(
         7, ge=0, le=23, description="Local hour at which the duty day begins: a night belongs to the day it starts on"
     )
+    shift_starts: ShiftStarts = Field(
+        (7, 15, 23),
+        min_length=1,
+        max_length=8,
+        description="Local hours at which shifts begin, in order, for leave and time by the shift",
+    )
     briefing_minutes: int = Field(0, ge=0, le=120, description="Minutes of briefing at the start of each turn of duty")
     refreshments: tuple[RefreshmentPart, ...] = Field(
         (), description="Refreshments by length of turn; the row for the longest turn that is reached holds"
@@ -381,17 +410,10 @@ class OffendingPart(_Part):
         None, description="GeoJSON of street segments, relative to the force's folder, for cells = 'street'"
     )
     street_id_property: str | None = Field(None, description="Property of that file that holds a segment's code")
-    shift_starts: tuple[int, ...] = Field(
+    shift_starts: ShiftStarts = Field(
         (7, 15, 23), min_length=1, max_length=8, description="Local hours at which shifts begin, in order"
     )
     weeks: int = Field(260, ge=8, le=520, description="Weeks of history that maps are drawn from")
-
-    @field_validator("shift_starts")
-    @classmethod
-    def _come_in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if list(value) != sorted(set(value)) or not all(0 <= each <= 23 for each in value):
-            raise ValueError("hours from 0 to 23, each later than the one before, were expected")
-        return value
 
     @model_validator(mode="after")
     def _has_streets(self) -> OffendingPart:
