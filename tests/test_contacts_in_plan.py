@@ -9,7 +9,7 @@ import pytest
 
 from bluelamp import plan, tables
 from bluelamp.plan import Planned
-from bluelamp.settings import Settings
+from bluelamp.settings import Settings, from_values
 from tests.planned import small_settings, twin
 
 OWN = pl.col("origin").is_in(["officer_initiated", "directed", "administrative"])
@@ -115,7 +115,34 @@ def test_contacts_of_long_ago_or_all_in_an_outage_are_said_not_to_be_forecast(ru
     notes: list[str] = []
     given = {"contacts": old, "events": tables.empty("events")}
     starts = run.forecast_from
-    assert plan._forecast_contacts(given, settings_here(), starts, notes).is_empty()
-    assert plan._forecast_contacts({**given, "contacts": called()}, broken, starts, notes).is_empty()
+    assert plan._forecast_contacts(given, settings_here(), starts, 0.3, notes)[0].is_empty()
+    assert plan._forecast_contacts({**given, "contacts": called()}, broken, starts, 0.3, notes)[0].is_empty()
     assert "more than a year before the first day of the forecast" in notes[0]
     assert notes[1].startswith("Contacts are not forecast. Every hour of the history lies in an outage")
+
+
+def test_call_takers_are_asked_for_each_quarter_and_their_target_is_told(run):
+    table = run.results["required_agents"]
+    every = table.filter(channel="all")
+
+    assert every["starts_at"].to_list() == sorted(
+        run.results["contact_forecast"].filter(span="quarter", channel="all")["starts_at"]
+    )
+    expected = run.results["contact_forecast"].filter(span="quarter", channel="all")["contacts_mean"].sum()
+    assert every["contacts_mean"].sum() == pytest.approx(expected, rel=0.05)
+    assert table.filter(channel="999")["share_in_time"].min() >= 0.9
+    assert set(table.filter(pl.col("channel") != "all")["model"]) == {"erlang_a"}
+    assert [note for note in run.notes if note.startswith("Call takers (shared by all lines")]
+    assert [note for note in run.notes if note.startswith("The force has set no targets of its own for its telephones")]
+
+
+def test_lines_may_have_their_own_people_and_targets():
+    settings = settings_here().model_dump()
+    settings["contacts"] = {"is_shared": False, "targets": [{"channel": "999", "seconds": 5, "share": 0.95}]}
+    found = plan.compute({**twin().tables, "contacts": called()}, from_values(settings))
+
+    assert set(found.results["required_agents"]["team"]) == {"999"}
+    assert not [
+        note for note in found.notes if note.startswith("The force has set no targets of its own for its telephones")
+    ]
+    assert [note for note in found.notes if note.startswith("101 has no target, and is in no line")]

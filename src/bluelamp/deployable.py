@@ -2,19 +2,14 @@
 
 The rules, in one place:
 
-- A duty as it was worked takes the place of the planned ones of the same person that it overlaps. Of duties that
-  overlap otherwise the one that starts last has the time, as an overlay lies on the duty beneath it; nobody is on duty
-  twice. The role and pool that are performed count, not the posted ones.
+- Duties are read as `duty_sheet` says: nobody is on duty twice, and each second of a duty counts once. The role and
+  pool that are performed count, not the posted ones.
 - Officers count by the time that they are there, in whole seconds: six who leave at half past and six who come then
   are six in that hour.
 - An officer whose pool does not run in an hour (a late duty that outlasts the day's pools) counts for the pool that
   covers most of that pool's areas then. So do planned operations.
 - Hours before the first and after the last duty of a pool are unknown, not empty: a roster that has not been written
   yet is not a night without officers. They have no row.
-- Each second of a duty counts once, for the first of these that holds: absent, tutored, restricted, in briefing, at
-  refreshments, deployable. Capability is that of the duty day; who is not in `people` has no restriction.
-- Duties of one person that touch or overlap are one turn. Briefing is at its start. Refreshments lie in its middle
-  half: those in a pool whose turns are the same go one after another, evenly spread over it.
 - A planned operation takes so many officers of its role and pool, whatever skill it asks for, and no more than there
   are. It takes those first who could go out, and of these alike who is in briefing, at refreshments or not to go alone.
 - Where units are single-crewed, two who may not go out alone make one unit, and one of them left over rides with
@@ -34,11 +29,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods, tables
+from bluelamp.duty_sheet import STATES, add_capability, as_it_came, place_refreshments, read_sheet, turns_of
 from bluelamp.errors import count_of
 from bluelamp.pools import Integers, PoolHours, vehicles_of
 
-# What an officer on duty is at, in the order in which it is taken off.
-_STATES = ("absent", "tutored", "restricted", "briefing", "refreshments", "in_pairs", "alone")
 # A duty lasts a day at most, so what begins earlier before the first hour has no part in it, nor in a turn that has.
 _MARGIN = timedelta(days=3)
 
@@ -82,32 +76,36 @@ def find_deployable(
     least so many hours of turn, minutes). Steps are rounded down to thousandths from what is left, so that they add up
     exactly. There is no row where it is not known who is on duty, nor where a pool does not run and has nobody.
     """
-    came = _as_it_came(duties)
+    came = as_it_came(duties)
     cover = _Cover.of(pools, pool_hours, len(hours))
     came = came.join(cover.places, on=["role_code", "pool_id"], how="left").with_columns(pl.col("place").fill_null(-1))
     clock = _Hours(hours.dt.epoch("s").to_numpy(), int(ends_at.timestamp()))
     first, last = hours[0], ends_at
     near = came.filter(pl.col("ends_at") > first - _MARGIN, pl.col("starts_at") < last + _MARGIN)
     near = near.sort("begins", -pl.col("finishes"), "duty_id")
-    able = _capability(near, people, time_zone, day_starts_at, desk_roles)
-    turns = _turns(near)
-    sheet = _read_sheet(
+    able = add_capability(near, people, time_zone, day_starts_at, desk_roles)
+    turns = turns_of(near)
+    sheet = read_sheet(
         able,
         absences.select(
-            "person_id", begins=pl.col("starts_at").dt.epoch("s"), finishes=pl.col("ends_at").dt.epoch("s")
+            "person_id",
+            begins=pl.col("starts_at").dt.epoch("s"),
+            finishes=pl.col("ends_at").dt.epoch("s"),
+            cause=pl.lit(0, dtype=pl.Int64),
         ),
         turns.with_columns(finishes=pl.min_horizontal("finishes", pl.col("begins") + briefing_minutes * 60)),
-        _place_refreshments(turns, refreshments),
-        clock,
+        place_refreshments(turns, refreshments),
+        first=int(first.timestamp()),
+        last=int(last.timestamp()),
     )
     count = len(cover.roles)
-    on_sheet = sheet.pieces.filter(pl.col("place") >= 0)
+    on_sheet = sheet.pieces.with_columns(place=able["place"].gather(sheet.pieces["duty"])).filter(pl.col("place") >= 0)
     by_state = clock.add_up(
         on_sheet["begins"].to_numpy(),
         on_sheet["finishes"].to_numpy(),
         (on_sheet["state"] * count + on_sheet["place"]).to_numpy(),
-        len(_STATES) * count,
-    ).reshape(len(_STATES), count, len(hours))
+        len(STATES) * count,
+    ).reshape(len(STATES), count, len(hours))
     asked = commitments.join(cover.places, on=["role_code", "pool_id"])
     # Hundredths of officers are whole numbers, and their seconds add up the same in any order.
     needed = clock.add_up(
@@ -151,7 +149,7 @@ def find_loans(duties: pl.DataFrame) -> pl.DataFrame:
     """
     places = ["posted_role_code", "posted_pool_id", "role_code", "pool_id"]
     return (
-        _as_it_came(duties)
+        as_it_came(duties)
         .with_columns(
             pl.coalesce("posted_role_code", "role_code").alias("posted_role_code"),
             pl.coalesce("posted_pool_id", "pool_id").alias("posted_pool_id"),
@@ -270,169 +268,6 @@ class _Cover:
         return counted, known
 
 
-# ---- duties, turns and what people may do ----
-
-
-def _as_it_came(duties: pl.DataFrame) -> pl.DataFrame:
-    """Leave out planned duties during which the same person has one that was worked; adds their times in seconds."""
-    timed = duties.with_columns(begins=pl.col("starts_at").dt.epoch("s"), finishes=pl.col("ends_at").dt.epoch("s"))
-    planned, worked = (timed.filter(pl.col("kind") == kind) for kind in ("planned", "worked"))
-    if planned.is_empty() or worked.is_empty():
-        return timed
-    next_worked = _turns(worked).select("person_id", worked_from="begins", worked_until="finishes")
-    kept = (
-        planned.sort("begins")
-        .join_asof(
-            next_worked.sort("worked_until"),
-            left_on="begins",
-            right_on="worked_until",
-            by="person_id",
-            strategy="forward",
-            allow_exact_matches=False,
-            check_sortedness=False,
-        )
-        .filter(pl.col("worked_from").is_null() | (pl.col("worked_from") >= pl.col("finishes")))
-        .select(timed.columns)
-    )
-    return pl.concat([kept, worked])
-
-
-def _turns(duties: pl.DataFrame) -> pl.DataFrame:
-    """Join duties of one person that touch or overlap; a turn's role and pool are those that it begins with."""
-    reached = pl.col("finishes").cum_max().shift().over("person_id")
-    return (
-        duties.sort("person_id", "begins", "finishes", "duty_id")
-        .with_columns(turn=(reached.is_null() | (pl.col("begins") > reached)).cum_sum())
-        .group_by("turn", maintain_order=True)
-        .agg(
-            pl.col("person_id", "role_code", "pool_id", "begins").first(),
-            pl.col("finishes").max(),
-        )
-    )
-
-
-def _place_refreshments(turns: pl.DataFrame, refreshments: Sequence[tuple[float, int]]) -> pl.DataFrame:
-    """Give each turn its refreshments, by its length."""
-    rows = sorted(refreshments)
-    alike = ["role_code", "pool_id", "begins", "finishes"]
-    placed = turns.with_columns(
-        rank=pl.col("person_id").rank("ordinal").over(alike).cast(pl.Int64) - 1, last=pl.len().over(alike) - 1
-    )
-    begins, finishes = placed["begins"].to_numpy(), placed["finishes"].to_numpy()
-    reached = np.searchsorted([round(hours * 3600) for hours, _ in rows], finishes - begins, side="right")
-    window = (finishes - begins) // 2
-    lasts = np.minimum(np.array([0, *(minutes * 60 for _, minutes in rows)])[reached], window)
-    rank, last = placed["rank"].to_numpy(), placed["last"].cast(pl.Int64).to_numpy()
-    later = np.where(last > 0, (window - lasts) * rank // np.maximum(last, 1), (window - lasts) // 2)
-    start = begins + (finishes - begins) // 4 + later
-    return placed.select("person_id").with_columns(begins=pl.Series(start), finishes=pl.Series(start + lasts))
-
-
-def _capability(
-    duties: pl.DataFrame, people: pl.DataFrame, time_zone: str, day_starts_at: int, desk_roles: Sequence[str]
-) -> pl.DataFrame:
-    """Add to each duty what its person may do on its day: `is_tutored`, `is_restricted`, `needs_partner`, `is_known`.
-
-    Of several rows that hold the one that began last counts.
-    """
-    day = pl.coalesce("duty_day", periods.duty_day(pl.col("starts_at"), time_zone, day_starts_at))
-    numbered = duties.with_row_index("duty")
-    holds = (pl.col("valid_from").is_null() | (pl.col("valid_from") <= pl.col("day"))) & (
-        pl.col("valid_to").is_null() | (pl.col("day") <= pl.col("valid_to"))
-    )
-    flags = people.select(
-        "person_id", "valid_from", "valid_to", "is_tutored",
-        is_restricted=~pl.col("may_be_deployed"), needs_partner=~pl.col("may_be_single_crewed"),
-        is_known=pl.lit(value=True),
-    )  # fmt: skip
-    of_day = (
-        numbered.select("duty", "person_id", day=day)
-        .join(flags, on="person_id")
-        .filter(holds)
-        .sort("duty", "valid_from", nulls_last=False)
-        .unique("duty", keep="last")
-        .drop("person_id", "day", "valid_from", "valid_to")
-    )
-    found = ["is_tutored", "is_restricted", "needs_partner", "is_known"]
-    goes_out = ~pl.col("role_code").is_in(list(desk_roles))
-    return (
-        numbered.join(of_day, on="duty", how="left", maintain_order="left")
-        .with_columns(pl.col(found).fill_null(value=False))
-        .with_columns(pl.col("is_restricted", "needs_partner") & goes_out)
-    )
-
-
-# ---- the sheet, second by second ----
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """Pieces of duty, each person in one place and one state in each: `place`, `state`, `begins`, `finishes`."""
-
-    pieces: pl.DataFrame
-    notes: list[str]
-
-
-def _read_sheet(
-    duties: pl.DataFrame, absent: pl.DataFrame, briefing: pl.DataFrame, refreshments: pl.DataFrame, clock: _Hours
-) -> _Sheet:
-    """Cut everybody's time wherever something begins or ends, and say of each piece where and what the person is.
-
-    All people's times lie one after another on one line, each on a stretch of its own, so that the cuts are one sorted
-    array. `duties` are in the order in which a later one lies on an earlier one.
-    """
-    persons = duties.select("person_id").unique().sort("person_id").with_row_index("person")
-    origin, stretch = int(clock.starts[0]), clock.ends_at - int(clock.starts[0]) + 1
-
-    def on_line(spans: pl.DataFrame) -> tuple[Integers, Integers]:
-        found = spans.join(persons, on="person_id", maintain_order="left")
-        base = found["person"].cast(pl.Int64).to_numpy() * stretch - origin
-        return base + clock.clip(found["begins"].to_numpy()), base + clock.clip(found["finishes"].to_numpy())
-
-    layers = [on_line(each) for each in (duties, absent, briefing, refreshments)]
-    # The line begins at 0, so that there is a cut even where there is no duty.
-    cuts = np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *(edge for layer in layers for edge in layer)]))
-
-    def depth(layer: tuple[Integers, Integers]) -> Integers:
-        change = np.zeros(len(cuts), dtype=np.int64)
-        for edge, step in zip(layer, (1, -1), strict=True):
-            np.add.at(change, np.searchsorted(cuts, edge), step)
-        found: Integers = change.cumsum()[:-1]
-        return found
-
-    on_duty, is_absent, in_briefing, at_refreshments = (depth(layer) for layer in layers)
-    low, high = (np.searchsorted(cuts, edge) for edge in layers[0])
-    piece = np.repeat(low - np.append(0, (high - low).cumsum())[:-1], high - low) + np.arange((high - low).sum())
-    duty = np.repeat(np.arange(duties.height), high - low)
-    top = np.full(len(cuts) - 1, -1, dtype=np.int64)
-    np.maximum.at(top, piece, duty)
-    taken = np.flatnonzero(top >= 0)
-    of_duty = {name: duties[name].to_numpy()[top[taken]] for name in ("is_tutored", "is_restricted", "needs_partner")}
-    conditions = (
-        is_absent[taken] > 0, of_duty["is_tutored"], of_duty["is_restricted"], in_briefing[taken] > 0,
-        at_refreshments[taken] > 0, of_duty["needs_partner"],
-    )  # fmt: skip
-    begins = cuts[taken] % stretch + origin
-    pieces = pl.DataFrame(
-        {
-            "place": duties["place"].to_numpy()[top[taken]],
-            "state": np.select(list(conditions), list(range(len(conditions))), len(conditions)),
-            "begins": begins,
-            "finishes": begins + (cuts[1:] - cuts[:-1])[taken],
-        },
-        schema={"place": pl.Int64, "state": pl.Int64, "begins": pl.Int64, "finishes": pl.Int64},
-    )
-    place = duties["place"].to_numpy()[duty]
-    lowest, highest = np.full(len(top), np.iinfo(np.int64).max), np.full(len(top), -1)
-    np.minimum.at(lowest, piece, place)
-    np.maximum.at(highest, piece, place)
-    twice = np.flatnonzero(on_duty > 1)
-    whose = cuts[twice] // stretch
-    elsewhere = (lowest != highest)[twice]
-    seconds = int((cuts[twice + 1] - cuts[twice]).sum())
-    return _Sheet(pieces, _notes_on_overlaps(len(np.unique(whose)), len(np.unique(whose[elsewhere])), seconds))
-
-
 # ---- step by step ----
 
 
@@ -474,17 +309,6 @@ def _take_down(by_state: Integers, needed: Integers, crews: Integers, length: In
 
 
 # ---- what a reader should know ----
-
-
-def _notes_on_overlaps(people: int, in_two_places: int, seconds: int) -> list[str]:
-    if not people:
-        return []
-    elsewhere = f", {in_two_places:,} of them in two pools at once" if in_two_places else ""
-    have = "person has" if people == 1 else "people have"
-    return [
-        f"{people:,} {have} duties that overlap{elsewhere} ({count_of(round(seconds / 3600), 'hour')}). That time "
-        "counts once, in the duty that starts last."
-    ]
 
 
 def _notes_on_capability(duties: pl.DataFrame, people: pl.DataFrame) -> list[str]:

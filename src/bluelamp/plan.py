@@ -21,12 +21,16 @@ import numpy as np
 import polars as pl
 
 from bluelamp import (
+    abstraction,
+    call_takers,
     committed,
     coverage,
     deployable,
+    duty_sheet,
     extensions,
     forecast,
     geography,
+    headroom,
     hotspots,
     incidents,
     offered_work,
@@ -41,6 +45,7 @@ from bluelamp import (
     settled,
     staffing,
     tables,
+    time_budget,
 )
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
@@ -56,8 +61,9 @@ INPUTS = (
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "contact_forecast", "required_staff", "deployable", "coverage", *peaks.NAMES, "hotspots",
-    "patrol_dose", "exposure", *scoreboard.NAMES,
+    "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents", "required_staff",
+    "deployable", "headroom", "time_budget", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure",
+    *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -88,6 +94,9 @@ ASSUMED_STANDARD = {
     "travel_minutes": 7.0,
     "source": "assumption, because the force has given no standards",
 }
+
+# A role that has lost nearly all of its hours asks for no whole force in its stead.
+MOST_LOST = 0.95
 
 # Offences are forecast for their peaks alone: of the coming week by paths, and fewer of them.
 OFFENCE_DAYS, OFFENCE_PATHS = 7, 200
@@ -371,8 +380,22 @@ def compute(
     )  # fmt: skip
     notes += remarks.on_exposure(exposure)
 
+    clock.start("abstraction")
+    lost = abstraction.measure_abstraction(
+        given["duties"], given["people"], given["absences"], given["commitments"], until=starts, time_zone=zone,
+        day_starts_at=settings.duties.day_starts_at, briefing_minutes=settings.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        desk_roles=settings.duties.desk_roles, post_hours_a_week=settings.staffing.post_hours_a_week,
+    )  # fmt: skip
+    measured = lost.by_role if settings.staffing.measure_abstraction else {}
+    roles = {*cover["role_code"], settings.staffing.role, settings.contacts.role}
+    share_lost = {role: min(measured.get(role, settings.staffing.abstraction), MOST_LOST) for role in roles}
+    notes += remarks.on_abstraction(lost, measured, settings.staffing)
+
     clock.start("contacts")
-    contact_forecast = _forecast_contacts(given, settings, starts, notes)
+    contact_forecast, required_agents = _forecast_contacts(
+        given, settings, starts, share_lost[settings.contacts.role], notes
+    )
 
     clock.start("staffing")
     series = predicted.model.series
@@ -392,7 +415,7 @@ def compute(
     )  # fmt: skip
     required = staffing.require_staff(
         work, given["minimums"], cover.filter(pl.col("role_code") != settings.staffing.role),
-        time_zone=zone, crew_size_by_hour=crew, abstraction=settings.staffing.abstraction,
+        time_zone=zone, crew_size_by_hour=crew, abstraction=share_lost,
         utilisation=settings.staffing.utilisation,
         methods=[each for each in staffing_methods() if each in {method, *settings.staffing.rungs}],
     )  # fmt: skip
@@ -405,6 +428,31 @@ def compute(
         refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
         desk_roles=settings.duties.desk_roles,
     )  # fmt: skip
+
+    clock.start("headroom")
+    shifts, method = settings.duties.shift_starts, settings.staffing.method
+    with_skill = {
+        skill: deployable.find_deployable(
+            some, given["people"], given["absences"], given["commitments"].filter(skill_code=skill), given["vehicles"],
+            cover, pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=zone, crew_size_by_hour=crew,
+            day_starts_at=settings.duties.day_starts_at,
+        ).table
+        for skill, some in duty_sheet.duties_with_skills(
+            given["duties"], given["people"], zone, settings.duties.day_starts_at
+        ).items()
+        if skill in given["minimums"]["skill_code"]
+    }  # fmt: skip
+    leave_left = headroom.find_headroom(
+        required, on_duty.table, with_skill, given["minimums"], hours=hours, ends_at=ends_at, method=method,
+        role_code=settings.staffing.role, time_zone=zone, shift_starts=shifts,
+    )  # fmt: skip
+    budget = time_budget.budget_time(
+        required, on_duty.table, method=method, role_code=settings.staffing.role, time_zone=zone, shift_starts=shifts,
+        most_committed=settings.staffing.time_budget.most_committed,
+        least_proactive=settings.staffing.time_budget.least_proactive,
+    )  # fmt: skip
+    notes += remarks.on_headroom(leave_left, set(with_skill), zone)
+    notes += remarks.on_time_budget(budget, settings.staffing.time_budget)
 
     clock.start("coverage")
     covered = coverage.find_coverage(
@@ -442,8 +490,10 @@ def compute(
     results = {
         "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
-        "forecast_months": years.table, "contact_forecast": contact_forecast, "required_staff": required,
-        "deployable": on_duty.table, "coverage": covered, "hotspots": places, "patrol_dose": dose,
+        "forecast_months": years.table, "abstraction": lost.table, "relief_factors": lost.relief_factors,
+        "contact_forecast": contact_forecast,
+        "required_agents": required_agents, "required_staff": required, "deployable": on_duty.table,
+        "headroom": leave_left, "time_budget": budget, "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
         "peak_hours": pl.concat([peak_hours, of_offences["peak_hours"]]),
@@ -570,22 +620,23 @@ def _with_unit_time(
 
 
 def _forecast_contacts(
-    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, notes: list[str]
-) -> pl.DataFrame:
-    """Forecast contacts by quarter-hour with the incidents' own method.
+    given: Mapping[str, pl.DataFrame], settings: Settings, starts: datetime, share_lost: float, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forecast contacts by quarter-hour with the incidents' own method, and find the call takers whom they ask for.
 
     Empty where there are none, or none that can be believed and is recent enough to say anything of the coming days.
     """
+    nothing = tables.empty("contact_forecast"), tables.empty("required_agents")
     contacts = given["contacts"].filter(pl.col("contacted_at") < starts)
     last, zone, wanted = contacts["contacted_at"].max(), settings.force.time_zone, settings.forecast
     if last is None:
-        return tables.empty("contact_forecast")
+        return nothing
     assert isinstance(last, datetime)
     until = min(settled.end_of_hour(last, zone), starts)
     told, is_usable = remarks.on_contacts(until, starts, zone)
     notes += told
     if not is_usable:
-        return tables.empty("contact_forecast")
+        return nothing
     since = until.astimezone(periods.zone(zone)).date() - timedelta(weeks=wanted.weeks)
     contacts = contacts.filter(pl.col("contacted_at") >= periods.local_days(zone, since, since)["starts_at"][0])
     outages = incidents.find_outages(
@@ -605,10 +656,20 @@ def _forecast_contacts(
         )  # fmt: skip
     except BadData as error:
         notes.append(f"Contacts are not forecast. {error.summary}")
-        return tables.empty("contact_forecast")
-    return forecast.tell_quarters(
+        return nothing
+    expected = forecast.tell_quarters(
         predicted, counted.quarter_shares, counted.handling_minutes, counted.share_abandoned, zone
     )
+    quarters, rates = forecast.draw_rates(predicted, counted.quarter_shares)
+    wanted_of = [
+        call_takers.Target(target.channel, target.seconds, target.share) for target in settings.contacts.targets
+    ]
+    required = call_takers.require_agents(
+        quarters, rates, counted.channels, counted.handling_minutes, counted.patience_minutes, wanted_of,
+        is_shared=settings.contacts.is_shared, abstraction=share_lost, time_zone=zone,
+    )  # fmt: skip
+    notes += remarks.on_agents(required, expected, settings.contacts)
+    return expected, required
 
 
 class _Clock:

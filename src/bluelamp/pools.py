@@ -198,6 +198,16 @@ def minimum_officers(
     return found
 
 
+def gross_of(net: Integers, abstraction: float) -> Integers:
+    """Officers to roster so that `net` are left: net / (1 - abstraction), rounded up.
+
+    >>> gross_of(np.array([7, 10]), 0.3)
+    array([10, 15])
+    """
+    # One part in a million is rounding noise, not an officer.
+    return np.ceil(net / (1 - abstraction) - 1e-6).astype(np.int64)
+
+
 def vehicles_of(vehicles: pl.DataFrame, pool_ids: Sequence[str], hours: pl.Series, time_zone: str) -> Floats:
     """Give the vehicles that each pool has, pools × hours; NaN where none are stated.
 

@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, incidents, offered_work, peaks, periods, pools
+from bluelamp import abstraction, committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
-from bluelamp.settings import OtherWorkPart
+from bluelamp.settings import ContactsPart, OtherWorkPart, StaffingPart, TimeBudgetPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
@@ -456,6 +456,139 @@ def on_contacts(until: datetime, starts: datetime, time_zone: str) -> tuple[list
     if days < 7:
         return [], True
     return [f"'contacts' end on {last}, {count_of(days, 'day')} before the first day of their forecast."], True
+
+
+# Weeks in a year; a record of fewer says less of leave, which has its seasons.
+_A_YEAR = 51.9
+
+
+def on_abstraction(lost: abstraction.Abstraction, used: Mapping[str, float], wanted: StaffingPart) -> list[str]:
+    """Say what part of the role that answers incidents is lost to what, both ways of saying it, and what gross uses."""
+    if lost.table.is_empty():
+        return []
+    weeks = count_of(round(lost.weeks), "week")
+    mine = lost.table.filter(role_code=wanted.role)
+    notes = []
+    if mine.height:
+        total = float(mine.filter(cause="all")["share"][0])
+        causes = mine.filter(pl.col("cause") != "all", pl.col("share") >= 0.005).sort("share", descending=True)
+        parts = ", ".join(
+            f"{cause.replace('_', ' ')} {share:.1%}" for cause, share in causes.select("cause", "share").iter_rows()
+        )
+        posts = lost.relief_factors.filter(pl.col("role_code") == wanted.role).drop_nulls("relief_factor")
+        factors = ", ".join(
+            f"{factor:.2f} officers for {post:g} hours a week"
+            for post, factor in posts.select("post_hours_a_week", "relief_factor").iter_rows()
+        )
+        gives = f" One of them gives {posts['net_hours_a_year'][0]:,.0f} hours a year: {factors}." if factors else ""
+        notes.append(f"Of {wanted.role}'s rostered hours {total:.1%} were lost in {weeks} ({parts}).{gives}")
+    if used:
+        season = "" if lost.weeks >= _A_YEAR else " Leave has its seasons, and the record is shorter than a year."
+        notes.append(f"Officers before abstraction (gross) use what each role lost on the record.{season}")
+    elif wanted.measure_abstraction:
+        notes.append(
+            f"Officers before abstraction (gross) use the setting of {wanted.abstraction:.0%}: the record of duties "
+            f"and absences is shorter than {abstraction.LEAST_WEEKS} weeks, and leave has its seasons."
+        )
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def on_agents(required: pl.DataFrame, forecast: pl.DataFrame, wanted: ContactsPart) -> list[str]:
+    """Say how many call takers are needed at most, by what, and which contacts are in no line."""
+    if required.is_empty():
+        return ["No call takers are asked for: of no line with a target is it known how long its contacts take."]
+    notes = []
+    every = required.filter(channel="all")
+    by_moment = every.group_by("starts_at").agg(pl.col("agents_required", "agents_required_gross").sum())
+    busiest = by_moment.sort(["agents_required", "starts_at"], descending=[True, False]).row(0, named=True)
+    hours = float(every["agents_required"].sum()) / 4 / max(every["local_day"].n_unique(), 1)
+    how = "shared by all lines, the first first" if wanted.is_shared else "each line by itself"
+    targets = ", ".join(f"{each.channel} {each.share:.0%} in {each.seconds:g} s" for each in wanted.targets)
+    notes.append(
+        f"Call takers ({how}; {targets}): up to {busiest['agents_required']} at once "
+        f"({busiest['agents_required_gross']} on the strength), {hours:,.0f} hours a day at their places."
+    )
+    if wanted.targets == ContactsPart.model_validate({}).targets:
+        notes.append(
+            "The force has set no targets of its own for its telephones: 999 is held to the national standard, and 101 "
+            "to an assumption. [[contacts.targets]] in force.toml sets them."
+        )
+    unknown = required.filter(model="erlang_c")["channel"].unique().sort().to_list()
+    if unknown:
+        notes.append(
+            f"Of {_listed(unknown)} the record does not say how long callers wait before they give up: all are taken "
+            "to wait, which asks for more people where lines are long."
+        )
+    sized = required["channel"].unique().to_list()
+    beside = forecast.filter(pl.col("span") == "day", ~pl.col("channel").is_in([*sized, "all"]))
+    near = beside.filter(pl.col("local_day").is_in(required["local_day"].unique().implode()))
+    if near.height:
+        hours = float(near["handling_hours_mean"].fill_null(0).sum()) / max(near["local_day"].n_unique(), 1)
+        others = near["channel"].unique().sort().to_list()
+        have = "have no target, and are" if len(others) > 1 else "has no target, and is"
+        notes.append(f"{_listed(others)} {have} in no line: {hours:,.0f} hours of handling a day come on top.")
+    return notes
+
+
+# A planner looks at leave this far ahead.
+_LEAVE_DAYS = 28
+
+
+def on_headroom(leave_left: pl.DataFrame, told_skills: Collection[str], time_zone: str) -> list[str]:
+    """Say in how many of the coming shifts nobody could be away, which binds, and of which skills nobody knows."""
+    if leave_left.is_empty():
+        return []
+    first = leave_left["local_day"].min()
+    assert isinstance(first, date)
+    near = leave_left.filter(
+        pl.col("local_day") < first + timedelta(days=_LEAVE_DAYS), pl.col("headroom").is_not_null()
+    )
+    notes = []
+    for role in near["role_code"].unique().sort():
+        mine = near.filter(role_code=role)
+        tight = mine.filter(pl.col("headroom") <= 0)
+        if tight.is_empty():
+            continue
+        short = tight.filter(pl.col("headroom") < 0)
+        by_minimum = tight.filter(binds="minimum").height
+        first_tight = tight.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
+        when = f"{first_tight['shift_starting'].astimezone(periods.zone(time_zone)):%a %-d %b %H:%M}"
+        notes.append(
+            f"In {tight.height:,} of {count_of(mine.height, 'shift')} of {role}'s pools in the next {_LEAVE_DAYS} days "
+            f"nobody more could be away, in {short.height:,} they are short; a minimum binds in {by_minimum:,}, demand "
+            f"in {tight.height - by_minimum:,}. The tightest: {first_tight['pool_id']}, {when} "
+            f"({first_tight['headroom']:+d}). 'bluelamp table headroom' has all."
+        )
+    unknown = sorted(set(leave_left["skill_code"]) - {"any", *told_skills})
+    if unknown:
+        notes.append(
+            f"Who has the skill {_listed(unknown)} is in no table, so that how far its minimums are met is not known."
+        )
+    return notes
+
+
+def on_time_budget(budget: pl.DataFrame, wanted: TimeBudgetPart) -> list[str]:
+    """Say what a week's time goes to on average, and how many officers the budget asks for beside response."""
+    for row in budget.filter(pool_id="all", weekday="all").iter_rows(named=True):
+        proactive = row["officers_for_proactive"]
+        left = (
+            "could not be left by any number of officers" if proactive is None
+            else f"takes {proactive:,.1f} officers at a time"
+        )  # fmt: skip
+        return [
+            f"On average {row['committed_share']:.0%} of officers' time is committed, "
+            f"{row['administrative_share']:.0%} goes to briefing and refreshments and {row['proactive_share']:.0%} is "
+            "left. To have no more than "
+            f"{wanted.most_committed:.0%} committed takes {row['officers_for_committed']:,.1f} officers at a time, "
+            f"{wanted.least_proactive:.0%} left {left}; {row['officers']:,.1f} are there, and response asks for "
+            f"{row['officers_required']:,.1f}. Such budgets are meant for the average, not for every hour."
+        ]
+    return []
 
 
 _UNGRADED = "calls without a grade"  # 'grade none' would say that there are none

@@ -46,6 +46,12 @@ def _member_of(family: str) -> AfterValidator:
     return AfterValidator(is_known)
 
 
+def _in_order(value: tuple[int, ...]) -> tuple[int, ...]:
+    if list(value) != sorted(set(value)) or not all(0 <= each <= 23 for each in value):
+        raise ValueError("hours from 0 to 23, each later than the one before, were expected")
+    return value
+
+
 def _known_crs(name: str) -> str:
     try:
         geography.insist_on_crs(name)
@@ -56,6 +62,9 @@ def _known_crs(name: str) -> str:
 
 
 Crs = Annotated[str, AfterValidator(_known_crs)]  # the name of a coordinate system that there is
+
+
+ShiftStarts = Annotated[tuple[int, ...], AfterValidator(_in_order)]  # local hours of the day, in order
 
 
 class ForcePart(_Part):
@@ -260,6 +269,17 @@ class OtherWorkPart(_Part):
     )
 
 
+class TimeBudgetPart(_Part):
+    """What officers' time may go to, on average over a week."""
+
+    most_committed: float = Field(
+        0.6, gt=0, le=1, description="Share of time that may be committed: the saturation index of the Rule of 60"
+    )
+    least_proactive: float = Field(
+        0.45, ge=0, lt=1, description="Share of time that is to be left for patrol, prevention and enquiries"
+    )
+
+
 class StaffingPart(_Part):
     """How officers are found from demand."""
 
@@ -282,15 +302,65 @@ class StaffingPart(_Part):
     crew_size: int = Field(1, ge=1, le=8, description="Officers in a unit, where no crewing row says otherwise")
     crewing: tuple[CrewingPart, ...] = Field((), description="Crew sizes by hour of the day")
     abstraction: float = Field(
-        0.3, ge=0, lt=0.95, description="Share of rostered officers who are away: leave, sickness, training, court"
+        0.3,
+        ge=0,
+        lt=0.95,
+        description="Share of rostered officers who are away: leave, sickness, training, court. It holds where the "
+        "record of duties and absences says too little of a year, or is not to be used",
+    )
+    measure_abstraction: StrictBool = Field(
+        True, description="Whether the share lost by each role on the record takes the place of 'abstraction'"
+    )
+    post_hours_a_week: tuple[float, ...] = Field(
+        (56, 168), description="Hours a week of the posts that relief factors are told for: 56 is eight hours a day"
     )
     utilisation: float = Field(
         0.6, gt=0, le=1, description="Share of time that units may be committed (workload method)"
+    )
+    time_budget: TimeBudgetPart = Field(
+        TimeBudgetPart.model_validate({}), description="Shares of officers' time that are budgeted, beside response"
     )
     other_work: OtherWorkPart = Field(
         OtherWorkPart.model_validate({}),
         description="What counts beside the time at calls, where a status log tells of it",
     )
+
+
+class ContactTargetPart(_Part):
+    """How soon a line is to be answered."""
+
+    channel: Literal["999", "101", "online", "front_counter", "partner", "other"] = Field(
+        description="Channel of contact that people answer as it comes"
+    )
+    seconds: float = Field(ge=0, le=86_400, description="Seconds within which it is to be answered")
+    share: float = Field(gt=0, lt=1, description="Share of its contacts that are to be answered so soon")
+
+
+class ContactsPart(_Part):
+    """How call takers are found from contacts."""
+
+    targets: tuple[ContactTargetPart, ...] = Field(
+        (
+            ContactTargetPart(channel="999", seconds=10, share=0.9),
+            ContactTargetPart(channel="101", seconds=60, share=0.9),
+        ),
+        min_length=1,
+        description="Lines and their targets, the first to be answered first where they share their people; that of "
+        "101 is an assumption until the force gives its own",
+    )
+    is_shared: StrictBool = Field(
+        True, description="Whether the same people answer all lines; otherwise each line has its own"
+    )
+    role: str = Field("control_room", description="Role whose abstraction holds for call takers")
+
+    @field_validator("targets")
+    @classmethod
+    def _speak_once(cls, value: tuple[ContactTargetPart, ...]) -> tuple[ContactTargetPart, ...]:
+        names = [target.channel for target in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two targets speak of channel '{twice[0]}'. One target a channel was expected")
+        return value
 
 
 class RefreshmentPart(_Part):
@@ -308,6 +378,12 @@ class DutiesPart(_Part):
 
     day_starts_at: int = Field(
         7, ge=0, le=23, description="Local hour at which the duty day begins: a night belongs to the day it starts on"
+    )
+    shift_starts: ShiftStarts = Field(
+        (7, 15, 23),
+        min_length=1,
+        max_length=8,
+        description="Local hours at which shifts begin, in order, for leave and time by the shift",
     )
     briefing_minutes: int = Field(0, ge=0, le=120, description="Minutes of briefing at the start of each turn of duty")
     refreshments: tuple[RefreshmentPart, ...] = Field(
@@ -346,17 +422,10 @@ class OffendingPart(_Part):
         None, description="GeoJSON of street segments, relative to the force's folder, for cells = 'street'"
     )
     street_id_property: str | None = Field(None, description="Property of that file that holds a segment's code")
-    shift_starts: tuple[int, ...] = Field(
+    shift_starts: ShiftStarts = Field(
         (7, 15, 23), min_length=1, max_length=8, description="Local hours at which shifts begin, in order"
     )
     weeks: int = Field(260, ge=8, le=520, description="Weeks of history that maps are drawn from")
-
-    @field_validator("shift_starts")
-    @classmethod
-    def _come_in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if list(value) != sorted(set(value)) or not all(0 <= each <= 23 for each in value):
-            raise ValueError("hours from 0 to 23, each later than the one before, were expected")
-        return value
 
     @model_validator(mode="after")
     def _has_streets(self) -> OffendingPart:
@@ -408,6 +477,7 @@ class Settings(_Part):
     forecast: ForecastPart = ForecastPart.model_validate({})
     peaks: PeaksPart = PeaksPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
+    contacts: ContactsPart = ContactsPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
     patrols: PatrolsPart = PatrolsPart.model_validate({})

@@ -93,6 +93,38 @@ def test_who_was_not_answered_is_a_share_and_unknown_where_the_source_never_says
     assert np.isnan(counted.handling_minutes[1]).all()
 
 
+def test_patience_is_what_all_have_waited_for_each_who_gave_up():
+    chance = np.random.default_rng(3)
+    patience, wait = chance.exponential(180, 20_000), chance.exponential(40, 20_000)
+    began = [MONDAY + timedelta(minutes=5 * number) for number in range(20_000)]
+    until = [at + timedelta(seconds=float(each)) for at, each in zip(began, np.minimum(patience, wait), strict=True)]
+    rows = (
+        contacts_at(began)
+        .sort("contacted_at")
+        .with_columns(
+            answered_at=pl.when(pl.Series(wait < patience)).then(pl.Series(until, dtype=pl.Datetime("us", "UTC"))),
+            ended_at=pl.Series(until, dtype=pl.Datetime("us", "UTC")),
+        )
+    )
+    known = incidents.count_contacts(rows, "UTC", NONE).patience_minutes
+    assert known[0] == pytest.approx(3, rel=0.05)
+
+    # Who gave up at a moment that nobody wrote down has waited like the others.
+    unended = rows.with_columns(ended_at=pl.when(pl.col("answered_at").is_not_null()).then("ended_at"))
+    assert incidents.count_contacts(unended, "UTC", NONE).patience_minutes[0] == pytest.approx(3, rel=0.05)
+
+
+def test_patience_is_unknown_where_hardly_anybody_gives_up_or_the_source_never_says():
+    answered = contacts_at([MONDAY + timedelta(hours=each) for each in range(240)])
+    silent = answered.with_columns(
+        channel=pl.lit("online"), contact_id=pl.format("o{}", "contact_id"),
+        answered_at=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+    )  # fmt: skip
+    counted = incidents.count_contacts(pl.concat([answered, silent]), "UTC", NONE)
+
+    assert np.isnan(counted.patience_minutes).all()
+
+
 def test_an_outage_says_nothing_of_quarters_minutes_or_answers():
     good = [MONDAY + timedelta(minutes=15 * number) for number in range(4 * 24 * 70)]
     bad = contacts_at([MONDAY + timedelta(days=80, minutes=1)] * 500).with_columns(

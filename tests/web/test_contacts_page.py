@@ -39,14 +39,19 @@ def quarters_of(page: str) -> list[str]:
     return sorted({key for key, *_ in CELL.findall(page) if key.startswith("all quarter")})
 
 
-def test_every_figure_is_that_of_the_table(client, told):
+def test_every_figure_is_that_of_the_table(client, told, called_force):
     page = client.get("/contacts").text
     rows = {
         f"{row['channel']} {row['span']} {row['starts_at']:%Y-%m-%dT%H:%M:%SZ}": row
         for row in told.iter_rows(named=True)
     }
+    rows |= {
+        f"{row['team']} {row['channel']} {row['starts_at']:%Y-%m-%dT%H:%M:%SZ}": row
+        for row in read_table(called_force, "required_agents").iter_rows(named=True)
+    }
     cells = CELL.findall(page)
     assert len(cells) > 800
+    assert sum(field == "agents_required" for _, field, _ in cells) == 24 + 96
     for key, field, value in cells:
         assert (float(value) if value else None) == rows[key][field], key
 
@@ -68,7 +73,8 @@ def test_a_day_may_be_asked_for_and_the_night_of_the_clock_change_has_an_hour_mo
     page = client.get("/contacts?day=2026-10-25")
     assert page.status_code == 200
     assert len(quarters_of(page.text)) == 100
-    assert page.text.count(">Sun 01:15<") == 2
+    # Once in the table of contacts and once in that of call takers, for each of the two.
+    assert page.text.count(">Sun 01:15<") == 4
     for day in ("2027-10-25", "Friday"):
         refused = client.get(f"/contacts?day={day}")
         assert refused.status_code == 400

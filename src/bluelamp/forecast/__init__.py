@@ -29,7 +29,7 @@ from bluelamp.forecast._history import (
 from bluelamp.forecast._next_hours import expect_next
 from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import DayPaths
-from bluelamp.forecast._quarters import draw_quarters, tell_quarters
+from bluelamp.forecast._quarters import draw_quarters, draw_rates, tell_quarters
 from bluelamp.forecast._rates import RateModel
 from bluelamp.forecast._shifts import QUARTER_DAYS, Tally, cut
 from bluelamp.forecast._switched import draw_days, draw_multipliers, read_model
@@ -40,7 +40,7 @@ from bluelamp.shifts import Coming
 
 __all__ = [
     "NAIVE", "QUARTER_DAYS", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again",
-    "draw_quarters", "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
+    "draw_quarters", "draw_rates", "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
 ]  # fmt: skip
 
 # Members that are always shown beside the one in use.

@@ -112,7 +112,7 @@ def draw_days(
     paths, days, _ = multipliers.shape
     shocks = model.shocks
     order, starts = _by_class(model)
-    mixes = _mixes(model, calendar, paths, days, seed)
+    mixes = draw_mixes(model, calendar, paths, days, seed)
     alone = 1 / (1 + shocks.clump / 2)
     for day in range(days) if only is None else sorted(only):
         hours = np.flatnonzero(calendar.day_of_hour == day)
@@ -154,7 +154,8 @@ def _by_class(model: RateModel) -> tuple[Integers, Integers]:
     return order, np.searchsorted(of_cell[order], np.arange(of_cell.max() + 1))
 
 
-def _mixes(model: RateModel, calendar: Calendar, paths: int, days: int, seed: int) -> Floats | None:
+def draw_mixes(model: RateModel, calendar: Calendar, paths: int, days: int, seed: int) -> Floats | None:
+    """Draw by what each class's part differs from what is expected, paths × days × classes, where that moves."""
     if model.trend is None:
         return None
     return model.trend.draw_classes(paths, calendar.days[:days], lambda number: philox(seed, _CLASSES, number))

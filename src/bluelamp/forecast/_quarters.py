@@ -15,7 +15,7 @@ import polars as pl
 
 from bluelamp import quantiles, tables
 from bluelamp.forecast._history import Calendar, Floats, Integers
-from bluelamp.forecast._paths import DayPaths, draw_days, draw_parts
+from bluelamp.forecast._paths import DayPaths, draw_days, draw_mixes, draw_parts, draw_parts_of_day
 from bluelamp.periods import INSTANT
 
 if TYPE_CHECKING:
@@ -34,6 +34,31 @@ def draw_quarters(predicted: Forecast, quarter_shares: Floats) -> Iterator[tuple
     upto = np.cumsum(_shares_of_hours(calendar, quarter_shares), axis=2)
     for drawn in draw_days(predicted.model, calendar, predicted.multipliers, predicted.seed):
         yield drawn, draw_parts(upto[drawn.series % cells, drawn.hour], predicted.seed, drawn.day)
+
+
+def draw_rates(predicted: Forecast, quarter_shares: Floats) -> tuple[pl.Series, Floats]:
+    """Give what each path expects of each channel in each quarter: starts, and contacts, paths × channels × quarters.
+
+    That is what the paths' contacts come by chance around: the rates of `draw_quarters`, before chance has its say.
+    """
+    calendar, model, series = predicted.calendar, predicted.model, predicted.model.series
+    paths, days, _ = predicted.multipliers.shape
+    starts, _ = _lay_out(calendar)
+    shares, there = _shares_of_hours(calendar, quarter_shares), _quarters_there(calendar) > 0
+    rates = predicted.rates()  # places × channels × hours
+    mixes = draw_mixes(model, calendar, paths, days, predicted.seed)
+    of_class = None if mixes is None or model.trend is None else model.trend.class_of_cell
+    found = []
+    for day in range(days):
+        hours = np.flatnonzero(calendar.day_of_hour == day)
+        together = draw_parts_of_day(model.shocks, calendar.block[hours], paths, predicted.seed, day)
+        of_place = predicted.multipliers[:, day][:, series.district_of_area]
+        of_day = np.einsum("pa,ach,ph->pch", of_place, rates[:, :, hours], together)
+        if mixes is not None and of_class is not None:
+            of_day *= mixes[:, day][:, of_class][:, :, None]
+        by_quarter = of_day[..., None] * shares[:, hours]
+        found.append(by_quarter.reshape(paths, len(series.cells), -1)[:, :, there[hours].ravel()])
+    return starts, np.concatenate(found, axis=2)
 
 
 def tell_quarters(

@@ -25,6 +25,8 @@ PRIOR_WEIGHT = 30
 LONGEST_MINUTES = 240
 # A channel whose source says so of fewer contacts does not record whether they were answered.
 LEAST_ANSWERED = 0.05
+# Of fewer who gave up, how long callers wait before they do is not told.
+LEAST_GIVEN_UP = 30
 # How long contacts take, and how many are not answered, is that of the last year: control rooms change.
 RECENT_DAYS = 365
 
@@ -44,6 +46,7 @@ class CountedContacts:
     quarter_shares: Floats  # channels × 168 × 4: the part of an hour's contacts in each of its quarters
     handling_minutes: Floats  # channels × 24 hours of the day: answered to ended, of an answered one; NaN where unknown
     share_abandoned: Floats  # channels × 24: not answered, of all; NaN where the source does not say
+    patience_minutes: Floats  # channels: what callers wait on average before they give up; NaN where unknown
 
 
 def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame) -> CountedContacts:
@@ -57,7 +60,8 @@ def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame
     if not channels:
         nothing = np.zeros((0, 24))
         no_shares = np.zeros((0, SLOTS, 4))
-        return CountedContacts([], tables.empty("demand"), tables.empty("areas"), no_shares, nothing, nothing)
+        none = np.zeros(0)
+        return CountedContacts([], tables.empty("demand"), tables.empty("areas"), no_shares, nothing, nothing, none)
     first, last = contacts["contacted_at"].min(), contacts["contacted_at"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
@@ -67,6 +71,7 @@ def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame
         pl.col("answered_at").is_not_null(),
         (pl.col("ended_at") - pl.col("answered_at")).dt.total_seconds(),
     )
+    waited = (pl.coalesce("answered_at", "ended_at") - pl.col("contacted_at")).dt.total_seconds()
     counted = contacts.select(
         channel=pl.col("channel").replace_strict(channels, range(len(channels)), return_dtype=pl.Int64),
         hour_starting=periods.hour_starting(pl.col("contacted_at"), time_zone, first - day, last + day),
@@ -75,6 +80,7 @@ def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame
         quarter=local.dt.minute().cast(pl.Int64) // 15,
         is_answered=answered,
         seconds=pl.when(took.is_between(0, LONGEST_MINUTES * 60)).then(took),
+        waited=pl.when(waited.is_between(0, LONGEST_MINUTES * 60)).then(waited),
     )
     believed = counted.filter(_outside(counted["hour_starting"], outages))
     recent = believed.filter(pl.col("hour_starting") > last - timedelta(days=RECENT_DAYS))
@@ -90,6 +96,7 @@ def count_contacts(contacts: pl.DataFrame, time_zone: str, outages: pl.DataFrame
         quarter_shares=_share_out(_tally(believed, channels, (SLOTS, 4), "slot", "quarter")),
         handling_minutes=_handling(recent, channels),
         share_abandoned=_abandoned(recent, channels),
+        patience_minutes=_patience(recent, channels),
     )
 
 
@@ -156,6 +163,21 @@ def _abandoned(counted: pl.DataFrame, channels: list[str]) -> Floats:
     share = _means(number - answered, number)
     says = answered.sum(axis=1) >= LEAST_ANSWERED * number.sum(axis=1)
     return np.where(says[:, None], share, np.nan)
+
+
+def _patience(counted: pl.DataFrame, channels: list[str]) -> Floats:
+    """Give what callers would wait on average before they give up: minutes waited by all ÷ those who gave up.
+
+    That is the likeliest mean where patience is exponential, with answers as the ends of what is seen of it (Palm 1957;
+    Brown et al. 2005, JASA 100). Who gave up at a moment that nobody wrote down has waited like the others of the
+    channel. NaN where the source does not say who was answered, or hardly anybody gave up.
+    """
+    waited = counted.drop_nulls("waited")
+    number, gave_up = (_tally(some, channels, ()) for some in (counted, counted.filter(~pl.col("is_answered"))))
+    known = np.maximum(_tally(waited, channels, ()), 1)
+    minutes = _tally(waited, channels, (), value=pl.col("waited")) / 60 * number / known
+    says = (number - gave_up >= LEAST_ANSWERED * number) & (gave_up >= LEAST_GIVEN_UP) & (minutes > 0)
+    return np.where(says, minutes / np.maximum(gave_up, 1), np.nan)
 
 
 def _means(total: Floats, number: Floats) -> Floats:

@@ -6,7 +6,8 @@ minimums and abstraction are the same for all of them and are done here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from bluelamp import extensions, periods, tables
 from bluelamp.offered_work import OfferedWork
-from bluelamp.pools import Floats, Integers, minimum_officers
+from bluelamp.pools import Floats, Integers, gross_of, minimum_officers
 
 __all__ = ["chance_short", "gross_of", "load_seen_by", "require_staff", "units_wanted"]
 
@@ -58,7 +59,7 @@ def require_staff(
     *,
     time_zone: str,
     crew_size_by_hour: Sequence[int],
-    abstraction: float,
+    abstraction: float | Mapping[str, float],
     utilisation: float,
     methods: Sequence[str] | None = None,
 ) -> pl.DataFrame:
@@ -67,14 +68,16 @@ def require_staff(
 
     Each grade's row holds the units that its own target asks for; the row of grade 'all' the most of them, or the
     minimum strength where that is more, and says which binds. Officers (net) are units × crew, at least the minimum;
-    gross is what must be rostered so that the net is left after abstraction. The rows of `other_pools` (roles that
-    answer no incidents) know minimums only.
+    gross is what must be rostered so that the net is left after `abstraction`, one share or one by role. The rows of
+    `other_pools` (roles that answer no incidents) know minimums only.
     """
+    lost = abstraction if isinstance(abstraction, Mapping) else defaultdict(lambda: abstraction)
+    own = lost[work.pool_hours.role_code]
     parts = [
-        _by_method(method, work, minimums, time_zone, crew_size_by_hour, abstraction, utilisation)
+        _by_method(method, work, minimums, time_zone, crew_size_by_hour, own, utilisation)
         for method in methods or list(extensions.members("staffing"))
     ]
-    parts += _minimums_only(other_pools, work, minimums, time_zone, abstraction, methods)
+    parts += _minimums_only(other_pools, work, minimums, time_zone, lost, methods)
     return tables.publish(pl.concat(parts), "required_staff")
 
 
@@ -177,16 +180,6 @@ def chance_short(method: str, work: OfferedWork, units_on_duty: Floats, utilisat
     return np.where(np.isnan(units_on_duty), np.nan, 1 - np.minimum(met, samples) / samples)
 
 
-def gross_of(net: Integers, abstraction: float) -> Integers:
-    """Officers to roster so that `net` are left: net / (1 - abstraction), rounded up.
-
-    >>> gross_of(np.array([7, 10]), 0.3)
-    array([10, 15])
-    """
-    # One part in a million is rounding noise, not an officer.
-    return np.ceil(net / (1 - abstraction) - 1e-6).astype(np.int64)
-
-
 def _rows(
     answer: _Answer, method: str, work: OfferedWork, crew: Integers, abstraction: float, knows_targets: bool
 ) -> pl.DataFrame:
@@ -229,7 +222,7 @@ def _minimums_only(
     work: OfferedWork,
     minimums: pl.DataFrame,
     time_zone: str,
-    abstraction: float,
+    abstraction: Mapping[str, float],
     methods: Sequence[str] | None,
 ) -> list[pl.DataFrame]:
     """Rows of the roles that answer no incidents: their minimum strength, by every method alike."""
@@ -258,7 +251,7 @@ def _minimums_only(
                     "units_required_p90": officers,
                     "crew_size": np.ones_like(officers),
                     "officers_required": officers,
-                    "officers_required_gross": gross_of(officers, abstraction),
+                    "officers_required_gross": gross_of(officers, abstraction[role]),
                     "binds": pl.repeat("minimum", len(pool), eager=True),
                     "binding_grade": pl.repeat(None, len(pool), dtype=pl.String, eager=True),
                 }

@@ -51,6 +51,8 @@ from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 from bluelamp.web.squeezed import Squeezed, squeeze
+from bluelamp.web.strength_page import NAMES as OF_STRENGTH
+from bluelamp.web.strength_page import render_strength_page
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
@@ -198,6 +200,15 @@ class Published:
             time_zone=self.settings.force.time_zone, now=datetime.now(UTC), day=day,
         )  # fmt: skip
 
+    def strength_page(self, run_id: str | None, day: str | None) -> str:
+        """Give the duty planner's page; a force that has no run yet has one, too."""
+        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        return render_strength_page(
+            {name: self._told(name, run) for name in OF_STRENGTH}, run,
+            force_name=self.settings.force.name, folder=self.folder.resolve().name,
+            time_zone=self.settings.force.time_zone, day=day,
+        )  # fmt: skip
+
     def _read_backtest(self, _stamp: str) -> scored.Backtest:
         return scored.read(self.folder)
 
@@ -335,6 +346,10 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def contacts_page(run: RUN = None, day: DAY = None) -> HTMLResponse:
         return HTMLResponse(published.contacts_page(run, day))
 
+    @app.get("/strength", response_class=HTMLResponse, summary="Leave left, time budget and abstraction")
+    def strength_page(run: RUN = None, day: DAY = None) -> HTMLResponse:
+        return HTMLResponse(published.strength_page(run, day))
+
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
         return published.map_data(run).answer(request)
@@ -437,7 +452,8 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/outlook">Four years</a> · '
+        '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '
+        '<a href="/outlook">Four years</a> · '
         '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '
         '<a href="/backtest">Scores of the forecast</a> · '
         '<a href="/validation">Validation</a> · '

@@ -1,6 +1,6 @@
-"""The control room's page: contacts of the next 24 hours by quarter-hour, what answering them takes, and what was lost.
+"""The control room's page: contacts of the next 24 hours by quarter-hour, who has to answer them, and what was lost.
 
-Every figure is one of `contact_forecast`, `suppressed` or `feedback`, and says which.
+Every figure is one of `contact_forecast`, `required_agents`, `suppressed` or `feedback`, and says which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bluelamp import periods
 from bluelamp.errors import UsageError
 from bluelamp.remarks import weeks_told
 
-NAMES = ("contact_forecast", "suppressed", "feedback")
+NAMES = ("contact_forecast", "required_agents", "suppressed", "feedback")
 _CHANNELS = {
     "999": "999", "101": "101", "online": "Online", "front_counter": "Front counter", "partner": "Partner",
     "other": "Other",
@@ -30,6 +30,8 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 520, 120, 34, 8
 # With fewer contacts than this in its busiest quarter-hour a picture shows noughts and ones; the table has them.
 _LEAST_DRAWN = 0.5
 _STEPS = (1, 2, 4, 5, 8, 10, 20, 40, 50, 80, 100, 200, 400, 500, 1000, 2000, 5000, 10_000)
+_TEAMS = {"shared": "All lines"}
+_QUARTERS = 4  # of an hour
 _WEEKS_SHOWN = 8
 _AREAS_SHOWN = 8
 
@@ -89,6 +91,7 @@ def render_contacts_page(
         quarters=_rows(shown, channels, zone),
         days=[_day_row(row, zone) for row in _days(told).iter_rows(named=True)],
         chosen=chosen,
+        call_takers=_call_takers(results["required_agents"], begins, ends, zone),
         **common,
     )
 
@@ -133,9 +136,49 @@ def _in_short(shown: pl.DataFrame, channels: list[str], zone: Any) -> list[str]:
         told.append(
             f"Answering all of them takes {hours:,.0f} hours, most around "
             f"{most['starts_at'].astimezone(zone):%H:%M}, when {4 * most['handling_hours_mean']:,.1f} people would be "
-            "speaking at once. That is work, not seats: who waits for a call comes on top."
+            "speaking at once. That is work, not seats: how many people it takes so that nobody waits long is below."
         )
     return told
+
+
+def _call_takers(required: pl.DataFrame, begins: datetime, ends: datetime, zone: Any) -> dict[str, Any] | None:
+    """Lay out who is needed: by hour its fullest quarter, and by quarter; nothing where nobody could be asked for."""
+    shown = required.filter(pl.col("starts_at") >= begins, pl.col("starts_at") < ends).sort("starts_at")
+    if shown.is_empty():
+        return None
+    teams = shown["team"].unique(maintain_order=True).to_list()
+    lines = shown.filter(pl.col("channel") != "all").unique(["team", "channel"], keep="first", maintain_order=True)
+    names = list(lines.select("team", "channel", "target_seconds", "target_share", "model").iter_rows(named=True))
+    quarters: list[dict[str, Any]] = []
+    for (starts_at,), some in shown.group_by("starts_at", maintain_order=True):
+        assert isinstance(starts_at, datetime)
+        local = starts_at.astimezone(zone)
+        by_key = {(row["team"], row["channel"]): row for row in some.iter_rows(named=True)}
+        quarters.append(
+            {
+                "words": f"{local:%a %H:%M}",
+                "hour": starts_at - timedelta(minutes=local.minute),
+                "teams": [by_key[team, "all"] for team in teams],
+                "lines": [by_key[each["team"], each["channel"]] for each in names],
+            }
+        )
+    every = shown.filter(channel="all")
+    hours = float(every["agents_required"].sum()) / _QUARTERS
+    gross = float(every["agents_required_gross"].sum()) / _QUARTERS
+    fullest: dict[datetime, dict[str, Any]] = {}
+    for quarter in quarters:
+        best = fullest.setdefault(quarter["hour"], quarter)
+        if sum(row["agents_required"] for row in quarter["teams"]) > sum(
+            row["agents_required"] for row in best["teams"]
+        ):
+            fullest[quarter["hour"]] = quarter
+    return {
+        "teams": [_TEAMS.get(team, _CHANNELS.get(team, team)) for team in teams],
+        "lines": [each | {"words": _CHANNELS[each["channel"]]} for each in names],
+        "hours": list(fullest.values()),
+        "quarters": quarters,
+        "sum": f"{hours:,.0f} hours at the telephones in all, {gross:,.0f} on the strength.",
+    }
 
 
 def _chart(rows: pl.DataFrame, words: str, local: list[datetime]) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""The duty planner's page: leave left by shift, what a week's time goes to, what rostered hours were lost to.
+
+Every figure is one of `headroom`, `time_budget`, `abstraction` or `relief_factors`, and says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from bluelamp import periods
+from bluelamp.errors import UsageError
+
+NAMES = ("headroom", "time_budget", "abstraction", "relief_factors")
+_DAYS_SHOWN = 7
+_WEEKDAYS = {"mon": "Mon", "tue": "Tue", "wed": "Wed", "thu": "Thu", "fri": "Fri", "sat": "Sat", "sun": "Sun"}
+
+
+def render_strength_page(
+    results: Mapping[str, pl.DataFrame],
+    run: Mapping[str, Any] | None,
+    *,
+    force_name: str,
+    folder: str,
+    time_zone: str,
+    day: str | None = None,
+) -> str:
+    """Give the page of a run's `results`; those of `NAMES` are needed, and may be empty.
+
+    Leave is shown for the seven days from the local `day` that is asked for (2026-11-23), the first ones where none is.
+    Raises UsageError where that is no day with shifts.
+    """
+    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
+    zone = periods.zone(time_zone)
+    about = "" if run is None else f"run {run['run_id']}, data until {_moment(run['data_until'].astimezone(zone))}."
+    return templates.get_template("strength.html").render(
+        about=about,
+        force_name=force_name,
+        folder=folder,
+        run_query="" if run is None else f"?run={run['run_id']}",
+        run_part="" if run is None else f"&run={run['run_id']}",
+        leave=_leave(results["headroom"], day, zone),
+        budget=_budget(results["time_budget"]),
+        lost=_lost(results["abstraction"]),
+        factors=results["relief_factors"].to_dicts(),
+        percent=lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %",
+        number=lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
+        signed=lambda value: "?" if value is None else f"{value:+d}".replace("-", "−") if value else "0",
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%a} {at.day} {at:%b %H:%M}"
+
+
+def _leave(told: pl.DataFrame, day: str | None, zone: Any) -> dict[str, Any] | None:
+    """Lay out a week of shifts as columns, and pools and skills as rows."""
+    if told.is_empty():
+        return None
+    days = told["local_day"].unique().sort().to_list()
+    first = days[0]
+    if day:
+        try:
+            first = date.fromisoformat(day)
+        except ValueError:
+            first = None
+        if first not in days:
+            raise UsageError(f"There are no shifts on '{day}'. They reach from {days[0]} to {days[-1]}.")
+    shown = told.filter(pl.col("local_day").is_between(first, first + timedelta(days=_DAYS_SHOWN - 1)))
+    shifts = shown["shift_starting"].unique().sort().to_list()
+    rows = []
+    for (role, pool, skill), some in shown.group_by("role_code", "pool_id", "skill_code", maintain_order=True):
+        by_shift = {row["shift_starting"]: row for row in some.iter_rows(named=True)}
+        name = f"{pool} ({role})" if skill == "any" else f"{pool} ({role}), {skill}"
+        rows.append({"words": name, "cells": [by_shift.get(shift) for shift in shifts]})
+    return {
+        "shifts": [f"{at:%a} {at.day} {at:%H:%M}" for at in (shift.astimezone(zone) for shift in shifts)],
+        "rows": rows,
+        "weeks": [
+            {"address": f"{each:%Y-%m-%d}", "words": f"{each:%a} {each.day} {each:%b}", "is_shown": each == first}
+            for each in days[::_DAYS_SHOWN]
+        ],
+    }
+
+
+def _budget(told: pl.DataFrame) -> list[dict[str, Any]]:
+    """Lay out the whole week of each pool, then the shifts of all of them in the order of the week."""
+    order = {name: number for number, name in enumerate(_WEEKDAYS)}
+    rows = told.filter((pl.col("weekday") == "all") | (pl.col("pool_id") == "all")).to_dicts()
+    rows.sort(key=lambda row: (row["weekday"] != "all", row["pool_id"] != "all", order.get(row["weekday"], -1),
+                               row["from_hour"], row["pool_id"]))  # fmt: skip
+    for row in rows:
+        pool = "All pools" if row["pool_id"] == "all" else row["pool_id"]
+        when = "week" if row["weekday"] == "all" else f"{_WEEKDAYS[row['weekday']]} from {row['from_hour']:02}:00"
+        row["words"] = f"{pool}, {when}"
+    return rows
+
+
+def _lost(told: pl.DataFrame) -> dict[str, Any] | None:
+    """Lay out roles as rows and causes as columns, the whole last."""
+    if told.is_empty():
+        return None
+    of_all = told.group_by("cause").agg(pl.col("lost_hours").sum()).sort(-pl.col("lost_hours"), "cause")
+    causes = [cause for cause in of_all["cause"] if cause != "all"] + ["all"]
+    rows = []
+    for (role,), some in told.group_by("role_code", maintain_order=True):
+        by_cause = {row["cause"]: row for row in some.iter_rows(named=True)}
+        rows.append(
+            {"words": role, "hours": by_cause["all"]["rostered_hours"], "cells": [by_cause.get(c) for c in causes]}
+        )
+    return {
+        "causes": [cause.replace("_", " ") for cause in causes],
+        "rows": rows,
+        "from": told["from_at"][0],
+        "to": told["to_at"][0],
+    }
