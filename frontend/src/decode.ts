@@ -80,6 +80,8 @@ interface Payload {
   links: Record<string, string>;
   /** Where the layer of hotspots is fetched, and for which classes; none in a file, or where the run has none. */
   hotspots?: { address: string; twin: string; page: string; folder: string; classes: string[] } | null;
+  /** How far the simulation reproduced recorded weeks, and the page that says so; none in a file. */
+  validation?: { verdict: string; address: string } | null;
 }
 
 export type AreaShapes = FeatureCollection<Polygon | MultiPolygon>;
@@ -143,6 +145,9 @@ export class ForceMap {
   }
   get hotspots() {
     return this.payload.hotspots ?? null;
+  }
+  get validation() {
+    return this.payload.validation ?? null;
   }
   get coverPatterns() {
     return this.payload.pool_of_area.patterns;

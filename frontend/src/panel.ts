@@ -3,7 +3,7 @@
 import { type ForceMap, type Place, type Scope, WHOLE_FORCE } from './decode';
 import { byId, make, setText } from './dom';
 import type { Calendar } from './periods';
-import { asWritten, count, percent, percentRange, range, roleName, shortNames, signed, valueOf, VIEWS } from './wording';
+import { asWritten, count, methodName, percent, percentRange, range, roleName, shortNames, signed, valueOf, VIEWS } from './wording';
 
 type Write = (value: number) => string;
 
@@ -14,6 +14,16 @@ function apartAt(map: ForceMap, place: Place): [string, number][] {
     .map(([origin, byArea]): [string, number] => [origin, place.scope === 'area' ? (byArea[place.index] ?? 0) : byArea.reduce((sum, each) => sum + each, 0)])
     .filter(([, incidents]) => incidents > 0);
 }
+
+/** What a validation found, in words; see docs/explanation on it. */
+const VERDICTS: Record<string, string> = {
+  trusted: 'simulation held true here',
+  in_part: 'simulation held true for some grades',
+  delays_only: 'delays held true; who was free is not recorded',
+  not_trusted: 'simulation was not true here',
+  untold: 'too few incidents to hold it true',
+  none: 'not held against recorded weeks yet',
+};
 
 export class Panel {
   private readonly figures = byId('place-figures');
@@ -164,6 +174,7 @@ export class Panel {
       const words = make('span', { ...this.address(place, 'binds', hour), 'data-value': binds }, binds === 'minimum' ? 'the minimum' : binds);
       this.row(list, 'Requirement set by', [words], grade === null ? undefined : make('span', {}, 'grade ', make('span', { ...this.address(place, 'binding_grade', hour), 'data-value': grade }, grade)));
     }
+    this.row(list, 'Rung of the ladder', [make('span', {}, methodName(this.map.run.staffing_method))], this.verdict());
     this.row(list, 'Officers required, net', [this.value(place, 'officers_required', hour)]);
     this.row(list, 'Officers required, gross', [this.value(place, 'officers_required_gross', hour)]);
     if (this.map.run.has_duties) {
@@ -172,6 +183,12 @@ export class Panel {
     }
     if (withLateness && this.map.figure('pool', 'chance_late')) this.row(list, 'Chance that a call is late, in the pool', [this.value(place, 'chance_late', hour, percent)], this.lateRange(place, hour));
     return list;
+  }
+
+  /** How far officer models were found right here, where the page is served. */
+  private verdict(): HTMLElement | null {
+    const held = this.map.validation;
+    return held && make('a', { href: held.address }, VERDICTS[held.verdict] ?? held.verdict);
   }
 
   private demandTiles(place: Place, hour: number): HTMLElement {

@@ -51,13 +51,14 @@ def make_map_data(
     peaks: Mapping[str, Any] | None = None,
     *,
     hotspots: Mapping[str, Any] | None = None,
+    validation: Mapping[str, str] | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
     `results` are one run's tables by name (areas, pools, standards, outages, demand, coverage), `run` its row of
     `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
     `peaks` those that the page lists, as `briefing.lay_on_map` gives them; `hotspots` says where the layer of hotspots
-    is fetched and for which classes.
+    is fetched and for which classes; `validation` has the verdict of the last validation and the address of its page.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -122,6 +123,7 @@ def make_map_data(
         "peaks": dict(peaks or {"rows": [], "tried": {}}),
         "links": dict(links or {}),
         "hotspots": None if hotspots is None else dict(hotspots),
+        "validation": None if validation is None else dict(validation),
     }
     return orjson.dumps(data)
 

@@ -229,14 +229,18 @@ class Published:
 
     def map_data(self, run_id: str | None) -> Squeezed:
         """Give the map's figures."""
-        return self._map(self.run(run_id)["run_id"], scored.stamp(self.folder))
+        return self._map(self.run(run_id)["run_id"], scored.stamp(self.folder) + held.stamp(self.folder))
 
     def _make_map(self, run_id: str, _stamp: str) -> Squeezed:
         data = make_map_data(
             self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id),
-            hotspots=layer_of(self.folder, run_id),
+            hotspots=layer_of(self.folder, run_id), validation=self._verdict(),
         )  # fmt: skip
         return squeeze(data)
+
+    def _verdict(self) -> dict[str, str]:
+        stamp = held.stamp(self.folder)
+        return {"verdict": self._validation(stamp).verdict if stamp else "none", "address": "/validation"}
 
     def results_for_map(self, run_id: str) -> dict[str, pl.DataFrame]:
         """Give the results that the map is drawn from."""
