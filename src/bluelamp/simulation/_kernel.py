@@ -21,16 +21,17 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic
 from numba.np.arrayobj import populate_array
 
-# What can happen, in the order in which it is handled within the same minute.
-LAPSE, DONE, OVER, END, START, BREAK, COVER, RELIEVE, REGRADE, RETURN, READY = range(11)
-NOTHING = 99
+# What can happen, in the order in which it is handled within the same minute. These are NumPy's numbers, because for
+# each plain one that is passed a function would be compiled again.
+LAPSE, DONE, OVER, END, START, BREAK, COVER, RELIEVE, REGRADE, RETURN, READY = np.arange(11)
+NOTHING = np.int64(99)
 # What a unit is at.
-OFF, NO_VEHICLE, BRIEFED, FREE, PICKED, BUSY, AT_BREAK, GONE = range(8)
+OFF, NO_VEHICLE, BRIEFED, FREE, PICKED, BUSY, AT_BREAK, GONE = np.arange(8)
 # Rows of `minutes`.
-IDLE, BRIEFING, TRAVEL, WORK, REST = range(5)
+IDLE, BRIEFING, TRAVEL, WORK, REST = np.arange(5)
 # Lines that units stand in, by pool.
-FREE_LINE, BUSY_LINE, VEHICLE_LINE = range(3)
-NOBODY = -1
+FREE_LINE, BUSY_LINE, VEHICLE_LINE = np.arange(3)
+NOBODY = np.int64(-1)
 # A key of the calendar is what happens, then to whom; both in one number, so that ties are one comparison.
 _BITS = 40
 _WHO = (1 << _BITS) - 1
@@ -76,9 +77,9 @@ STATE = np.dtype(
 
 
 # All arrays of a run: what an element is, how many axes there are, and whether it was given by the caller, so that one
-# number may stand for all jobs. By job; the order of events; the ground, by groups of places that are covered alike; what
-# changes; and what is given back, by job.
-_GIVEN = {
+# number may stand for all jobs. By job; the order of events; the ground, by groups of places that are covered alike;
+# what changes; and what is given back, by job.
+_GIVEN: dict[Any, dict[str, int]] = {
     np.float64: {
         "ready": 1, "first_minutes": 1, "after_minutes": 1, "further_minutes": 2, "travel": 2, "stretch": 2,
         "regraded_at": 1, "patience": 1,
@@ -87,7 +88,7 @@ _GIVEN = {
     np.int64: {"place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2,
                "first_child": 1, "next_child": 1},
 }  # fmt: skip
-_OWN = {
+_OWN: dict[Any, dict[str, int]] = {
     np.float64: {
         "way": 2, "way_factor": 1, "minutes": 3, "oldest": 3, "was_ready": 1, "sent": 1, "arrived": 1,
         "all_arrived": 1, "left": 1, "lapsed": 1,
