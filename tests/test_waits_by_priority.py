@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,36 @@ def test_what_can_not_be_is_refused_by_name(wrong):
     } | wrong  # fmt: skip
     with pytest.raises(ValueError, match=next(iter(wrong))):
         waits_by_priority(**values)
+
+
+# ---- SimPy as referee ----
+
+
+def test_simpy_agrees_for_every_class_within_four_standard_errors():
+    units, loads, number = 10, [1.275, 3.825, 3.4], 60_000
+    chance = np.random.default_rng(5)
+    gaps, work = chance.exponential(1 / sum(loads), number), chance.exponential(1.0, number)
+    urgency = chance.choice(3, number, p=np.array(loads) / sum(loads))
+    waited = np.zeros(number)
+    world = simpy.Environment()
+    free = simpy.PriorityResource(world, units)
+
+    def call(at):
+        came = world.now
+        with free.request(priority=int(urgency[at])) as request:
+            yield request
+            waited[at] = world.now - came
+            yield world.timeout(work[at])
+
+    def arrive():
+        for at in range(number):
+            yield world.timeout(gaps[at])
+            world.process(call(at))
+
+    world.process(arrive())
+    world.run()
+    batch = np.arange(number) * 30 // number
+    for which, (_, expected) in enumerate(waits(units, loads, service=1.0)):
+        mine = urgency == which
+        means = np.bincount(batch[mine], waited[mine]) / np.bincount(batch[mine])
+        assert abs(means.mean() - expected) < 4 * means.std(ddof=1) / np.sqrt(30)

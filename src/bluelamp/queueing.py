@@ -581,10 +581,11 @@ def _fewest_units_of_block(
         on_target = _weighted_sum(weight, 1 - late) >= share
         if on_target.any():
             fewest[cell[on_target]] = units
-            short = ~on_target
+            # By place: twice as quick as by a row of flags.
+            short = np.flatnonzero(~on_target)
             cell, share = cell[short], share[short]
-            load, weight, allowed, away, blocked = (x[short] for x in (load, weight, allowed, away, blocked))
-            ahead, through = (np.zeros(1), load) if line is None else (ahead[short], through[short])
+            load, weight, allowed, away, blocked = (x.take(short, 0) for x in (load, weight, allowed, away, blocked))
+            ahead, through = (np.zeros(1), load) if line is None else (ahead.take(short, 0), through.take(short, 0))
     return fewest
 
 
