@@ -413,6 +413,31 @@ def test_too_short_a_record_is_told_with_the_days_that_it_has(force, inputs):
         validation.compute(inputs, settings.read(force), weeks=4, fit_weeks=8)
 
 
+def test_a_pool_that_nobody_served_is_named_before_anything_is_replayed(force, inputs):
+    def gone(table: str) -> pl.DataFrame:
+        return inputs[table].filter((pl.col("pool_id") != alone).fill_null(value=True))
+
+    alone = inputs["unit_crews"]["pool_id"].mode().sort()[0]
+    of_pool = inputs["pools"].filter(pl.col("pool_id") == alone, pl.col("role_code") == "response")["area_id"]
+    # Its areas have no other pool at any hour.
+    cover = inputs["pools"].filter(~pl.col("area_id").is_in(of_pool.implode()) | (pl.col("pool_id") == alone))
+    cover = cover.with_columns(
+        from_hour=pl.when(pl.col("pool_id") == alone).then(0).otherwise("from_hour"),
+        to_hour=pl.when(pl.col("pool_id") == alone).then(24).otherwise("to_hour"),
+    )
+    lost = inputs | {"unit_crews": gone("unit_crews"), "unit_status": gone("unit_status"), "pools": cover}
+    with pytest.raises(BadData, match=f"'{alone}' has no unit"):
+        validation.compute(lost, settings.read(force), replications=2)
+
+
+def test_what_units_of_other_roles_did_is_left_out_and_told(force, inputs):
+    other = inputs["unit_status"].with_columns(
+        pool_id=pl.when(pl.col("unit_id").str.contains("401$")).then(pl.lit("N-X")).otherwise("pool_id")
+    )
+    found = validation.compute(inputs | {"unit_status": other}, settings.read(force), replications=2)
+    assert any("is of other pools than those of role 'response'" in note for note in found.about["notes"])
+
+
 def test_an_unknown_fault_is_told_with_those_that_there_are(force, inputs):
     with pytest.raises(UsageError, match="half_the_duties"):
         validation.compute(inputs, settings.read(force), fault="half_duties")

@@ -190,10 +190,18 @@ def compute(
     unit_time = committed.find_attendances(presses, given["unit_crews"], given["incidents"], last)
     attendances, crews = unit_time.attendances, given["unit_crews"]
     cover = pools.outlast_areas(given["pools"].filter(pl.col("role_code") == settings.staffing.role), areas)
-    if cover.is_empty():
+    is_own = attendances["pool_id"].is_in(cover["pool_id"].unique().to_list())
+    if not is_own.any():
         cover = _one_pool(areas, settings.staffing.role)
         attendances, crews = (each.with_columns(pool_id=pl.lit(_ONE_POOL)) for each in (attendances, crews))
-        notes.append("No pools were given: all units are taken as those of one pool that covers the whole force.")
+        notes.append("No unit is known by its pool: all are taken as those of one pool that covers the whole force.")
+    elif not is_own.all():
+        notes.append(
+            f"{100 * float((~is_own).mean() or 0.0):.1f} % of what units did is of other pools than those of role "  # type: ignore[arg-type]
+            f"'{settings.staffing.role}', or of none that is known. It is left out, with logs that only they went to."
+        )
+        attendances = attendances.filter(is_own)
+        crews = crews.filter(pl.col("pool_id").is_null() | pl.col("pool_id").is_in(cover["pool_id"].unique().to_list()))
     kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
     # A log that was merged into another has no unit of its own: all are counted there.
     logged = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
@@ -226,6 +234,11 @@ def compute(
     )  # fmt: skip
     if not replay.logs.height or not len(replay.units):
         raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
+    if alone := _without_units(replay):
+        raise BadData(
+            "These weeks can't be replayed: in pools that cover areas no unit was ever on duty.",
+            [f"'{pool}' has no unit in 'unit_crews' or 'unit_status'. Check the pool's name there." for pool in alone],
+        )
     progress("replaying", 0.0)
     if not tells_who_is_free(records.logs):
         replay = _without_waiting_twice(
@@ -316,6 +329,17 @@ def _with_rostered_units(
     return replace(
         records, units=units_from_duties(own, settings.staffing.role), units_known_by="rostered", silent=silent
     )
+
+
+def _without_units(replay: Replay) -> list[str]:
+    """Name pools that must answer somewhere with no other, and have no unit."""
+    out = set(replay.units.pool.tolist())
+    own, also = replay.cover.own, replay.cover.also
+    covering = {
+        place: {*own[place].tolist(), *also[place].tolist()} - {-1} for place in np.unique(replay.places).tolist()
+    }
+    bare = [pool for pools_of in covering.values() if not pools_of & out for pool in pools_of]
+    return sorted({replay.pool_ids[pool] for pool in bare})
 
 
 def _without_waiting_twice(replay: Replay, starts: float, ends: float, seed: int) -> Replay:
