@@ -18,6 +18,7 @@ from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.store import Store
 from bluelamp.validation import _held, _sentences
 from bluelamp.validation._records import find_units, read_records
+from bluelamp.validation._rostered import units_from_duties
 from tests.drawn import drawn
 
 LONDON = "Europe/London"
@@ -150,12 +151,48 @@ def test_who_came_home_straight_from_a_job_was_to_go_when_the_others_went():
     assert last["booked_off_at"] == datetime(2026, 1, 5, 15, 20, tzinfo=UTC)
 
 
-def test_units_without_a_booking_are_inferred_from_their_presses_and_it_says_so():
+def test_units_without_a_booking_are_inferred_from_presses_that_show_when_they_are_free():
     records = records_of(JOB)
-    assert records.units_known_by == "inferred"
+    assert records.units_known_by == "pressed"
     assert records.units.select("starts_at", "ends_at").row(0) == (
-        datetime(2026, 1, 5, 9, tzinfo=UTC), datetime(2026, 1, 5, 10, 50, tzinfo=UTC),
+        datetime(2026, 1, 5, 9, tzinfo=UTC), datetime(2026, 1, 5, 17, tzinfo=UTC),
     )  # fmt: skip
+
+
+def test_a_duty_that_shows_only_its_jobs_is_drawn_out_to_a_usual_one():
+    presses = [
+        row
+        for number, (first, last) in enumerate([("08", "16"), ("08", "16"), ("08", "16"), ("11", "12")])
+        for row in (
+            f"u{number} | 2026-01-05T{first}:00Z | en_route | i | p",
+            f"u{number} | 2026-01-05T{last}:00Z | off_duty | | p",
+        )
+    ]  # fmt: skip
+    records = records_of(presses)
+    assert records.units_known_by == "inferred"
+    drawn_out = records.units.filter(unit_id="u3").row(0, named=True)
+    assert drawn_out["starts_at"] < datetime(2026, 1, 5, 11, tzinfo=UTC)
+    assert drawn_out["ends_at"] > datetime(2026, 1, 5, 12, tzinfo=UTC)
+    lengths = (records.units["ends_at"] - records.units["starts_at"]).unique()
+    assert len(lengths) == 1
+
+
+def test_the_duty_sheet_makes_as_many_units_as_are_deployable_in_each_hour():
+    sheet = drawn(
+        "deployable", "role_code | pool_id | hour_starting | units_deployable",
+        "response | p | 2026-01-05T07:00Z | 1.9", "response | p | 2026-01-05T08:00Z | 1.2",
+        "response | p | 2026-01-05T09:00Z | 2.6", "response | p | 2026-01-05T11:00Z | 1",
+        "custody  | q | 2026-01-05T07:00Z | 5",
+    )  # fmt: skip
+    units = units_from_duties(sheet, "response").select("unit_id", "starts_at", "ends_at")
+
+    def at(hour: int) -> datetime:
+        return datetime(2026, 1, 5, hour, tzinfo=UTC)
+
+    assert units.sort("unit_id", "starts_at").rows() == [
+        ("p 1", at(7), at(10)), ("p 1", at(11), at(12)), ("p 2", at(7), at(8)), ("p 2", at(9), at(10)),
+        ("p 3", at(9), at(10)),
+    ]  # fmt: skip
 
 
 def test_time_that_units_pressed_outside_any_booking_is_told():
@@ -374,6 +411,31 @@ def test_a_force_without_incidents_or_presses_is_told_what_to_import(force, inpu
 def test_too_short_a_record_is_told_with_the_days_that_it_has(force, inputs):
     with pytest.raises(BadData, match=r"too short: it has 2\d whole days, and 84"):
         validation.compute(inputs, settings.read(force), weeks=4, fit_weeks=8)
+
+
+def test_a_pool_that_nobody_served_is_named_before_anything_is_replayed(force, inputs):
+    def gone(table: str) -> pl.DataFrame:
+        return inputs[table].filter((pl.col("pool_id") != alone).fill_null(value=True))
+
+    alone = inputs["unit_crews"]["pool_id"].mode().sort()[0]
+    of_pool = inputs["pools"].filter(pl.col("pool_id") == alone, pl.col("role_code") == "response")["area_id"]
+    # Its areas have no other pool at any hour.
+    cover = inputs["pools"].filter(~pl.col("area_id").is_in(of_pool.implode()) | (pl.col("pool_id") == alone))
+    cover = cover.with_columns(
+        from_hour=pl.when(pl.col("pool_id") == alone).then(0).otherwise("from_hour"),
+        to_hour=pl.when(pl.col("pool_id") == alone).then(24).otherwise("to_hour"),
+    )
+    lost = inputs | {"unit_crews": gone("unit_crews"), "unit_status": gone("unit_status"), "pools": cover}
+    with pytest.raises(BadData, match=f"'{alone}' has no unit"):
+        validation.compute(lost, settings.read(force), replications=2)
+
+
+def test_what_units_of_other_roles_did_is_left_out_and_told(force, inputs):
+    other = inputs["unit_status"].with_columns(
+        pool_id=pl.when(pl.col("unit_id").str.contains("401$")).then(pl.lit("N-X")).otherwise("pool_id")
+    )
+    found = validation.compute(inputs | {"unit_status": other}, settings.read(force), replications=2)
+    assert any("is of other pools than those of role 'response'" in note for note in found.about["notes"])
 
 
 def test_an_unknown_fault_is_told_with_those_that_there_are(force, inputs):

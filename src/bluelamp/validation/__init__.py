@@ -17,7 +17,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, geography, offered_work, periods, plan, pools, redrawn, settled, simulation, tables
+from bluelamp import (
+    committed,
+    deployable,
+    geography,
+    offered_work,
+    periods,
+    plan,
+    pools,
+    redrawn,
+    settled,
+    simulation,
+    tables,
+)
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.settings import Settings
@@ -25,8 +37,9 @@ from bluelamp.store import Store
 from bluelamp.validation import _kept
 from bluelamp.validation._fitted import fit, tells_who_is_free
 from bluelamp.validation._held import FITTED, HELD_OUT, Span, hold
-from bluelamp.validation._records import read_records
+from bluelamp.validation._records import Records, read_records
 from bluelamp.validation._replay import Replay, lay_out
+from bluelamp.validation._rostered import units_from_duties
 from bluelamp.validation._rungs import climb
 from bluelamp.validation._sentences import (
     MEASURE_WORDS,
@@ -49,7 +62,10 @@ __all__ = [
 ]  # fmt: skip
 
 NAMES = ("validation", "validation_rungs", "validation_fitted")
-INPUTS = ("incidents", "unit_status", "unit_crews", "grade_history", "people", "areas", "pools", "standards")
+INPUTS = (
+    "incidents", "unit_status", "unit_crews", "grade_history", "people", "areas", "pools", "standards", "duties",
+    "absences", "commitments", "vehicles",
+)  # fmt: skip
 # Faults that can be planted, to see whether the report tells: share of units kept, and times the service minutes.
 FAULTS: dict[str, tuple[float, float]] = {"half_the_duties": (0.5, 1.0), "double_service_times": (1.0, 2.0)}
 WEEKS, FIT_WEEKS, REPLICATIONS = 4, 8, 10
@@ -59,6 +75,8 @@ _LEAST_FIT_DAYS, _LEAST_HELD_DAYS = 14, 7
 _BEFORE, _AFTER = timedelta(days=2), timedelta(days=1)
 _WHOLE_MINUTES = 0.95
 _ONE_POOL = "all"
+# A duty sheet that has fewer of the hours than this says too little of who was there.
+_MOST_HOURS = 0.98
 
 
 @dataclass(frozen=True)
@@ -172,10 +190,18 @@ def compute(
     unit_time = committed.find_attendances(presses, given["unit_crews"], given["incidents"], last)
     attendances, crews = unit_time.attendances, given["unit_crews"]
     cover = pools.outlast_areas(given["pools"].filter(pl.col("role_code") == settings.staffing.role), areas)
-    if cover.is_empty():
+    is_own = attendances["pool_id"].is_in(cover["pool_id"].unique().to_list())
+    if not is_own.any():
         cover = _one_pool(areas, settings.staffing.role)
         attendances, crews = (each.with_columns(pool_id=pl.lit(_ONE_POOL)) for each in (attendances, crews))
-        notes.append("No pools were given: all units are taken as those of one pool that covers the whole force.")
+        notes.append("No unit is known by its pool: all are taken as those of one pool that covers the whole force.")
+    elif not is_own.all():
+        notes.append(
+            f"{100 * float((~is_own).mean() or 0.0):.1f} % of what units did is of other pools than those of role "  # type: ignore[arg-type]
+            f"'{settings.staffing.role}', or of none that is known. It is left out, with logs that only they went to."
+        )
+        attendances = attendances.filter(is_own)
+        crews = crews.filter(pl.col("pool_id").is_null() | pl.col("pool_id").is_in(cover["pool_id"].unique().to_list()))
     kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
     # A log that was merged into another has no unit of its own: all are counted there.
     logged = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
@@ -197,6 +223,8 @@ def compute(
     progress("fitting", 0.0)
     fitted = fit(records, own_pool, priority_of, covered_by, zone, when.fit_from, when.held_from)
     kept_units, longer = FAULTS.get(fault or "", (1.0, 1.0))
+    if records.units_known_by == "inferred" and not given["duties"].is_empty():
+        records = _with_rostered_units(records, given, settings, pool_hours, hours, when)
     replay = lay_out(
         records, fitted, pool_hours, priority_of, local_hour, begin=when.begins, end=when.ends, hours=hours,
         siblings={area: sorted(each) for area, each in covered_by.items()},
@@ -206,6 +234,11 @@ def compute(
     )  # fmt: skip
     if not replay.logs.height or not len(replay.units):
         raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
+    if alone := _without_units(replay):
+        raise BadData(
+            "These weeks can't be replayed: in pools that cover areas no unit was ever on duty.",
+            [f"'{pool}' has no unit in 'unit_crews' or 'unit_status'. Check the pool's name there." for pool in alone],
+        )
     progress("replaying", 0.0)
     if not tells_who_is_free(records.logs):
         replay = _without_waiting_twice(
@@ -233,6 +266,10 @@ def compute(
         local_hour=local_hour, day_of_hour=_days(parts), pool_of_log=pool_of_log, is_whole_minutes=whole_minutes,
         seed=seed,
     )  # fmt: skip
+    if records.units_known_by == "rostered":
+        # Such units have neither briefing nor refreshments of their own: they were taken off before.
+        not_theirs = (pl.col("measure") == "unit_hours") & pl.col("statistic").is_in(["break", "briefing", "free"])
+        table = table.filter(~not_theirs)
     rungs = climb(
         replay, outcomes, in_force, counted, *spans, origins=settings.demand.origins, pool_of_log=pool_of_log,
         weekend=(parts["day"].dt.weekday() >= 6).to_numpy(), local_hour=local_hour, priority_of=priority_of,
@@ -265,6 +302,44 @@ def compute(
 
 def _told(table: pl.DataFrame, rungs: pl.DataFrame, fitted: pl.DataFrame, about: dict[str, Any]) -> Validation:
     return Validation(table, rungs, fitted, about, say(table, rungs, about))
+
+
+def _with_rostered_units(
+    records: Records,
+    given: Mapping[str, pl.DataFrame],
+    settings: Settings,
+    pool_hours: pools.PoolHours,
+    hours: pl.Series,
+    when: _When,
+) -> Records:
+    """Take the units of the duty sheet, where it is written for nearly all of the replay; else those that were seen."""
+    found = deployable.find_deployable(
+        given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], given["pools"],
+        pool_hours=pool_hours, hours=hours, ends_at=when.ends, time_zone=settings.force.time_zone,
+        crew_size_by_hour=plan.crew_by_hour(settings), day_starts_at=settings.duties.day_starts_at,
+        briefing_minutes=settings.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        desk_roles=settings.duties.desk_roles,
+    ).table  # fmt: skip
+    own = found.filter(pl.col("role_code") == settings.staffing.role)
+    if own["hour_starting"].n_unique() < _MOST_HOURS * len(hours):
+        return records
+    # Who did work without a log is not known on such a sheet.
+    silent = records.silent.with_columns(on_at=pl.lit(None, dtype=records.silent.schema["on_at"]))
+    return replace(
+        records, units=units_from_duties(own, settings.staffing.role), units_known_by="rostered", silent=silent
+    )
+
+
+def _without_units(replay: Replay) -> list[str]:
+    """Name pools that must answer somewhere with no other, and have no unit."""
+    out = set(replay.units.pool.tolist())
+    own, also = replay.cover.own, replay.cover.also
+    covering = {
+        place: {*own[place].tolist(), *also[place].tolist()} - {-1} for place in np.unique(replay.places).tolist()
+    }
+    bare = [pool for pools_of in covering.values() if not pools_of & out for pool in pools_of]
+    return sorted({replay.pool_ids[pool] for pool in bare})
 
 
 def _without_waiting_twice(replay: Replay, starts: float, ends: float, seed: int) -> Replay:

@@ -19,6 +19,7 @@ _RELIEF_GAP = timedelta(hours=1)
 # A unit that nobody saw for so long had gone home.
 _SILENCE = timedelta(hours=4)
 _USUAL_DUTY = 0.75
+_PRESSES_FREE = 0.05
 _A_MINUTE = 60
 # Of a visit whose arrival nobody pressed, at least this share was at the scene.
 _LEAST_THERE = 0.2
@@ -276,13 +277,13 @@ def find_units(
 ) -> tuple[pl.DataFrame, str, float]:
     """Give the units that were on duty, how they are known, and the share of pressed time that lies outside.
 
-    Bookings tell who was on; where there are none, a unit was on from its first press to its last without a silence of
-    four hours between two.
+    'booked': bookings tell who was on. 'pressed': there are none, and a unit was on from its first press to its last
+    without a silence of four hours. 'inferred': the same, where nobody presses that a unit is free.
     """
     spans = attendances.filter(pl.col("stage") != "unknown").select(
-        "unit_id", "pool_id", "stage", "incident_id", "starts_at", "ends_at", "is_open"
+        "unit_id", "pool_id", "stage", "incident_id", "starts_at", "ends_at", "is_open", "begun_by"
     ).sort("unit_id", "starts_at")  # fmt: skip
-    known_by = "inferred" if unit_crews.is_empty() else "booked"
+    known_by = "booked" if not unit_crews.is_empty() else "pressed" if _show_when_free(spans) else "inferred"
     duties = _inferred(spans) if unit_crews.is_empty() else _booked(unit_crews, people, spans)
     inside = spans.sort("starts_at").join_asof(
         duties.select("unit_id", "duty", on_at="starts_at", off_at="ends_at").sort("on_at"),
@@ -316,7 +317,7 @@ def find_units(
         briefing=pl.col("briefing").fill_null(0.0),
     )  # fmt: skip
     known = known.filter(pl.col("pool_id").is_not_null())
-    if unit_crews.is_empty():
+    if known_by == "inferred":
         planned = known.with_columns(stayed=pl.lit(value=False), booked_off_at="ends_at")
     else:
         planned = _planned_ends(known, time_zone)
@@ -357,15 +358,22 @@ def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame)
     )  # fmt: skip
 
 
+def _show_when_free(spans: pl.DataFrame) -> bool:
+    """Say whether units press it when they are free, so that a duty shows from its begin to its end."""
+    pressed = pl.col("stage").is_in(["available", "briefing", "refreshments"]) & pl.col("begun_by").is_null()
+    return float(spans.select(pressed.mean()).item() or 0.0) > _PRESSES_FREE
+
+
 def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
     """Take a unit as on duty from its first press to its last, a silence of four hours apart.
 
-    Whoever waits for a first job presses nothing: a duty shorter than three in four is drawn out to both sides to the
-    length of these, as far as the unit's other duties let it.
+    Where nobody presses that a unit is free, whoever waits for a first job presses nothing: a duty shorter than three
+    in four is drawn out to both sides to the length of these, as far as the unit's other duties let it.
     """
+    # A unit that says when it is free may well be so for a quiet night.
     is_silent = pl.col("stage").is_in(["available", "off_duty"]) & (
         (pl.col("ends_at") - pl.col("starts_at")) > _SILENCE
-    )
+    ) & (not _show_when_free(spans))  # fmt: skip
     seen = spans.filter(~is_silent & (pl.col("stage") != "off_duty"))
     unit = pl.col("unit_id")
     reached = pl.col("ends_at").cum_max().shift(1).over("unit_id")
@@ -378,6 +386,8 @@ def _inferred(spans: pl.DataFrame) -> pl.DataFrame:
             may_drive=pl.lit(value=True),
         )
     )  # fmt: skip
+    if _show_when_free(spans):
+        return duties
     length = pl.col("ends_at") - pl.col("starts_at")
     half = pl.max_horizontal(length.quantile(_USUAL_DUTY) - length, pl.duration()) / 2
     before = pl.when(unit == unit.shift(1)).then(pl.col("starts_at") - pl.col("ends_at").shift(1)) / 2

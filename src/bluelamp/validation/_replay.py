@@ -108,6 +108,11 @@ class Replay:
             is_handed_over=np.concatenate([logs["is_guard"].to_numpy(), guards, none[counts[1] :] > 0]),
         )  # fmt: skip
 
+    @property
+    def places(self) -> Integers:
+        """The place of each job."""
+        return self._place
+
     def _priorities(self, grades: pl.Series) -> Integers:
         last = max(self._priority_of.values())
         found: Integers = grades.replace_strict(self._priority_of, default=last, return_dtype=pl.Int64).to_numpy()

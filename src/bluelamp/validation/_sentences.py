@@ -378,6 +378,16 @@ def _units(about: Mapping[str, Any]) -> list[str]:
     duties = count_of(about["units_on_duty"], "duty", "duties")
     if about["units_known_by"] == "booked":
         return [f"Units on duty are known from the crews that booked on: {duties}."]
+    if about["units_known_by"] == "pressed":
+        return [
+            f"Units on duty are inferred from their presses, which show when they are free: {duties}, each from its "
+            "first press to its last."
+        ]
+    if about["units_known_by"] == "rostered":
+        return [
+            "Units on duty are those that the duty sheet makes, hour by hour: nobody booked on. Who came home late, "
+            "and who rode with whom, is not known."
+        ]
     return [
         "Units on duty are inferred, not known: each from its first press to its last, drawn out to a usual duty "
         f"({duties}). Units that stood ready and were never sent are not among them."
