@@ -118,7 +118,7 @@ def test_few_areas_are_proven():
     pytest.importorskip("scipy")
     drawn = town(2, 4)
     found = propose_beats(areas_of(drawn), work_of({"A11": 2.0}, 2, 4), Wanted(3, proof_seconds=30))
-    assert "It is proven that no division of these areas is nearer to equal than 0.00%." in found.sentences()
+    assert "It is proven that the most equal division of these areas is 0.00% from an equal share." in found.sentences()
     many = propose_beats(areas_of(town(6, 6)), work_of({}, 6, 6), Wanted(3, proof_seconds=30))
     assert "Nothing was proven: that takes too long with more than 30 areas, and there are 36." in many.notes
 
@@ -280,7 +280,7 @@ def test_carrolltons_borders_agree_with_its_file_of_neighbours_but_for_corners(s
     told_pairs = {frozenset(pair) for pair in told.iter_rows()}
     shapes = shapely.from_geojson([json.dumps(each["geometry"]) for each in collection])
     found = {frozenset((ids[a], ids[b])) for a, b in districting.find_touching(shapes).pairs}
-    # The file has fifteen pairs that meet in a corner and lacks one that shares 214 m, without which 2C48 is an island.
+    # The file has fifteen pairs that meet in a corner, and lacks one that shares 200 m: without it 2C48 is an island.
     assert len(found & told_pairs) == 749
     assert len(told_pairs - found) == 15
     assert found - told_pairs == {frozenset(("2C47", "2C48"))}

@@ -114,6 +114,15 @@ def test_what_is_proven_is_the_best_of_all_divisions(rows, columns, districts):
     assert least_deviation(load, districts).deviation <= best + 1e-9
 
 
+def test_where_nothing_better_than_what_was_met_exists_that_is_proven():
+    pytest.importorskip("scipy")
+    touching, load = squares(2, 3), np.array([5.0, 1.0, 1.0, 1.0, 2.0, 3.0])
+    best = best_of_all(load, touching, 2)
+    assert prove_balance(load, touching.pairs, 2, at_most=best + 1e-9).bound == pytest.approx(best)
+    none = prove_balance(load, touching.pairs, 2, at_most=best / 2) if best else None
+    assert none is None or (none.bound == best / 2 and none.district is None)
+
+
 def test_without_the_solver_the_command_that_installs_it_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(UsageError, match=r"pip install 'bluelamp\[solve\]'"):

@@ -27,6 +27,8 @@ NAMES = ("beats", "beat_loads")
 START = ("today", "anew")
 CHANGES = ("load", "areas")
 _LISTED = 5
+# Shares that differ by less are one.
+_PROVEN = 1e-6
 
 Floats = NDArray[np.float64]
 
@@ -141,8 +143,14 @@ class Beats:
                 "another seed or a wider limit on change may do better."
             ]
         if self.proof is not None:
-            said.append(f"It is proven that no division of these areas is nearer to equal than {self.proven:.2%}.")
+            said.append(self._on_proof(self.proof))
         return said
+
+    def _on_proof(self, proof: Proof) -> str:
+        if proof.deviation is not None and proof.deviation - proof.bound < _PROVEN:
+            return f"It is proven that the most equal division of these areas is {proof.bound:.2%} from an equal share."
+        met = "" if proof.deviation is None else f"; one of {proof.deviation:.2%} was met"
+        return f"In the time given it was proven only that no division is nearer to equal than {self.proven:.2%}{met}."
 
     def _on_change(self) -> list[str]:
         if self.today is None:
@@ -310,7 +318,9 @@ def propose_beats(
     balance = districting.balance_of(load, division.district, wanted.districts)
     proof = None
     if wanted.proof_seconds and len(ids) <= districting.MOST_AREAS:
-        proof = districting.prove_balance(load, touch.pairs, wanted.districts, seconds=wanted.proof_seconds)
+        proof = districting.prove_balance(
+            load, touch.pairs, wanted.districts, seconds=wanted.proof_seconds, at_most=balance.greatest + 1e-9
+        )
     elif wanted.proof_seconds:
         notes.append(
             f"Nothing was proven: that takes too long with more than {districting.MOST_AREAS} areas, and there are "

@@ -45,8 +45,8 @@ _HOT, _WARM = 3.0, 0.7
 class Division:
     """Areas divided into districts: `district` of each area, 0 … `districts` − 1.
 
-    Districts below `kept` are today's, with today's number in `today_of`; the others are new. `moved` is the share
-    of load (or of areas, as asked) that leaves its district of today.
+    `today_of` is the district of today that each continues, none for new ones, which come last. `moved` is the share of
+    load (or of areas, as asked) that leaves its district of today.
     """
 
     district: Integers

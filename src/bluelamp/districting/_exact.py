@@ -39,8 +39,8 @@ def prove_balance(
     (Hess and others 1965, *Nonpartisan political redistricting by computer*, Operations Research 13, 998–1006, and
     that order so that no division counts twice), and is whole because goods can flow from that area to each of its
     others without leaving it (Shirabe 2009, *Districting modeling with exact contiguity constraints*, Environment and
-    Planning B 36, 1053–1066). Solved by HiGHS; it stops after so many seconds, or when the proven gap is `enough` (a
-    share of ideal). Raises UsageError where the extra 'solve' is not installed.
+    Planning B 36, 1053–1066). Solved by HiGHS, which stops after so many seconds. `at_most` is a deviation that was
+    met already, so that worse ones need not be looked for. Raises UsageError where the extra 'solve' is not installed.
     """
     optimize = extensions.optional("scipy.optimize", "solve", "Proving how balanced districts can be at best")
     sparse = extensions.optional("scipy.sparse", "solve", "Proving how balanced districts can be at best")
@@ -102,6 +102,8 @@ def prove_balance(
         constraints=optimize.LinearConstraint(matrix, low, high),
         options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
+    if found.x is None and found.status == 2 and np.isfinite(at_most):
+        return Proof(at_most, None, None)
     if found.x is None:
         return Proof(max(0.0, float(found.mip_dual_bound or 0.0)), None, None)
     chosen = found.x[x[i, j]] > 0.5
