@@ -29,7 +29,7 @@ Progress = Callable[[str, float], None]
 ORDER = (
     "areas", "pools", "people", "vehicles", "standards", "minimums", "events", "service_times", "commitments",
     "absences", "duties", "incidents", "grade_history", "unit_crews", "unit_status", "contacts", "offences",
-    "visits",
+    "visits", "cases",
 )  # fmt: skip
 # What stands for a column map where areas come as boundaries, in whatever format.
 BOUNDARIES = "geojson"

@@ -33,6 +33,7 @@ from bluelamp import (
     headroom,
     hotspots,
     incidents,
+    investigation,
     offered_work,
     outlook,
     patrols,
@@ -50,18 +51,20 @@ from bluelamp import (
 from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
+from bluelamp.shifts import Coming
 from bluelamp.store import Store, listed, tried, tried_peaks
 from bluelamp.store import filed as filing
 
 INPUTS = (
     "areas", "pools", "incidents", "people", "duties", "absences", "commitments", "vehicles", "standards", "minimums",
     "events", "drivers", "service_times", "unit_status", "unit_crews", "contacts", "stated_changes", "offences",
-    "harm_weights", "visits",
+    "harm_weights", "visits", "cases",
 )  # fmt: skip
 OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
-    "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents", "required_staff",
+    "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents",
+    "required_investigators", "required_staff",
     "deployable", "headroom", "time_budget", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure",
     *scoreboard.NAMES,
 )  # fmt: skip
@@ -250,7 +253,7 @@ def compute(
             raise UsageError(f"A forecast begins at midnight in {zone}, and {forecast_from} is not one there.")
         for name, column in (("incidents", "received_at"), ("unit_status", "status_at"), ("unit_crews", "starts_at"),
                              ("contacts", "contacted_at"), ("offences", "recorded_at"),
-                             ("visits", "starts_at")):  # fmt: skip
+                             ("visits", "starts_at"), ("cases", "opened_at")):  # fmt: skip
             given[name] = given[name].filter(pl.col(column) < forecast_from)
         was_known = pl.coalesce("known_at", "hour_starting") < forecast_from
         given["drivers"] = given["drivers"].filter(was_known)
@@ -388,13 +391,19 @@ def compute(
         desk_roles=settings.duties.desk_roles, post_hours_a_week=settings.staffing.post_hours_a_week,
     )  # fmt: skip
     measured = lost.by_role if settings.staffing.measure_abstraction else {}
-    roles = {*cover["role_code"], settings.staffing.role, settings.contacts.role}
+    roles = {*cover["role_code"], settings.staffing.role, settings.contacts.role, settings.investigation.role}
     share_lost = {role: min(measured.get(role, settings.staffing.abstraction), MOST_LOST) for role in roles}
     notes += remarks.on_abstraction(lost, measured, settings.staffing)
 
     clock.start("contacts")
     contact_forecast, required_agents = _forecast_contacts(
         given, settings, starts, share_lost[settings.contacts.role], notes
+    )
+
+    clock.start("investigation")
+    assert predicted.coming is not None
+    required_investigators = _require_investigators(
+        given, driving, predicted.coming, settings, starts, share_lost[settings.investigation.role], notes
     )
 
     clock.start("staffing")
@@ -463,7 +472,6 @@ def compute(
 
     clock.start("peaks")
     short = _find_short(settings, work, covered)
-    assert predicted.coming is not None
     found_peaks = peaks.find_peaks(
         predicted.coming, driving, outages, until=starts, known_until=data_until, time_zone=zone,
         false_alarms=settings.peaks.false_alarms, short=short,
@@ -492,7 +500,8 @@ def compute(
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
         "forecast_months": years.table, "abstraction": lost.table, "relief_factors": lost.relief_factors,
         "contact_forecast": contact_forecast,
-        "required_agents": required_agents, "required_staff": required, "deployable": on_duty.table,
+        "required_agents": required_agents, "required_investigators": required_investigators,
+        "required_staff": required, "deployable": on_duty.table,
         "headroom": leave_left, "time_budget": budget, "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),
@@ -670,6 +679,47 @@ def _forecast_contacts(
     )  # fmt: skip
     notes += remarks.on_agents(required, expected, settings.contacts)
     return expected, required
+
+
+def _require_investigators(
+    given: Mapping[str, pl.DataFrame],
+    driving: pl.DataFrame,
+    coming: Coming,
+    settings: Settings,
+    starts: datetime,
+    share_lost: float,
+    notes: list[str],
+) -> pl.DataFrame:
+    """Find the investigators whom cases ask for in the weeks that joint paths reach; nothing without cases.
+
+    Kinds of case that are no offending are in no path: as many come each week as came on average.
+    """
+    days, zone = coming.days, settings.force.time_zone
+    weeks = int((days.stretches.starts_at <= coming.hours[-1]).sum()) // 7
+    if given["cases"].is_empty() or not weeks:
+        return tables.empty("required_investigators")
+    load = investigation.measure_cases(given["cases"], driving, starts)
+    force_counts = days.counts[-1]  # measures × days × paths
+    by_week = np.stack([
+        force_counts[coming.cut.measures.index(code), : 7 * weeks].reshape(weeks, 7, -1).sum(axis=1).astype(np.float64)
+        if code in coming.cut.measures
+        else np.full((weeks, force_counts.shape[-1]), usual)
+        for code, usual in zip(load.classes, load.incidents_a_week, strict=True)
+    ])  # fmt: skip
+    wanted = settings.investigation
+    today = given["people"].filter(
+        pl.col("role_code") == wanted.role,
+        pl.lit(starts.astimezone(periods.zone(zone)).date()).is_between(
+            pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)
+        ),
+    )["person_id"].n_unique()  # fmt: skip
+    required = investigation.require_investigators(
+        load, by_week, days.stretches.starts_at.to_list()[: 7 * weeks : 7],
+        investigators_today=float(today) if today else None, hours_a_week=wanted.hours_a_week,
+        most_open=wanted.most_open_cases, settling_weeks=wanted.settling_weeks, abstraction=share_lost,
+    )  # fmt: skip
+    notes += remarks.on_investigators(required, load.open_now, wanted)
+    return required
 
 
 class _Clock:

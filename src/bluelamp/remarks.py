@@ -14,7 +14,7 @@ import polars as pl
 
 from bluelamp import abstraction, committed, geography, incidents, offered_work, peaks, periods, pools
 from bluelamp.errors import UsageError, count_of, one_of
-from bluelamp.settings import ContactsPart, OtherWorkPart, StaffingPart, TimeBudgetPart
+from bluelamp.settings import ContactsPart, InvestigationPart, OtherWorkPart, StaffingPart, TimeBudgetPart
 
 # A year without data is longer than any season can be carried over.
 LONGEST_GAP_DAYS = 365
@@ -47,6 +47,7 @@ LEFT_OUT = {
     "drivers": "the forecast does not know of the weather, or of anything else that demand goes with",
     "stated_changes": "the outlook by month knows of no change but those that the history shows",
     "harm_weights": "there is no map of harm, and each offence counts as one",
+    "cases": "how many investigators are needed is not told",
     "visits": "what became of patrol lists is not known, and officers' own incidents stand for exposure to patrols",
     "service_times": "where incidents' own times are not complete, shipped priors stand in",
 }
@@ -533,6 +534,28 @@ def on_agents(required: pl.DataFrame, forecast: pl.DataFrame, wanted: ContactsPa
         have = "have no target, and are" if len(others) > 1 else "has no target, and is"
         notes.append(f"{_listed(others)} {have} in no line: {hours:,.0f} hours of handling a day come on top.")
     return notes
+
+
+def on_investigators(required: pl.DataFrame, open_now: int, wanted: InvestigationPart) -> list[str]:
+    """Say how many investigators hold the caseload, what it is if nothing changes, and what that rests on."""
+    if required.is_empty():
+        return []
+    last = required.sort("week_starting").row(-1, named=True)
+    promise = "what is open today" if wanted.most_open_cases is None else f"{wanted.most_open_cases:,.0f}"
+    there = (
+        "" if last["investigators_today"] is None
+        else f" With the {last['investigators_today']:,.0f} of today {last['open_today_mean']:,.0f} are open in "
+        f"{count_of(required.height, 'week')} ({last['open_today_p10']:,.0f} to {last['open_today_p90']:,.0f})."
+    )  # fmt: skip
+    settled = min(wanted.settling_weeks, required.height)
+    return [
+        f"{count_of(open_now, 'case is', 'cases are')} open. To have no more open than {promise} from week "
+        f"{settled} on takes {last['investigators_required']:,} investigators at work "
+        f"({last['investigators_required_gross']:,} on the strength), each giving {wanted.hours_a_week:g} hours a week "
+        f"to cases; {last['investigators_required_low']:,} to {last['investigators_required_high']:,} if a case takes "
+        f"a quarter less or more.{there} {last['share_assumed']:.0%} of the work rests on starting values, which are "
+        "assumptions."
+    ]
 
 
 # A planner looks at leave this far ahead.

@@ -363,6 +363,24 @@ class ContactsPart(_Part):
         return value
 
 
+class InvestigationPart(_Part):
+    """How investigators are found from cases."""
+
+    role: str = Field("investigation", description="Role that carries cases")
+    most_open_cases: float | None = Field(
+        None, ge=0, description="Open cases that are not to be exceeded; those open today where it is left out"
+    )
+    settling_weeks: int = Field(
+        8, ge=1, le=8, description="Week of the coming eight from which on they are not to be exceeded"
+    )
+    hours_a_week: float = Field(
+        30.0,
+        gt=0,
+        le=60,
+        description="Hours that an investigator at work gives to cases in a week: an assumption until the force says",
+    )
+
+
 class RefreshmentPart(_Part):
     """Refreshments in a turn of duty of at least a certain length."""
 
@@ -478,6 +496,7 @@ class Settings(_Part):
     peaks: PeaksPart = PeaksPart.model_validate({})
     staffing: StaffingPart = StaffingPart.model_validate({})
     contacts: ContactsPart = ContactsPart.model_validate({})
+    investigation: InvestigationPart = InvestigationPart.model_validate({})
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
     patrols: PatrolsPart = PatrolsPart.model_validate({})
