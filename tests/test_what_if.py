@@ -72,6 +72,13 @@ def test_hours_past_midnight_belong_to_the_day_on_which_they_begin(trial):
     assert len(local) >= 8
 
 
+def test_units_in_hours_in_which_their_pool_covers_nothing_are_told(trial):
+    cover = trial.coming.ground.pool_hours
+    by_day = next(pool for pool, runs in zip(cover.pool_ids, cover.runs, strict=True) if not runs.all())
+    said = trial.compare(Change(units=(UnitsMoved(by_day, 1),))).sentences
+    assert any(f"{by_day} covers nothing in" in sentence for sentence in said)
+
+
 def test_a_change_is_read_as_people_write_it():
     found = read_change(units=["R-D1@Fri,Sat 22-6=+1", "B=-2"], merge=["A+B"], targets=["1:urban=12/95%", "2=/0.8"])
     assert found.units == (UnitsMoved("R-D1", 1, ("Fri", "Sat"), 22, 6), UnitsMoved("B", -2))

@@ -232,17 +232,19 @@ def _say(
     coming: Coming, units: pl.DataFrame, value: pl.DataFrame, found: Solved, judged: Answered, runs: int
 ) -> list[str]:
     solved, rung, on_duty = (int(units[name].sum() or 0) for name in ("units_solved", "units_rung", "units_on_duty"))
-    _, over = worst_target(coming, judged)
-    counts = over[np.isfinite(over)]
-    error = judged.error[judged.calls > 0]
+    target, over = worst_target(coming, judged)
+    has_calls = np.isfinite(over)
+    counts = over[has_calls]
+    error = np.take_along_axis(judged.error, target[None], axis=0)[0][has_calls]
     days = count_of(units["day"].n_unique(), "day")
     sentences = [
         f"{days} simulated {runs:,} times to search ({found.tried} plans tried), and {runs:,} times to judge, on draws "
         "that the search had not seen.",
         f"{solved:,} unit-hours meet the targets, where the rung asks for {rung:,} ({solved / max(rung, 1) - 1:+.1%})"
         + (f"; jobs that outlast duties add {judged.overtime / 60:,.0f}." if judged.overtime else "."),
-        f"Every target holds within two points in {np.mean(counts <= WITHIN):.1%} of the pool-hours with calls; chance "
-        f"moves the share late of one of them by {np.median(error):.1%} (one standard error).",
+        f"There every target holds within two points in {np.mean(counts <= WITHIN):.1%} of the pool-hours with calls. "
+        f"Chance alone moves the share late of one of them by {np.median(error):.1%} (a standard error): in "
+        f"{np.mean(counts - WITHIN > 2 * error):.1%} of them a target fails by more than chance tells.",
     ]
     if units["units_on_duty"].null_count() < units.height:
         known = units.drop_nulls("units_on_duty")

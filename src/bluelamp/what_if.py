@@ -114,8 +114,21 @@ class WhatIf:
         before = self._stands(lambda share: progress(share / 2))
         after = self._changed(change, lambda share: progress(0.5 + share / 2))
         table = _tabulate(self.coming, before, after)
-        days = len(self.coming.hours) // 24
-        return Compared(table, _say(table, self.runs, days, change))
+        days = round(len(self.coming.hours) / 24)
+        return Compared(table, [*_say(table, self.runs, days, change), *self._idle(change)])
+
+    def _idle(self, change: Change) -> list[str]:
+        """Say of units moved in hours in which their pool covers nothing that they answer nothing then."""
+        cover, told = self.coming.ground.pool_hours, []
+        for moved in change.units:
+            at = hours_of(self.coming, moved)
+            idle = int((~cover.runs[cover.pool_ids.index(moved.pool_id), at]).sum())
+            if idle:
+                told.append(
+                    f"{moved.pool_id} covers nothing in {idle} of the {count_of(len(at), 'hour')} in which its units "
+                    "are changed: another pool does then."
+                )
+        return told
 
     def _stands(self, progress: Progress) -> Answered:
         if (1.0, 1.0) not in self._kept:
