@@ -50,6 +50,7 @@ def cover(
         crew_size_by_hour=crew,
         abstraction=0.3,
         utilisation=0.6,
+        methods=[method],
     )
     areas = pl.DataFrame(
         [
@@ -196,7 +197,7 @@ def test_a_target_that_changes_between_two_days_asks_and_judges_on_its_own_days_
         work = offered(rates, standards=standards, multipliers=(0.8, 1.2), days=2)
         asked = require_staff(
             work, tables.empty("minimums"), tables.empty("pools"), time_zone=LONDON, crew_size_by_hour=ALONE,
-            abstraction=0.3, utilisation=0.6,
+            abstraction=0.3, utilisation=0.6, methods=["mol", "workload"],
         )  # fmt: skip
         return asked, cover(work, always(8, days=2))
 

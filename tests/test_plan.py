@@ -309,6 +309,7 @@ def test_a_plan_has_the_rungs_that_are_named_and_the_forces_own_and_says_how_tar
     required = run.results["required_staff"]
     assert required["method"].unique().sort().to_list() == ["mol", "workload"]
     assert set(required.filter(method="mol", role_code="response")["target_probability"]) == {0.8}
+    assert any("with a probability of 80% in each hour" in note for note in run.notes)
     usual = planned().results["required_staff"]
     assert usual["method"].unique().sort().to_list() == ["erlang_c", "mol", "priorities", "workload"]
     assert usual["target_probability"].null_count() == usual.height

@@ -209,10 +209,19 @@ def test_a_queue_without_bound_is_late_for_ever_and_begins_below_the_units():
     assert np.isinf(wait[2])
 
 
-def test_a_call_that_asks_for_more_units_than_there_are_waits_for_ever():
-    late, wait = waits_for_all(2, 0.1, [0.9, 0.0, 0.1], 60, 60)
-    assert (float(late), float(wait)) == (1.0, np.inf)
-    assert float(waits_for_first(2, 0.1, [0.9, 0.0, 0.1], 60, 60)[0]) < 0.01
+def test_a_call_that_asks_for_more_units_than_there_are_takes_all_of_them():
+    # As many calls come; those that ask for three of two take two.
+    late, wait = waits_for_all(2, 0.6 * 1.2, [0.9, 0.0, 0.1], [0, 15], 60)
+    expected, expected_wait = waits_for_all(2, 0.6 * 1.1, [0.9, 0.1], [0, 15], 60)
+    assert late == pytest.approx(expected)
+    assert wait == pytest.approx(expected_wait)
+    alone = waits_for_all(1, 0.3, [0.5, 0.5], [0, 15], 60)[0]
+    assert alone == pytest.approx(queueing.chance_waits_longer(1, 0.2, [0, 15], 60))
+
+
+def test_a_quiet_village_needs_no_four_units_because_some_call_might_ask_for_four():
+    needs = np.array([[0.9], [0.09], [0.009], [0.001]])
+    assert units_for_all([[0.02]], None, needs, 6, 45, 0.9).tolist() == [1]
 
 
 def test_three_thousand_units_and_days_of_waiting_are_no_trouble():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date
+from functools import cached_property
 from math import factorial
 from typing import Any
 
@@ -77,7 +78,7 @@ class OfferedWork:
     # The chance with which a target must hold in each hour; without one it holds on average over the samples.
     target_probability: float | None = None
 
-    @property
+    @cached_property
     def share_of_load(self) -> Floats:
         """Share of each pool's load that each grade makes, grades × pools × hours."""
         total = self.mean_load_by_grade.sum(axis=0)
@@ -100,7 +101,7 @@ class OfferedWork:
             mean_load_by_grade=self.mean_load_by_grade * factor,
         )
 
-    @property
+    @cached_property
     def urgency(self) -> Floats:
         """Grades × hours, lower first: the shortest wait that a target of the grade leaves then; infinite without."""
         waits = np.array([target.waiting_minutes for target in self.targets])

@@ -418,6 +418,11 @@ def compute(
         target_probability=settings.staffing.target_probability,
     )  # fmt: skip
     method, utilisation = settings.staffing.method, settings.staffing.utilisation
+    if settings.staffing.target_probability is not None:
+        notes.append(
+            f"Targets hold with a probability of {settings.staffing.target_probability:.0%} in each hour, as "
+            "force.toml asks, and not on average over what the forecast holds possible."
+        )
     notes += remarks.on_unseen_work(
         unit_time["committed"], service_times,
         lambda factor: staffing.units_wanted(method, work.times(factor), utilisation),

@@ -53,8 +53,8 @@ def waits_for_all(
     """Give the chance that a call waits longer than `minutes` for all its units together, and its mean wait.
 
     `units` are whole numbers; `needs` has the shape (K, ...), the others broadcast to its rest. The mean is over all
-    calls, those that do not wait included. Where the queue grows without bound, which it does at a load that may be
-    well below `units`, or where a call asks for more units than there are, the answers are 1 and infinity.
+    calls, those that do not wait included. Who asks for more units than there are takes all of them. Where the queue
+    grows without bound, which it does at a load that may be well below `units`, the answers are 1 and infinity.
 
     Formula: with time in mean services, arrivals l, and b_j the chance of j free units and nobody waiting, whoever
     finds j < k free waits for k - j units, freed at the rates n - j, n - j - 1, ...; the starts that follow are those
@@ -171,33 +171,33 @@ class _AllAtOnce(_Chain):
 
     @property
     def is_stable(self) -> NDArray[np.bool_]:
-        """Whether starts outrun arrivals, and no call asks for more units than there are."""
-        asked = np.arange(1, len(self.shares) + 1)[:, None]
-        too_many = ((self.shares > 0) & (asked > self.units)).any(axis=0)
-        stable: NDArray[np.bool_] = ~too_many & (self.arrivals * self._next(self._means()) < 1)
+        """Whether starts outrun arrivals."""
+        stable: NDArray[np.bool_] = (self.units > 0) & (self.arrivals * _next(self._taken(), self._means()) < 1)
         return stable
+
+    def _taken(self) -> Numbers:
+        """Give the shares of calls by the units that they take: who asks for more than there are takes them all."""
+        asked = np.arange(1, len(self.shares) + 1)[:, None]
+        if self.units.min(initial=len(asked)) >= len(asked):
+            return self.shares
+        return np.where(asked < self.units, self.shares, np.where(asked == self.units, self.beyond, 0.0))
 
     def waits(self, allowed: Numbers) -> tuple[Numbers, Numbers]:
         """Give the chance of a wait longer than `allowed`, and the mean wait, in cells that are stable."""
         asked = np.arange(len(self.shares))
-        blocked = np.where((asked[:, None] <= asked)[..., None], self.last[:, None] * self.shares, 0.0)
-        means = self._means()
-        room = 1 - self.arrivals * self._next(means)
+        taken, means = self._taken(), self._means()
+        blocked = np.where((asked[:, None] <= asked)[..., None], self.last[:, None] * taken, 0.0)
+        room = 1 - self.arrivals * _next(taken, means)
         whole = 1 + self.arrivals * (blocked * means).sum(axis=(0, 1)) / room
 
         def over_calls(values: Numbers) -> Numbers:
             """Average a function of the phase over calls: those that find nobody waiting, and those behind others."""
             later = self._until_found(values)
-            behind = later + self.arrivals * means * self._next(later) / room
+            behind = later + self.arrivals * means * _next(taken, later) / room
             found: Numbers = (blocked * (values + self.arrivals * behind)).sum(axis=(0, 1)) / whole
             return found
 
-        return over_calls(self._still_waiting(allowed)), over_calls(means / room)
-
-    def _next(self, values: Numbers) -> Numbers:
-        """Average a function of the phase over the one that a start leaves: no unit free, and any need."""
-        found: Numbers = (self.shares * values[0]).sum(axis=0)
-        return found
+        return over_calls(self._still_waiting(taken, allowed)), over_calls(means / room)
 
     def _rate(self, free: int) -> Numbers:
         return np.maximum(self.units - free, 0)
@@ -218,7 +218,7 @@ class _AllAtOnce(_Chain):
                 found[free, free + 1 :] += found[free + 1, free + 1 :]
         return found
 
-    def _still_waiting(self, allowed: Numbers) -> Numbers:
+    def _still_waiting(self, taken: Numbers, allowed: Numbers) -> Numbers:
         """Give exp(-T t) 1 by phase, where T is the matrix of rates at which starts outrun arrivals.
 
         By uniformization: every term of the series is positive, so that no digit is lost.
@@ -234,7 +234,7 @@ class _AllAtOnce(_Chain):
             weight, term = np.exp(-mean), value
             value = value * weight
             for number in range(1, _terms(mean)):
-                begun = self.arrivals * self._next(term)
+                begun = self.arrivals * _next(taken, term)
                 freed = np.empty_like(term)
                 for free in range(size):
                     freed[free] = (quickest - self._rate(free)) * term[free] + begun
@@ -244,6 +244,12 @@ class _AllAtOnce(_Chain):
                 weight = weight * mean / number
                 value = value + weight * term
         return value
+
+
+def _next(taken: Numbers, values: Numbers) -> Numbers:
+    """Average a function of the phase over the one that a start leaves: no unit free, and any need."""
+    found: Numbers = (taken * values[0]).sum(axis=0)
+    return found
 
 
 class _AsTheyCome(_Chain):
@@ -316,9 +322,6 @@ def _waits(
         if stable.any():
             cells = block[stable]
             late[cells], mean[cells] = chain.of(stable).waits(rows[2][cells])
-    nobody = rows[1] == 0
-    # Nothing comes, and where something did, units would be there for it, if there are as many.
-    late[nobody & (rows[0] > 0)], mean[nobody & (rows[0] > 0)] = 0.0, 0.0
     return late.reshape(shape), (mean * rows[3]).reshape(shape)
 
 
@@ -399,7 +402,7 @@ def _checked(
     name: str,
     values: ArrayLike,
     expected: str = "0 or more and finite",
-    is_right: Callable[[Numbers], NDArray[np.bool_]] = lambda x: x == x,
+    is_right: Callable[[Numbers], NDArray[np.bool_]] = np.isfinite,
 ) -> Numbers:
     array = np.asarray(values, dtype=np.float64)
     with np.errstate(invalid="ignore"):

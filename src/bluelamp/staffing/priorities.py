@@ -4,7 +4,8 @@ Units finish what they are at, and then go to the most urgent call that waits (C
 carries from hour to hour. So a pool need not be quick for calls that have until tomorrow, nor a whole pool quick
 because some of its calls are urgent. With calls that last equally long, mean waits are exact for every grade, and
 shares on time for the most urgent; for the others the wait of those that wait is taken to be exponential. Where grades
-last differently, all count as lasting the mean.
+last differently, all count as lasting the mean; each grade has the part of the carried load that it has of the hour's
+own.
 """
 
 from __future__ import annotations
