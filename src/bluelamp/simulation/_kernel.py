@@ -21,16 +21,17 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, lower_getattr_generic
 from numba.np.arrayobj import populate_array
 
-# What can happen, in the order in which it is handled within the same minute.
-LAPSE, DONE, OVER, END, START, BREAK, COVER, RELIEVE, REGRADE, RETURN, READY = range(11)
-NOTHING = 99
+# What can happen, in the order in which it is handled within the same minute. These are NumPy's numbers, because for
+# each plain one that is passed a function would be compiled again.
+LAPSE, DONE, OVER, END, START, BREAK, COVER, RELIEVE, REGRADE, RETURN, READY = np.arange(11)
+NOTHING = np.int64(99)
 # What a unit is at.
-OFF, NO_VEHICLE, BRIEFED, FREE, PICKED, BUSY, AT_BREAK, GONE = range(8)
+OFF, NO_VEHICLE, BRIEFED, FREE, PICKED, BUSY, AT_BREAK, GONE = np.arange(8)
 # Rows of `minutes`.
-IDLE, BRIEFING, TRAVEL, WORK, REST = range(5)
+IDLE, BRIEFING, TRAVEL, WORK, REST = np.arange(5)
 # Lines that units stand in, by pool.
-FREE_LINE, BUSY_LINE, VEHICLE_LINE = range(3)
-NOBODY = -1
+FREE_LINE, BUSY_LINE, VEHICLE_LINE = np.arange(3)
+NOBODY = np.int64(-1)
 # A key of the calendar is what happens, then to whom; both in one number, so that ties are one comparison.
 _BITS = 40
 _WHO = (1 << _BITS) - 1
@@ -75,10 +76,10 @@ STATE = np.dtype(
 )
 
 
-# All arrays of a run: what an element is, how many axes there are, and whether it was given by the caller, so that it may
-# be one number that stands for all jobs. By job; the order of events; the ground, by groups of places that are covered
-# alike; what changes; and what is given back, by job.
-_GIVEN = {
+# All arrays of a run: what an element is, how many axes there are, and whether it was given by the caller, so that one
+# number may stand for all jobs. By job; the order of events; the ground, by groups of places that are covered alike;
+# what changes; and what is given back, by job.
+_GIVEN: dict[Any, dict[str, int]] = {
     np.float64: {
         "ready": 1, "first_minutes": 1, "after_minutes": 1, "further_minutes": 2, "travel": 2, "stretch": 2,
         "regraded_at": 1, "patience": 1,
@@ -87,7 +88,7 @@ _GIVEN = {
     np.int64: {"place": 1, "priority": 1, "asks": 1, "regraded_to": 1, "regraded_asks": 1, "wanted": 2,
                "first_child": 1, "next_child": 1},
 }  # fmt: skip
-_OWN = {
+_OWN: dict[Any, dict[str, int]] = {
     np.float64: {
         "way": 2, "way_factor": 1, "minutes": 3, "oldest": 3, "was_ready": 1, "sent": 1, "arrived": 1,
         "all_arrived": 1, "left": 1, "lapsed": 1,
@@ -128,6 +129,8 @@ _WORLD = from_dtype(WORLD)
 # Only what is called from outside is kept on disk; it holds the rest.
 _kept = njit(cache=True, nogil=True, error_model="numpy")
 _compiled = njit(nogil=True, error_model="numpy")
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @infer_getattr
@@ -150,7 +153,11 @@ def _read_array(context, builder, _world, row, name):
     kind, axes, is_given = ARRAYS[name]
     words = builder.bitcast(row, cgutils.intp_t.as_pointer())
     first = WORLD.fields[name][1] // 8
-    at, *rest = (builder.load(builder.gep(words, [cgutils.intp_t(first + word)])) for word in range(1 + 2 * axes))
+    loaded = [builder.load(builder.gep(words, [cgutils.intp_t(first + word)])) for word in range(1 + 2 * axes)]
+    for each in loaded:
+        # A row does not change while loops run: what was read of it once need not be read again.
+        each.set_metadata("invariant.load", builder.module.add_metadata([]))
+    at, *rest = loaded
     shape, strides = rest[:axes], rest[axes:]
     size = cgutils.intp_t(kind.itemsize)
     if not is_given:
@@ -165,13 +172,8 @@ def _read_array(context, builder, _world, row, name):
 
 
 @_compiled
-def _is_before(one, other):
-    return one.at < other.at or (one.at == other.at and one.key < other.key)
-
-
-@_compiled
-def _rise(calendar, slots, slot):
-    at, key = calendar[slot].at, calendar[slot].key
+def _rise(calendar, slots, slot, at, key):
+    """Put an appointment at a slot or above, where it belongs."""
     while slot > 0:
         above = (slot - 1) >> 1
         if not (at < calendar[above].at or (at == calendar[above].at and key < calendar[above].key)):
@@ -186,41 +188,29 @@ def _rise(calendar, slots, slot):
 
 
 @_compiled
-def _sink(calendar, slots, size, slot):
-    at, key = calendar[slot].at, calendar[slot].key
-    while True:
-        below = 2 * slot + 1
-        if below >= size:
-            break
-        if below + 1 < size and _is_before(calendar[below + 1], calendar[below]):
-            below += 1
-        if not (calendar[below].at < at or (calendar[below].at == at and calendar[below].key < key)):
-            break
+def _sink(calendar, slots, size, slot, at, key):
+    """Put an appointment below a slot that is free, where it belongs: the earlier ones move up, then it rises."""
+    below = 2 * slot + 1
+    while below < size:
+        if below + 1 < size:
+            left, right = calendar[below], calendar[below + 1]
+            below += (right.at < left.at) | ((right.at == left.at) & (right.key < left.key))
         calendar[slot].at = calendar[below].at
         calendar[slot].key = calendar[below].key
         slots[calendar[slot].key & _WHO] = slot
         slot = below
-    calendar[slot].at = at
-    calendar[slot].key = key
-    slots[key & _WHO] = slot
+        below = 2 * slot + 1
+    _rise(calendar, slots, slot, at, key)
 
 
 @_compiled
 def _appoint(w, at, kind, who):
     """Put down when something happens to a unit (its index) or a job (units + its index), in place of what stood."""
-    slot = w.slots[who]
-    key = (kind << _BITS) | who
-    if slot < 0:
-        slot = w.state[0].calendar
-        w.state[0].calendar += 1
-        w.calendar[slot].at = at
-        w.calendar[slot].key = key
-        _rise(w.calendar, w.slots, slot)
-        return
-    w.calendar[slot].at = at
-    w.calendar[slot].key = key
-    _rise(w.calendar, w.slots, slot)
-    _sink(w.calendar, w.slots, w.state[0].calendar, w.slots[who])
+    if w.slots[who] >= 0:
+        _cancel(w, who)
+    slot = w.state[0].calendar
+    w.state[0].calendar += 1
+    _rise(w.calendar, w.slots, slot, at, (kind << _BITS) | who)
 
 
 @_compiled
@@ -231,14 +221,9 @@ def _cancel(w, who):
     w.slots[who] = -1
     w.state[0].calendar -= 1
     last = w.state[0].calendar
-    if slot == last:
-        return
-    moved = w.calendar[last].key & _WHO
-    w.calendar[slot].at = w.calendar[last].at
-    w.calendar[slot].key = w.calendar[last].key
-    w.slots[moved] = slot
-    _rise(w.calendar, w.slots, slot)
-    _sink(w.calendar, w.slots, last, w.slots[moved])
+    if slot < last:
+        at, key = w.calendar[last].at, w.calendar[last].key
+        _sink(w.calendar, w.slots, last, slot, at, key)
 
 
 # ---- lines ----
@@ -320,9 +305,16 @@ def _dequeue(w, j):
 
 @_compiled
 def _book(w, stage, pool, start, end):
-    start = max(start, 0.0)
-    end = min(end, w.state[0].until)
-    hour = int(start * (1 / 60))
+    state = w.state[0]
+    if end <= state.hour_ends and start >= state.hour_ends - 60:
+        w.minutes[stage, pool, state.hour] += max(0.0, end - start)
+    elif start < end:
+        _book_by_hour(w, stage, pool, start, min(end, state.until))
+
+
+@_compiled
+def _book_by_hour(w, stage, pool, start, end):
+    hour = int(start / 60)
     while start < end:
         until = min((hour + 1) * 60.0, end)
         w.minutes[stage, pool, hour] += until - start
@@ -332,7 +324,8 @@ def _book(w, stage, pool, start, end):
 
 @_compiled
 def _book_job(w, unit, at):
-    _book(w, TRAVEL, unit.pool, unit.sent, min(unit.arrives, at))
+    if unit.arrives > unit.sent:
+        _book(w, TRAVEL, unit.pool, unit.sent, min(unit.arrives, at))
     _book(w, WORK, unit.pool, unit.arrives, at)
     unit.busy += at - unit.sent
 
@@ -496,7 +489,7 @@ def _send(w, at, u, j, number):
         w.sent[j] = at
         w.is_helped[j] = is_help
         w.arrived[j] = arrives
-        if at >= 60 + job.since - job.since % 60:
+        if job.since < at and job.since <= state.hour_ends - 60:
             _count_waiting(w, j, at)
     elif not w.arrived[j] <= arrives:
         w.arrived[j] = arrives
@@ -934,6 +927,7 @@ def _enter(w, j):
 
 @_compiled
 def _be_ready(w, at, j, since):
+    _enter(w, j)
     job = w.jobs[j]
     w.was_ready[j] = since
     job.since = since
@@ -1058,7 +1052,6 @@ def run(world):
             j = w.by_ready[next_ready] if len(w.by_ready) else next_ready
             next_ready += 1
             ready_at = _next_ready_at(w, next_ready)
-            _enter(w, j)
             _be_ready(w, at, j, w.ready[j])
         elif who >= 0:
             _cancel(w, who)
@@ -1069,7 +1062,6 @@ def run(world):
             elif what == LAPSE:
                 _lapse(w, at, who - units)
             elif what == RETURN:
-                _enter(w, who - units)
                 _be_ready(w, at, who - units, at)
             elif what == RELIEVE:
                 _ask_for_relief(w, at, who - units)
