@@ -41,8 +41,8 @@ KINDS = {
     ),
     "backtest": (
         "Models held against what came",
-        "Made by `bluelamp backtest` and `bluelamp validate`, and shown by `bluelamp table` and the pages `/backtest` and "
-        "`/validation`.",
+        "Made by `bluelamp backtest` and `bluelamp validate`, and shown by `bluelamp table` and the pages `/backtest` "
+        "and `/validation`.",
     ),
 }
 REGIMES = {

@@ -8,9 +8,10 @@ docs/explanation/held-against-what-happened.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 from bluelamp.validation import _kept
-from bluelamp.validation._fitted import fit, tells_who_is_free
+from bluelamp.validation._fitted import Fitted, fit, tells_who_is_free
 from bluelamp.validation._held import FITTED, HELD_OUT, Span, hold
 from bluelamp.validation._records import Records, read_records
 from bluelamp.validation._replay import Replay, lay_out
@@ -171,132 +172,220 @@ def compute(
         raise UsageError(
             f"There is no fault '{fault}' to plant. {one_of(FAULTS)} was expected.{did_you_mean(fault, FAULTS)}"
         )
-    zone, force = settings.force.time_zone, settings.force.id
     given = {name: inputs.get(name, tables.empty(name)) for name in INPUTS}
-    presses = given["unit_status"]
-    if presses.is_empty():
+    if given["unit_status"].is_empty():
         raise NoInput(
             "Nothing says what units did: a replay needs when each was sent, at the scene and free again. Import "
             "'unit_status', the log of the status buttons, and 'unit_crews' if there is one."
         )
-    notes: list[str] = []
     seed = settings.forecast.seed if seed is None else seed
-    last = max(presses["status_at"].max(), given["incidents"]["received_at"].max())  # type: ignore[type-var]
-    first: datetime = presses["status_at"].min()  # type: ignore[assignment]
-    assert isinstance(last, datetime)
-    when = _When.of(first, last, zone, weeks, fit_weeks, notes)
-    today = when.held_from.astimezone(periods.zone(zone)).date()
-    areas, calls = settled.settle_areas(redrawn.that_hold(given["areas"]), given["incidents"], settings, today, [])
-    unit_time = committed.find_attendances(presses, given["unit_crews"], given["incidents"], last)
-    attendances, crews = unit_time.attendances, given["unit_crews"]
-    cover = pools.outlast_areas(given["pools"].filter(pl.col("role_code") == settings.staffing.role), areas)
-    is_own = attendances["pool_id"].is_in(cover["pool_id"].unique().to_list())
-    if not is_own.any():
-        cover = _one_pool(areas, settings.staffing.role)
-        attendances, crews = (each.with_columns(pool_id=pl.lit(_ONE_POOL)) for each in (attendances, crews))
-        notes.append("No unit is known by its pool: all are taken as those of one pool that covers the whole force.")
-    elif not is_own.all():
-        notes.append(
-            f"{100 * float((~is_own).mean() or 0.0):.1f} % of what units did is of other pools than those of role "  # type: ignore[arg-type]
-            f"'{settings.staffing.role}', or of none that is known. It is left out, with logs that only they went to."
-        )
-        attendances = attendances.filter(is_own)
-        crews = crews.filter(pl.col("pool_id").is_null() | pl.col("pool_id").is_in(cover["pool_id"].unique().to_list()))
-    kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
-    # A log that was merged into another has no unit of its own: all are counted there.
-    logged = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
-    records = read_records(attendances, calls, logged, given["grade_history"], crews, given["people"], kinds, zone)
-    hours = periods.hours_between(zone, when.begins, when.ends)
-    parts = periods.local_parts(hours, zone)
-    local_hour = parts["hour"].to_numpy().astype(np.int64)
-    area_ids = [*sorted(kinds), pools.UNKNOWN_AREA]
-    pool_hours = pools.lay_out_pools(cover, settings.staffing.role, area_ids, hours, zone)
-    grades = sorted(set(records.logs["grade"].to_list()) | set(records.logs["opening_grade"].to_list()))
-    standards = given["standards"]
-    if standards.is_empty():
-        standards = tables.check(pl.DataFrame([plan.ASSUMED_STANDARD]), "standards")
-        notes.append("No response targets were given: 90 % of all incidents within 15 minutes is assumed.")
-    in_force = offered_work.standards_in_force(standards, grades, sorted({*kinds.values(), "all"}), today)
-    priority_of = _rank(grades, in_force)
-    own_pool = _own_pools(records.logs, pool_hours, hours)
-    covered_by = _pools_by_area(cover)
+    ground = _Ground.of(given, settings, weeks, fit_weeks)
     progress("fitting", 0.0)
-    fitted = fit(records, own_pool, priority_of, covered_by, zone, when.fit_from, when.held_from)
-    kept_units, longer = FAULTS.get(fault or "", (1.0, 1.0))
-    if records.units_known_by == "inferred" and not given["duties"].is_empty():
-        records = _with_rostered_units(records, given, settings, pool_hours, hours, when)
-    replay = lay_out(
-        records, fitted, pool_hours, priority_of, local_hour, begin=when.begins, end=when.ends, hours=hours,
-        siblings={area: sorted(each) for area, each in covered_by.items()},
-        # Another visit waits like the least urgent grade that has a target.
-        again=max([priority_of[grade] for grade, _, _ in in_force if grade in priority_of], default=0),
-        kept_units=kept_units, longer=longer, seed=seed,
-    )  # fmt: skip
-    if not replay.logs.height or not len(replay.units):
-        raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
-    if alone := _without_units(replay):
-        raise BadData(
-            "These weeks can't be replayed: in pools that cover areas no unit was ever on duty.",
-            [f"'{pool}' has no unit in 'unit_crews' or 'unit_status'. Check the pool's name there." for pool in alone],
-        )
+    fitted = ground.fit()
     progress("replaying", 0.0)
-    if not tells_who_is_free(records.logs):
-        replay = _without_waiting_twice(
-            replay, _minutes(when.begins, when.fit_from), _minutes(when.begins, when.held_from), seed
-        )
+    replay = ground.replay(fitted, fault, seed)
     outcomes = simulation.replicate(
         [replay.draw(seed + 1 + run) for run in range(replications)], replay.units, replay.cover, replay.rules,
-        hours=len(hours), tell=lambda done: progress("replaying", done / replications),
+        hours=len(replay.hours), tell=lambda done: progress("replaying", done / replications),
     )  # fmt: skip
-    counted = committed.count_committed(attendances, hours, force, zone)
-    pool_of_log = (
-        replay.logs.select("incident_id")
-        .join(own_pool, on="incident_id", how="left")["own_pool"]
-        .fill_null("unknown")
-        .to_list()
-    )
-    spans = [
-        Span(FITTED, _minutes(when.begins, when.fit_from), _minutes(when.begins, when.held_from)),
-        Span(HELD_OUT, _minutes(when.begins, when.held_from), _minutes(when.begins, when.held_to)),
-    ]
-    whole_minutes = float((records.logs["sent_at"].dt.second() == 0).mean() or 0.0) >= _WHOLE_MINUTES  # type: ignore[arg-type]
     progress("comparing", 0.0)
-    table = hold(
-        replay, outcomes, in_force, counted, spans, origins=settings.demand.origins, force_id=force,
-        local_hour=local_hour, day_of_hour=_days(parts), pool_of_log=pool_of_log, is_whole_minutes=whole_minutes,
-        seed=seed,
-    )  # fmt: skip
-    if records.units_known_by == "rostered":
-        # Such units have neither briefing nor refreshments of their own: they were taken off before.
-        not_theirs = (pl.col("measure") == "unit_hours") & pl.col("statistic").is_in(["break", "briefing", "free"])
-        table = table.filter(~not_theirs)
-    rungs = climb(
-        replay, outcomes, in_force, counted, *spans, origins=settings.demand.origins, pool_of_log=pool_of_log,
-        weekend=(parts["day"].dt.weekday() >= 6).to_numpy(), local_hour=local_hour, priority_of=priority_of,
-        seed=seed + 1,
-    )  # fmt: skip
+    table, rungs = ground.compare(replay, outcomes, seed)
     progress("comparing", 1.0)
-    about = {
-        "force_id": force,
-        "time_zone": zone,
-        "fit_from": when.fit_from.isoformat(),
-        "held_from": when.held_from.isoformat(),
-        "held_to": when.held_to.isoformat(),
-        "replications": replications,
-        "seed": seed,
-        "units_known_by": records.units_known_by,
-        "units_on_duty": len(replay.units),
-        "unknown_units_share": records.unknown_units_share,
-        "assumed_ends": _share_assumed(unit_time.rules),
-        "stayed_share": float(records.units["stayed"].mean() or 0.0),  # type: ignore[arg-type]
-        "is_whole_minutes": whole_minutes,
-        "tells_who_is_free": tells_who_is_free(records.logs),
-        "fault": fault,
-        "notes": notes,
-    }
+    about = {**ground.about(), "units_on_duty": len(replay.units), "replications": replications, "seed": seed}
     return _told(
         tables.publish(table, "validation"), tables.publish(rungs, "validation_rungs"),
-        tables.publish(fitted.table, "validation_fitted"), about,
+        tables.publish(fitted.table, "validation_fitted"), about | {"fault": fault},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What a replay stands on: the weeks, what was recorded in them, who covers what, and the standards."""
+
+    settings: Settings
+    when: _When
+    attendances: pl.DataFrame
+    records: Records
+    rostered: Records  # the same, with the units of the duty sheet where those of the records are too few
+    cover: pl.DataFrame
+    pool_hours: pools.PoolHours
+    hours: pl.Series
+    standards: list[tuple[str, str, dict[str, Any]]]
+    assumed_ends: float
+    notes: list[str]
+
+    @classmethod
+    def of(
+        cls, given: Mapping[str, pl.DataFrame], settings: Settings, weeks: int | None, fit_weeks: int | None
+    ) -> _Ground:
+        """Lay it out of a force's tables."""
+        zone, role, notes = settings.force.time_zone, settings.staffing.role, list[str]()
+        presses = given["unit_status"]
+        first, last = presses["status_at"].min(), presses["status_at"].max()
+        last_call = given["incidents"]["received_at"].max()
+        assert isinstance(first, datetime)
+        assert isinstance(last, datetime)
+        assert isinstance(last_call, datetime)
+        last = max(last, last_call)
+        when = _When.of(first, last, zone, weeks, fit_weeks, notes)
+        today = when.held_from.astimezone(periods.zone(zone)).date()
+        areas, calls = settled.settle_areas(redrawn.that_hold(given["areas"]), given["incidents"], settings, today, [])
+        kinds = dict(areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())
+        unit_time = committed.find_attendances(presses, given["unit_crews"], given["incidents"], last)
+        cover = pools.outlast_areas(given["pools"].filter(pl.col("role_code") == role), areas)
+        cover, attendances, crews = _of_role(cover, unit_time.attendances, given["unit_crews"], areas, role, notes)
+        # A log that was merged into another has no unit of its own: all are counted there.
+        logged = calls.filter(pl.col("merged_into").is_null() | (pl.col("merged_into") == pl.col("incident_id")))
+        records = read_records(attendances, calls, logged, given["grade_history"], crews, given["people"], kinds, zone)
+        hours = periods.hours_between(zone, when.begins, when.ends)
+        pool_hours = pools.lay_out_pools(cover, role, [*sorted(kinds), pools.UNKNOWN_AREA], hours, zone)
+        rostered = records
+        if records.units_known_by == "inferred" and not given["duties"].is_empty():
+            rostered = _with_rostered_units(records, given, settings, pool_hours, hours, when)
+        standards = given["standards"]
+        if standards.is_empty():
+            standards = tables.check(pl.DataFrame([plan.ASSUMED_STANDARD]), "standards")
+            notes.append("No response targets were given: 90 % of all incidents within 15 minutes is assumed.")
+        grades = sorted(set(records.logs["grade"].to_list()) | set(records.logs["opening_grade"].to_list()))
+        in_force = offered_work.standards_in_force(standards, grades, sorted({*kinds.values(), "all"}), today)
+        return cls(
+            settings, when, attendances, records, rostered, cover, pool_hours, hours, in_force,
+            _share_assumed(unit_time.rules), notes,
+        )  # fmt: skip
+
+    @cached_property
+    def priority_of(self) -> dict[str, int]:
+        """The place of each grade in the queue."""
+        logs = self.records.logs
+        return _rank(sorted(set(logs["grade"].to_list()) | set(logs["opening_grade"].to_list())), self.standards)
+
+    @cached_property
+    def own_pool(self) -> pl.DataFrame:
+        """The pool that covers the place of each log in the hour of its receipt."""
+        return _own_pools(self.records.logs, self.pool_hours, self.hours)
+
+    @cached_property
+    def parts(self) -> pl.DataFrame:
+        """Local day and hour of each hour of the run."""
+        return periods.local_parts(self.hours, self.settings.force.time_zone)
+
+    @cached_property
+    def covered_by(self) -> dict[str, set[str]]:
+        """The pools that cover an area at some hour."""
+        return _pools_by_area(self.cover)
+
+    @property
+    def spans(self) -> list[Span]:
+        """The weeks fitted on, and those held out."""
+        starts, held, ends = (
+            _minutes(self.when.begins, each) for each in (self.when.fit_from, self.when.held_from, self.when.held_to)
+        )
+        return [Span(FITTED, starts, held), Span(HELD_OUT, held, ends)]
+
+    def fit(self) -> Fitted:
+        """Fit on the weeks before those held out."""
+        return fit(
+            self.records, self.own_pool, self.priority_of, self.covered_by, self.settings.force.time_zone,
+            self.when.fit_from, self.when.held_from,
+        )  # fmt: skip
+
+    def replay(self, fitted: Fitted, fault: str | None, seed: int) -> Replay:
+        """Lay out the replay, with a fault where one is to be planted. Raises BadData where nothing can be replayed."""
+        kept_units, longer = FAULTS.get(fault or "", (1.0, 1.0))
+        replay = lay_out(
+            self.rostered, fitted, self.pool_hours, self.priority_of, self.parts["hour"].to_numpy().astype(np.int64),
+            begin=self.when.begins, end=self.when.ends, hours=self.hours,
+            siblings={area: sorted(each) for area, each in self.covered_by.items()},
+            # Another visit waits like the least urgent grade that has a target.
+            again=max((self.priority_of[grade] for grade, _, _ in self.standards), default=0),
+            kept_units=kept_units, longer=longer, seed=seed,
+        )  # fmt: skip
+        if not replay.logs.height or not len(replay.units):
+            raise BadData("There is nothing to replay: no unit was sent to a log, or none was on duty, in these weeks.")
+        if alone := _without_units(replay):
+            raise BadData(
+                "These weeks can't be replayed: in pools that cover areas no unit was ever on duty.",
+                [
+                    f"'{pool}' has no unit in 'unit_crews' or 'unit_status'. Check the pool's name there."
+                    for pool in alone
+                ],
+            )
+        if tells_who_is_free(self.records.logs):
+            return replay
+        return _without_waiting_twice(replay, self.spans[0], seed)
+
+    def compare(
+        self, replay: Replay, outcomes: Sequence[simulation.Outcome], seed: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Hold the replications and the cheaper rungs against what happened."""
+        force, zone = self.settings.force.id, self.settings.force.time_zone
+        counted = committed.count_committed(self.attendances, self.hours, force, zone)
+        own = replay.logs.select("incident_id").join(self.own_pool, on="incident_id", how="left", maintain_order="left")
+        pool_of_log = own["own_pool"].fill_null("unknown").to_list()
+        origins, local_hour = self.settings.demand.origins, self.parts["hour"].to_numpy().astype(np.int64)
+        table = hold(
+            replay, outcomes, self.standards, counted, self.spans, origins=origins, local_hour=local_hour,
+            pool_of_log=pool_of_log, force_id=force,
+            day_of_hour=_days(self.parts), is_whole_minutes=self.is_whole_minutes, seed=seed,
+        )  # fmt: skip
+        if self.rostered.units_known_by == "rostered":
+            # Such units have neither briefing nor refreshments of their own: they were taken off before.
+            not_theirs = (pl.col("measure") == "unit_hours") & pl.col("statistic").is_in(["break", "briefing", "free"])
+            table = table.filter(~not_theirs)
+        rungs = climb(
+            replay, outcomes, self.standards, counted, *self.spans, origins=origins, local_hour=local_hour,
+            pool_of_log=pool_of_log,
+            weekend=(self.parts["day"].dt.weekday() >= 6).to_numpy(), priority_of=self.priority_of, seed=seed + 1,
+        )  # fmt: skip
+        return table, rungs
+
+    @property
+    def is_whole_minutes(self) -> bool:
+        """Whether the records have no seconds."""
+        return float((self.records.logs["sent_at"].dt.second() == 0).mean() or 0.0) >= _WHOLE_MINUTES  # type: ignore[arg-type]
+
+    def about(self) -> dict[str, Any]:
+        """Say what the validation was made of."""
+        return {
+            "force_id": self.settings.force.id,
+            "time_zone": self.settings.force.time_zone,
+            "fit_from": self.when.fit_from.isoformat(),
+            "held_from": self.when.held_from.isoformat(),
+            "held_to": self.when.held_to.isoformat(),
+            "units_known_by": self.rostered.units_known_by,
+            "unknown_units_share": self.records.unknown_units_share,
+            "assumed_ends": self.assumed_ends,
+            "is_whole_minutes": self.is_whole_minutes,
+            "tells_who_is_free": tells_who_is_free(self.records.logs),
+            "notes": self.notes,
+        }
+
+
+def _of_role(
+    cover: pl.DataFrame,
+    attendances: pl.DataFrame,
+    crews: pl.DataFrame,
+    areas: pl.DataFrame,
+    role: str,
+    notes: list[str],
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Give cover, attendances and crews of the role that answers incidents; of one pool where units name none."""
+    pool_ids = cover["pool_id"].unique().to_list()
+    is_own = attendances["pool_id"].is_in(pool_ids)
+    if is_own.all():
+        return cover, attendances, crews
+    if not is_own.any():
+        notes.append("No unit is known by its pool: all are taken as those of one pool that covers the whole force.")
+        one = pl.lit(_ONE_POOL).alias("pool_id")
+        return _one_pool(areas, role), attendances.with_columns(one), crews.with_columns(one)
+    share = 100 * float((~is_own).mean() or 0.0)  # type: ignore[arg-type]
+    notes.append(
+        f"{share:.1f} % of what units did is of other pools than those of role '{role}', or of none that is known. It "
+        "is left out, with logs that only they went to."
+    )
+    return (
+        cover, attendances.filter(is_own),
+        crews.filter(pl.col("pool_id").is_null() | pl.col("pool_id").is_in(pool_ids)),
     )  # fmt: skip
 
 
@@ -342,11 +431,13 @@ def _without_units(replay: Replay) -> list[str]:
     return sorted({replay.pool_ids[pool] for pool in bare})
 
 
-def _without_waiting_twice(replay: Replay, starts: float, ends: float, seed: int) -> Replay:
-    """Shorten handling by the waits that the replay adds of its own, on the weeks from `starts` to `ends` alone."""
+def _without_waiting_twice(replay: Replay, span: Span, seed: int) -> Replay:
+    """Shorten handling by the waits that the replay adds of its own, on the weeks of a span alone."""
     run = simulation.simulate(replay.draw(seed), replay.units, replay.cover, replay.rules, hours=len(replay.hours))
     logs = replay.logs.with_columns(went=pl.Series(run.sent[: replay.logs.height])).filter(
-        pl.col("received").is_between(starts, ends, closed="left") & ~pl.col("is_near") & pl.col("went").is_not_nan()
+        pl.col("received").is_between(span.starts, span.ends, closed="left")
+        & ~pl.col("is_near")
+        & pl.col("went").is_not_nan()
     )
     fitted = replay.fitted
     for grade in logs["opening_grade"].unique().sort():

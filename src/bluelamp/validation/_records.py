@@ -35,10 +35,10 @@ _STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
 class Records:
     """What happened, as tables that a replay is made of.
 
-    `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`, `class_code`,
+    `logs`: one row a log: `incident_id`, `received_at`, `area_id`, `kind` (of area), `origin`,
     `opening_grade`, `grade` (at dispatch), `regraded_at`, `regraded_to` (first change, if any), `is_spot` (a unit was
     there already), `is_near` (nobody travelled), `units` (sent before the first one left), `sent_at`, `arrived_at` (of
-    the first there; null where an arrival was not pressed), `left_at` (the scene), `free_at`, `first_minutes` (at the
+    the first there; null where an arrival was not pressed), `first_minutes` (at the
     scene; null where the arrival is not known), `total_minutes` (from sending to leaving), `after_minutes` (custody,
     write-up), `further_minutes`, `is_guard`, `is_assumed`, `idle_seconds` (for which the first unit had been free),
     `pool_id` (its). `children`: unit time of the same logs that came later: `incident_id`, `sent_at`, `delay_minutes`
@@ -124,7 +124,6 @@ def _find_visits(attendances: pl.DataFrame, incidents: pl.DataFrame) -> pl.DataF
             free_at=ends.max(),
             is_guard=(stage == "guard").any(),
             is_assumed=pl.col("ended_by").is_in(_ENDS_ASSUMED).fill_null(value=False).any(),
-            is_open=pl.col("is_open").any(),
         )
         .join(merged, on="incident_id", how="left")
         .with_columns(
@@ -143,7 +142,7 @@ def _find_logs(
     first = visits.unique("incident_id", keep="first", maintain_order=True)
     of_first = first.with_columns(first_gone=pl.coalesce("gone_at", "free_at")).select(
         "incident_id", "pool_id", "idle_seconds", "is_arrival_known", "is_guard", "is_assumed", "travels", "arrived_at",
-        "first_gone", first_sent="sent_at", first_free="free_at",
+        "first_gone", first_sent="sent_at",
         first_minutes=minutes_between("arrived_at", "first_gone"),
         total_minutes=minutes_between("sent_at", "first_gone"),
         after_minutes=minutes_between("first_gone", "free_at"),
@@ -184,9 +183,7 @@ def _find_logs(
     )
     whole = guards.filter("is_first").select("incident_id", guarded_minutes="minutes")
     logs = (
-        incidents.select(
-            "incident_id", "received_at", "area_id", "origin", "class_code", "grade_code", "opening_grade_code"
-        )
+        incidents.select("incident_id", "received_at", "area_id", "origin", "grade_code", "opening_grade_code")
         .join(of_first, on="incident_id")
         .join(beside, on="incident_id", how="left")
         .join(whole, on="incident_id", how="left")
@@ -212,7 +209,7 @@ def _find_logs(
     )
     kind = pl.col("area_id").replace_strict(kinds, default="all", return_dtype=pl.String)
     return logs.select(
-        "incident_id", "received_at", pl.col("area_id").fill_null("unknown"), "origin", "class_code", "opening_grade",
+        "incident_id", "received_at", pl.col("area_id").fill_null("unknown"), "origin", "opening_grade",
         "regraded_at", "regraded_to", "pool_id", "idle_seconds", "is_guard", "is_assumed", "further_minutes",
         "total_minutes", "after_minutes",
         kind=kind.fill_null("all"),
@@ -226,8 +223,6 @@ def _find_logs(
         arrived_at=pl.when(pl.col("arrived_at").is_not_null() & pl.col("are_others_known").fill_null(value=True)).then(
             pl.min_horizontal("arrived_at", "others_arrived_at")
         ),
-        left_at="first_gone",
-        free_at="first_free",
         first_minutes=pl.coalesce("guarded_minutes", "first_minutes"),
     ).sort("received_at", "incident_id"), children  # fmt: skip
 
@@ -281,7 +276,7 @@ def find_units(
     without a silence of four hours. 'inferred': the same, where nobody presses that a unit is free.
     """
     spans = attendances.filter(pl.col("stage") != "unknown").select(
-        "unit_id", "pool_id", "stage", "incident_id", "starts_at", "ends_at", "is_open", "begun_by"
+        "unit_id", "pool_id", "stage", "incident_id", "starts_at", "ends_at", "begun_by"
     ).sort("unit_id", "starts_at")  # fmt: skip
     known_by = "booked" if not unit_crews.is_empty() else "pressed" if _show_when_free(spans) else "inferred"
     duties = _inferred(spans) if unit_crews.is_empty() else _booked(unit_crews, people, spans)
