@@ -110,6 +110,8 @@ def test_a_tolerance_that_can_not_be_met_is_told_with_the_best_found_and_the_bou
         "5.0% can't be met: some areas alone are too heavy for it. The best found is 62.6%, and nothing is nearer than "
         "62.6%." in said
     )
+    split = propose(wanted=Wanted(4, most_change=0.05)).sentences()
+    assert any("That is beyond the limit of 5.0%: to make today's districts whole" in each for each in split)
     limited = propose({"A11": 5.0, "A21": 5.0}, Wanted(2, most_change=0.01)).sentences()
     assert any("too little may move from today's districts" in each for each in limited)
 

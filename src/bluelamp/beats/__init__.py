@@ -76,6 +76,7 @@ class Beats:
     balance: Balance
     today: Balance | None
     least_change: float | None
+    changed: float
     border_km: tuple[float | None, float | None]
     boundaries: Mapping[str, str]
 
@@ -163,9 +164,16 @@ class Beats:
                 f" To come within {self.wanted.tolerance:.1%}, {self.least_change:.1%} of the work has to change "
                 "district whatever one does."
             )
+        limit = self.wanted.most_change
+        over = ""
+        if limit is not None and self.changed > limit + 1e-9:
+            over = (
+                f" That is beyond the limit of {limit:.1%}: to make today's districts whole, and as many as asked for, "
+                "takes so much."
+            )
         return [
             f"{count_of(areas, 'area')} of {self.table.height:,} ({areas / self.table.height:.1%}) with {moved:.1%} of "
-            f"the work would change district.{least}"
+            f"the work would change district.{over}{least}"
         ]
 
     def _on_ground(self) -> list[str]:
@@ -354,7 +362,7 @@ def propose_beats(
         least = districting.least_change(districting.balance_of(load, now, len(names)).loads, wanted.tolerance)
     return Beats(
         tables.publish(table, "beats"), tables.publish(loads, "beat_loads"), force_name, work, wanted, notes, bound,
-        proof, balance, before, least,
+        proof, balance, before, least, division.moved,
         (measured.border_km(now) if has_today and inside.all() else None, measured.border_km(division.district)),
         dict(lowest.filter(pl.col("boundary").is_not_null()).select("area_id", "boundary").iter_rows()),
     )  # fmt: skip

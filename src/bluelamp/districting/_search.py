@@ -165,7 +165,7 @@ def anneal(  # type: ignore[no-untyped-def]
         worst = max(worst, abs(loads[d] - ideal) / ideal)
     best_excess, best_cost = max(0.0, worst - tolerance), cut + keep * moved
     best_over = max(0.0, moved - most_moved)
-    cold, sharp = 0.02, max(tolerance / 10, 2e-4)
+    cold, sharp = 0.02, max(tolerance / 50, 2e-4)
     heat, blunt = hot, _BLUNT
     for step in range(steps):
         if step % 512 == 0:
