@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from math import exp, inf
 
 import mpmath
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp.answering import Lines
+from tests.played import played
 
 
 def lines(calls, handling=6.0, patience=inf, seconds=10.0, share=0.9) -> Lines:
@@ -99,42 +99,6 @@ def test_two_lines_with_the_same_patience_are_those_of_a_markov_chain():
 
     _, gives_up = lines([60 * rate for rate in rates], 5, 1 / leaving).shares(agents)
     assert gives_up[:, 0] == pytest.approx(leaving * waiting / np.array(rates), abs=1e-7)
-
-
-def played(agents, calls, handling, patience, seconds, hours, seed=1):
-    """Play the lines one by one, and give the shares answered in time and who gave up, by line."""
-    random = np.random.default_rng(seed)
-    made = sorted(
-        (float(at), line)
-        for line, hourly in enumerate(calls)
-        for at in random.uniform(0, hours * 60, random.poisson(hourly * hours))
-    )
-    drawn = [(random.exponential(handling[line]), random.exponential(patience[line])) for _, line in made]
-    free, ends, queues = agents, [], [[] for _ in calls]
-    in_time, left = np.zeros(len(calls)), np.zeros(len(calls))
-    for caller, (at, line) in enumerate([*made, (hours * 60.0, -1)]):
-        while ends and ends[0] <= at:
-            now = heapq.heappop(ends)
-            free += 1
-            for queue, own in enumerate(queues):
-                while own and free:
-                    first = own.pop(0)
-                    if made[first][0] + drawn[first][1] < now:
-                        left[queue] += 1
-                        continue
-                    in_time[queue] += now - made[first][0] <= seconds[queue] / 60
-                    heapq.heappush(ends, now + drawn[first][0])
-                    free -= 1
-        if line < 0:
-            break
-        if free:
-            in_time[line] += 1
-            free -= 1
-            heapq.heappush(ends, at + drawn[caller][0])
-        else:
-            queues[line].append(caller)
-    number = np.bincount([line for _, line in made], minlength=len(calls))
-    return in_time / number, left / number
 
 
 def test_the_first_line_is_answered_first_in_a_queue_that_is_played():

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from bluelamp import plan, tables
+from bluelamp.investigation import measure_cases
 from bluelamp.plan import Planned
 from tests.planned import small_settings, twin
 
@@ -45,6 +46,22 @@ def test_cases_come_as_the_incidents_of_their_kinds_are_expected(run):
     assert table["week_starting"][0] == run.forecast_from
     assert table["cases_opened_mean"].mean() == pytest.approx(weekly, rel=0.3)
     assert (table["cases_opened_p10"] < table["cases_opened_p90"]).all()
+
+
+def test_what_the_cases_were_made_with_is_found_again(run):
+    cases, demand = carried(), run.results["demand"]
+    load = measure_cases(cases, demand.filter(pl.col("origin") != "officer_initiated"), run.forecast_from)
+
+    assert load.classes == ["burglary", "violence"]
+    assert load.share_opened == pytest.approx([0.5, 0.5], abs=0.06)
+    # Burglary leans on 4.8 hours and violence on 44, the more so the fewer have been closed.
+    closed = {
+        code: cases.filter(pl.col("class_code") == code)["closed_at"].is_not_null().sum() for code in load.classes
+    }
+    for number, (code, prior) in enumerate({"burglary": 4.8, "violence": 44.0}.items()):
+        assert load.hours[number] == pytest.approx((12 * closed[code] + 30 * prior) / (closed[code] + 30), rel=1e-6)
+    known = cases.filter(pl.col("opened_at") < run.forecast_from)
+    assert load.open_now == known["closed_at"].is_null().sum()
 
 
 def test_investigators_hold_what_is_open_today_and_the_note_says_what_that_rests_on(run):

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from bluelamp import tables
+from bluelamp import plan, tables
 from bluelamp.headroom import find_headroom
 from tests.drawn import drawn
+from tests.planned import small_settings, twin
 
 SHEET = ("role_code | pool_id | hour_starting | officers_rostered | officers_absent | officers_on_operations | "
          "officers_tutored | officers_restricted | officers_briefing | officers_refreshments | officers_deployable | "
@@ -112,3 +113,21 @@ def test_as_many_as_are_left_may_be_away_before_it_binds(more):
     fewer = found(asked(2, 4, 3, 3), sheet(*[(5, 4)] * 4))
 
     assert (there["leave_left"] - fewer["leave_left"]).to_list() == [more, more]
+
+
+def test_who_may_drive_counts_for_the_minimum_of_drivers_in_a_whole_run():
+    people = twin().tables["people"].with_columns(may_drive_on_response=pl.int_range(pl.len()) % 2 == 0)
+    minimums = pl.concat(
+        [twin().tables["minimums"], drawn("minimums", MINIMUM, "R-D1 | response | 0 | 24 | 1 | response_driver")]
+    )
+    run = plan.compute(
+        {**twin().tables, "people": people, "minimums": minimums},
+        small_settings(forecast={"paths": 20, "path_days": 2, "days": 2}),
+    )
+    of_pool = run.results["headroom"].filter(pool_id="R-D1")
+    drivers = of_pool.filter(skill_code="response_driver")
+
+    assert drivers.height >= 4
+    assert drivers["headroom"].is_not_null().all()
+    every = of_pool.filter(pl.col("skill_code") == "any").select("shift_starting", present="officers_present")
+    assert 0 < drivers["officers_present"].sum() < every["present"].sum()

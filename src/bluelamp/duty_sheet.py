@@ -14,7 +14,7 @@ The rules, in one place:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,10 +119,12 @@ def add_capability(
 
 
 def duties_with_skills(
-    duties: pl.DataFrame, people: pl.DataFrame, time_zone: str, day_starts_at: int
+    duties: pl.DataFrame, people: pl.DataFrame, skills: Collection[str], time_zone: str, day_starts_at: int
 ) -> dict[str, pl.DataFrame]:
-    """Give the duties of those who have each skill that 'people' tells of: today, that they may drive on response."""
-    if people["may_drive_on_response"].is_null().all():
+    """Give the duties of those who have each of some skills, as far as 'people' tells who has it: that they may drive
+    on response, and no other.
+    """
+    if "response_driver" not in skills or people["may_drive_on_response"].is_null().all():
         return {}
     able = add_capability(duties, people, time_zone, day_starts_at, ())
     return {"response_driver": able.filter("may_drive").select(duties.columns)}

@@ -64,9 +64,8 @@ OF_UNIT_TIME = ("committed", "committed_rules", "open_logs", "units_now")
 RESULTS = (
     "outages", *OF_UNIT_TIME, "demand", "offending", "repeats", "most_repeated", "feedback", "suppressed", "forecast",
     "forecast_months", "abstraction", "relief_factors", "contact_forecast", "required_agents",
-    "required_investigators", "required_staff",
-    "deployable", "headroom", "time_budget", "coverage", *peaks.NAMES, "hotspots", "patrol_dose", "exposure",
-    *scoreboard.NAMES,
+    "required_investigators", "required_staff", "deployable", "headroom", "time_budget", "coverage", *peaks.NAMES,
+    "hotspots", "patrol_dose", "exposure", *scoreboard.NAMES,
 )  # fmt: skip
 # Imported tables as the run used them (areas may have been derived, targets assumed, times measured): kept with the
 # run, so that its map can be drawn again when the force's own tables have moved on.
@@ -444,7 +443,7 @@ def compute(
     )  # fmt: skip
 
     clock.start("headroom")
-    shifts, method = settings.duties.shift_starts, settings.staffing.method
+    shifts = settings.duties.shift_starts
     with_skill = {
         skill: deployable.find_deployable(
             some, given["people"], given["absences"], given["commitments"].filter(skill_code=skill), given["vehicles"],
@@ -452,9 +451,9 @@ def compute(
             day_starts_at=settings.duties.day_starts_at,
         ).table
         for skill, some in duty_sheet.duties_with_skills(
-            given["duties"], given["people"], zone, settings.duties.day_starts_at
+            given["duties"], given["people"], given["minimums"]["skill_code"].drop_nulls().to_list(), zone,
+            settings.duties.day_starts_at,
         ).items()
-        if skill in given["minimums"]["skill_code"]
     }  # fmt: skip
     leave_left = headroom.find_headroom(
         required, on_duty.table, with_skill, given["minimums"], hours=hours, ends_at=ends_at, method=method,
@@ -504,9 +503,8 @@ def compute(
         "outages": outages, "demand": demand, "offending": offending, "repeats": repeats.table,
         "most_repeated": repeats.most, "feedback": feedback, "suppressed": suppressed, "forecast": predicted.table,
         "forecast_months": years.table, "abstraction": lost.table, "relief_factors": lost.relief_factors,
-        "contact_forecast": contact_forecast,
-        "required_agents": required_agents, "required_investigators": required_investigators,
-        "required_staff": required, "deployable": on_duty.table,
+        "contact_forecast": contact_forecast, "required_agents": required_agents,
+        "required_investigators": required_investigators, "required_staff": required, "deployable": on_duty.table,
         "headroom": leave_left, "time_budget": budget, "coverage": covered, "hotspots": places, "patrol_dose": dose,
         "exposure": exposure,
         "peaks": pl.concat([found_peaks, of_offences["peaks"]]),

@@ -580,7 +580,8 @@ def on_headroom(leave_left: pl.DataFrame, told_skills: Collection[str], time_zon
         short = tight.filter(pl.col("headroom") < 0)
         by_minimum = tight.filter(binds="minimum").height
         first_tight = tight.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
-        when = f"{first_tight['shift_starting'].astimezone(periods.zone(time_zone)):%a %-d %b %H:%M}"
+        at = first_tight["shift_starting"].astimezone(periods.zone(time_zone))
+        when = f"{at:%a} {at.day} {at:%b %H:%M}"
         notes.append(
             f"In {tight.height:,} of {count_of(mine.height, 'shift')} of {role}'s pools in the next {_LEAVE_DAYS} days "
             f"nobody more could be away, in {short.height:,} they are short; a minimum binds in {by_minimum:,}, demand "
