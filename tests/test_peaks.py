@@ -117,6 +117,11 @@ def test_a_planted_event_is_named_as_an_unusual_peak_with_its_cause_where_it_is(
     assert "UNUSUAL" in peaks.say_peak(row, "North", LONDON)
 
 
+def test_an_event_of_another_kind_is_told_as_an_event(flat):
+    row = told(*flat).row(0, named=True) | {"event": "other and school_holiday", "effect_event": 0.5}
+    assert "other event and school holiday +50 %" in peaks.say_causes(row, LONDON)
+
+
 def test_a_flat_history_has_no_unusual_peak(flat):
     found = told(*flat)
     assert not found["is_unusual"].any()
