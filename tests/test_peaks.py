@@ -508,7 +508,7 @@ def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     until = given["incidents"]["received_at"].max()
     given["offences"] = tables.publish(
         given["incidents"].select(
-            "class_code", "area_id", offence_id="incident_id", to_at="received_at",
+            "class_code", "area_id", "incident_id", offence_id="incident_id", to_at="received_at",
             from_at=pl.col("received_at") - timedelta(hours=4), recorded_at=pl.col("received_at") + timedelta(hours=20),
         ).filter(pl.col("recorded_at") < until),
         "offences",
@@ -521,6 +521,7 @@ def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     assert set(offences["measure"]) <= {"offences", *given["incidents"]["class_code"]}
     assert any("recorded offences" in note for note in run.notes)
     assert any(note.startswith("Recorded offences of the coming week peak on ") for note in run.notes)
+    assert any("because officers came upon them by themselves" in note for note in run.notes)
     assert run.results["peak_hours"].filter(counted="offences").height > 0
 
 
