@@ -14,7 +14,7 @@ from bluelamp import backtest as flow
 from bluelamp import incidents, intake, settings, tables
 from bluelamp.backtest._offences import Recorded
 from bluelamp.sources.twin import make_twin, write_twin
-from bluelamp.store import tried_peaks
+from bluelamp.store import Store, tried_peaks
 from tests.forecast.made import LONDON, MONDAY, areas_in, midnight
 from tests.planned import small_settings
 from tests.recorded import crimes
@@ -139,8 +139,8 @@ def force(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if table in ("incidents", "areas"):
             intake.import_extract(folder, path, table=table, map_name=map_name)
     rows = made.tables["incidents"].select(
-        "class_code", "longitude", "latitude", offence_id="incident_id", from_at="received_at", to_at="received_at",
-        recorded_at=pl.col("received_at") + timedelta(days=1),
+        "class_code", "longitude", "latitude", "incident_id", offence_id="incident_id", from_at="received_at",
+        to_at="received_at", recorded_at=pl.col("received_at") + timedelta(days=1),
     )  # fmt: skip
     rows.write_csv(folder / "offences.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
     intake.import_extract(folder, folder / "offences.csv", table="offences", map_name="bluelamp")
@@ -164,6 +164,13 @@ def test_offences_that_have_a_point_alone_count_in_the_area_that_it_lies_in(foun
     share = found.peaks.filter(counted="offences", what="share").row(0, named=True)
     assert share["told"] == 2
     assert share["came_true"] == pytest.approx(0.2, abs=0.1)
+
+
+def test_what_officers_came_upon_themselves_is_no_part_of_it(force):
+    ground = flow._settle(force, settings.read(force))
+    assert ground.recorded is not None
+    public = Store(force).read("incidents").filter(pl.col("origin").is_in(list(ground.settings.demand.origins)))
+    assert set(ground.recorded.offences["offence_id"]) == set(public["incident_id"])
 
 
 def test_other_offences_are_another_backtest(force):

@@ -117,6 +117,11 @@ def test_a_planted_event_is_named_as_an_unusual_peak_with_its_cause_where_it_is(
     assert "UNUSUAL" in peaks.say_peak(row, "North", LONDON)
 
 
+def test_an_event_of_another_kind_is_told_as_an_event(flat):
+    row = told(*flat).row(0, named=True) | {"event": "other and school_holiday", "effect_event": 0.5}
+    assert "other event and school holiday +50 %" in peaks.say_causes(row, LONDON)
+
+
 def test_a_flat_history_has_no_unusual_peak(flat):
     found = told(*flat)
     assert not found["is_unusual"].any()
@@ -503,7 +508,7 @@ def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     until = given["incidents"]["received_at"].max()
     given["offences"] = tables.publish(
         given["incidents"].select(
-            "class_code", "area_id", offence_id="incident_id", to_at="received_at",
+            "class_code", "area_id", "incident_id", offence_id="incident_id", to_at="received_at",
             from_at=pl.col("received_at") - timedelta(hours=4), recorded_at=pl.col("received_at") + timedelta(hours=20),
         ).filter(pl.col("recorded_at") < until),
         "offences",
@@ -516,6 +521,7 @@ def test_a_plan_tells_peaks_of_offences_beside_those_of_incidents():
     assert set(offences["measure"]) <= {"offences", *given["incidents"]["class_code"]}
     assert any("recorded offences" in note for note in run.notes)
     assert any(note.startswith("Recorded offences of the coming week peak on ") for note in run.notes)
+    assert any("because officers came upon them by themselves" in note for note in run.notes)
     assert run.results["peak_hours"].filter(counted="offences").height > 0
 
 

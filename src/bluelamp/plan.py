@@ -483,7 +483,12 @@ def compute(
     peak_hours = peaks.find_peak_hours(predicted.coming)
     judged_before = tables.empty("backtest_peaks") if tried is None else tried
     notes += remarks.on_peaks("incidents", found_peaks, peak_hours, judged_before, settings.peaks.share, zone)
-    of_offences = _find_offence_peaks(offences, areas, given["events"], settings, starts, notes)
+    reported = settled.leave_out_own(offences, calls, settings)
+    of_offences = _find_offence_peaks(reported, areas, given["events"], settings, starts, notes)
+    own = offences.height - reported.height
+    if own and of_offences["peaks"].height:
+        recorded = count_of(own, "offence is", "offences are")
+        notes.append(f"{recorded} left out of these peaks, because officers came upon them by themselves.")
     notes += remarks.on_peaks(
         "offences", of_offences["peaks"], of_offences["peak_hours"], judged_before, settings.peaks.share, zone
     )

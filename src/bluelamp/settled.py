@@ -108,6 +108,14 @@ def settle_offences(
     )  # fmt: skip
 
 
+def leave_out_own(offences: pl.DataFrame, calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Leave out offences that were recorded from an incident whose origin does not drive demand: officers came upon
+    them, and what patrols find must not say where they go next.
+    """
+    own = calls.filter(~pl.col("origin").is_in(list(settings.demand.origins)))
+    return offences.join(own.select("incident_id"), on="incident_id", how="anti", maintain_order="left")
+
+
 def leave_out_merged(calls: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Leave out logs that were merged into another: the call is counted there."""
     kept = calls.filter(~_is_merged())

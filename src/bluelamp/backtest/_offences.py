@@ -14,7 +14,7 @@ from bluelamp.forecast import Origin, Tally, cut
 from bluelamp.incidents import CountedOffences
 from bluelamp.peaks import judge
 from bluelamp.settings import Settings
-from bluelamp.settled import Settled, settle_offences
+from bluelamp.settled import Settled, leave_out_own, settle_offences
 from bluelamp.store import Store
 
 _NO_OUTAGES = tables.empty("outages")
@@ -82,7 +82,8 @@ def settle_recorded(still: Store, stood: Settled, settings: Settings) -> Recorde
     if offences.is_empty():
         return None
     today, given = stood.starts.astimezone(periods.zone(zone)).date(), redrawn.that_hold(still.read("areas"))
-    placed = settle_offences(offences, given, stood.areas, settings, today).select(_COLUMNS).sort("offence_id")
+    placed = settle_offences(offences, given, stood.areas, settings, today)
+    placed = leave_out_own(placed, stood.incidents, settings).select(_COLUMNS).sort("offence_id")
     counted = _count(placed, stood.areas, zone)
     return None if counted is None else Recorded(placed, counted, stood.areas, still.read("events"), settings)
 

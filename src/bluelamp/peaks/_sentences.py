@@ -57,7 +57,7 @@ def say_causes(row: Mapping[str, Any], time_zone: str) -> str:
     of_day = ("early {}", "{} by day", "{} evening")[start.hour // HOURS] if row["scope"] != "quarter" else "{}"
     named = {
         "time": of_day.format(f"{start:%A}"),
-        "event": (row["event"] or "event").replace("_", " "),
+        "event": (row["event"] or "event").replace("_", " ").replace("other", "other event"),
         "holiday": row["holiday"] or "holiday",
         "driver": "weather and other drivers",
         "level": "trend and season",
