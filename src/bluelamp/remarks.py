@@ -572,21 +572,19 @@ def on_headroom(leave_left: pl.DataFrame, told_skills: Collection[str], time_zon
         pl.col("local_day") < first + timedelta(days=_LEAVE_DAYS), pl.col("headroom").is_not_null()
     )
     notes = []
-    for role in near["role_code"].unique().sort():
-        mine = near.filter(role_code=role)
-        tight = mine.filter(pl.col("headroom") <= 0)
-        if tight.is_empty():
-            continue
+    tight = near.filter(pl.col("headroom") <= 0)
+    if not tight.is_empty():
         short = tight.filter(pl.col("headroom") < 0)
+        by_role = short.group_by("role_code").len().sort("len", "role_code", descending=[True, False])
+        listed = ", ".join(f"{role} {number:,}" for role, number in by_role.iter_rows())
         by_minimum = tight.filter(binds="minimum").height
-        first_tight = tight.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
-        at = first_tight["shift_starting"].astimezone(periods.zone(time_zone))
-        when = f"{at:%a} {at.day} {at:%b %H:%M}"
+        worst = tight.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
+        when = f"{worst['shift_starting'].astimezone(periods.zone(time_zone)):%a %-d %b %H:%M}"
         notes.append(
-            f"In {tight.height:,} of {count_of(mine.height, 'shift')} of {role}'s pools in the next {_LEAVE_DAYS} days "
-            f"nobody more could be away, in {short.height:,} they are short; a minimum binds in {by_minimum:,}, demand "
-            f"in {tight.height - by_minimum:,}. The tightest: {first_tight['pool_id']}, {when} "
-            f"({first_tight['headroom']:+d}). 'bluelamp table headroom' has all."
+            f"Leave: in {tight.height:,} of {count_of(near.height, 'shift')} of the pools in the next {_LEAVE_DAYS} days "
+            f"nobody more could be away (a minimum binds in {by_minimum:,}, demand in {tight.height - by_minimum:,}), and "
+            f"{short.height:,} are short{f' ({listed})' if listed else ''}. The tightest: {worst['pool_id']}, {when} "
+            f"({worst['headroom']:+d}). 'bluelamp table headroom' has all."
         )
     unknown = sorted(set(leave_left["skill_code"]) - {"any", *told_skills})
     if unknown:
