@@ -34,8 +34,8 @@ def test_the_tightest_shift_is_named_and_what_binds_is_counted():
         drawn("headroom", LEAVE, shift(23, "2"), shift(24, "-3"), shift(25, "0", "minimum")), {"taser"}, "Europe/London"
     )
 
-    assert told.startswith("In 2 of 3 shifts of response's pools in the next 28 days nobody more could be away, in 1")
-    assert "a minimum binds in 1, demand in 1. The tightest: R1, Tue 24 Nov 07:00 (-3)." in told
+    assert told.startswith("Leave: in 2 of 3 shifts of pools in the next 28 days nobody more could be away (a minimum")
+    assert "binds in 1, demand in 1), and 1 are short (response 1). The tightest: R1, Tue 24 Nov 07:00 (-3)." in told
 
 
 def test_a_skill_that_nobody_tells_of_is_named():
