@@ -160,6 +160,14 @@ def test_a_backtest_tries_offences_beside_incidents_and_says_so(force, found):
     assert any(words.startswith("Before (backtest, offences)") for words in found.sentences)
 
 
+def test_what_a_plan_tells_of_it_is_there_again_when_a_backtest_was_stopped_before_it_was(force, found, tmp_path):
+    folder = tmp_path / "lantern"
+    shutil.copytree(force, folder)
+    (folder / "backtest" / "peaks.parquet").unlink()
+    flow.backtest(folder, **SMALL)
+    assert tried_peaks.read(folder).equals(found.peaks)
+
+
 def test_offences_that_have_a_point_alone_count_in_the_area_that_it_lies_in(found):
     share = found.peaks.filter(counted="offences", what="share").row(0, named=True)
     assert share["told"] == 2

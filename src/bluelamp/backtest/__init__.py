@@ -113,7 +113,7 @@ def backtest(
     request = _kept.hash_of({"key": key, "origins": origins, "every": every, "methods": chosen})
     latest = _kept.read_latest(folder)
     if latest is not None and latest["request"] == request and (found := _gathered(folder, latest)):
-        return found
+        return _with_tried(folder, found)
     kept = _kept.Kept(folder, key)
     stood: list[_Tried] = []
     days = _days_of(ground, origins, every)
@@ -147,9 +147,12 @@ def backtest(
         "made_at": now().isoformat(),
     }
     _kept.write_latest(folder, about)
-    found = read(folder)
-    own = methods_tried(found.summary, about)[0]
-    tried_peaks.write(folder, found.peaks.filter(method=own))
+    return _with_tried(folder, read(folder))
+
+
+def _with_tried(folder: Path | str, found: Backtest) -> Backtest:
+    """Leave what was said of peaks where a plan finds it; each time, because the last may have been stopped before."""
+    tried_peaks.write(folder, found.peaks.filter(method=methods_tried(found.summary, found.about)[0]))
     return found
 
 
