@@ -1,13 +1,18 @@
 """The simulation of dispatch measured beside SimPy and Ciw: the same model, as many jobs, one core.
 
-    python benchmarks/staffing_simulation.py              100,000 jobs a run, five runs each; some minutes
-    python benchmarks/staffing_simulation.py --quick      10,000 jobs a run, three runs each; under a minute
+    python benchmarks/staffing_simulation.py              200,000 jobs a run, five runs each; some minutes
+    python benchmarks/staffing_simulation.py --quick      50,000 jobs a run, three runs each; under a minute
     python benchmarks/staffing_simulation.py --json       one last line for machines: {"bars": {name: {...}}}
 
 Ten units, jobs of an hour on average. Three models: one queue; three grades, urgent first; and 40 % of jobs that want
 two units at once. Each simulator draws its own chance, and its time is all that a run takes once the program is loaded:
+<<<<<<< HEAD
 drawing, simulating, and giving every job's wait. Ours always gives more: who waited at each hour, and what each unit's
 minutes went into by hour. Measured again while it keeps every sending, it stands beside SimPy that notes the same
+=======
+drawing, simulating, and giving every job's wait. Ours always gives much more: who waited at each hour, and what every
+unit's minutes went into by hour. Measured again while it keeps every sending, it stands beside SimPy that notes as much
+>>>>>>> six-b
 of each job (Ciw always does). All take turns in one process, so that a machine that slows down slows all of them.
 """
 
@@ -74,7 +79,7 @@ def run_ours(model: Model, count: int, seed: int, *, keep: bool = False) -> Any:
     """Draw the jobs and let Bluelamp's simulation answer them."""
     chance = np.random.default_rng(seed)
     ready = 60 * np.cumsum(chance.exponential(1 / model.rate, count))
-    kind = chance.choice(len(model.shares), count, p=model.shares)
+    kind = chance.choice(len(model.shares), count, p=model.shares) if len(model.shares) > 1 else 0
     minutes = 60 * chance.exponential(1.0, count)
     if model.peers == ("SimPy",):
         jobs = Jobs.of(
@@ -181,14 +186,19 @@ SIMULATORS: dict[str, Callable[[Model, int, int], Any]] = {
 
 def measure_simulation(*, is_quick: bool) -> dict[str, Bar]:
     """Measure all simulators in turns, print what was found, and give the bars."""
-    count, rounds = (10_000, 3) if is_quick else (100_000, 5)
+    count, rounds = (50_000, 3) if is_quick else (200_000, 5)
     there = {name: version for name, version in measure.versions(("simpy", "ciw")) if version != "not installed"}
     started = time.process_time()
     for keep in (False, True):
         run_ours(MODELS[0], 1_000, 0, keep=keep)
+<<<<<<< HEAD
     print(
         f"\nLoading the loops took {time.process_time() - started:.1f} CPU s; ten to twenty if they are compiled."
     )
+=======
+    loading = time.process_time() - started
+    print(f"\nLoading the loops took {loading:.1f} CPU s; ten to twenty where they must be compiled first.")
+>>>>>>> six-b
     rows = []
     ratios: dict[str, list[float]] = {"SimPy": [], "Ciw": [], "kept": []}
     disagree = []
@@ -285,15 +295,21 @@ def say_a_county(*, is_quick: bool) -> None:
     replicate(runs, units, cover, rules, hours=hours, threads=2)
     many = time.perf_counter() - began
     print(
+<<<<<<< HEAD
         f"\nA week of a county, all rules, every sending kept: {count:,} jobs, {len(units):,} duties, {places} places, "
         f"{1_000 * statistics.median(seconds):.0f} ms a run; {len(runs)} runs on two threads {many:.2f} s."
+=======
+        f"\nA week of a county, all rules on, every sending kept: {count:,} jobs, {len(units):,} duties, "
+        f"{places} places, {1_000 * statistics.median(seconds):.0f} ms a run; {len(runs)} runs on two threads "
+        f"{many:.2f} s."
+>>>>>>> six-b
     )
 
 
 def main() -> None:
     """Measure, and print what was found."""
     asked = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    asked.add_argument("--quick", action="store_true", help="10,000 jobs a run, three runs")
+    asked.add_argument("--quick", action="store_true", help="50,000 jobs a run, three runs")
     asked.add_argument("--json", action="store_true", help="one last line for machines")
     options = asked.parse_args()
     print("The simulation of dispatch beside other simulators")

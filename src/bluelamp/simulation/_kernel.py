@@ -121,7 +121,7 @@ def point_at(arrays: dict[str, Any]) -> Any:
         array = arrays[name]
         assert (array.dtype, array.ndim) == (kind, axes), name
         assert is_given or array.flags.c_contiguous, name
-        row[name] = (array.__array_interface__["data"][0], *array.shape, *array.strides)
+        row[name] = (array.ctypes.data, *array.shape, *array.strides)
     return row
 
 
