@@ -133,12 +133,14 @@ def compare(one: Floats, other: Floats) -> Difference:
 
 
 def share_out(units: int, load: Floats) -> Integers:
-    """Share units out among pools by their load: one each first, the rest by the largest remainder (Hamilton 1792).
+    """Share units out among pools by their load, evenly where there is none: one each first, the rest by the largest
+    remainder (Hamilton 1792).
 
     >>> share_out(7, np.array([3.0, 1.0, 0.0]))
     array([4, 2, 1])
     """
-    wanted = np.maximum(units * load / max(float(load.sum()), 1e-300) - 1, 0)
+    shares = load / load.sum() if load.sum() > 1e-9 else np.full(len(load), 1 / len(load))
+    wanted = np.maximum(units * shares - 1, 0)
     wanted *= (units - len(load)) / max(float(wanted.sum()), 1e-300)
     whole = np.floor(wanted).astype(np.int64)
     whole[np.argsort(-(wanted - whole), kind="stable")[: units - len(load) - int(whole.sum())]] += 1

@@ -26,7 +26,6 @@ from bluelamp.pool_trial import Offered, Pooling, Tried
 from bluelamp.simulation import Travel, Units
 from bluelamp.store import Store
 
-NAMES = ("pool_trials",)
 TODAY = "today"
 WEEKS = 40
 _HOURS = 168
@@ -108,7 +107,6 @@ class PoolsCompared:
 class _Force:
     """A run's first week, laid out for trials."""
 
-    area_ids: list[str]
     pool_hours: pools.PoolHours
     own: Integers
     load: Floats  # areas × hours: officer-hours
@@ -371,7 +369,7 @@ def _lay_out(
     today = Pooling(own, home, centre[home])
     _insist_on_units(TODAY, own, home)
     return _Force(
-        ids, pool_hours, own, load, offered, travel, shifts, units, shift_of_unit, hour_of_day, today, touching
+        pool_hours, own, load, offered, travel, shifts, units, shift_of_unit, hour_of_day, today, touching
     ), grades
 
 

@@ -23,7 +23,6 @@ from bluelamp.districting import Balance, Bound, Division, Proof, Touching
 from bluelamp.errors import BadData, UsageError, count_of
 from bluelamp.plane import Plane
 
-NAMES = ("beats", "beat_loads")
 START = ("today", "anew")
 CHANGES = ("load", "areas")
 _LISTED = 5
