@@ -6,13 +6,8 @@
 
 Ten units, jobs of an hour on average. Three models: one queue; three grades, urgent first; and 40 % of jobs that want
 two units at once. Each simulator draws its own chance, and its time is all that a run takes once the program is loaded:
-<<<<<<< HEAD
-drawing, simulating, and giving every job's wait. Ours always gives more: who waited at each hour, and what each unit's
-minutes went into by hour. Measured again while it keeps every sending, it stands beside SimPy that notes the same
-=======
 drawing, simulating, and giving every job's wait. Ours always gives much more: who waited at each hour, and what every
 unit's minutes went into by hour. Measured again while it keeps every sending, it stands beside SimPy that notes as much
->>>>>>> six-b
 of each job (Ciw always does). All take turns in one process, so that a machine that slows down slows all of them.
 """
 
@@ -191,14 +186,8 @@ def measure_simulation(*, is_quick: bool) -> dict[str, Bar]:
     started = time.process_time()
     for keep in (False, True):
         run_ours(MODELS[0], 1_000, 0, keep=keep)
-<<<<<<< HEAD
-    print(
-        f"\nLoading the loops took {time.process_time() - started:.1f} CPU s; ten to twenty if they are compiled."
-    )
-=======
     loading = time.process_time() - started
     print(f"\nLoading the loops took {loading:.1f} CPU s; ten to twenty where they must be compiled first.")
->>>>>>> six-b
     rows = []
     ratios: dict[str, list[float]] = {"SimPy": [], "Ciw": [], "kept": []}
     disagree = []
@@ -295,14 +284,9 @@ def say_a_county(*, is_quick: bool) -> None:
     replicate(runs, units, cover, rules, hours=hours, threads=2)
     many = time.perf_counter() - began
     print(
-<<<<<<< HEAD
-        f"\nA week of a county, all rules, every sending kept: {count:,} jobs, {len(units):,} duties, {places} places, "
-        f"{1_000 * statistics.median(seconds):.0f} ms a run; {len(runs)} runs on two threads {many:.2f} s."
-=======
         f"\nA week of a county, all rules on, every sending kept: {count:,} jobs, {len(units):,} duties, "
         f"{places} places, {1_000 * statistics.median(seconds):.0f} ms a run; {len(runs)} runs on two threads "
         f"{many:.2f} s."
->>>>>>> six-b
     )
 
 
