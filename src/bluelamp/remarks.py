@@ -583,8 +583,8 @@ def on_headroom(leave_left: pl.DataFrame, told_skills: Collection[str], time_zon
         notes.append(
             f"Leave: in {tight.height:,} of {count_of(near.height, 'shift')} of pools in the next {_LEAVE_DAYS} days "
             f"nobody more could be away (a minimum binds in {by_minimum:,}, demand in {tight.height - by_minimum:,}), "
-            f"and {short.height:,} are short{f' ({listed})' if listed else ''}. The tightest: {worst['pool_id']}, {when} "
-            f"({worst['headroom']:+d}). 'bluelamp table headroom' has all."
+            f"and {short.height:,} are short{f' ({listed})' if listed else ''}. The tightest: {worst['pool_id']}, "
+            f"{when} ({worst['headroom']:+d}). 'bluelamp table headroom' has all."
         )
     unknown = sorted(set(leave_left["skill_code"]) - {"any", *told_skills})
     if unknown:
