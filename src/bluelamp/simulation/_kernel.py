@@ -66,7 +66,7 @@ SENDING = np.dtype(
 STATE = np.dtype(
     [
         *((name, np.float64) for name in ("until", "hour_ends")),
-        *((name, np.int64) for name in ("hour", "hours", "calendar", "free", "waiting", "once", "again", "sendings")),
+        *((name, np.int64) for name in ("hour", "calendar", "free", "waiting", "once", "again", "sendings")),
         # Rules.
         *((name, np.int64) for name in ("alone", "levels", "help_to", "help_units", "last_for")),
         *((name, np.int64) for name in ("is_nearest", "may_pass", "holds_back", "takes", "keeps")),

@@ -71,7 +71,7 @@ def lay_out(
     first_child, next_child, has_followers = _children(jobs.parent)
     by_ready = _in_order(jobs, has_followers)
     state = np.zeros(1, dtype=_kernel.STATE)
-    state["until"], state["hours"], state["hour_ends"] = _MINUTES * hours, hours, _MINUTES
+    state["until"], state["hour_ends"] = _MINUTES * hours, _MINUTES
     state["alone"] = len(by_ready) if has_followers else count
     state["levels"], state["keeps"] = levels, sendings > 0
     state["holds_back"] = ground.arrays["keep_free"].any()
