@@ -293,10 +293,10 @@ def test_another_seed_draws_other_paths_for_the_same_expectation():
     assert not other.equals(planned().results["forecast"])
 
 
-def test_the_staffing_method_decides_coverage_and_what_peaks_say_of_it_and_nothing_else():
+def test_the_staffing_method_decides_coverage_and_what_is_told_of_it_and_nothing_else():
     other = compute(small_settings(staffing={"method": "workload"}))
     changed = {name for name, each in prints(other).items() if each != prints(planned())[name]}
-    assert changed == {"coverage", "peaks"}
+    assert changed == {"coverage", "headroom", "peaks", "time_budget"}
     peaks, others = (run.results["peaks"].drop("chance_short") for run in (planned(), other))
     assert peaks.equals(others)
     asked = other.results["required_staff"].filter(method="workload", grade_code="all", role_code="response")
