@@ -144,7 +144,8 @@ def share_out(units: int, load: Floats) -> Integers:
     wanted *= (units - len(load)) / max(float(wanted.sum()), 1e-300)
     whole = np.floor(wanted).astype(np.int64)
     whole[np.argsort(-(wanted - whole), kind="stable")[: units - len(load) - int(whole.sum())]] += 1
-    return whole + 1
+    shared: Integers = whole + 1
+    return shared
 
 
 def _measure(offered: Offered, jobs: Jobs, sent: Floats, arrived: Floats, hours: int) -> tuple[Floats, Floats, Floats]:
