@@ -56,13 +56,9 @@ def budget_time(
     every = pl.concat([hours, whole])
     together = every.with_columns(pool_id=pl.lit(ALL))
     # An hour of several pools is one hour, with the officers of all of them.
-    together = together.group_by("pool_id", "weekday", "from_hour", "hour_starting").agg(
-        pl.col("officers_required", "committed", "administrative", "officers").sum()
-    )
+    together = together.group_by("pool_id", "weekday", "from_hour", "hour_starting").agg(_sums())
     rows = pl.concat([every.select(together.columns), together])
-    summed = rows.group_by("pool_id", "weekday", "from_hour").agg(
-        pl.col("officers_required", "committed", "administrative", "officers").sum(), hours=pl.len().cast(pl.Int64)
-    )
+    summed = rows.group_by("pool_id", "weekday", "from_hour").agg(_sums(), hours=pl.len().cast(pl.Int64))
     committed, total = pl.col("committed"), pl.col("officers")
     share_in = pl.col("administrative") / total
     left = 1 - share_in - least_proactive
@@ -79,6 +75,12 @@ def budget_time(
         ),
         "time_budget",
     )  # fmt: skip
+
+
+def _sums() -> pl.Expr:
+    """Add up in whole millionths: sums of fractions depend on the order in which threads take the rows."""
+    parts = (pl.col("officers_required", "committed", "administrative", "officers") * 1e6).round()
+    return parts.cast(pl.Int64).sum() / 1e6
 
 
 def _with_shift(hours: pl.DataFrame, time_zone: str, shift_starts: Sequence[int]) -> pl.DataFrame:
