@@ -81,7 +81,7 @@ def called_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("forces") / "called"
     made = make_twin(areas=4, days=56, seed=7, until=date(2026, 10, 19), weekly_incidents=300, feed_days=56)
-    write_twin(folder, made)
+    write_twin(folder, made, mornings=1)
     for table, path, map_name in intake.extracts_of(folder):
         if table in ("areas", "incidents", "contacts"):
             intake.import_extract(folder, path, table=table, map_name=map_name)
