@@ -29,7 +29,7 @@ from report import Bar, say_bars, say_for_machines, say_table
 
 from bluelamp import districting
 from bluelamp.plane import Plane
-from bluelamp.pool_trial import compare, share_out
+from bluelamp.pool_trial import share_out
 from bluelamp.simulation import Cover, Jobs, Rules, Travel, Units, simulate
 
 HERE = Path(__file__).parent
@@ -278,14 +278,62 @@ def say_cells(folder: Path) -> dict[str, Bar]:
         "shift from midnight; priorities 1 and 2 within 15 minutes",
         ("pools", "farthest from equal", "in time", "median min", "90th min", "travel min", "not reached", "s"), rows,
     )  # fmt: skip
+    say_ways(minutes, jobs, work, by_shift, units, plans["one pool"][0], hours)
     first = next(iter(weekly))
     for name in list(weekly)[1:]:
-        differ = compare(weekly[name], weekly[first])
-        print(
-            f"  {name} against {first}: {100 * differ.mean:+.1f} points in time, {100 * differ.low:+.1f} to "
-            f"{100 * differ.high:+.1f} over {len(weekly[name])} weeks"
-        )
+        say_difference(name, weekly[name], first, weekly[first])
     return {"cells_seconds": Bar("510 cells: simulating 105 days, slowest way", "s", 60, max(seconds[1:]))}
+
+
+def say_ways(
+    minutes: np.ndarray, jobs: Jobs, work: np.ndarray, by_shift: np.ndarray, units: np.ndarray, division: np.ndarray,
+    hours: int,
+) -> None:  # fmt: skip
+    """Answer the same incidents by the driving times, and as the crow flies, from one pool.
+
+    The set says where no cell is. Places are laid out so that straight lines between them fit the driving times as well
+    as lines on a plane can (classical scaling, Torgerson 1952), and are driven at the speed and turnout that fit best.
+    """
+    away = ~np.eye(len(minutes), dtype=bool)
+    mean = (minutes + minutes.T) / 2
+    centred = np.eye(len(mean)) - 1 / len(mean)
+    size, axes = np.linalg.eigh(-centred @ mean**2 @ centred / 2)
+    at = axes[:, -2:] * np.sqrt(size[-2:])
+    far = np.linalg.norm(at[:, None] - at[None, :], axis=2)
+    slope, start = np.polyfit(far[away], minutes[away], 1)
+    straight = np.where(away, np.maximum(start + slope * far, minutes.min()), minutes)
+    duties = cells_duties(division, by_shift, units, minutes, work, hours)
+    rows, found = [], {}
+    for name, ways in {"driving times": minutes, "straight lines that fit them": straight}.items():
+        outcome = simulate(jobs, duties, Cover.of(division), Rules(is_nearest=True), Travel(ways), hours=hours)
+        way, wait = outcome.arrived - outcome.sent, outcome.arrived - jobs.ready
+        urgent = jobs.priority <= 1
+        in_time = np.nan_to_num(wait, nan=np.inf) <= 15
+        week = (jobs.ready // (7 * 1440)).astype(int)
+        found[name] = np.bincount(week[urgent], in_time[urgent]) / np.bincount(week[urgent])
+        rows.append(
+            (
+                name, f"{np.mean(ways[away]):.1f}", f"{np.nanmean(way):.2f}", f"{np.nanquantile(way, 0.9):.1f}",
+                f"{in_time[urgent].mean():.1%}",
+            )
+        )  # fmt: skip
+    off = np.abs(straight - minutes)[away] / minutes[away]
+    say_table(
+        f"510 cells, one pool, two ways of knowing travel: straight lines are off by {np.median(off):.0%} of a pair's "
+        f"driving time (median), {np.quantile(off, 0.95):.0%} for one pair in twenty",
+        ("travel", "between two cells min", "driven min", "90th min", "priorities 1 and 2 in time"), rows,
+    )  # fmt: skip
+    say_difference("straight lines", found["straight lines that fit them"], "driving times", found["driving times"])
+
+
+def say_difference(name: str, weekly: np.ndarray, other: str, others: np.ndarray) -> None:
+    """Say how far one share in time is from another, week by week."""
+    differ = weekly - others
+    mean, error = differ.mean(), 1.96 * differ.std(ddof=1) / np.sqrt(len(differ))
+    print(
+        f"  {name} against {other}: {100 * mean:+.1f} points in time, {100 * (mean - error):+.1f} to "
+        f"{100 * (mean + error):+.1f} over {len(differ)} weeks"
+    )
 
 
 def near_neighbours(minutes: np.ndarray) -> np.ndarray:
@@ -309,9 +357,10 @@ def cells_duties(
     ]
     starts, pool_of = [], []
     for start in range(0, hours, 8):
-        counts = share_out(int(units[start % 24 // 8]), np.bincount(division, by_shift[start % 24 // 8], pools))
-        pool_of += np.repeat(np.arange(pools), counts).tolist()
-        starts += [60.0 * start] * int(counts.sum())
+        load = np.bincount(division, by_shift[start % 24 // 8], pools)
+        shared = share_out(int(units[start % 24 // 8]), load, np.zeros(pools, dtype=np.int64))
+        pool_of += np.sort(shared).tolist()
+        starts += [60.0 * start] * len(shared)
     begin, of = np.array(starts), np.array(pool_of)
     return Units.of(begin, begin + 480, pool=of, place=np.array(centre)[of])
 

@@ -6,9 +6,12 @@
 
 Required units are held against pyworkforce, and both against Erlang's formula written out as the sum that it is. Each
 rung then staffs weeks whose demand is known without error, and a simulation of its own (`staffing_judge.py`) judges
-every hour of them, on calls that no rung has seen. The cases were written down before any of them was judged, and
-nothing was changed for them; 'closing time' was added after, because demand that jumps is where looking at each hour
-alone should do worst.
+every hour of them, on calls that no rung has seen. The search of `bluelamp solve` stands beside them: MOL, repaired
+and pruned on simulated weeks. It draws exponential minutes, as the judge does; what it costs to draw others (log-normal
+ones, as the command does) is shown by itself. The cases were
+written down before any of them was judged, and nothing was changed for them; 'closing time' was added after, because
+demand that jumps is where looking at each hour alone should do worst. Last come the simulation's own bars, which
+`staffing_simulation.py` measures.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -27,9 +30,11 @@ import measure
 import numpy as np
 import polars as pl
 import staffing_judge
+import staffing_simulation
 from report import Bar, say_bars, say_for_machines, say_table
 
-from bluelamp import extensions, offered_work, periods, pools, queueing, tables
+from bluelamp import drawn_work, extensions, offered_work, periods, pools, queueing, solving, tables
+from bluelamp.fewest_units import RUNS
 
 HERE = Path(__file__).parent
 PEERS_HOME = HERE.parent / ".venv" / "staffing-peers"
@@ -42,6 +47,8 @@ POINTS = 0.02
 # Weeks that are simulated one after another; runs of them tell how far chance moves a verdict.
 WEEKS_A_RUN = 25
 SEED = 20261123
+# Plans that the search tries.
+TRIES = 60
 
 
 def main() -> None:
@@ -65,9 +72,10 @@ def main() -> None:
     bars = say_required(python, areas=100 if options.quick else 1_000)
     # Calls in the quietest hour of the week that a verdict rests on.
     judged = 1_000 if options.quick else 8_000
-    bars |= say_weeks(CASES, judged_calls=judged)
+    bars |= say_weeks(CASES, judged_calls=judged, is_quick=options.quick)
     say_graded(judged_calls=judged)
     say_several(judged_calls=judged)
+    bars |= staffing_simulation.measure_simulation(is_quick=options.quick)
     say_bars(bars)
     if options.json:
         say_for_machines(bars)
@@ -240,20 +248,29 @@ def offer(case: Case) -> offered_work.OfferedWork:
     grades = case.grades or ((1.0, case.minutes),)
     cells = [("x", str(number)) for number in range(len(grades))]
     rates = np.stack([share * np.tile(case.rates, 2) for share, _ in grades])[None]
-    times = {"class_code": "x", "grade_code": "all", "share_deployed": 1.0, "units_per_deployment": case.needs,
-             "minutes_per_unit": case.service, "source": "stated"}  # fmt: skip
-    standards = [
-        {"grade_code": grade, "area_kind": "all", "target_minutes": minutes, "target_share": case.share,
-         "clock_starts": "dispatched", "clock_stops": "dispatched", "stream": "immediate"}
-        for (_, grade), (_, minutes) in zip(cells, grades, strict=True)
-    ]  # fmt: skip
-    cover = {"pool_id": "P", "role_code": "response", "area_id": "a", "from_hour": 0, "to_hour": 24}
+    service_times, standards, cover = stated(case)
     day = (np.arange(len(hours)) // 24).astype(np.int64)
     return offered_work.offer_work(
         rates, np.ones((1, int(day[-1]) + 1, 1)), day, cells, np.zeros(1, dtype=np.int64), ["all"],
-        tables.check(pl.DataFrame([times]), "service_times"), tables.check(pl.DataFrame(standards), "standards"),
-        pools.lay_out_pools(tables.check(pl.DataFrame([cover]), "pools"), "response", ["a"], hours, ZONE), hours, ZONE,
+        service_times, standards, pools.lay_out_pools(cover, "response", ["a"], hours, ZONE), hours, ZONE,
     )  # fmt: skip
+
+
+def stated(case: Case) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Give a case's service times, standards and pool as the product's tables."""
+    grades = case.grades or ((1.0, case.minutes),)
+    times = {"class_code": "x", "grade_code": "all", "share_deployed": 1.0, "units_per_deployment": case.needs,
+             "minutes_per_unit": case.service, "sd_minutes": case.service, "source": "stated"}  # fmt: skip
+    standards = [
+        {"grade_code": str(number), "area_kind": "all", "target_minutes": minutes, "target_share": case.share,
+         "clock_starts": "dispatched", "clock_stops": "dispatched", "stream": "immediate"}
+        for number, (_, minutes) in enumerate(grades)
+    ]  # fmt: skip
+    cover = {"pool_id": "P", "role_code": "response", "area_id": "a", "from_hour": 0, "to_hour": 24}
+    return tuple(
+        tables.check(pl.DataFrame(rows), name)
+        for rows, name in (([times], "service_times"), (standards, "standards"), ([cover], "pools"))
+    )
 
 
 def ask_rung(name: str, case: Case) -> np.ndarray:
@@ -263,6 +280,37 @@ def ask_rung(name: str, case: Case) -> np.ndarray:
     by_grade = np.stack([rung.units_for_grade(work, grade, 0.6) for grade in range(len(work.grades))])
     units = by_grade.max(axis=0) if rung.MEETS_TARGETS else by_grade.sum(axis=0)
     return units[0, WEEK:]
+
+
+def ask_solved(case: Case, start: np.ndarray, runs: int, *, is_log_normal: bool = False) -> np.ndarray:
+    """Search the fewest units of a week as `bluelamp solve` does, from a rung's."""
+    hours = periods.hours_between(ZONE, *(periods.local_days(ZONE, day, day)["starts_at"][0] for day in
+                                          (date(2026, 1, 5), date(2026, 1, 12))))  # fmt: skip
+    service_times, standards, cover = stated(case)
+    pool_hours = pools.lay_out_pools(cover, "response", ["a"], hours, ZONE)
+    ground = drawn_work.Ground.lay(hours, pool_hours, [("x", "0")], ["all"], service_times, standards, ZONE)
+    chance = np.random.default_rng(SEED - 1)
+
+    def draw() -> drawn_work.Drawn:
+        counts = chance.poisson(case.rates)
+        number = int(counts.sum())
+        drawn = ground.draw(
+            drawn_work.Came(
+                np.zeros(number, dtype=np.int64), np.zeros(number, dtype=np.int64),
+                60.0 * (np.repeat(np.arange(WEEK), counts) + chance.random(number)), chance.random(number),
+            ),
+            chance,
+        )  # fmt: skip
+        minutes = chance.exponential(case.service, len(drawn.jobs))
+        return drawn if is_log_normal else replace(drawn, jobs=replace(drawn.jobs, first_minutes=minutes))
+
+    pieces = solving.Pieces.of_hours(ground.pool_hours.runs)
+    # A point to spare, as the command has it.
+    found = solving.solve(
+        ground, [draw() for _ in range(runs)], pieces, start, np.zeros((1, WEEK), dtype=np.int64),
+        search=solving.Search(tries=TRIES, spare=-0.01),
+    )  # fmt: skip
+    return found.units[0]
 
 
 def ask_mean(case: Case) -> np.ndarray:
@@ -357,20 +405,41 @@ LADDER: dict[str, Callable[[Case], np.ndarray]] = {
 }
 
 
-def say_weeks(cases: Sequence[Case], judged_calls: int) -> dict[str, Bar]:
-    """Judge every rung on weeks of one grade and one unit a call."""
-    missed = 0
-    extra = []
+def say_weeks(cases: Sequence[Case], judged_calls: int, *, is_quick: bool) -> dict[str, Bar]:
+    """Judge every rung, and the search, on weeks of one grade and one unit a call."""
+    least, most = (60, 100) if is_quick else (RUNS, 1_000)
+    mol, solved = "MOL, most of the hour", f"solved, {most:,} draws"
+    missed, extra, seconds = {mol: 0, solved: 0}, {name: list[float]() for name in (mol, solved)}, []
     for case in cases:
         measure.note(case.name)
-        verdicts = {name: judge(case, ask(case), judged_calls) for name, ask in LADDER.items()}
+        asked = {name: ask(case) for name, ask in LADDER.items()}
+        asked[f"solved, {least:,} draws"] = ask_solved(case, asked[mol], least)
+        asked["… log-normal, judged otherwise"] = ask_solved(case, asked[mol], least, is_log_normal=True)
+        started = time.perf_counter()
+        asked[solved] = ask_solved(case, asked[mol], most)
+        seconds.append(time.perf_counter() - started)
+        verdicts = {name: judge(case, units, judged_calls) for name, units in asked.items()}
         plain = verdicts["Erlang C by the hour"].unit_hours
         say_verdicts(case, verdicts, plain)
-        missed += int(verdicts["MOL, most of the hour"].missed(case.share).sum())
-        if case.calls >= 8:
-            extra.append(verdicts["MOL, most of the hour"].unit_hours / plain - 1)
-    print(f"\n  MOL takes {min(extra):+.1%} to {max(extra):+.1%} unit-hours over Erlang C where 8 calls an hour come.")
-    return {"mol_hours_missed": Bar("hours of six weeks that MOL leaves more than two points under", "", 0, missed)}
+        for name in missed:
+            missed[name] += int(verdicts[name].missed(case.share).sum())
+            if case.calls >= 8:
+                extra[name].append(verdicts[name].unit_hours / plain - 1)
+    for name, each in extra.items():
+        told = f"{min(each):+.1%} to {max(each):+.1%}"
+        print(f"\n  {name}: {told} unit-hours over Erlang C where 8 calls an hour come.")
+    print(f"  The search on {most:,} draws took {min(seconds):.0f} to {max(seconds):.0f} s a week.")
+    return {
+        "mol_hours_missed": Bar(
+            "hours of six weeks that MOL leaves more than two points under", "", 0, float(missed[mol])
+        ),
+        "solved_hours_missed": Bar(
+            "hours of six weeks that the search leaves more than two points under", "", 0, float(missed[solved])
+        ),
+        "solved_over_erlang_c": Bar(
+            "unit-hours of the search over Erlang C, at 8 calls an hour and more", "", 0.03, max(extra[solved])
+        ),
+    }  # fmt: skip
 
 
 def say_graded(judged_calls: int) -> None:

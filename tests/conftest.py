@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No test is timed: what a drawn case takes says more of the machine than of us.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED_DATA = Path(os.environ.get("BLUELAMP_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

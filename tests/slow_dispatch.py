@@ -152,6 +152,9 @@ class Dispatch:
         keep = self.rules.keep_free
         if keep is not None and keep.ndim == 3 and (keep[..., hour] != keep[..., hour - 1]).any():
             return True
+        aside = self.rules.aside if self.rules.is_nearest else None
+        if aside is not None and (aside[:, hour] != aside[:, hour - 1]).any():
+            return True
         return (own[:, hour] != own[:, hour - 1]).any()
 
     # ---- who answers for what ----
@@ -206,6 +209,9 @@ class Dispatch:
             return 0
         return int(keep[pool, priority] if keep.ndim == 2 else keep[pool, priority, int(self.at // 60)])
 
+    def _aside(self, pool):
+        return 0 if self.rules.aside is None else int(self.rules.aside[pool, int(self.at // 60)])
+
     def _find(self, job, picked):
         pools = self._near(job.place)
         if self._gets_help(job, len(picked)):
@@ -214,8 +220,10 @@ class Dispatch:
             free = [unit for unit in self._free(pool) if unit not in picked]
             if len(free) <= self._reserve(pool, job.priority):
                 continue
-            able = [unit for unit in free if self._is_able(unit, job) and not self._is_held(unit, job)]
-            if able and self.rules.is_nearest and self.travel is not None:
+            is_nearest = self.rules.is_nearest and self.travel is not None
+            looked_at = free[: max(len(free) - self._aside(pool), 0)] if is_nearest else free
+            able = [unit for unit in looked_at if self._is_able(unit, job) and not self._is_held(unit, job)]
+            if able and is_nearest:
                 return min(able, key=lambda unit: self.travel.minutes[unit.place, job.place])
             if able:
                 return able[0]

@@ -107,3 +107,21 @@ def test_moments_drawn_fill_a_range_evenly():
     by_hour = aoristic.draw(rows).dt.hour().value_counts()["count"]
     assert by_hour.min() >= 98
     assert by_hour.max() <= 102
+
+
+def test_what_was_put_at_the_first_midnight_of_a_month_may_have_been_on_any_of_its_days_until_it_was_recorded():
+    some = [f"{day:02} 1{day % 10}:00" for day in range(2, 28)]
+    at = [datetime.fromisoformat(f"2026-07-{each}").replace(tzinfo=UTC) for each in some]
+    unknown = datetime(2026, 6, 30, 23, tzinfo=UTC)  # midnight in London
+    recorded = [*[datetime(2026, 9, 1, tzinfo=UTC)] * 50, datetime(2026, 7, 11, tzinfo=UTC)]
+    rows = pl.DataFrame(
+        {"from_at": [*at, *[unknown] * 51], "to_at": [*at, *[unknown] * 51], "recorded_at": [*at, *recorded]},
+        schema=dict.fromkeys(("from_at", "to_at", "recorded_at"), pl.Datetime("us", "UTC")),
+    )
+    found, number = aoristic.over_their_month(rows, "Europe/London")
+    assert number == 51
+    assert found.head(26).equals(rows.head(26))
+    assert set(found["from_at"][26:]) == {unknown}
+    assert found["to_at"][26:].unique().sort().to_list() == [recorded[-1], datetime(2026, 7, 31, 23, tzinfo=UTC)]
+    few = rows.head(28)
+    assert aoristic.over_their_month(few, "Europe/London")[0].equals(few)

@@ -243,7 +243,7 @@ def test_what_is_asked_wrongly_is_told_in_a_sentence(small_force: Path, words: l
     ("text", "said"),
     [
         ("area,load\nA,1\n", "has no column 'area_id'"),
-        ("area_id,load\nA,many\n", "'load' is no number in 1 rows, first at row 2."),
+        ("area_id,load\nA,many\n", "'load' is no number in 1 row, first at row 2."),
         ("area_id,load\n,1\n", "'area_id' is empty in some rows."),
         ("", "can't be read as CSV"),
     ],

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bluelamp import plan, tables
-from bluelamp.investigation import measure_cases
+from bluelamp.investigation import UNASSIGNED, measure_cases
 from bluelamp.plan import Planned
 from tests.planned import small_settings, twin
 
@@ -50,7 +50,8 @@ def test_cases_come_as_the_incidents_of_their_kinds_are_expected(run):
 
 def test_what_the_cases_were_made_with_is_found_again(run):
     cases, demand = carried(), run.results["demand"]
-    load = measure_cases(cases, demand.filter(pl.col("origin") != "officer_initiated"), run.forecast_from)
+    loads = measure_cases(cases, demand.filter(pl.col("origin") != "officer_initiated"), run.forecast_from)
+    load = loads[UNASSIGNED]
 
     assert load.classes == ["burglary", "violence"]
     assert load.share_opened == pytest.approx([0.5, 0.5], abs=0.06)

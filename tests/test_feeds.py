@@ -25,6 +25,13 @@ def twin() -> Twin:
     return make_twin(areas=12, days=60, seed=11, until=UNTIL, feed_days=DAYS)
 
 
+def write_out(folder: Path, twin: Twin) -> None:
+    """Write the force's extracts, some days in each export, and ask for a short forecast: nothing here looks at it."""
+    write_twin(folder, twin, mornings=4)
+    force = folder / "force.toml"
+    force.write_text(f"{force.read_text('utf-8')}\n[forecast]\npaths = 100\npath_days = 14\ndays = 21\n", "utf-8")
+
+
 def bring_in(folder: Path, seed: int | None) -> None:
     """Import every extract of the force; shuffled, and a fifth of them twice, where a seed is given."""
     # One secret for both forces, so that their tokens can be compared.
@@ -43,7 +50,7 @@ def bring_in(folder: Path, seed: int | None) -> None:
 @pytest.fixture(scope="module")
 def force(twin, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("shuffled")
-    write_twin(folder, twin)
+    write_out(folder, twin)
     bring_in(folder, seed=5)
     plan.plan(folder)
     return folder
@@ -52,7 +59,7 @@ def force(twin, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def in_order(twin, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("in_order")
-    write_twin(folder, twin)
+    write_out(folder, twin)
     bring_in(folder, seed=None)
     return folder
 

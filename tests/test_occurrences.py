@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from bluelamp.errors import NoInput, UsageError
@@ -68,6 +69,17 @@ def test_what_is_put_at_a_default_point_is_left_out(force: Path, tmp_path: Path)
     found = read_occurrences(folder)
     assert found.rows["occurrence_id"].to_list() == ["6"]
     assert found.notes[-1].startswith("3 offences (75.0%) left out: they are put at a default point")
+
+
+def test_what_is_only_known_to_have_been_in_a_month_has_no_moment(tmp_path: Path):
+    first_midnight = [
+        f"x{number} | 2026-04-19T09:00Z | 2026-03-31T23:00Z | | theft | A | -2.58 | 51.45" for number in range(40)
+    ]
+    header = "offence_id | recorded_at | from_at | to_at | class_code | area_id | longitude | latitude"
+    unknown = drawn("offences", header, *first_midnight)
+    found = read_occurrences(force_with(tmp_path / "south", offences=pl.concat([OFFENCES, unknown])))
+    assert found.rows["occurrence_id"].to_list() == ["1", "2", "5", "6"]
+    assert found.notes[0].startswith("40 offences at the midnight that begins a month")
 
 
 def test_without_offences_incidents_are_asked(tmp_path: Path):

@@ -253,6 +253,30 @@ def test_three_thousand_units_are_no_trouble():
 
 
 FINE = {"jobs": Jobs.of([0, 1], [10, 20]), "units": Units.of([0, 0], [60, 60]), "cover": ONE_PLACE}
+
+
+def test_what_one_run_borrows_leaves_another_as_it_was():
+    def run(seed: int, number: int):
+        chance = np.random.default_rng(seed)
+        jobs = Jobs.of(
+            np.sort(chance.random(number) * 200),
+            chance.random(number) * 60,
+            parent=np.where(np.arange(number) % 5 == 4, np.arange(number) - 1, -1),
+            regraded_at=chance.random(number) * 200,
+            regraded_to=1,
+        )
+        return simulate(jobs, Units.of(np.zeros(3)), Cover.of([0]), hours=4, keep=True)
+
+    first = run(1, 60)
+    kept = [np.array(each) for each in (*first[:-1], *first.sendings)]
+    run(2, 90)
+    run(3, 20)
+    for before, now in zip(kept, (*first[:-1], *first.sendings), strict=True):
+        np.testing.assert_array_equal(before, now)
+    for before, again in zip(kept[: len(first) - 1], run(1, 60)[:-1], strict=True):
+        np.testing.assert_array_equal(before, again)
+
+
 BAD = {
     "negative minutes": (
         {"jobs": Jobs.of([0, 1], [10, -20], further_minutes=0)},
@@ -330,6 +354,11 @@ BAD = {
         "The rule 'keep_free' must have a row for each of the 1 pool and a column for each priority (and, if it "
         "changes, a number for each hour), but has the shape "
         "(0, 1).",
+    ),
+    "units aside of other pools": (
+        {"rules": Rules(is_nearest=True, aside=np.zeros((2, 4), dtype=int))},
+        "The rule 'aside' must have a row for each of the 1 pool and one number, or one for each of the 4 hours, but "
+        "has the shape (2, 4).",
     ),
     "a rule below 0": (
         {"rules": Rules(clearing=-1)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,8 @@ def draw_world(seed: int, features: set[str]):
     travel = None
     if "matrix" in features:
         travel = Travel(halves(0, 20, (places, places)), chance.choice([0.5, 1.0, 2.0], hours))
+        if rules.is_nearest and chance.random() < 0.5:
+            rules = replace(rules, aside=chance.integers(0, 3, (pools, hours)))
     return jobs, units, cover, rules, travel, hours
 
 

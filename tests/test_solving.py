@@ -148,7 +148,7 @@ def test_a_search_gives_the_same_plan_twice():
 def test_calls_that_came_nowhere_have_no_share_and_a_few_calls_a_wide_error():
     zero = np.zeros((1, 1, 2))
     told = np.array([[[0.0, 10.0]]])
-    found = Answered(1, told, told, np.array([[[0.0, 0.0]]]), zero[0], zero[0], 0.0, zero, zero)
+    found = Answered(1, told, told, np.array([[[0.0, 0.0]]]), zero[0], zero[0], 0.0, *[zero] * 5, zero[0])
     assert np.isnan(found.share_late[0, 0, 0])
     assert found.share_late[0, 0, 1] == 0
     assert found.error[0, 0, 1] == pytest.approx(np.sqrt(2 / 14 * 12 / 14 / 14))

@@ -146,3 +146,56 @@ def test_a_force_without_a_plan_is_told_what_makes_one(tmp_path: Path):
     (tmp_path / "force.toml").write_text('[force]\nid = "x"\nname = "X"\ntime_zone = "Europe/London"\n', "utf-8")
     told = RUN.invoke(app, ["what-if", str(tmp_path), "--demand", "1.1"])
     assert "bluelamp plan" in str(told.exception)
+
+
+def by_hour(trial: WhatIf, change: Change, pool: str = "all"):
+    return trial.compare(change).by_hour("1").filter(pool_id=pool)
+
+
+def test_hours_add_up_to_the_calls_and_the_late_ones_of_the_whole(trial):
+    told = trial.compare(Change(demand=1.5))
+    whole = told.table.filter(pool_id="all", grade_code="1").row(0, named=True)
+    hours = told.by_hour("1").filter(pool_id="all")
+    assert hours["calls_after"].sum() == pytest.approx(whole["calls_after"], abs=0.5)
+    late = (hours["calls_after"] * hours["late_after"]).sum() / hours["calls_after"].sum()
+    assert late == pytest.approx(whole["late_after"], abs=0.02)
+
+
+def test_more_runs_leave_less_open(trial):
+    few, many = (by_hour(WhatIf.of(trial.coming, runs), Change(demand=1.5)) for runs in (8, 72))
+    for what in ("late", "waiting"):
+        narrow, wide = ((each[f"{what}_high_after"] - each[f"{what}_low_after"]).mean() for each in (many, few))
+        assert narrow < 0.7 * wide
+
+
+def test_longer_calls_leave_more_jobs_waiting(trial):
+    hours = by_hour(trial, Change(service=2.5))
+    assert hours["waiting_after"].sum() > hours["waiting_before"].sum()
+
+
+def test_units_taken_away_make_their_officers_short_and_a_minimum_is_told(trial):
+    coming = trial.coming
+    pool = coming.ground.pool_hours.pool_ids[0]
+    told = trial.compare(Change(units=(UnitsMoved(pool, -50),)))
+    hours = told.by_hour("1").filter(pool_id=pool)
+    runs = coming.ground.pool_hours.runs[0]
+    assert hours["units_after"].sum() == 0
+    assert hours["officers_short_after"].to_list() == (coming.required[0] * coming.crew)[runs].tolist()
+    if coming.least[0].any():
+        assert any(f"{pool} falls below its minimum strength in" in each for each in told.sentences)
+
+
+def test_a_pool_that_became_part_of_another_has_nothing_left_to_tell(trial):
+    first, second = trial.coming.ground.pool_hours.pool_ids[:2]
+    told = trial.compare(Change(merged=((first, second),))).by_hour("1")
+    gone = told.filter(pool_id=second)
+    assert gone["units_after"].is_null().all()
+    assert gone["late_after"].is_null().all()
+    both, one = (told.filter(pool_id=each) for each in ("all", first))
+    assert both["units_after"].equals(both["units_before"].alias("units_after"))
+    assert (one["units_after"] >= one["units_before"]).all()
+
+
+def test_no_grade_is_shown_that_no_target_speaks_of(trial):
+    with pytest.raises(UsageError, match="No target speaks of grade '9'"):
+        trial.compare(Change()).by_hour("9")

@@ -2,7 +2,7 @@
 
 import './data.css';
 import { byId } from './dom';
-import { singleKeysOn } from './keys';
+import { keysTaken, singleKeysOn } from './keys';
 import { mapAddress } from './way-back';
 
 const map = byId<HTMLAnchorElement>('map-link');
@@ -22,6 +22,9 @@ theme.addEventListener('click', turn);
 
 document.addEventListener('keydown', (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const target = event.target instanceof HTMLElement ? event.target : null;
+  // Letters that are being written are no commands.
+  if (keysTaken(target && { tagName: target.tagName, type: target.getAttribute('type') ?? '' }) === 'all') return;
   if (event.key === 'Escape') location.assign(map.href);
   if (!singleKeysOn()) return;
   if (event.key === 'm') location.assign(map.href);

@@ -82,6 +82,16 @@ interface Payload {
   hotspots?: { address: string; twin: string; page: string; folder: string; classes: string[] } | null;
   /** How far the simulation reproduced recorded weeks, and the page that says so; none in a file. */
   validation?: { verdict: string; address: string } | null;
+  /** Where jobs waiting by hour are fetched, which are simulated when they are asked for; none in a file. */
+  backlog?: string | null;
+}
+
+/** Jobs waiting at the start of each hour as the plan stands, by pool and in the force ("all"), from so many runs. */
+export interface Backlog {
+  runs: number;
+  starting: number[];
+  places: string[];
+  figures: Record<'waiting_before' | 'waiting_low_before' | 'waiting_high_before', Figure>;
 }
 
 export type AreaShapes = FeatureCollection<Polygon | MultiPolygon>;
@@ -107,6 +117,9 @@ export class ForceMap {
   /** Pools that cover at least one area, for each pattern of cover (fewer pools by night). */
   private readonly poolsOfPattern: number[][];
   private readonly coveringPools: Set<number>;
+  private backlog: Backlog | null | undefined;
+  private hourOfBacklog = new Map<number, number>();
+  private placeOfBacklog = new Map<string, number>();
 
   constructor(private readonly payload: Payload) {
     this.hourCount = payload.hours.starting.length;
@@ -149,6 +162,34 @@ export class ForceMap {
   get validation() {
     return this.payload.validation ?? null;
   }
+  get backlogAddress() {
+    return this.payload.backlog ?? null;
+  }
+
+  /** Takes the backlog in, which comes after the map; null where there is none. */
+  setBacklog(backlog: Backlog | null): void {
+    this.backlog = backlog;
+    this.hourOfBacklog = new Map(backlog?.starting.map((start, at) => [start, at]));
+    this.placeOfBacklog = new Map(backlog?.places.map((place, at) => [place, at]));
+  }
+
+  /** How many runs the backlog stands on; undefined while it is awaited, null where there is none. */
+  get backlogRuns(): number | null | undefined {
+    return this.backlog === undefined ? (this.backlogAddress === null ? null : undefined) : (this.backlog?.runs ?? null);
+  }
+
+  /** Jobs waiting in a pool or in the force when an hour begins, and what the runs leave open; null where not known. */
+  waitingAt(place: Place, hour: number): { mean: number; low: number; high: number; exact: string } | null {
+    const at = this.hourOfBacklog.get(this.hours.starting[hour] ?? -1);
+    const of = this.placeOfBacklog.get(place.scope === 'force' ? 'all' : this.idOf(place));
+    if (!this.backlog || at === undefined || of === undefined) return null;
+    const { figures } = this.backlog;
+    const [mean, low, high] = (['waiting_before', 'waiting_low_before', 'waiting_high_before'] as const).map((name) => figures[name].values[of]?.[at] ?? null);
+    if (mean === null || mean === undefined) return null;
+    const { decimals } = figures.waiting_before;
+    return { mean: mean / 10 ** decimals, low: (low ?? mean) / 10 ** decimals, high: (high ?? mean) / 10 ** decimals, exact: decimalText(mean, decimals) };
+  }
+
   get coverPatterns() {
     return this.payload.pool_of_area.patterns;
   }

@@ -266,6 +266,8 @@ export function howRight(hotspots: Hotspots, share: number, isPlain: boolean, fo
   if (hotspots.method === 'counts') return [met, `No method beat the plain count map${aboutOf(score)}, so this is it.`];
   const { against_counts: against, against_counts_low: low, against_counts_high: high } = tested;
   const more = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value * 100).toFixed(1)}%`;
+  // As in hotspot_trial.against_counts: several times as much is told by its least end.
+  if (low !== null && high !== null && high > 3) return [met, `Against the plain count map ${low > 0 ? `at least ${(1 + low).toFixed(1)} times as much` : 'not known: too few caught'}.`];
   return [met, `Against the plain count map ${more(against)}${low === null || high === null ? '' : ` (${more(low)} to ${more(high)})`}.`];
 }
 

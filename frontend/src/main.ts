@@ -1,7 +1,7 @@
 /** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
 
 import './style.css';
-import { ALL_ROLES, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
+import { ALL_ROLES, type Backlog, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
 import { afterQuiet, atOnceThenPerFrame, byId, make, setText } from './dom';
 import { buildExportDialog } from './export';
@@ -278,6 +278,19 @@ async function start(): Promise<void> {
     store.set({ view: 'table' });
   }
   drawChartSoon();
+  void fetchBacklog(map).then(drawHourText);
+}
+
+/** The backlog is simulated when it is asked for, which is after everything that is seen first. */
+async function fetchBacklog(map: ForceMap): Promise<void> {
+  if (map.backlogAddress === null) return;
+  try {
+    const found = (await (await fetch(map.backlogAddress)).json()) as Backlog | { problem: string };
+    map.setBacklog('problem' in found ? null : found);
+  } catch (error) {
+    console.warn(error);
+    map.setBacklog(null);
+  }
 }
 
 function sayNoMap(): void {

@@ -87,7 +87,7 @@ export class Panel {
     return [above, below];
   }
 
-  private drawPool(pool: number, hour: number): [Node[], Node[]] {
+  private drawPool(pool: number, hour: number): [(Node | string)[], (Node | string)[]] {
     const place: Place = { scope: 'pool', index: pool };
     const areas = this.map.areasOfPool(pool, hour);
     if (!this.map.coversAreas(pool)) {
@@ -101,22 +101,62 @@ export class Panel {
     const facts = `covers ${count(areas.length, 'area')} at this hour · ${roleName(this.map.pools.role[pool] ?? '')} · pool ${this.map.pools.id[pool]}`;
     return [
       [make('p', { class: 'place-facts' }, facts), this.coverTiles(pool, hour), this.demandTiles(place, hour)],
-      [make('h3', {}, 'Cover, this hour'), this.coverList(pool, hour, false), make('h3', {}, 'Demand in its areas, this hour'), this.demandList(place, hour)],
+      [make('h3', {}, 'Cover, this hour'), this.coverList(pool, hour, false), this.tryLink(place, hour), make('h3', {}, 'Demand in its areas, this hour'), this.demandList(place, hour)],
     ];
   }
 
-  private drawForce(place: Place, hour: number): [Node[], Node[]] {
+  private drawForce(place: Place, hour: number): [(Node | string)[], (Node | string)[]] {
     const pools = this.map.poolsOf(place, hour);
     const short = pools.filter((pool) => (this.map.number('pool', 'units_gap', pool, hour) ?? 0) < 0);
     const words = this.map.run.has_duties
       ? short.length === 0
         ? `No pool of ${pools.length} is short at this hour.`
-        : `${short.length} of ${count(pools.length, 'pool')} ${short.length === 1 ? 'is' : 'are'} short at this hour.`
+        : `${short.length} of ${count(pools.length, 'pool')} ${short.length === 1 ? 'is' : 'are'} short at this hour, by ${count(this.officersShort(short, hour), 'officer')}.`
       : 'No duties were given: the units required are shown, not what is missing.';
     return [
       [make('p', { class: 'place-facts' }, words), this.poolTable(pools, hour), this.demandTiles(WHOLE_FORCE, hour)],
-      [make('h3', {}, 'Demand in the whole force, this hour'), this.demandList(WHOLE_FORCE, hour)],
+      [make('h3', {}, 'Cover, this hour'), this.forceCover(pools, hour), this.tryLink(WHOLE_FORCE, hour), make('h3', {}, 'Demand in the whole force, this hour'), this.demandList(WHOLE_FORCE, hour)],
     ];
+  }
+
+  /** The way to the page on which a change is tried, at this hour; a week is shown there, and more where the hour lies later. */
+  private tryLink(place: Place, hour: number): HTMLElement | string {
+    if (this.map.backlogAddress === null) return '';
+    const at = new Date((this.map.hours.starting[hour] ?? 0) * 1000).toISOString().replace(':00.000Z', 'Z');
+    const asked = new URLSearchParams({ run: this.map.run.run_id, at, ...(place.scope === 'pool' ? { pool: this.map.idOf(place) } : {}), ...(hour >= 166 ? { days: '14' } : {}) });
+    return make('p', { class: 'place-facts' }, make('a', { href: `/what-if?${asked}` }, 'Try a change at this hour'));
+  }
+
+  /** Officers that the short pools lack together: spare ones elsewhere are no help to them. */
+  private officersShort(short: number[], hour: number): number {
+    return short.reduce((sum, pool) => sum + Math.max(-(this.map.number('pool', 'officers_gap', pool, hour) ?? 0), 0), 0);
+  }
+
+  private forceCover(pools: number[], hour: number): HTMLElement {
+    const list = make('dl', { class: 'figures' });
+    const atMinimum = pools.filter((pool) => this.map.exact('pool', 'binds', pool, hour) === 'minimum').length;
+    const words = atMinimum === 0 ? 'demand' : atMinimum === pools.length ? 'the minimum' : `demand; the minimum in ${atMinimum} of ${count(pools.length, 'pool')}`;
+    this.row(list, 'Requirement set by', [make('span', {}, words)]);
+    this.row(list, 'Rung of the ladder', [make('span', {}, methodName(this.map.run.staffing_method))], this.verdict());
+    this.waitingRow(list, WHOLE_FORCE, hour);
+    return list;
+  }
+
+  /** Jobs to which nobody has been sent when the hour begins, by simulation; nothing where there is none. */
+  private waiting(place: Place, hour: number): HTMLElement | null {
+    const runs = this.map.backlogRuns;
+    if (runs === null) return null;
+    if (runs === undefined) return make('span', { title: 'It is being simulated' }, '…');
+    const found = this.map.waitingAt(place, hour);
+    if (found === null) return make('span', {}, '–');
+    const title = `Jobs to which nobody has been sent when the hour begins, the mean of ${runs} simulated runs: ${found.exact}`;
+    return make('span', { 'data-waiting': found.exact, 'data-place': this.map.idOf(place), 'data-start': this.map.hours.starting[hour] ?? '', title }, asWritten(2)(found.mean));
+  }
+
+  private waitingRow(list: HTMLElement, place: Place, hour: number): void {
+    const [found, then] = [this.map.waitingAt(place, hour), this.map.waitingAt(place, hour + 1)];
+    this.row(list, 'Backlog: jobs waiting as the hour begins', [this.waiting(place, hour)], found && make('span', { title: 'What the simulated runs leave open' }, range(asWritten(2)(found.low), asWritten(2)(found.high))));
+    if (then) this.row(list, 'Backlog as it ends', [this.waiting(place, hour + 1)]);
   }
 
   private poolTable(pools: number[], hour: number): HTMLElement {
@@ -128,6 +168,8 @@ export class Panel {
     if (duties) head.append(make('th', { scope: 'col', class: 'number' }, 'On duty'), make('th', { scope: 'col', class: 'number' }, 'Gap'));
     const hasLateness = this.map.figure('pool', 'chance_late') !== null;
     if (hasLateness) head.append(make('th', { scope: 'col', class: 'number' }, 'Late'));
+    const hasBacklog = this.map.backlogRuns !== null;
+    if (hasBacklog) head.append(make('th', { scope: 'col', class: 'number', title: 'Jobs to which nobody has been sent when the hour begins' }, 'Waiting'));
     const rows = [...pools]
       .sort((a, b) => (this.map.number('pool', 'units_gap', a, hour) ?? 0) - (this.map.number('pool', 'units_gap', b, hour) ?? 0))
       .map((pool) => {
@@ -143,6 +185,7 @@ export class Panel {
           );
         }
         if (hasLateness) row.append(make('td', { class: 'number' }, this.value(place, 'chance_late', hour, percent)));
+        if (hasBacklog) row.append(make('td', { class: 'number' }, this.waiting(place, hour)));
         return row;
       });
     return make('table', { class: 'pool-table' }, make('caption', { class: 'visually-hidden' }, 'Pools at this hour, the shortest of staff first'), make('thead', {}, head), make('tbody', {}, ...rows));
@@ -181,6 +224,7 @@ export class Panel {
       this.row(list, 'Officers on duty', [this.value(place, 'officers_on_duty', hour)]);
       this.row(list, 'Officers: on duty minus required', [this.value(place, 'officers_gap', hour, (value) => signed(value, Number.isInteger(value) ? 0 : 1))]);
     }
+    this.waitingRow(list, place, hour);
     if (withLateness && this.map.figure('pool', 'chance_late')) this.row(list, 'Chance that a call is late, in the pool', [this.value(place, 'chance_late', hour, percent)], this.lateRange(place, hour));
     return list;
   }

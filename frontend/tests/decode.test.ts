@@ -66,3 +66,25 @@ test('a figure with too few hours is named with the shape it should have', () =>
   (payload['figures'] as Record<string, Record<string, { values: unknown[][] }>>)['area']?.['incidents_mean']?.values[0]?.pop();
   expect(() => decodeForceMap(payload)).toThrow(/“incidents_mean” of area does not have 2 × 48 values/);
 });
+
+test('the backlog is awaited where it has an address, and joins places and hours by their names', () => {
+  const payload = makeUpPayload();
+  expect(decodeForceMap(payload).backlogRuns).toBeNull();
+  const map = decodeForceMap({ ...payload, backlog: '/api/backlog.json' });
+  expect(map.backlogRuns).toBeUndefined();
+  const figure = (values: number[][]) => ({ title: '', unit: 'incident', decimals: 2, values });
+  const pool = map.pools.id[1] ?? '';
+  map.setBacklog({
+    runs: 40,
+    starting: [map.hours.starting[2] ?? 0, map.hours.starting[3] ?? 0],
+    places: [pool, 'all'],
+    figures: { waiting_before: figure([[125, 250], [300, 400]]), waiting_low_before: figure([[100, 200], [250, 350]]), waiting_high_before: figure([[150, 300], [350, 450]]) },
+  });
+  expect(map.backlogRuns).toBe(40);
+  expect(map.waitingAt({ scope: 'pool', index: 1 }, 2)).toEqual({ mean: 1.25, low: 1, high: 1.5, exact: '1.25' });
+  expect(map.waitingAt({ scope: 'force', index: 0 }, 3)?.mean).toBe(4);
+  expect(map.waitingAt({ scope: 'pool', index: 0 }, 2)).toBeNull();
+  expect(map.waitingAt({ scope: 'pool', index: 1 }, 0)).toBeNull();
+  map.setBacklog(null);
+  expect(map.backlogRuns).toBeNull();
+});

@@ -28,6 +28,8 @@ WholeNumbers = NDArray[np.int64]
 
 # Terms of a sum that add no more than this part of it are left out.
 _NEGLIGIBLE = 1e-17
+# Callers that may be waiting on average; who waits behind more has no end to wait for.
+LONGEST_LINE = 1_000_000
 # Terms by cells that are worked on at once.
 _VALUES_AT_ONCE = 16_384
 
@@ -67,7 +69,7 @@ def erlang_a(
     Sources: Palm (1957); Mandelbaum and Zeltyn (2007).
 
     Raises ValueError for negative, unknown or infinite values (patience alone may be infinite), a service time or a
-    patience of 0, units that are not whole, and shapes that do not broadcast.
+    patience of 0, units that are not whole, more than LONGEST_LINE callers in line, and shapes that do not broadcast.
 
     >>> met = erlang_a(10, 8.5, minutes=15, service_minutes=60, patience_minutes=30)
     >>> print(met.chance_waits.round(3), met.share_lost.round(3), met.share_in_time.round(3))
@@ -82,6 +84,12 @@ def erlang_a(
     endless_mean = queueing.mean_wait_minutes(units, offered_load, service_minutes)
     blocked = queueing.erlang_b(units, offered_load)
     shape = np.broadcast_shapes(endless_late.shape, patience.shape)
+    in_line = _in_line(units, queueing.countable_load(offered_load), service_minutes, patience)
+    if np.any(in_line > LONGEST_LINE):
+        raise ValueError(
+            f"patience_minutes would let {in_line.max():,.0f} callers wait in line, and at most {LONGEST_LINE:,} were "
+            "expected. Where nobody gives up, patience is infinite."
+        )
 
     def spread(values: ArrayLike) -> Numbers:
         return np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(-1)
@@ -136,7 +144,11 @@ def units_for_answers(
         return on_time
 
     every = np.arange(load.size)
-    low, high = np.zeros(load.size, dtype=np.int64), np.ones(load.size, dtype=np.int64)
+    # Units with whom the line would be the longest that is looked at answer nobody in time.
+    finite = np.where(np.isfinite(patience), patience, 1.0)
+    least = np.where(np.isfinite(patience), queueing.countable_load(load) - LONGEST_LINE * service / finite, 0.0)
+    low = np.maximum(np.ceil(least), 0).astype(np.int64)
+    high = low + 1
     short = every
     while short.size:
         short = short[~is_met(high[short], short)]
@@ -146,6 +158,13 @@ def units_for_answers(
         met = is_met(middle, open_)
         high[open_[met]], low[open_[~met]] = middle[met], middle[~met]
     return high.reshape(shape)
+
+
+def _in_line(units: ArrayLike, load: Numbers, service: ArrayLike, patience: Numbers) -> Numbers:
+    """Give how many wait on average where units are too few, and who gives up makes up for it; 0 where nobody does."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        waiting = np.maximum(load - np.asarray(units), 0) * patience / np.asarray(service)
+    return np.where(np.isfinite(patience), waiting, 0.0)
 
 
 def _waits(

@@ -18,6 +18,8 @@ WHOLE = 1_000_000
 # Steps of the golden ratio fall evenly into any range, however many are taken: no chance is needed for a fair spread.
 _GOLDEN = 0.6180339887498949
 _HOUR = timedelta(hours=1)
+# Standard deviations beyond which midnights of a month's first day have more than chance gives them.
+_FAR_FROM_CHANCE = 5
 
 
 def ranges(from_at: pl.Expr, to_at: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -27,6 +29,34 @@ def ranges(from_at: pl.Expr, to_at: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """
     start, end = pl.coalesce(from_at, to_at), pl.coalesce(to_at, from_at)
     return pl.min_horizontal(start, end), pl.max_horizontal(start, end)
+
+
+def find_placeholders(rows: pl.DataFrame, time_zone: str) -> pl.Series:
+    """Say which rows of `from_at` and `to_at` begin at the very local midnight that begins a month, where that stands
+    for a day nobody knows: where such midnights have more than twice as many as others, and far more than chance gives.
+    """
+    local = rows.select(at=ranges(pl.col("from_at"), pl.col("to_at"))[0].dt.convert_time_zone(time_zone))
+    at_midnight = (pl.col("at").dt.time() == pl.time(0, 0)).fill_null(value=False).alias("at_midnight")
+    marks = local.select(at_midnight, is_first=pl.col("at").dt.day() == 1, day=pl.col("at").dt.date())
+    days = marks.group_by("is_first").agg(pl.col("day").n_unique(), pl.col("at_midnight").sum())
+    found = {is_first: (days, midnights) for is_first, days, midnights in days.iter_rows()}
+    (firsts, here), (others, there) = found.get(True, (0, 0)), found.get(False, (0, 0))
+    usual = firsts * there / max(others, 1)
+    is_one = here > 2 * usual and here > usual + _FAR_FROM_CHANCE * max(usual, 1) ** 0.5
+    return marks.select(pl.lit(is_one) & pl.col("at_midnight") & pl.col("is_first")).to_series()
+
+
+def over_their_month(rows: pl.DataFrame, time_zone: str) -> tuple[pl.DataFrame, int]:
+    """Let rows of which only the month is known (`find_placeholders`) be ranges over it, up to when they were recorded;
+    and count them.
+    """
+    is_one = find_placeholders(rows, time_zone)
+    start = ranges(pl.col("from_at"), pl.col("to_at"))[0]
+    ends = start.dt.convert_time_zone(time_zone).dt.offset_by("1mo").dt.convert_time_zone("UTC")
+    upto = pl.max_horizontal(start, pl.min_horizontal(ends, "recorded_at"))
+    return rows.with_columns(
+        from_at=pl.when(is_one).then(start).otherwise("from_at"), to_at=pl.when(is_one).then(upto).otherwise("to_at")
+    ), int(is_one.sum())
 
 
 def spread(rows: pl.DataFrame, time_zone: str, longest: timedelta | None = None) -> pl.DataFrame:

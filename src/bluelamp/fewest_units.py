@@ -235,12 +235,15 @@ def _say(
     target, over = worst_target(coming, judged)
     has_calls = np.isfinite(over)
     counts = over[has_calls]
+    too_far = _too_far(coming, judged)
+    possible = ", as far as units can" if too_far else ""
     error = np.take_along_axis(judged.error, target[None], axis=0)[0][has_calls]
     days = count_of(units["day"].n_unique(), "day")
     sentences = [
         f"{days} simulated {runs:,} times to search ({found.tried} plans tried), and {runs:,} times to judge, on draws "
         "that the search had not seen.",
-        f"{solved:,} unit-hours meet the targets, where the rung asks for {rung:,} ({solved / max(rung, 1) - 1:+.1%})"
+        f"{solved:,} unit-hours meet the targets{possible}, where the rung asks for {rung:,} "
+        f"({solved / max(rung, 1) - 1:+.1%})"
         + (f"; jobs that outlast duties add {judged.overtime / 60:,.0f}." if judged.overtime else "."),
         f"There every target holds within two points in {np.mean(counts <= WITHIN):.1%} of the pool-hours with calls. "
         f"Chance alone moves the share late of one of them by {np.median(error):.1%} (a standard error): in "
@@ -254,6 +257,7 @@ def _say(
             f"On duty are {on_duty:,} unit-hours: {short.height:,} of {known.height:,} pool-hours are short, by "
             f"{gap:,} unit-hours together."
         )
+    sentences += [*too_far, *coming.notes]
     first = coming.ground.grades[int(np.argmin(coming.ground.priority_of_grade))]
     for row in value.filter(grade_code=first, units_more=1).iter_rows(named=True):
         fewer = value.filter(grade_code=first, units_more=-1, pool_id=row["pool_id"])["late_after"].to_list()
@@ -262,3 +266,18 @@ def _say(
             f"late to {row['late_after']:.1%}, one fewer to {fewer[0] if fewer else float('nan'):.1%}."
         )
     return sentences
+
+
+def _too_far(coming: Coming, judged: Answered) -> list[str]:
+    """Say which targets no number of units meets, because of the way alone."""
+    pools, told = coming.ground.pool_hours.pool_ids, []
+    for target, shares in zip(coming.ground.targets, judged.too_far, strict=True):
+        where = np.flatnonzero(shares > 1 - target.target_share)
+        if len(where):
+            worst = where[np.argmax(shares[where])]
+            told.append(
+                f"Grade {target.grade_code} ({target.area_kind}) has its {target.target_share:.0%} in {len(where)} of "
+                f"{count_of(len(pools), 'pool')} from no number of units: in {pools[worst]} {shares[worst]:.1%} of "
+                "calls are late by the way alone. There the target is aimed at for the other calls."
+            )
+    return told

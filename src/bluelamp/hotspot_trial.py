@@ -21,6 +21,8 @@ from bluelamp.store import Store, tried
 NAMES = ("hotspot_scores", "feedback_simulation")
 WEEKS = 52
 YEARS = 20
+# From this much more on, as a share, a map caught several times as much: the range is then told by its least end.
+_SEVERAL_TIMES = 3.0
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,22 @@ def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
         if row["method"] == hotspots.COUNTS:
             sentences.append(f"{found}. No method beat the plain count map, so that this is shown.")
         else:
-            sentences.append(
-                f"{found}; {row['against_counts']:+.1%} against the plain count map "
-                f"({row['against_counts_low']:+.1%} to {row['against_counts_high']:+.1%}, mean of all shares)."
-            )
+            sentences.append(f"{found}; against the plain count map {against_counts(row)} (mean of all shares).")
     return sentences
+
+
+def against_counts(row: Mapping[str, Any]) -> str:
+    """Say how much more a map caught than the plain count map, by its row of `hotspot_scores`.
+
+    Where it may well be several times as much, a range in per cent says nothing to anybody: the plain map caught too
+    little to divide by. Then the least is told, if it is more at all.
+    """
+    more, low, high = (row[f"against_counts{end}"] for end in ("", "_low", "_high"))
+    if low is None:
+        return f"{more:+.1%}"
+    if high <= _SEVERAL_TIMES:
+        return f"{more:+.1%} ({low:+.1%} to {high:+.1%})"
+    return f"at least {1 + low:.1f} times as much" if low > 0 else "not known: too few caught"
 
 
 def stands_out(at_one: Mapping[str, Any]) -> bool | None:
@@ -146,9 +159,7 @@ def _tabulate(scores: pl.DataFrame) -> list[str]:
         first = next(iter(by_share.values()))
         pai = [by_share[share]["pai"] for share in hotspots.SHARES]
         pei = by_share[0.01]["pei"]
-        against = "" if method == hotspots.COUNTS else f"{first['against_counts']:+.1%}"
-        if against and first["against_counts_low"] is not None:
-            against += f" ({first['against_counts_low']:+.1%} to {first['against_counts_high']:+.1%})"
+        against = "" if method == hotspots.COUNTS else against_counts(first)
         shown = " *" if first["is_shown"] else ""
         line = (
             f"{class_code!s:<18} {method!s:<16} {pai[0]:>12.1f} {pai[1]:>7.1f} {pai[2]:>7.1f} {pai[3]:>7.1f} "

@@ -57,11 +57,15 @@ class Hypercube(NamedTuple):
 def nearest_first(travel: ArrayLike) -> NDArray[np.int64]:
     """Give the order in which each atom asks units, the nearest first: atoms × units, from minutes (units × atoms).
 
+    Raises ValueError for minutes that are negative, unknown or infinite.
+
     >>> print(nearest_first([[2.0, 9.0], [6.0, 3.0]]))
     [[0 1]
      [1 0]]
     """
     minutes = np.asarray(travel, dtype=np.float64)
+    if minutes.ndim != 2 or not np.isfinite(minutes).all() or (minutes < 0).any():
+        raise ValueError("travel must hold minutes from 0, units × atoms, but some are negative or unknown.")
     return np.argsort(minutes.T, axis=1, kind="stable")
 
 
@@ -95,6 +99,8 @@ def solve_hypercube(
     [0.358 0.288] 0.138 0.228
     """
     calls, rates, order = _checked(arrivals, service_rates, preferences)
+    if queue not in ("none", "endless"):
+        raise ValueError(f"queue is '{queue}', but 'none' (such calls are lost) or 'endless' was expected.")
     units, atoms = len(rates), len(calls)
     total, pace = float(calls.sum()), float(rates.sum())
     if queue == "endless" and total >= pace:
@@ -158,7 +164,7 @@ def _checked(
         problems.append("service_rates must hold the rate of each unit, above 0 and finite")
     elif rates.size > MOST_UNITS:
         problems.append(
-            f"{count_of(rates.size, 'unit')} have {2.0**rates.size:,.0f} sets of busy ones, and at most {MOST_UNITS} "
+            f"{count_of(rates.size, 'unit')} have 2^{rates.size} sets of busy ones, and at most {MOST_UNITS} "
             "units are solved exactly; simulate instead"
         )
     elif order.shape != (calls.size, rates.size) or (np.sort(order, axis=-1) != np.arange(rates.size)).any():

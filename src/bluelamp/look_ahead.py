@@ -17,7 +17,7 @@ import polars as pl
 from bluelamp import incidents, periods, plan, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
-from bluelamp.forecast import expect_next, read_model
+from bluelamp.forecast import NextDraws, draw_next, read_model
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -74,11 +74,48 @@ def _line(words: str, row: Mapping[str, Any]) -> str:
     return f"{words[:17]:18}{row['incidents_mean']:9.1f}{band:>10}{planned:>9}"
 
 
+@dataclass(frozen=True)
+class Brought:
+    """The latest run's forecast brought forward to `known_until`, and what it was brought forward with.
+
+    `calls` are the incidents of the last weeks without those merged into others, each in the area that its source
+    says; `draws` the joint paths of the coming hours.
+    """
+
+    still: Store
+    settings: Settings
+    run: Mapping[str, Any]
+    areas: pl.DataFrame
+    calls: pl.DataFrame
+    known_until: datetime
+    until: datetime | None
+    draws: NextDraws
+
+    @property
+    def run_id(self) -> str:
+        """Give the run's id."""
+        return str(self.run["run_id"])
+
+    def place(self, calls: pl.DataFrame) -> pl.DataFrame:
+        """Give calls in the areas of the run."""
+        return _place(calls, self.areas, self.run, self.settings)
+
+
 def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
     """Expect the incidents of the next hours, by what came in since the latest run.
 
     Hours are counted from the start of the hour of the last incident, because that hour is not over. Raises NoInput
     where there is no run yet.
+    """
+    found = bring_forward(folder, hours)
+    table = _beside_plan(found.draws.table(), found.still, found.run_id, found.known_until)
+    return NextHours(table, found.known_until, found.run_id, found.settings.force.time_zone)
+
+
+def bring_forward(folder: Path | str, hours: int, *, paths: int = PATHS, until: datetime | None = None) -> Brought:
+    """Draw the next hours by what came in since the latest run, or of it what came before `until`.
+
+    Raises NoInput where there is no run yet, or one that has seen what came later.
     """
     settings = settings_.read(folder)
     still = Store(folder).snapshot()
@@ -88,7 +125,14 @@ def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
     run_id, zone = str(run["run_id"]), settings.force.time_zone
     model = read_model(still.artefact("forecast_parameters.npz", run_id).read_bytes())
     planned_until: datetime = run["data_until"]
+    if until is not None and until < planned_until:
+        raise NoInput(
+            f"The latest run has seen what came until {planned_until:%Y-%m-%d %H:%M} UTC: from an earlier moment there "
+            "is nothing to look ahead. 'bluelamp plan --from' with an earlier day makes a run that has seen less."
+        )
     calls = still.read("incidents", where=pl.col("received_at") >= planned_until - _USUAL)
+    if until is not None:
+        calls = calls.filter(pl.col("received_at") < until)
     calls = settled.leave_out_merged(calls, [])
     last = calls["received_at"].max()
     assert isinstance(last, datetime)
@@ -101,33 +145,35 @@ def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
         planned_until,
         periods.local_days(zone, *[known_until.astimezone(periods.zone(zone)).date()] * 2)["starts_at"][0],
     )
-    demand = _count(calls.filter(pl.col("received_at") >= since - timedelta(days=1)), areas, still, run, settings)
+    lately = _place(calls.filter(pl.col("received_at") >= since - timedelta(days=1)), areas, run, settings)
     force = settings.force
-    expected = expect_next(
-        model, demand, areas, still.read("events"), outages, known_since=since, known_until=known_until, hours=hours,
-        time_zone=zone, paths=PATHS, seed=settings.forecast.seed, country=force.country, subdivision=force.subdivision,
+    draws = draw_next(
+        model, _count(lately, areas, still, run_id, settings), areas, still.read("events"), outages,
+        known_since=since, known_until=known_until, hours=hours, time_zone=zone, paths=paths,
+        seed=settings.forecast.seed, country=force.country, subdivision=force.subdivision,
         drivers=still.read("drivers"),
     )  # fmt: skip
-    return NextHours(_beside_plan(expected, still, run_id, known_until), known_until, run_id, zone)
+    return Brought(still, settings, run, areas, calls, known_until, until, draws)
 
 
-def _count(
-    calls: pl.DataFrame, areas: pl.DataFrame, store: Store, run: Mapping[str, Any], settings: Settings
-) -> pl.DataFrame:
-    """Count what drives the forecast by hour, in the areas of the run."""
+def _place(calls: pl.DataFrame, areas: pl.DataFrame, run: Mapping[str, Any], settings: Settings) -> pl.DataFrame:
     zone = settings.force.time_zone
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     if len(lowest) == 1:
-        calls = calls.with_columns(area_id=pl.lit(lowest[0]))
-    else:
-        day = run["forecast_from"].astimezone(periods.zone(zone)).date()
-        calls = incidents.place_incidents(
-            calls, areas, day, zone, default_points=settings.areas.default_points,
-            border_metres=settings.areas.border_metres,
-        ).incidents  # fmt: skip
+        return calls.with_columns(area_id=pl.lit(lowest[0]))
+    day = run["forecast_from"].astimezone(periods.zone(zone)).date()
+    return incidents.place_incidents(
+        calls, areas, day, zone, default_points=settings.areas.default_points,
+        border_metres=settings.areas.border_metres,
+    ).incidents  # fmt: skip
+
+
+def _count(calls: pl.DataFrame, areas: pl.DataFrame, store: Store, run_id: str, settings: Settings) -> pl.DataFrame:
+    """Count what drives the forecast by hour, in the areas of the run."""
+    lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     calls = calls.filter(pl.col("origin").is_in(list(settings.demand.origins)))
-    times = plan.read_used(store, "service_times", run["run_id"])
-    return incidents.count_demand(calls, times, lowest, zone, plan.crew_by_hour(settings))
+    times = plan.read_used(store, "service_times", run_id)
+    return incidents.count_demand(calls, times, lowest, settings.force.time_zone, plan.crew_by_hour(settings))
 
 
 def _beside_plan(expected: pl.DataFrame, store: Store, run_id: str, known_until: datetime) -> pl.DataFrame:

@@ -83,7 +83,8 @@ def read_occurrences(
     kind = kind or ("incidents" if still.read("offences").is_empty() else "offences")
     noun = kind.removesuffix("s")
     notes: list[str] = []
-    found = _offences(still) if kind == "offences" else _incidents(still, settings)
+    zone = settings.force.time_zone
+    found = _offences(still, zone, notes) if kind == "offences" else _incidents(still, settings)
     if found.is_empty():
         raise NoInput(f"The force in '{folder}' has no {kind} yet. 'bluelamp import {folder} FILE' brings them in.")
     known = found["class_code"].unique().sort().to_list()
@@ -96,7 +97,7 @@ def read_occurrences(
         [code for code in known if code in settings.offending.classes] if kind == "incidents" else known
     )
     found = found.filter(pl.col("class_code").is_in(wanted)).sort("occurrence_id")
-    found = _at_one_moment(found, noun, settings.force.time_zone, notes)
+    found = _at_one_moment(found, noun, zone, notes)
     days = found["day"].min(), found["day"].max()
     found = found.filter(pl.col("day").is_between(since or date.min, until or date.max))
     rows = _placed(found, noun, settings, notes).select("occurrence_id", "at", "day", *_COLUMNS[:4])
@@ -105,8 +106,14 @@ def read_occurrences(
     return Occurrences(rows, areas, kind, tuple(class_codes), notes, settings, known_days)
 
 
-def _offences(still: Store) -> pl.DataFrame:
-    found = still.read("offences").select(*_COLUMNS, occurrence_id="offence_id")
+def _offences(still: Store, time_zone: str, notes: list[str]) -> pl.DataFrame:
+    found, only_month = aoristic.over_their_month(still.read("offences"), time_zone)
+    if only_month:
+        notes.append(
+            f"{count_of(only_month, 'offence')} at the midnight that begins a month, which stands for a day that "
+            "nobody knows, left out as ranges of a month are."
+        )
+    found = found.select(*_COLUMNS, occurrence_id="offence_id")
     return found.with_columns(place_token=pl.lit(None, pl.String), origin=pl.lit("public"))
 
 

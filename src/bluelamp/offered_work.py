@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bluelamp import periods, queueing
 from bluelamp.pools import Blocks, Floats, Integers, PoolHours, find_blocks, to_pools, valid_on
+from bluelamp.slots import Slots
 
 # The rate paths that the distribution of demand is integrated over. Sixty-four give a service level to well under a
 # percentage point, because a day's multiplier is one smooth number.
@@ -187,6 +188,11 @@ def targets_by_day(
     return found, in_force[:, day_of_hour - day_of_hour[0]]
 
 
+def grades_in_slots(targets: Sequence[Target]) -> set[str]:
+    """Give the grades all of whose targets are kept in slots."""
+    return {each.grade_code for each in targets} - {each.grade_code for each in targets if each.stream != "scheduled"}
+
+
 def offer_work(
     rates: Floats,
     multipliers: Floats,
@@ -204,6 +210,7 @@ def offer_work(
     long_commitments: bool = True,
     without_log: float = 0.0,
     target_probability: float | None = None,
+    slots: Slots | None = None,
 ) -> OfferedWork:
     """Bring expected incidents (areas × cells × hours) to pools: arrivals, offered load, carried load, units away.
 
@@ -213,6 +220,7 @@ def offer_work(
     is away from it, and how many are is Poisson about the load that they carry from hour to hour. `write_up` and
     `long_commitments` say whether they count. Each unit of a call beyond the first comes by chance. With
     `target_probability` each hour's targets must hold with that probability, and not on average over the samples.
+    Calls of grades that are worked in slots keep units busy in `slots`; without them when they come.
     """
     grades = sorted({grade for _, grade in cells})
     blocks = find_blocks(pool_hours, district_of_area)
@@ -229,6 +237,8 @@ def offer_work(
     count = len(blocks.district_of_block)
     grade_of_cell = np.array([grades.index(grade) for _, grade in cells])
 
+    targets, holds = targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
+    by_slot = {grades.index(grade) for grade in grades_in_slots(targets)} if slots is not None else set()
     deployed = np.zeros((len(grades), count, rates.shape[2]))
     called = np.zeros_like(deployed)
     load = np.zeros_like(deployed)
@@ -242,6 +252,8 @@ def offer_work(
         np.add.at(by_block, blocks.block_of_area, rates[:, number, :])
         called[grade] += by_block
         sent = by_block * share[number]
+        if slots is not None and grade in by_slot:
+            sent = slots.move(sent)
         deployed[grade] += sent
         jobs[grade] += sent * units[number]
         asking += needs[:, number, None, None] * sent
@@ -279,7 +291,6 @@ def offer_work(
         if long_load.any()
         else np.zeros((1, *pool_long.shape), np.int64)
     )
-    targets, holds = targets_by_day(standards, grades, sorted(set(kinds_of_area)), hours, day_of_hour, time_zone)
     return OfferedWork(
         pool_hours=pool_hours,
         hours=hours,

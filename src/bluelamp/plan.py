@@ -52,6 +52,7 @@ from bluelamp import settings as settings_
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
 from bluelamp.settings import Settings
 from bluelamp.shifts import Coming
+from bluelamp.slots import Slots
 from bluelamp.store import Store, listed, tried, tried_peaks
 from bluelamp.store import filed as filing
 
@@ -74,7 +75,8 @@ USED = ("areas", "pools", "standards", "service_times")
 # Tables that no run makes, with the command that works them out.
 _ANALYSES = {
     "near_repeats": "near-repeat", "before_after": "before-after", "solved_units": "solve", "solved_duties": "solve",
-    "unit_value": "solve", "what_if": "what-if",
+    "unit_value": "solve", "what_if": "what-if", "what_if_hours": "what-if", "next_dispatch": "backlog",
+    "backlog": "backlog",
     "beats": "beats", "beat_loads": "beats", "pool_trials": "pools",
 }  # fmt: skip
 
@@ -145,6 +147,8 @@ def plan(
     progress("reading", 0.0)
     # One moment for all tables, whatever is imported meanwhile.
     still = store.snapshot()
+    # Told now, and not after all the work.
+    still.insist_on_upgraded(RESULTS)
     inputs = {name: still.read(name, as_of=as_of) for name in INPUTS}
     batches = still.batches()
     if inputs["incidents"].is_empty() and as_of is not None and batches.height:
@@ -414,7 +418,7 @@ def compute(
         [kinds.get(area, "all") for area in series.area_ids], service_times, standards, pool_hours, hours, zone,
         write_up=settings.staffing.other_work.write_up, long_commitments=settings.staffing.other_work.long_commitments,
         without_log=(without_log.pressing or 0.0) * settings.staffing.other_work.without_log,
-        target_probability=settings.staffing.target_probability,
+        target_probability=settings.staffing.target_probability, slots=lay_out_slots(settings, hours),
     )  # fmt: skip
     method, utilisation = settings.staffing.method, settings.staffing.utilisation
     if settings.staffing.target_probability is not None:
@@ -434,13 +438,7 @@ def compute(
     )  # fmt: skip
 
     clock.start("deployable")
-    on_duty = deployable.find_deployable(
-        given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
-        pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=zone, crew_size_by_hour=crew,
-        day_starts_at=settings.duties.day_starts_at, briefing_minutes=settings.duties.briefing_minutes,
-        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
-        desk_roles=settings.duties.desk_roles,
-    )  # fmt: skip
+    on_duty = settled.find_on_duty(given, cover, settings, crew, pool_hours=pool_hours, hours=hours, ends_at=ends_at)
 
     clock.start("headroom")
     shifts = settings.duties.shift_starts
@@ -592,6 +590,14 @@ def crew_by_hour(settings: Settings) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+def lay_out_slots(settings: Settings, hours: pl.Series) -> Slots:
+    """Find the slots of hours by the settings."""
+    of = settings.staffing.slots
+    return Slots.lay_out(
+        hours, settings.force.time_zone, from_hour=of.from_hour, to_hour=of.to_hour, days_after=of.days_after
+    )
+
+
 def _count_offending(offences: pl.DataFrame, areas: pl.DataFrame, settings: Settings, notes: list[str]) -> pl.DataFrame:
     """Count offences in the areas as they are settled; empty where a force gives none."""
     if offences.is_empty():
@@ -706,27 +712,41 @@ def _require_investigators(
     weeks = int((days.stretches.starts_at <= coming.hours[-1]).sum()) // 7
     if given["cases"].is_empty() or not weeks:
         return tables.empty("required_investigators")
-    load = investigation.measure_cases(given["cases"], driving, starts)
+    wanted = settings.investigation
+    posted = given["people"].filter(
+        pl.col("role_code") == wanted.role,
+        pl.lit(starts.astimezone(periods.zone(zone)).date()).is_between(
+            pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)
+        ),
+    ).group_by("pool_id").agg(pl.col("person_id").n_unique())  # fmt: skip
+    # A team that nobody is posted to is no team of ours: records may name teams in words of their own.
+    is_known = pl.col("pool_id").is_in(posted["pool_id"].drop_nulls().implode())
+    cases = given["cases"].with_columns(pool_id=pl.when(is_known).then("pool_id"))
+    loads = investigation.measure_cases(cases, driving, starts)
+    if not loads:
+        return tables.empty("required_investigators")
+    today = dict.fromkeys(loads, 0.0) if posted.height else {}
+    if set(loads) == {investigation.UNASSIGNED} and posted.height:
+        today = {investigation.UNASSIGNED: float(posted["person_id"].sum())}
+    else:
+        today |= {team: float(number) for team, number in posted.iter_rows() if team in loads}
+    force = next(iter(loads.values()))
     force_counts = days.counts[-1]  # measures × days × paths
     by_week = np.stack([
         force_counts[coming.cut.measures.index(code), : 7 * weeks].reshape(weeks, 7, -1).sum(axis=1).astype(np.float64)
         if code in coming.cut.measures
         else np.full((weeks, force_counts.shape[-1]), usual)
-        for code, usual in zip(load.classes, load.incidents_a_week, strict=True)
+        for code, usual in zip(force.classes, force.incidents_a_week, strict=True)
     ])  # fmt: skip
-    wanted = settings.investigation
-    today = given["people"].filter(
-        pl.col("role_code") == wanted.role,
-        pl.lit(starts.astimezone(periods.zone(zone)).date()).is_between(
-            pl.col("valid_from").fill_null(date.min), pl.col("valid_to").fill_null(date.max)
-        ),
-    )["person_id"].n_unique()  # fmt: skip
+    age = None
+    if wanted.finalised_weeks is not None:
+        age = investigation.AgeTarget(wanted.finalised_weeks, wanted.finalised_share, wanted.share_waiting)
     required = investigation.require_investigators(
-        load, by_week, days.stretches.starts_at.to_list()[: 7 * weeks : 7],
-        investigators_today=float(today) if today else None, hours_a_week=wanted.hours_a_week,
-        most_open=wanted.most_open_cases, settling_weeks=wanted.settling_weeks, abstraction=share_lost,
+        loads, by_week, days.stretches.starts_at.to_list()[: 7 * weeks : 7],
+        investigators_today=today, hours_a_week=wanted.hours_a_week, most_open=wanted.most_open_cases,
+        settling_weeks=wanted.settling_weeks, abstraction=share_lost, age=age, seed=settings.forecast.seed,
     )  # fmt: skip
-    notes += remarks.on_investigators(required, load.open_now, wanted)
+    notes += remarks.on_investigators(required, sum(load.open_now for load in loads.values()), wanted)
     return required
 
 

@@ -23,6 +23,7 @@ Sources:
 """
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,9 +35,16 @@ WholeNumbers = NDArray[np.int64]
 # Cells worked on at once, so that the few arrays of a block stay in a processor's own cache.
 BLOCK_CELLS = 16_384
 
+# The most units, or units busy, that are counted up to: far more than any force has on duty, and few enough that the
+# counting ends. A load beyond it comes from minutes or calls in the wrong unit.
+MOST_UNITS = 100_000
+
 # A target missed by no more than this part of it counts as met. Otherwise rounding would decide
 # exact ties, such as 90 % answered at once by one unit that is busy a tenth of the time.
 SHARE_ROUNDING = 1e-12
+
+# Jobs in hand beyond which a Poisson distribution is taken as a normal one with its skewness.
+_MANY_JOBS = 500
 
 # A workload this close to a whole number of units, in proportion, is that number plus rounding.
 UNITS_ROUNDING = 1e-9
@@ -278,7 +286,7 @@ def units_for_target(
     >>> print(units_for_target([0.5, 3, 8.5], minutes=10, service_minutes=45, share=0.9))
     [ 2  6 12]
     """
-    load = _at_least_0("offered_load", offered_load)
+    load = _countable("offered_load", offered_load)
     minutes = _at_least_0("minutes", minutes)
     service_minutes = _above_0("service_minutes", service_minutes)
     share = _share("share", share)
@@ -390,8 +398,14 @@ def poisson_points(mean: ArrayLike, samples: int) -> WholeNumbers:
     [[0 0 0 0 0]
      [0 1 2 3 4]]
     """
-    expected = _at_least_0("mean", mean)
+    expected = _countable("mean", mean)
     levels = (np.arange(samples) + 0.5) / samples
+    if np.any(expected > _MANY_JOBS):
+        # So many are as good as normal, with their skewness, to within one job (Cornish and Fisher 1938).
+        points = np.array([NormalDist().inv_cdf(level) for level in levels]).reshape(-1, *(1,) * expected.ndim)
+        normal = np.floor(expected + points * np.sqrt(expected) + (points**2 + 2) / 6)
+        few = poisson_points(np.where(expected > _MANY_JOBS, 0.0, expected), samples)
+        return np.where(expected > _MANY_JOBS, normal.astype(np.int64), few)
     found = np.zeros((samples, *expected.shape), dtype=np.int64)
     density = np.exp(-expected)
     below = density.copy()
@@ -421,7 +435,7 @@ def workload_units(offered_load: ArrayLike, utilisation: ArrayLike) -> WholeNumb
     >>> print(workload_units([0, 0.3, 2.4, 2.5], utilisation=[1, 0.1, 0.6, 0.6]))
     [0 3 4 5]
     """
-    load = _at_least_0("offered_load", offered_load)
+    load = _checked("offered_load", _at_least_0("offered_load", offered_load), "at most 10^15", lambda x: x <= 1e15)
     busy_share = _busy_share("utilisation", utilisation)
     _common_shape(offered_load=load, utilisation=busy_share)
     exact = load / busy_share
@@ -630,8 +644,19 @@ def _busy_share(name: str, values: ArrayLike) -> Numbers:
     return _checked(name, values, "above 0 and at most 1, such as 0.6", lambda x: (x > 0) & (x <= 1))
 
 
-def _whole(name: str, values: ArrayLike) -> Numbers:
+def countable_load(offered_load: ArrayLike) -> Numbers:
+    """Give a load as an array. Raises ValueError where it is negative, unknown or more than MOST_UNITS."""
+    return _countable("offered_load", offered_load)
+
+
+def _countable(name: str, values: ArrayLike) -> Numbers:
+    """Insist on numbers from 0 that can be counted up to."""
     array = _at_least_0(name, values)
+    return _checked(name, array, f"at most {MOST_UNITS:,}", lambda x: x <= MOST_UNITS)
+
+
+def _whole(name: str, values: ArrayLike) -> Numbers:
+    array = _countable(name, values)
     return _checked(name, array, "a whole number", lambda x: x == np.floor(x))
 
 
@@ -651,7 +676,7 @@ def _checked(name: str, values: ArrayLike, expected: str, is_right: Callable[[Nu
 
 
 def _samples_by_cells(name: str, values: ArrayLike) -> Numbers:
-    array = _at_least_0(name, values)
+    array = _countable(name, values)
     if array.ndim != 2 or not array.shape[0]:
         raise ValueError(
             f"{name} must have the shape (samples, cells), with at least one sample, but has the shape {array.shape}."

@@ -540,22 +540,42 @@ def on_investigators(required: pl.DataFrame, open_now: int, wanted: Investigatio
     """Say how many investigators hold the caseload, what it is if nothing changes, and what that rests on."""
     if required.is_empty():
         return []
-    last = required.sort("week_starting").row(-1, named=True)
+    force = required.filter(pool_id="all").sort("week_starting")
+    last = force.row(-1, named=True)
     promise = "what is open today" if wanted.most_open_cases is None else f"{wanted.most_open_cases:,.0f}"
     there = (
         "" if last["investigators_today"] is None
         else f" With the {last['investigators_today']:,.0f} of today {last['open_today_mean']:,.0f} are open in "
-        f"{count_of(required.height, 'week')} ({last['open_today_p10']:,.0f} to {last['open_today_p90']:,.0f})."
+        f"{count_of(force.height, 'week')} ({last['open_today_p10']:,.0f} to {last['open_today_p90']:,.0f})."
     )  # fmt: skip
-    settled = min(wanted.settling_weeks, required.height)
-    return [
+    settled = min(wanted.settling_weeks, force.height)
+    also = "" if last["binds"] == "caseload" else ", and cases finalised as promised,"
+    told = [
         f"{count_of(open_now, 'case is', 'cases are')} open. To have no more open than {promise} from week "
-        f"{settled} on takes {last['investigators_required']:,} investigators at work "
+        f"{settled} on{also} takes {last['investigators_required']:,} investigators at work "
         f"({last['investigators_required_gross']:,} on the strength), each giving {wanted.hours_a_week:g} hours a week "
         f"to cases; {last['investigators_required_low']:,} to {last['investigators_required_high']:,} if a case takes "
         f"a quarter less or more.{there} {last['share_assumed']:.0%} of the work rests on starting values, which are "
         "assumptions."
     ]
+    if wanted.finalised_weeks is not None:
+        told.append(_on_age(required, force.slice(settled - 1), wanted))
+    return told
+
+
+def _on_age(required: pl.DataFrame, judged: pl.DataFrame, wanted: InvestigationPart) -> str:
+    """Say how many cases are finalised as promised, and what a promise on age asks for by itself."""
+    alone, shares = judged["investigators_required_age"][0], judged["in_time_today"].drop_nulls().to_list()
+    promise = f"{wanted.finalised_share:.0%} of cases within {wanted.finalised_weeks:g} weeks"
+    now = "" if not shares else f" With those of today it would be {sum(shares) / len(shares):.0%}."
+    if alone is not None:
+        return f"To finalise {promise}, of those opened from then on, takes {alone:,} investigators at work.{now}"
+    never = required.filter(pl.col("investigators_required_age").is_null(), pl.col("pool_id") != "all")
+    where = "" if never.is_empty() else f" in {_listed(never['pool_id'].unique().sort().to_list())}"
+    return (
+        f"No number of investigators finalises {promise}{where}: their own hours and waiting on others take longer."
+        f"{now}"
+    )
 
 
 # A planner looks at leave this far ahead.
@@ -685,7 +705,9 @@ def _on_streams(grades: Sequence[str], streams: Sequence[str | None], standards:
         if stream in streams
     ]
     stated = "" if standards["stream"].is_not_null().any() else " (by their targets; 'standards' does not say)"
-    scheduled = " Scheduled calls keep units busy, but wait in no queue." if "scheduled" in streams else ""
+    scheduled = (
+        " Scheduled calls keep units busy in their slots, but wait in no queue." if "scheduled" in streams else ""
+    )
     return f"Streams of grades{stated}: {'; '.join(parts)}.{scheduled}"
 
 

@@ -89,9 +89,14 @@ class ForcePart(_Part):
     @field_validator("country")
     @classmethod
     def _has_holidays(cls, value: str | None) -> str | None:
-        known = holidays.list_supported_countries()
-        if value is not None and value not in known:
-            raise ValueError(f"there is no calendar of public holidays for it.{did_you_mean(value.upper(), known)}")
+        if value is not None:
+            try:
+                holidays.country_holidays(value)
+            except NotImplementedError:
+                # To list them all is to load them all, which takes longer than a short command does.
+                known = holidays.list_supported_countries()
+                told = did_you_mean(value.upper(), known)
+                raise ValueError(f"there is no calendar of public holidays for it.{told}") from None
         return value
 
     @field_validator("subdivision")
@@ -269,6 +274,22 @@ class OtherWorkPart(_Part):
     )
 
 
+class SlotsPart(_Part):
+    """When calls whose grade is worked in slots ('stream' of 'standards' is scheduled) are attended."""
+
+    from_hour: int = Field(8, ge=0, le=23, description="Local hour at which the first appointments of a day begin")
+    to_hour: int = Field(20, ge=1, le=24, description="Local hour before which the last appointments of a day begin")
+    days_after: int = Field(1, ge=0, le=14, description="Days from the call to its appointment")
+
+    @model_validator(mode="after")
+    def _follow(self) -> SlotsPart:
+        if self.from_hour >= self.to_hour:
+            raise ValueError(
+                f"from_hour {self.from_hour} is not before to_hour {self.to_hour}: appointments are on one local day"
+            )
+        return self
+
+
 class TimeBudgetPart(_Part):
     """What officers' time may go to, on average over a week."""
 
@@ -278,6 +299,45 @@ class TimeBudgetPart(_Part):
     least_proactive: float = Field(
         0.45, ge=0, lt=1, description="Share of time that is to be left for patrol, prevention and enquiries"
     )
+
+
+class TravelPart(_Part):
+    """How long units are on their way, in what is simulated."""
+
+    by: Literal["standards", "distance", "streets", "recorded"] = Field(
+        "standards",
+        description="Travel by the minutes that standards state, by distance and speed, over the streets of a file, or "
+        "as the force's records have it",
+    )
+    speed_kmh: float = Field(
+        40.0, gt=0, le=200, description="Speed of a unit in km an hour, where streets say none: an assumption"
+    )
+    detour: float = Field(1.3, ge=1, le=3, description="Times that a way is longer than the crow flies")
+    turnout_minutes: float = Field(2.0, ge=0, le=60, description="Minutes to get going")
+    variation: float = Field(
+        0.3,
+        ge=0,
+        le=3,
+        description="Coefficient of variation of a journey about its mean, by distance and over streets: an "
+        "assumption; records tell their own",
+    )
+    streets_file: str | None = Field(
+        None, description="GeoJSON of street segments, relative to the force's folder, for by = 'streets'"
+    )
+    minutes_property: str | None = Field(None, description="Property of that file that holds a segment's minutes")
+    speed_property: str | None = Field(None, description="Property that holds its speed, where no minutes are given")
+    speed_unit: Literal["km/h", "mph"] = Field("km/h", description="Unit of that speed")
+    one_way_property: str | None = Field(
+        None,
+        description="Property that says in which direction a segment is driven: yes (as it is drawn), -1 (the other "
+        "way), or anything else (both)",
+    )
+
+    @model_validator(mode="after")
+    def _has_streets(self) -> TravelPart:
+        if self.by == "streets" and self.streets_file is None:
+            raise ValueError("by = 'streets' needs 'streets_file', a GeoJSON of street segments")
+        return self
 
 
 class StaffingPart(_Part):
@@ -320,9 +380,13 @@ class StaffingPart(_Part):
     time_budget: TimeBudgetPart = Field(
         TimeBudgetPart.model_validate({}), description="Shares of officers' time that are budgeted, beside response"
     )
+    slots: SlotsPart = Field(SlotsPart.model_validate({}), description="Hours in which appointments are kept")
     other_work: OtherWorkPart = Field(
         OtherWorkPart.model_validate({}),
         description="What counts beside the time at calls, where a status log tells of it",
+    )
+    travel: TravelPart = Field(
+        TravelPart.model_validate({}), description="How long units are on their way, in what is simulated"
     )
 
 
@@ -378,6 +442,16 @@ class InvestigationPart(_Part):
         gt=0,
         le=60,
         description="Hours that an investigator at work gives to cases in a week: an assumption until the force says",
+    )
+    finalised_weeks: float | None = Field(
+        None, gt=0, le=52, description="Weeks within which cases are to be finalised; no target on age where left out"
+    )
+    finalised_share: float = Field(0.9, gt=0, lt=1, description="Share of cases that are to be finalised by then")
+    share_waiting: float = Field(
+        0.35,
+        gt=0,
+        le=1,
+        description="Share of cases that must wait on others at some time: an assumption, for the target on age alone",
     )
 
 

@@ -5,14 +5,16 @@ A plan, a backtest and a test of hotspot maps begin from the same, so that what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from bluelamp import geography, incidents, periods, redrawn
+from bluelamp import deployable, geography, incidents, periods, redrawn
 from bluelamp.errors import NoInput, count_of
+from bluelamp.pools import PoolHours
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -134,3 +136,20 @@ def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     return incidents.find_outages(
         calls, settings.force.time_zone, settings.demand.outage_share, settings.demand.declared_outages
     )
+
+
+def find_on_duty(
+    given: Mapping[str, pl.DataFrame], cover: pl.DataFrame, settings: Settings, crew: Sequence[int], *,
+    pool_hours: PoolHours, hours: pl.Series, ends_at: datetime,
+) -> deployable.Deployable:  # fmt: skip
+    """Find who can go out by the duty sheet, as the settings say; `given` are the tables of the sheet by name, `crew`
+    the officers in a unit by local hour.
+    """
+    return deployable.find_deployable(
+        given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
+        pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=settings.force.time_zone,
+        crew_size_by_hour=crew, day_starts_at=settings.duties.day_starts_at,
+        briefing_minutes=settings.duties.briefing_minutes,
+        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        desk_roles=settings.duties.desk_roles,
+    )  # fmt: skip

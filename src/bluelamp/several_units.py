@@ -36,6 +36,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bluelamp.queueing import MOST_UNITS
+
 Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
 
@@ -226,24 +228,27 @@ class _AllAtOnce(_Chain):
         size = len(self.shares)
         quickest = self._rate(0)
         mean = quickest * allowed
-        # Long waits are gone through in steps, otherwise the first weight would be too small to write down.
-        steps = max(int(np.ceil(mean.max(initial=0) / _MOST_AT_ONCE)), 1)
-        mean = mean / steps
-        value = np.ones((size, size, self.units.size))
-        for _ in range(steps):
-            weight, term = np.exp(-mean), value
-            value = value * weight
-            for number in range(1, _terms(mean)):
-                begun = self.arrivals * _next(taken, term)
-                freed = np.empty_like(term)
-                for free in range(size):
-                    freed[free] = (quickest - self._rate(free)) * term[free] + begun
-                    if free + 1 < size:
-                        freed[free, free + 1 :] += self._rate(free) * term[free + 1, free + 1 :]
-                term = freed / quickest
-                weight = weight * mean / number
-                value = value + weight * term
-        return value
+
+        def step(term: Numbers) -> Numbers:
+            """Give the next term of the series, of functions of the phase: … × free × asked × cells."""
+            begun = self.arrivals * (taken * term[..., 0, :, :]).sum(axis=-2)
+            freed = np.empty_like(term)
+            for free in range(size):
+                freed[..., free, :, :] = (quickest - self._rate(free)) * term[..., free, :, :] + begun[..., None, :]
+                if free + 1 < size:
+                    freed[..., free, free + 1 :, :] += self._rate(free) * term[..., free + 1, free + 1 :, :]
+            return np.asarray(freed / quickest)
+
+        phases = size * size
+        everyone = np.ones((size, size, self.units.size))
+        if mean.max(initial=0) <= _MOST_AT_ONCE:
+            return _series(step, everyone, mean)
+        units = np.eye(phases).reshape(phases, size, size, 1) * np.ones(self.units.size)
+
+        def after(time: Numbers) -> Numbers:
+            return _series(step, units, time).reshape(phases, phases, -1).transpose(2, 1, 0)
+
+        return np.asarray((_over(after, mean) @ np.ones(phases)).T.reshape(everyone.shape))
 
 
 def _next(taken: Numbers, values: Numbers) -> Numbers:
@@ -273,6 +278,8 @@ class _AsTheyCome(_Chain):
         found = self.last[0] + above  # chance of n or more: the call waits
         mean = (found + above_twice) / self.units
         expected = self.units * allowed
+        if expected.max(initial=0) > _MOST_AT_ONCE * len(self.last):
+            return self._still_asking(pace, expected) / (1 + above), mean / (1 + above)
         late = np.zeros(found.shape)
         latest, left, log_weight = self.last, found, -expected
         for number in range(_terms(expected)):
@@ -282,6 +289,46 @@ class _AsTheyCome(_Chain):
             with np.errstate(divide="ignore"):
                 log_weight = log_weight + np.log(expected / (number + 1))
         return late / (1 + above), mean / (1 + above)
+
+    def _still_asking(self, pace: Numbers, expected: Numbers) -> Numbers:
+        """Give the chance that more units are asked for than are freed, where so many may be freed that they are not
+        counted one by one: with M the matrix of the recursion, the first of (I - M)^-1 exp((M - I) expected) last.
+        """
+        size, cells = len(self.last), self.units.size
+        onward = np.zeros((cells, size, size))
+        onward[:, 0] = (pace * self.beyond).T
+        onward[:, np.arange(1, size), np.arange(size - 1)] = 1.0
+
+        def after(time: Numbers) -> Numbers:
+            values = np.broadcast_to(np.eye(size)[..., None], (size, size, cells))
+            found = _series(lambda term: np.einsum("cij,kjc->kic", onward, term), values, time)
+            return np.asarray(found.transpose(2, 1, 0))
+
+        left = (_over(after, expected) @ self.last.T[..., None])[..., 0]
+        chance = np.linalg.solve(np.eye(size) - onward, left[..., None])[:, 0, 0]
+        return np.asarray(np.maximum(chance, 0.0), dtype=np.float64)
+
+
+def _series(step: Callable[[Numbers], Numbers], values: Numbers, mean: Numbers) -> Numbers:
+    """Average the terms of a series by a Poisson distribution, cell by cell (the last axis)."""
+    weight, term = np.exp(-mean), values
+    found: Numbers = values * weight
+    for number in range(1, _terms(mean)):
+        term = step(term)
+        weight = weight * mean / number
+        found = found + weight * term
+    return found
+
+
+def _over(after: Callable[[Numbers], Numbers], mean: Numbers) -> Numbers:
+    """Give what happens over a long time as a matrix by cell, from what happens over a short one: by doubling, because
+    the series itself would take as many terms as events. All its numbers are positive, so that no digit is lost.
+    """
+    doublings = int(np.ceil(np.log2(mean.max())))
+    found = after(mean / 2**doublings)
+    for _ in range(doublings):
+        found = found @ found
+    return found
 
 
 def _terms(mean: Numbers) -> int:
@@ -302,7 +349,7 @@ def _waits(
     service_minutes: ArrayLike,
 ) -> tuple[Numbers, Numbers]:
     """Give the chance of a long wait and the mean wait, cell by cell, by a rule of sending units."""
-    wanted = _checked("units", units, "whole numbers from 0", lambda x: x == np.floor(x))
+    wanted = _countable_units("units", units)
     load = _checked("offered_load", offered_load)
     allowed, service = _checked("minutes", minutes), _service(service_minutes)
     shares = _shares(needs)
@@ -336,14 +383,14 @@ def _fewest(
     away: ArrayLike,
 ) -> WholeNumbers:
     """Give the fewest units a cell by trying 1, 2, 3 and so on in all of its samples."""
-    load = _checked("loads", loads)
+    load = _countable("loads", loads)
     if load.ndim != 2 or not load.shape[0]:
         raise ValueError(f"loads must have the shape (samples, cells), but has the shape {load.shape}.")
     samples, cells = load.shape
     weight = np.broadcast_to(_checked("weights", 1.0 if weights is None else weights), load.shape)
     total = weight.sum(axis=0)
     weight = np.where(total > 0, weight / np.where(total > 0, total, 1), 1 / samples)
-    gone = np.broadcast_to(_checked("away", away, "whole numbers from 0", lambda x: x == np.floor(x)), load.shape)
+    gone = np.broadcast_to(_countable_units("away", away), load.shape)
     allowed = np.broadcast_to(_checked("minutes", minutes) / _service(service_minutes), (cells,))
     wanted = _checked("share", share, "above 0 and below 1, such as 0.9", lambda x: (x > 0) & (x < 1))
     wanted = np.broadcast_to(wanted, (cells,))
@@ -412,6 +459,16 @@ def _checked(
             f"{name} must be {expected}, but {np.count_nonzero(wrong)} of its {array.size} values are not."
         )
     return array
+
+
+def _countable(name: str, values: ArrayLike) -> Numbers:
+    return _checked(name, values, f"numbers from 0 to {MOST_UNITS:,}", lambda x: x <= MOST_UNITS)
+
+
+def _countable_units(name: str, values: ArrayLike) -> Numbers:
+    return _checked(
+        name, values, f"whole numbers from 0 to {MOST_UNITS:,}", lambda x: (x == np.floor(x)) & (x <= MOST_UNITS)
+    )
 
 
 def _service(values: ArrayLike) -> Numbers:

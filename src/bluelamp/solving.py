@@ -11,20 +11,22 @@ cutting plane methods), with a local search in place of the cuts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bluelamp.drawn_work import Drawn, Ground, by_the_hour
+from bluelamp.drawn_work import Drawn, Ground, by_the_hour, dispatch
 from bluelamp.pools import Floats, Integers
-from bluelamp.simulation import Cover, Outcome, Rules, Units, replicate
+from bluelamp.simulation import Cover, Outcome, Rules, Travel, Units, replicate
 
 Flags = NDArray[np.bool_]
 Progress = Callable[[float], None]
 
+# A second is rounding.
+_ROUNDING = 1 / 60
 # Weeks simulated at a time: their outcomes are summed and let go.
 _AT_A_TIME = 40
 
@@ -37,8 +39,10 @@ class Answered:
     all of the target's grade, because those of one grade wait in one line wherever in the pool they come from; `late`
     are those of them that would be late by this target's own time and way. Of the mean run are `busy` (pools × hours),
     unit-minutes at work or on the way, `waiting` (pools × hours), jobs to which nobody had been sent at the hour's
-    start, and `overtime`, unit-minutes after the end of duties. `calls_by_run` and `late_by_run` (runs × targets ×
-    pools) are the calls that the target speaks of, and those of them that were late.
+    start, and `overtime`, unit-minutes after the end of duties. By run (runs × targets × pools) are the calls that the
+    target speaks of, those of them that were late, those that were reached, and of these the minutes from when they
+    were ready until the first unit was there, and the minutes of its way. `too_far` (targets × pools) is the
+    share of calls that would be late whoever went: from the nearest of all places the way alone takes too long.
     """
 
     runs: int
@@ -50,6 +54,10 @@ class Answered:
     overtime: float
     calls_by_run: Floats
     late_by_run: Floats
+    reached_by_run: Floats
+    minutes_by_run: Floats
+    way_by_run: Floats
+    too_far: Floats
 
     @property
     def share_late(self) -> Floats:
@@ -71,26 +79,33 @@ def answer(
     cover: Cover | None = None,
     rules: Rules | None = None,
     progress: Progress = lambda share: None,
+    look: Callable[[int, Drawn, Outcome], None] = lambda number, drawn, outcome: None,
+    *,
+    travel: Travel | None = None,
+    counted_by: Cover | None = None,
 ) -> Answered:
     """Let units answer drawn runs, and count how many calls of each target, pool and hour were late.
 
-    A call counts in the pool that covers its place when it is ready. Calls whose time is not over by the run's end are
-    left out.
+    A call counts in the pool that covers its place when it is ready, or would by `counted_by`. Calls whose time is not
+    over by the run's end are left out. With `travel` the way that a unit came decides what is late; without it, the
+    minutes that the call's target supposes. `look` is shown each run as it went, by its number.
     """
     cover = ground.cover if cover is None else cover
-    count = _Count(ground, cover, len(cases))
+    travel = ground.travel if travel is None else travel
+    count = _Count(ground, counted_by or cover, len(cases), travel)
     for first in range(0, len(cases), _AT_A_TIME):
         some = cases[first : first + _AT_A_TIME]
-        outcomes = replicate([each.jobs for each in some], units, cover, rules, hours=ground.hours)
+        outcomes = replicate([each.jobs for each in some], units, cover, rules, travel, hours=ground.hours)
         for number, (drawn, outcome) in enumerate(zip(some, outcomes, strict=True), first):
             count.add(number, drawn, outcome)
+            look(number, drawn, outcome)
         progress((first + len(some)) / len(cases))
     return count.answered()
 
 
 class _Count:
-    def __init__(self, ground: Ground, cover: Cover, runs: int) -> None:
-        self.ground, self.own, self.runs = ground, cover.own, runs
+    def __init__(self, ground: Ground, cover: Cover, runs: int, travel: Travel | None) -> None:
+        self.ground, self.own, self.runs, self.travel = ground, cover.own, runs, travel
         targets, pools = ground.targets, len(ground.pool_hours.pool_ids)
         self.shape = (len(targets), pools, len(ground.starts))
         self.due = np.append([each.due_minutes for each in targets], np.inf)
@@ -99,7 +114,9 @@ class _Count:
         self.grade = np.array([ground.grades.index(each.grade_code) for each in targets], dtype=np.int64)
         self.calls, self.told, self.late = np.zeros((3, *self.shape))
         self.busy, self.waiting = np.zeros((2, *self.shape[1:]))
-        self.by_run = np.zeros((2, runs, *self.shape[:2]))
+        self.by_run = np.zeros((5, runs, *self.shape[:2]))
+        self.far = np.zeros(self.shape[:2])
+        self.nearest = None if travel is None else travel.minutes.min(axis=0)
         self.overtime = 0.0
 
     def add(self, number: int, drawn: Drawn, outcome: Outcome) -> None:
@@ -113,35 +130,47 @@ class _Count:
         pool = self.own[place, hour + self.ground.warm_up if self.own.shape[1] > 1 else 0]
         # Whoever was never sent waits for ever.
         wait = np.nan_to_num(outcome.sent[is_call], nan=np.inf) - ready
+        way = np.nan_to_num(outcome.arrived[is_call] - outcome.sent[is_call])
+        if self.travel is not None and self.nearest is not None:
+            least = self.nearest[place] * drawn.jobs.stretch[is_call, 0]
+            least *= self.travel.factor[(hour + self.ground.warm_up) % len(self.travel.factor)]
+            is_far = self.on_arrival[own] & (least > self.due[own] + _ROUNDING)
+            np.add.at(self.far, (own[is_far], pool[is_far]), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            stretch = np.nan_to_num(drawn.jobs.travel[is_call, 0] / self.way[own], nan=1.0, posinf=1.0)
+            stretch = np.nan_to_num(way / self.way[own], nan=1.0, posinf=1.0)
         for kind in range(self.ground.target_of.shape[1]):
             target = self.ground.target_of[self.grade[own], kind, hour]
-            took = wait + np.where(self.on_arrival[target], stretch * self.way[target], 0.0)
-            # A second is rounding.
-            late = took > self.due[target] + 1 / 60
+            late = self._took(target, wait, way, stretch) > self.due[target] + _ROUNDING
             at = np.ravel_multi_index((target, pool, hour), self.shape, mode="clip")
-            mine = target == own
-            some = target >= 0
+            # The way to one kind of area says nothing of another's where the ground decides it.
+            some = (target >= 0) & ((target == own) | (self.travel is None) | ~self.on_arrival[target])
             self.told += self._counted(at[some])
             self.late += self._counted(at[some], late[some])
-            self.calls += self._counted(at[mine])
-            self.by_run[0, number] += self._counted(at[mine]).sum(axis=2)
-            self.by_run[1, number] += self._counted(at[mine], late[mine]).sum(axis=2)
+            self.calls += self._counted(at[target == own])
+        at = np.ravel_multi_index((own, pool), self.shape[:2])
+        late = self._took(own, wait, way, stretch) > self.due[own] + _ROUNDING
+        reached = np.isfinite(wait)
+        for measure, weight in enumerate((None, late, reached, np.where(reached, wait + way, 0.0), way)):
+            self.by_run[measure, number] = np.bincount(at, weight, self.by_run[0, 0].size).reshape(self.shape[:2])
         warm_up = self.ground.warm_up
         self.busy += outcome.minutes[2, :, warm_up:] + outcome.minutes[3, :, warm_up:]
         self.waiting += outcome.waiting.sum(axis=1)[:, warm_up:-1]
         self.overtime += float(outcome.overtime.sum())
+
+    def _took(self, target: Integers, wait: Floats, way: Floats, stretch: Floats) -> Floats:
+        """Give the minutes that count for a target, from when a call was ready."""
+        on_the_way = way if self.travel is not None else stretch * self.way[target]
+        return wait + np.where(self.on_arrival[target], on_the_way, 0.0)
 
     def _counted(self, at: Integers, weight: Flags | None = None) -> Floats:
         return np.bincount(at, weight, minlength=self.calls.size).reshape(self.shape).astype(np.float64)
 
     def answered(self) -> Answered:
         """Give what was counted."""
-        runs = max(self.runs, 1)
+        runs, (calls, late, reached, minutes, way) = max(self.runs, 1), self.by_run
         return Answered(
             self.runs, self.calls, self.told, self.late, self.busy / runs, self.waiting / runs, self.overtime / runs,
-            *self.by_run,
+            calls, late, reached, minutes, way, self.far / np.maximum(self.calls.sum(axis=2), 1),
         )  # fmt: skip
 
 
@@ -149,46 +178,73 @@ class _Count:
 _SURE = 1.96
 
 
+class Difference(NamedTuple):
+    """Two ratios of sums over the same runs, how far the second is from the first, and the range of that (95 %)."""
+
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the runs tell the two apart."""
+        return self.low > 0 or self.high < 0
+
+
+def compare_ratios(before: Sequence[Floats], after: Sequence[Floats]) -> Difference | None:
+    """Compare two ratios, each a sum by run and what it is divided by, by run; none where one is divided by nought.
+
+    The range is by the delta method, over runs that are alike in both plans, so that what both have in common is no
+    doubt.
+    """
+    if not before[1].sum() or not after[1].sum():
+        return None
+    runs = len(before[0])
+    shares = float(before[0].sum() / before[1].sum()), float(after[0].sum() / after[1].sum())
+    # What each run adds to the difference of the two ratios, about its mean.
+    parts = [
+        (over - share * under) / (under.sum() / runs)
+        for (over, under), share in zip((before, after), shares, strict=True)
+    ]
+    error = _SURE * float(np.std(parts[1] - parts[0], ddof=1) / np.sqrt(runs)) if runs > 1 else 0.0
+    difference = shares[1] - shares[0]
+    return Difference(shares[0], shares[1], difference, difference - error, difference + error)
+
+
+def by_grade_and_pool(
+    ground: Ground, names: Sequence[str], plans: Sequence[Answered]
+) -> Iterator[tuple[str, str, list[list[Floats]]]]:
+    """Give by grade, for the force ('all') and each pool, what plans have by run of the given names (`late_by_run`)."""
+    grades = [target.grade_code for target in ground.targets]
+    for grade in sorted(set(grades)):
+        mine = [number for number, each in enumerate(grades) if each == grade]
+        by_pool = [[getattr(plan, name)[:, mine].sum(axis=1) for name in names] for plan in plans]
+        yield grade, "all", [[each.sum(axis=1) for each in plan] for plan in by_pool]
+        for number, pool in enumerate(ground.pool_hours.pool_ids):
+            yield grade, pool, [[each[:, number] for each in plan] for plan in by_pool]
+
+
 def compare_answers(ground: Ground, before: Answered, after: Answered) -> list[dict[str, Any]]:
     """Compare how two plans answered the same runs: a row a grade for the force ('all') and each pool that has calls.
 
-    Shares late are ratios of sums over runs. The range of their difference is by the delta method, over runs that are
-    alike in both plans, so that what both have in common is no doubt.
+    Shares late are ratios of sums over runs (`compare_ratios`).
     """
-    grades = [target.grade_code for target in ground.targets]
     rows = []
-    for grade in sorted(set(grades)):
-        mine = [number for number, each in enumerate(grades) if each == grade]
-        by_pool = [
-            [each[:, mine].sum(axis=1) for each in (plan.calls_by_run, plan.late_by_run)] for plan in (before, after)
-        ]
-        for pool in [None, *range(len(ground.pool_hours.pool_ids))]:
-            chosen = [[each.sum(axis=1) if pool is None else each[:, pool] for each in plan] for plan in by_pool]
-            compared = _paired(*chosen)
-            if compared is not None:
-                name = "all" if pool is None else ground.pool_hours.pool_ids[pool]
-                rows.append({"grade_code": grade, "pool_id": name, **compared})
+    names = ("late_by_run", "calls_by_run")
+    for grade, pool, chosen in by_grade_and_pool(ground, names, (before, after)):
+        found = compare_ratios(*chosen)
+        if found is not None:
+            calls = [float(each[1].mean()) for each in chosen]
+            rows.append(
+                {
+                    "grade_code": grade, "pool_id": pool, "calls_before": calls[0], "calls_after": calls[1],
+                    "late_before": found.before, "late_after": found.after, "difference": found.difference,
+                    "difference_low": max(found.low, -1.0), "difference_high": min(found.high, 1.0),
+                }
+            )  # fmt: skip
     return rows
-
-
-def _paired(before: Sequence[Floats], after: Sequence[Floats]) -> dict[str, float] | None:
-    sums = [(float(calls.sum()), float(late.sum())) for calls, late in (before, after)]
-    if not sums[0][0] or not sums[1][0]:
-        return None
-    shares = [late / calls for calls, late in sums]
-    runs = len(before[0])
-    # What each run adds to the difference of the two ratios, about its mean.
-    parts = [
-        (late - share * calls) / (calls.sum() / runs)
-        for (calls, late), share in zip((before, after), shares, strict=True)
-    ]
-    error = float(np.std(parts[1] - parts[0], ddof=1) / np.sqrt(runs)) if runs > 1 else 0.0
-    difference = shares[1] - shares[0]
-    return {
-        "calls_before": sums[0][0] / runs, "calls_after": sums[1][0] / runs, "late_before": shares[0],
-        "late_after": shares[1], "difference": difference, "difference_low": max(difference - _SURE * error, -1.0),
-        "difference_high": min(difference + _SURE * error, 1.0),
-    }  # fmt: skip
 
 
 # ---- the search ----
@@ -312,8 +368,17 @@ class _Searching:
 
     def _over(self, seen: Answered) -> Floats:
         """Give by how much of all calls more were late than the target allows, targets × pools × hours."""
-        over: Floats = np.nan_to_num(seen.share_late, nan=0.0) - self.allowed[:, None, None] * (seen.calls > 0)
+        over: Floats = np.nan_to_num(seen.share_late, nan=0.0) - self._allowed(seen) * (seen.calls > 0)
         return over
+
+    def _allowed(self, seen: Answered) -> Floats:
+        """Give the share of calls that may be late, targets × pools × 1.
+
+        Where more are too far away than a target allows, no units meet it: then it is to hold for the other calls.
+        """
+        allowed = self.allowed[:, None]
+        possible = np.where(seen.too_far > allowed, seen.too_far + (1 - seen.too_far) * allowed, allowed)
+        return possible[:, :, None]
 
     def short(self, seen: Answered) -> Flags:
         """Say which targets do not hold in which pools and hours, where chance is not the likely reason."""
@@ -400,7 +465,7 @@ class _Searching:
         by_hour = self._by_hour(number)
         with np.errstate(invalid="ignore", divide="ignore"):
             # How far a target is from being missed, in calls late for each that may be; an hour has its worst target's.
-            used = np.nan_to_num(seen.share_late / np.maximum(self.allowed[:, None, None], 1e-9)).max(axis=0)
+            used = np.nan_to_num(seen.share_late / np.maximum(self._allowed(seen), 1e-9)).max(axis=0)
         spare = np.array(
             [
                 1 - used[pool, first:last].max(initial=0.0)
@@ -450,4 +515,7 @@ def put_out(pieces: Pieces, number: Integers, ground: Ground, rules: Rules | Non
     pool = np.concatenate([pool, pool[early][was_out]])
     starts, ends = np.concatenate([starts, begins[was_out]]), np.concatenate([ends, stops[was_out]])
     order = np.lexsort((pool, starts))
-    return Units.of(starts=starts[order], ends=ends[order], pool=pool[order]), rules or Rules()
+    out = Units.of(
+        starts=starts[order], ends=ends[order], pool=pool[order], place=ground.home_of_pool[pool[order]]
+    )  # fmt: skip
+    return out, dispatch(ground, rules)

@@ -14,7 +14,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -366,6 +366,32 @@ def publish(frame: pl.DataFrame, name: str) -> pl.DataFrame:
             column = pl.when(column == 0).then(0.0).otherwise(column).alias(each.name)
         columns.append(column)
     return frame.select(columns).sort(definition.key, nulls_last=False)
+
+
+def keep(rows: pl.DataFrame, name: str, asked: Mapping[str, str]) -> pl.DataFrame:
+    """Keep the rows whose columns have the values asked for. Raises UsageError for a column that is not there."""
+    for column, value in asked.items():
+        if column == "run":
+            continue
+        definition = table(name).by_name.get(column)
+        if definition is None:
+            known = table(name).columns
+            raise UsageError(f"'{column}' is not a column of '{name}'.{did_you_mean(column, known)}")
+        wanted, unreadable = parse(pl.DataFrame({column: [value]}), name)
+        if unreadable.height:
+            raise UsageError(f"'{column}' can't be '{value}': {definition.expected} was expected.")
+        rows = rows.filter(pl.col(column).eq_missing(wanted[column][0]))
+    return rows
+
+
+def to_json(rows: pl.DataFrame, name: str) -> bytes:
+    """Write rows as a JSON list in the canonical order, instants in UTC with 'Z'."""
+    definition = table(name)
+    instants = [each.name for each in definition.fields if each.type == "datetime"]
+    text = rows.sort(definition.key, nulls_last=False).with_columns(
+        pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%SZ") if instants else []
+    )
+    return text.write_json().encode()
 
 
 def to_csv(frame: pl.DataFrame, name: str) -> str:

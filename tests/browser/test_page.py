@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -180,6 +181,28 @@ def compare_with_the_table(page, table: pl.DataFrame) -> int:
             assert float(figure["value"]) == value, figure
         compared += 1
     return compared
+
+
+def test_the_panel_shows_who_waits_who_is_short_and_what_decides(browser, served):
+    opened = Page(browser, served)
+    opened.wait("document.querySelectorAll('#place-figures [data-waiting]').length > 0")
+    state = opened.page.evaluate("window.bluelamp.state()")
+    told = opened.page.request.get(f"{served}api/backlog.json").json()
+    start = int(datetime.fromisoformat(state["hour_starting"]).timestamp())
+    cells = opened.page.eval_on_selector_all("#panel [data-waiting]", "all => all.map(each => ({...each.dataset}))")
+    assert {int(cell["start"]) for cell in cells} == {start, start + 3600}
+    for cell in cells:
+        place = told["places"].index(cell["place"] if cell["place"] in told["places"] else "all")
+        values = told["figures"]["waiting_before"]["values"][place]
+        assert float(cell["waiting"]) == values[told["starting"].index(int(cell["start"]))] / 100
+    panel = opened.page.inner_text("#panel")
+    assert "officer" in panel.split("short at this hour, by")[1][:20]
+    for words in ("Requirement set by", "Rung of the ladder", "not held against recorded weeks yet"):
+        assert words in panel
+    tried = opened.page.get_by_role("link", name="Try a change at this hour").get_attribute("href")
+    assert f"at={state['hour_starting'][:13]}%3A00Z" in tried
+    assert opened.complaints == []
+    opened.context.close()
 
 
 def test_what_a_click_on_an_area_shows_is_what_the_coverage_table_says(page, small_force, capsysbinary):

@@ -19,24 +19,67 @@ def address(small_force: Path) -> Iterator[str]:
         yield at
 
 
-def test_a_change_is_filled_in_sent_and_answered_and_stands_in_the_address(browser, address):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def wait_for(page, runs: int, *, demand: str = "") -> None:
+    """Wait until the page has answered with so many runs, at an address with this demand."""
+    page.locator(f'#answer[data-runs="{runs}"]').wait_for()
+    page.get_by_text(f"{runs} runs.", exact=False).first.wait_for()
+    assert f"demand={demand}" in page.url or not demand
+
+
+def test_a_form_without_scripts_is_filled_in_sent_and_answered(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}/what-if")
+    page.goto(f"{address}/what-if?days=1&runs=5")
     page.get_by_label("Demand, times as much").fill("1.5")
-    page.get_by_label("Days").fill("2")
     page.get_by_label("Times simulated").fill("10")
     page.get_by_role("button", name="Try it").click()
     page.get_by_role("heading", name="In short").wait_for()
     assert "demand=1.5" in page.url
-    assert "Both plans answered the same 10 drawn runs of 2 days." in page.inner_text("#short")
-    told = page.locator("#short tbody tr").first.inner_text()
-    assert "points" not in told
+    assert "Both plans answered the same 10 drawn runs of 1 day." in page.inner_text("#short")
     assert page.get_by_label("Demand, times as much").input_value() == "1.5"
+    assert page.locator("svg.plan-hours.is-wide path.plan-after").first.bounding_box()["height"] > 5
     csv = page.request.get(f"{address}{page.locator('#short .twins a').first.get_attribute('href')}")
     assert csv.text().startswith("grade_code,pool_id")
+    context.close()
+
+
+def test_a_slider_answers_while_it_moves_then_with_all_runs_and_can_be_undone(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/what-if?days=1&runs=30")
+    page.get_by_text("In writing").click()
+    written = page.locator("[name=units]").first
+    slider = page.get_by_role("slider", name="Demand")
+    slider.press("ArrowRight")
+    with page.expect_response(lambda answer: "demand=1.1" in answer.url and "runs=30" in answer.url):
+        slider.press("ArrowRight")
+        assert page.evaluate("document.activeElement.type") == "range"
+        written.press_sequentially("m")
+    assert not any("units=m" in each for each in asked), "what was half written was asked"
+    wait_for(page, 30, demand="1.1")
+    assert any("runs=20" in each for each in asked)
+    assert "+10 %" in page.inner_text("#change")
+    assert "/what-if" in page.url, "a letter that was being written led away"
+    written.fill("")
+    pool = page.locator(".stepper").first
+    pool.fill("-2")
+    pool.press("Tab")
+    wait_for(page, 30)
+    name = pool.get_attribute("data-pool")
+    assert f"{name}@" in page.locator("[name=units]").first.input_value()
+    assert "units=" in page.url
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".stepper.is-changed").wait_for(state="detached")
+    assert "units=" not in page.url
+    assert "demand=1.1" in page.url
+    wait_for(page, 30)
+    page.locator("svg.plan-hours.is-wide").first.click(position={"x": 300, "y": 40})
+    page.get_by_text("the hour chosen").wait_for()
+    assert "at=" in page.url
     assert complaints == []
     context.close()
 
@@ -51,8 +94,7 @@ def test_what_can_not_be_tried_is_told_in_sentences(browser, address):
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
 def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

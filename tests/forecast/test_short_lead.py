@@ -12,7 +12,7 @@ import pytest
 
 from bluelamp import tables
 from bluelamp.errors import BadData
-from bluelamp.forecast import RateModel, expect_next
+from bluelamp.forecast import RateModel, draw_next
 from bluelamp.forecast._history import History, lay_out, make_calendar
 from bluelamp.forecast._paths import draw_days, draw_multipliers
 from bluelamp.forecast._rates import Shocks
@@ -120,10 +120,10 @@ def test_the_next_hours_follow_a_busy_day_and_add_up():
 
     def expect(each: int) -> pl.DataFrame:
         today = demand_of(hours, {(area, kind): each for area in "abcd" for kind in "xy"})
-        return expect_next(
+        return draw_next(
             model, today, FOUR, *NONE, known_since=midnight(KNOWN, FIRST), known_until=noon, hours=6,
             time_zone=LONDON, paths=400, seed=1,
-        )  # fmt: skip
+        ).table()  # fmt: skip
 
     def of_force(found: pl.DataFrame) -> dict[str, float]:
         return found.filter(level="force", span="sum").row(0, named=True)
@@ -145,9 +145,9 @@ def test_at_midnight_nothing_of_the_day_is_known_and_the_hours_are_those_of_a_ne
     demand = world(KNOWN)
     model = fitted(demand)
     at = midnight(KNOWN, FIRST)
-    found = expect_next(
+    found = draw_next(
         model, demand, FOUR, *NONE, known_since=at, known_until=at, hours=24, time_zone=LONDON, paths=50, seed=1
-    )
+    ).table()
     force = found.filter(level="force", span="sum")
     assert force["incidents_mean"].item() == pytest.approx(expected_on(model, KNOWN).sum(), rel=1e-6)
 
@@ -170,9 +170,9 @@ def test_a_model_without_levels_is_written_down_and_brought_forward_too():
     model = forecast_of(demand, FOUR, midnight(KNOWN, FIRST), method="slot_mean_8", days=1, path_days=1).model
     read = RateModel.of_bytes(model.to_bytes())
     at = midnight(KNOWN, FIRST) + timedelta(hours=5)
-    found = expect_next(
+    found = draw_next(
         read, demand, FOUR, *NONE, known_since=at, known_until=at, hours=3, time_zone=LONDON, paths=50, seed=1
-    )
+    ).table()
     assert found.filter(level="force", span="sum")["incidents_mean"].item() == pytest.approx(3 * 24, rel=0.25)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp import extensions, hotspots, tables
+from bluelamp.hotspot_trial import against_counts
 from bluelamp.hotspots._capture import SHARES, capture
 from bluelamp.hotspots._ground import _lay_hours
 from tests.hotspots.made import BEFORE, SHIFTS, drawn_offences, ground, history_of, offences_at
@@ -295,3 +296,13 @@ def test_a_class_that_nothing_has_is_told_with_those_that_there_are():
     )
     _, notes = hotspots.gather_offences(tables.empty("offences"), calls, ["drugs", "theftt", "robbery"], ["public"])
     assert notes[0] == "No incident is of class 'theftt' ([offending] classes). Did you mean 'theft'?"
+
+
+def test_more_than_several_times_as_much_is_told_by_its_least_end():
+    def told(more: float, low: float | None, high: float | None) -> str:
+        return against_counts({"against_counts": more, "against_counts_low": low, "against_counts_high": high})
+
+    assert told(0.3, 0.152, 0.482) == "+30.0% (+15.2% to +48.2%)"
+    assert told(3.292, 1.505, 27.0) == "at least 2.5 times as much"
+    assert told(0.348, -0.501, 7.0) == "not known: too few caught"
+    assert told(0.1, None, None) == "+10.0%"

@@ -28,7 +28,7 @@ def test_a_second_writer_is_told_who_writes_and_a_killed_one_frees_the_store(sto
 
 
 def test_an_import_killed_at_any_touch_of_the_disk_is_there_whole_or_not_at_all(tmp_path, template):
-    assert crash_everywhere(tmp_path, template, import_next, every=4, nested=48) > 25
+    assert crash_everywhere(tmp_path, template, import_next, every=6, nested=48) > 16
 
 
 def test_a_run_killed_at_any_touch_of_the_disk_is_there_whole_or_not_at_all(tmp_path, template):
@@ -54,7 +54,7 @@ def test_a_sweep_killed_while_it_makes_a_checkpoint_again_is_done_by_the_next(tm
 
 
 def test_writers_killed_at_random_leave_whole_batches_and_a_reader_never_sees_half(store):
-    kill_writers(store.folder, times=25, seed=2)
+    kill_writers(store.folder, times=12, seed=2)
 
 
 def test_a_commit_torn_by_a_power_cut_is_removed_and_the_next_import_completes(template, tmp_path):

@@ -82,6 +82,14 @@ def test_an_old_store_is_not_written_to_before_it_is_upgraded_and_the_sentence_s
     assert contents(old) == before
 
 
+def test_what_has_to_be_upgraded_is_told_before_anything_is_done(old: Store):
+    with pytest.raises(BadData, match=r"needs 2.*bluelamp upgrade"):
+        old.insist_on_upgraded(sorted(ADDED))
+    old.upgrade()
+    old.insist_on_upgraded(sorted(ADDED))
+    old.snapshot().insist_on_upgraded(tables.names("result"))
+
+
 def test_an_upgrade_changes_no_row_and_what_is_imported_next_has_the_new_columns(old: Store):
     before, history = contents(old), old.history("incidents").height
     assert old.upgrade() == sorted(ADDED)

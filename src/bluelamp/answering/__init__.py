@@ -27,6 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bluelamp.queueing import MOST_UNITS
+
 Numbers = NDArray[np.float64]
 WholeNumbers = NDArray[np.int64]
 
@@ -39,7 +41,8 @@ class Lines:
     where nobody gives up), `target_seconds` and `target_share` one a line.
 
     Raises ValueError for shapes that do not fit, values that are negative, unknown or (but for patience) infinite, no
-    handling or patience at all, and shares outside 0 to 1, both excluded.
+    handling or patience at all, more calls than MOST_UNITS agents can be busy with, and shares outside 0 to 1, both
+    excluded.
     """
 
     calls: Numbers
@@ -70,6 +73,12 @@ class Lines:
                 raise ValueError(
                     f"{name} must be {expected}, but {wrong.size} values are not. The first is {wrong[0]}."
                 )
+        most = float((self.calls * handling).sum(axis=1).max(initial=0)) / 60
+        if most > MOST_UNITS:
+            raise ValueError(
+                f"calls would keep {most:,.0f} agents busy, at most {MOST_UNITS:,} were expected. Calls are those of "
+                "an hour, handling is in minutes."
+            )
 
     @property
     def leaving(self) -> Numbers:
@@ -96,6 +105,8 @@ class Lines:
 
         samples, lines, cells = self.calls.shape
         weight = np.ascontiguousarray(np.broadcast_to(np.asarray(weights, dtype=np.float64), (samples,)))
+        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+            raise ValueError("weights must be 0 or more and finite, and not all 0, but some are not.")
         found = np.zeros((lines, cells), dtype=np.int64)
         for cell in range(cells):
             calls, pace = self.cell(cell)
@@ -113,7 +124,10 @@ class Lines:
         from bluelamp.answering import _kernel
 
         _, lines, cells = self.calls.shape
-        on_duty = np.broadcast_to(np.asarray(agents, dtype=np.int64), (cells,))
+        wanted = np.broadcast_to(np.asarray(agents, dtype=np.float64), (cells,))
+        if not ((wanted >= 0) & (wanted <= MOST_UNITS) & (wanted == np.floor(wanted))).all():
+            raise ValueError(f"agents must be whole numbers from 0 to {MOST_UNITS:,}, but some are not.")
+        on_duty = wanted.astype(np.int64)
         in_time, gives_up = np.full((lines, cells), np.nan), np.full((lines, cells), np.nan)
         for cell in range(cells):
             calls, pace = self.cell(cell)

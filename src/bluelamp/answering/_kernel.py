@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 # A term, or a chance, this small against the rest changes no digit that is shown.
 _SMALLEST = 1e-14
+_NOBODY = 1e-18
 # Places in a line that are followed at most.
 _LONGEST_LINE = 4000
 _ROUNDS = 8
@@ -105,12 +106,17 @@ def answered(
     chance[0] = 1.0 / whole
     for place in range(1, places):
         chance[place] = chance[place - 1] * upto / (total_pace + place * leaving)
+    # Places that nobody stands in are not followed: whoever comes before finds no longer line than there was.
+    while places > 1 and chance[places - 1] < _NOBODY:
+        places -= 1
+        chance[places] = 0.0
     fastest = above + total_pace + places * leaving + own
     following = np.zeros(places + 1)
     expected = fastest * minutes
     behind, found = 0.0, 0.0  # the chance of fewer steps than so many; what is answered by then
     step = 0
-    while True:
+    # Once nobody is left in line, it does not matter how many minutes are.
+    while chance.sum() > _SMALLEST:
         behind += math.exp(step * math.log(expected) - expected - math.lgamma(step + 1.0)) if expected > 0 else 1.0
         step += 1
         beyond = 1.0 - behind

@@ -392,9 +392,16 @@ def _insist(
             strange = [each for each in named.to_list() if each not in number and each != "unknown"]
             if strange:
                 problems.append(f"{_listed('area', strange)} named in the {what}, and not among the force's.")
-    bad = work.rows.filter(pl.col("load").is_not_null() & ~(pl.col("load") >= 0) | pl.col("load").is_infinite())
+    bad = work.rows.filter(~(pl.col("load") >= 0) | pl.col("load").is_nan() | pl.col("load").is_infinite())
     if bad.height:
         problems.append(f"{_listed('area', bad['area_id'].to_list())} given a load that is negative or no number.")
+    if minutes is not None:
+        wrong = minutes.filter(~(pl.col("minutes") >= 0) | ~pl.col("minutes").is_finite() | pl.col("minutes").is_null())
+        if wrong.height:
+            problems.append(
+                f"{count_of(wrong.height, 'driving time')} can't be one, first that from '{wrong['from_id'][0]}' to "
+                f"'{wrong['to_id'][0]}'. Minutes from 0 were expected."
+            )
     if work.rows["area_id"].is_duplicated().any():
         twice = work.rows.filter(pl.col("area_id").is_duplicated())["area_id"].unique().sort().to_list()
         problems.append(f"{_listed('area', twice)} named more than once in the work. One row an area was expected.")

@@ -11,7 +11,7 @@ import polars as pl
 from bluelamp import geography, periods, plan, redrawn
 from bluelamp import settings as settings_
 from bluelamp.beats import Beats, Wanted, Work, propose_beats
-from bluelamp.errors import BadData, NoInput, UsageError, did_you_mean, one_of
+from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.pools import holds_at
 from bluelamp.store import Store
 
@@ -158,7 +158,7 @@ def _read_csv(path: Path, columns: dict[str, type[pl.DataType]]) -> pl.DataFrame
         unread = found[name].is_null() & text[name].is_not_null() & (text[name].str.strip_chars() != "")
         if kind.is_numeric() and unread.any():
             rows = unread.arg_true()
-            problems.append(f"'{name}' is no number in {len(rows):,} rows, first at row {rows[0] + 2}.")
+            problems.append(f"'{name}' is no number in {count_of(len(rows), 'row')}, first at row {rows[0] + 2}.")
     if found[next(iter(columns))].is_null().any():
         problems.append(f"'{next(iter(columns))}' is empty in some rows.")
     if problems:

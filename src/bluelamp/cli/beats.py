@@ -96,10 +96,15 @@ def pools(
     folder: Folder,
     ways: Annotated[
         list[str],
-        typer.Option("--try", help="1 (one pool), 3 (of equal work), A+B (merged), each also by shift as 1@23-07"),
+        typer.Option(
+            "--try",
+            help="1 (one pool), 3 (of equal work), pairs (of neighbours), A+B (merged); each also by hours as 1@23-07",
+        ),
     ],
     weeks: Annotated[int, typer.Option(help="Weeks to draw")] = 40,
-    speed: Annotated[float, typer.Option(help="Speed of units in km/h")] = 40.0,
+    speed: Annotated[
+        float | None, typer.Option(help="Speed of units in km/h, instead of ways as long as standards suppose")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Where chance begins")] = 0,
     as_csv: Annotated[bool, typer.Option("--csv", help="Give the table as CSV on standard output")] = False,
     as_json: AsJson = False,
@@ -109,7 +114,7 @@ def pools(
 
     \b
     bluelamp pools oakland --try 1 --try 1@23-07
-    bluelamp pools oakland --try R-P1+R-P2 --weeks 80
+    bluelamp pools oakland --try pairs --try R-P1+R-P2 --weeks 80
     """
     from bluelamp import tables
     from bluelamp.pools_compared import compare_pools

@@ -288,9 +288,11 @@ def data(folder: Folder, as_json: AsJson = False) -> None:
 
     account = received.account_for(folder)
     if as_json:
-        from bluelamp.web.app import rows_as_json
+        from bluelamp import tables
 
-        typer.echo(json.dumps({name: json.loads(rows_as_json(rows, name)) for name, rows in account.items()}, indent=1))
+        typer.echo(
+            json.dumps({name: json.loads(tables.to_json(rows, name)) for name, rows in account.items()}, indent=1)
+        )
         return
     for line in received.lines(folder, account):
         typer.echo(line)

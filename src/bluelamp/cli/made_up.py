@@ -44,6 +44,9 @@ def twin(
     peaks: Annotated[
         bool, typer.Option("--peaks", help="Plant theft before Christmas and robbery on two coming Fridays")
     ] = False,
+    cases: Annotated[
+        bool, typer.Option("--cases", help="Let investigators carry cases, and export them as their records have them")
+    ] = False,
 ) -> None:
     """Make up a whole constabulary, with the truth behind it.
 
@@ -70,6 +73,7 @@ def twin(
         points=points,
         planted=planted,
         peaks="usual" if peaks else (),
+        cases=cases,
     )
     write_twin(folder, made, mornings)
     message.print(

@@ -58,7 +58,6 @@ def patrol(
     bluelamp patrol oakland --dose
     """
     from bluelamp import patrol_lists, tables
-    from bluelamp.web.app import rows_as_json
     from bluelamp.web.patrol_page import render_patrol_page
 
     if dose:
@@ -78,7 +77,7 @@ def patrol(
             message.print(f"Wrote {page}. Open it in a browser and print it: a page a shift.", markup=False)
             return
     if as_json:
-        sys.stdout.buffer.write(rows_as_json(rows, name) + b"\n")
+        sys.stdout.buffer.write(tables.to_json(rows, name) + b"\n")
     elif as_csv:
         sys.stdout.write(tables.to_csv(rows, name))
     else:

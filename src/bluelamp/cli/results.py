@@ -93,12 +93,12 @@ def next_(
     bluelamp next oakland
     bluelamp next oakland --hours 24
     """
+    from bluelamp import tables
     from bluelamp.look_ahead import look_ahead
-    from bluelamp.web.app import rows_as_json
 
     found = look_ahead(folder, hours)
     if as_json:
-        sys.stdout.buffer.write(rows_as_json(found.table, "next_hours") + b"\n")
+        sys.stdout.buffer.write(tables.to_json(found.table, "next_hours") + b"\n")
         return
     for line in found.lines():
         typer.echo(line)
@@ -133,12 +133,11 @@ def peaks(
     """
     from bluelamp import tables
     from bluelamp.briefing import read_briefing
-    from bluelamp.web.app import rows_as_json
 
     found = read_briefing(folder, scope=scope, measure=measure, place=place, share=share, run_id=run)
     if as_json:
         parts = {"peaks": found.peaks, "peak_hours": found.peak_hours, "backtest_peaks": found.tried}
-        told = {name: json.loads(rows_as_json(rows, name)) for name, rows in parts.items()}
+        told = {name: json.loads(tables.to_json(rows, name)) for name, rows in parts.items()}
         typer.echo(json.dumps({"sentences": found.lines(), **told}, ensure_ascii=False))
     elif as_csv:
         sys.stdout.write(tables.to_csv(found.peaks, "peaks"))
@@ -248,13 +247,12 @@ def hotspots(
     import polars as pl
 
     from bluelamp import hotspot_trial, tables
-    from bluelamp.web.app import rows_as_json
 
     if guard:
         with progressing(quiet) as progress:
             simulated = hotspot_trial.try_guard(folder, progress=progress)
         if as_json:
-            sys.stdout.buffer.write(rows_as_json(simulated.table, "feedback_simulation") + b"\n")
+            sys.stdout.buffer.write(tables.to_json(simulated.table, "feedback_simulation") + b"\n")
         elif as_csv:
             sys.stdout.write(tables.to_csv(simulated.table, "feedback_simulation"))
         else:
@@ -276,7 +274,7 @@ def hotspots(
         write_whole(geojson, json.dumps(shown.collection(), ensure_ascii=False))
         message.print(f"Wrote {count_of(shown.rows.height, 'place')} to {geojson}", markup=False)
     elif as_json:
-        sys.stdout.buffer.write(rows_as_json(shown.rows, "hotspots") + b"\n")
+        sys.stdout.buffer.write(tables.to_json(shown.rows, "hotspots") + b"\n")
     elif as_csv:
         sys.stdout.write(tables.to_csv(shown.rows, "hotspots"))
     else:
@@ -349,7 +347,6 @@ def table(
     from bluelamp import hotspot_trial, look_ahead, received, tables
     from bluelamp import plan as flow
     from bluelamp import validation as held
-    from bluelamp.web.app import keep, rows_as_json
 
     _refuse_swapped(name, folder)
     if name in (*received.NAMES, *scored.NAMES, *look_ahead.NAMES, *hotspot_trial.NAMES, *held.NAMES):
@@ -373,12 +370,12 @@ def table(
         if not equals:
             raise UsageError(f"'{condition}' is not a condition; one such as level=pool was expected.")
         asked[column] = value
-    rows = keep(rows, name, asked)
+    rows = tables.keep(rows, name, asked)
     if parquet is not None:
         _write_parquet(rows.select(tables.table(name).columns), parquet)
         message.print(f"Wrote {count_of(rows.height, 'row')} to {parquet}", markup=False)
     elif as_json:
-        sys.stdout.buffer.write(rows_as_json(rows, name) + b"\n")
+        sys.stdout.buffer.write(tables.to_json(rows, name) + b"\n")
     elif as_csv or not sys.stdout.isatty():
         sys.stdout.write(tables.to_csv(rows, name))
     else:

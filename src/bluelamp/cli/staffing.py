@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bluelamp.cli._shared import AsJson, Folder, Quiet, RunId, app, message, progressing
+from bluelamp.cli._shared import AsJson, Folder, Quiet, RunId, app, message, moment, progressing
 from bluelamp.errors import UsageError
 
 
@@ -44,7 +44,7 @@ def solve(
         for name, rows in (
             ("solved_units", found.units), ("solved_duties", found.duties), ("unit_value", found.value)
         ):  # fmt: skip
-            answer[name] = json.loads(_as_json(rows, name))
+            answer[name] = json.loads(tables.to_json(rows, name))
         typer.echo(json.dumps(answer, ensure_ascii=False))
     elif as_csv:
         chosen = (found.units, "solved_units") if shifts is None else (found.duties, "solved_duties")
@@ -91,7 +91,7 @@ def what_if(
         coming = coming_work.read_coming(folder, days=days, run_id=run)
         found = trial.WhatIf.of(coming, runs).compare(change, lambda share: progress("simulating", share))
     if as_json:
-        rows = json.loads(_as_json(found.table, "what_if"))
+        rows = json.loads(tables.to_json(found.table, "what_if"))
         typer.echo(json.dumps({"sentences": found.sentences, "what_if": rows}, ensure_ascii=False))
     elif as_csv:
         sys.stdout.write(tables.to_csv(found.table, "what_if"))
@@ -102,10 +102,42 @@ def what_if(
         message.print("Say what to change: --demand, --service, --units, --merge or --target.", markup=False)
 
 
-def _as_json(rows: object, name: str) -> bytes:
-    from bluelamp.web.app import rows_as_json
+@app.command()
+def backlog(
+    folder: Folder,
+    hours: Annotated[int, typer.Option(min=1, help="Hours to look ahead, 48 at most")] = 24,
+    runs: Annotated[int, typer.Option(min=1, help="Times that they are simulated")] = 200,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Look ahead from this moment after the latest run, as if nothing later were known"),
+    ] = None,
+    hourly: Annotated[bool, typer.Option("--hourly", help="With --csv: the hours instead of the ages")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV: what waits at the ends of shifts, by age")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what the next hours will bring, from the logs that are open and the units that are at work now: which calls
+    will be late, and what each shift leaves to the next.
 
-    return rows_as_json(rows, name)  # type: ignore[arg-type]
+    \b
+    bluelamp backlog oakland
+    bluelamp backlog oakland --hours 12 --json
+    """
+    from bluelamp import near_term, tables
+
+    with progressing(quiet) as progress:
+        found = near_term.simulate_next(folder, hours=hours, runs=runs, at=moment(at, folder), progress=progress)
+    if as_json:
+        answer = {"sentences": found.sentences, "at": found.at.isoformat(), "run_id": found.run_id}
+        for name, rows in (("backlog", found.backlog), ("next_dispatch", found.hours)):
+            answer[name] = json.loads(tables.to_json(rows, name))
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif as_csv:
+        chosen = (found.hours, "next_dispatch") if hourly else (found.backlog, "backlog")
+        sys.stdout.write(tables.to_csv(*chosen))
+    else:
+        for line in found.lines():
+            typer.echo(line)
 
 
 def _shifts(text: str) -> list[tuple[int, int]]:

@@ -9,11 +9,12 @@ from bluelamp.committed.attendances import UnitTime, find_attendances
 from bluelamp.committed.clocks import FARTHEST, compare_clocks, presses_apart, say_reissued_apart
 from bluelamp.committed.deployments import measure_deployments
 from bluelamp.committed.hours import count_committed
-from bluelamp.committed.now import NO_GRADE, OpenNow, count_open_logs, count_units_now, open_now
+from bluelamp.committed.now import AGES, NO_GRADE, OpenNow, count_open_logs, count_units_now, open_now
 from bluelamp.committed.rules import OF_INTERVALS, RULES
 from bluelamp.committed.without_log import WithoutLog, measure_without_log
 
 __all__ = [
+    "AGES",
     "FARTHEST",
     "NO_GRADE",
     "OF_INTERVALS",

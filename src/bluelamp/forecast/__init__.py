@@ -26,7 +26,7 @@ from bluelamp.forecast._history import (
     name_series,
     whole_days_before,
 )
-from bluelamp.forecast._next_hours import expect_next
+from bluelamp.forecast._next_hours import NextDraws, draw_next
 from bluelamp.forecast._origins import Origin, stand_at
 from bluelamp.forecast._paths import DayPaths
 from bluelamp.forecast._quarters import draw_quarters, draw_rates, tell_quarters
@@ -39,8 +39,9 @@ from bluelamp.pools import PoolHours
 from bluelamp.shifts import Coming
 
 __all__ = [
-    "NAIVE", "QUARTER_DAYS", "DayCounts", "DayPaths", "Forecast", "Origin", "RateModel", "Tally", "cut", "draw_again",
-    "draw_quarters", "draw_rates", "expect_next", "make_forecast", "read_model", "stand_at", "tell_quarters",
+    "NAIVE", "QUARTER_DAYS", "DayCounts", "DayPaths", "Forecast", "NextDraws", "Origin", "RateModel", "Tally", "cut",
+    "draw_again", "draw_next", "draw_quarters", "draw_rates", "make_forecast", "read_model", "stand_at",
+    "tell_quarters",
 ]  # fmt: skip
 
 # Members that are always shown beside the one in use.

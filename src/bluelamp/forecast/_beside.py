@@ -6,7 +6,7 @@ from areas: plain means add up. Counts of districts are drawn straight away, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -49,13 +49,13 @@ def lay_beside(
         published = [pl.col(f"incidents_{name}").alias(name) for name in ("mean", *QUANTILES)]
         parts.append(_named(own, near.select("level", "area_id", "span", "hour_starting", *published)))
     else:
-        parts += [_named(own, each) for each in forecast_sums(shadow, calendar, paths, seed, days_between)]
+        parts.append(_named(own, forecast_sums(shadow, calendar, paths, seed, days_between)))
     past, districts = collapse(history, series)
     calm = without_local_events(calendar, len(districts.area_ids))
     for method in others:
         if method != own:
             model: RateModel = extensions.member("forecast", method).fit(past, districts)
-            parts += [_named(method, each) for each in forecast_sums(model, calm, paths, seed, days_between)]
+            parts.append(_named(method, forecast_sums(model, calm, paths, seed, days_between)))
     return pl.concat(parts).sort("method", "level", "area_id", "span", "hour_starting")
 
 
@@ -96,11 +96,9 @@ def without_local_events(calendar: Calendar, places: int) -> Calendar:
     return replace(calendar, event_kinds=[], event_of=nowhere, drivers={})
 
 
-def forecast_sums(
-    model: RateModel, calendar: Calendar, paths: int, seed: int, days_between: float
-) -> Iterator[pl.DataFrame]:
-    """Give quantiles of every district's and the force's hours and days, a table a day: level, area_id, span,
-    hour_starting, mean, p025 … p975.
+def forecast_sums(model: RateModel, calendar: Calendar, paths: int, seed: int, days_between: float) -> pl.DataFrame:
+    """Give quantiles of every district's and the force's hours and days: level, area_id, span, hour_starting, mean,
+    p025 … p975.
 
     Counts are drawn district by district, without their areas and classes: whatever moves classes leaves sums alone.
     """
@@ -108,6 +106,8 @@ def forecast_sums(
     days = len(calendar.days)
     multipliers = _paths.draw_multipliers(model, paths, seed, days, days_between)
     bounds = np.searchsorted(calendar.day_of_hour, np.arange(days + 1))
+    means: list[list[Floats]] = [[], []]
+    found: list[list[Integers]] = [[], []]
     places = [*(("district", name) for name in series.district_ids), ("force", series.force_id)]
     for day in range(days):
         first, last = int(bounds[day]), int(bounds[day + 1])
@@ -117,9 +117,16 @@ def forecast_sums(
         counts = _draw_counts(model, expected, multipliers[:, day], calendar.block[first:last], seed, day)
         counts = np.concatenate([counts, counts.sum(axis=0, keepdims=True)])
         expected = np.concatenate([expected, expected.sum(axis=0, keepdims=True)])
-        starts = calendar.hours[first:last]
-        yield _rows(places, "hour", starts, expected, counts)
-        yield _rows(places, "day", starts[:1], expected.sum(axis=1, keepdims=True), counts.sum(axis=1, keepdims=True))
+        for span, (mean, came) in enumerate(
+            ((expected, counts), (each.sum(axis=1, keepdims=True) for each in (expected, counts)))
+        ):
+            means[span].append(mean)
+            found[span].append(quantiles.of_counts(came))
+    midnights = calendar.hours[bounds[:-1]]
+    return pl.concat(
+        _rows(places, span, starts, np.concatenate(mean, axis=1), np.concatenate(levels, axis=1))
+        for span, starts, mean, levels in zip(("hour", "day"), (calendar.hours, midnights), means, found, strict=True)
+    )
 
 
 def _draw_counts(
@@ -138,10 +145,9 @@ def _draw_counts(
 
 
 def _rows(
-    places: Sequence[tuple[str, str]], span: str, starts: pl.Series, mean: Floats, counts: Integers
+    places: Sequence[tuple[str, str]], span: str, starts: pl.Series, mean: Floats, levels: Integers
 ) -> pl.DataFrame:
-    times, paths = len(starts), counts.shape[2]
-    found = quantiles.of_counts(counts.reshape(-1, paths))
+    times = len(starts)
     place = np.repeat(np.arange(len(places)), times)
     return pl.DataFrame(
         {
@@ -150,6 +156,6 @@ def _rows(
             "span": pl.repeat(span, len(place), eager=True),
             "hour_starting": starts[np.tile(np.arange(times), len(places))],
             "mean": mean.ravel(),
-            **{name: found[:, column] for column, name in enumerate(QUANTILES)},
+            **{name: levels[:, :, column].ravel() for column, name in enumerate(QUANTILES)},
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,7 +18,32 @@ from bluelamp.forecast._switched import draw_days, draw_multipliers
 NAMES = ("p025", "p10", "p25", "p50", "p75", "p90", "p975")
 
 
-def expect_next(
+@dataclass(frozen=True)
+class NextDraws:
+    """Joint paths of the coming hours, which begin at `starts`: one entry of `path`, `area`, `cell`, `hour` an
+    incident, all numbers from 0. `mean` are the incidents expected, areas × hours.
+    """
+
+    series: Series
+    starts: pl.Series
+    paths: int
+    path: Integers
+    area: Integers
+    cell: Integers
+    hour: Integers
+    mean: Floats
+
+    def table(self) -> pl.DataFrame:
+        """Give a row for each force, district and area and hour, and for all the hours together (`span` 'sum'), with
+        mean and quantiles of the paths.
+        """
+        return pl.concat(
+            _rows(level, places, index, self.mean, self.path, self.area, self.hour, self.starts, self.paths)
+            for level, places, index in _places(self.series)
+        )
+
+
+def draw_next(
     model: RateModel,
     demand: pl.DataFrame,
     areas: pl.DataFrame,
@@ -33,11 +59,10 @@ def expect_next(
     country: str | None = None,
     subdivision: str | None = None,
     drivers: pl.DataFrame | None = None,
-) -> pl.DataFrame:
-    """Expect the incidents of the `hours` from `known_until` on, a full hour, by the force, its districts and areas.
+) -> NextDraws:
+    """Draw the incidents of the `hours` from `known_until` on, a full hour.
 
-    `demand` holds what came from `known_since` on, by the hour; the model knows what came before. Gives a row for each
-    place and hour, and for all the hours together (`span` 'sum'), with mean and quantiles of joint paths.
+    `demand` holds what came from `known_since` on, by the hour; the model knows what came before.
     """
     zone = periods.zone(time_zone)
     driven = NONE if drivers is None else settle_drivers(drivers, known_until, time_zone)
@@ -72,15 +97,11 @@ def expect_next(
             factor = today.expected()[coming.block[day.first : day.last]][None]
         means.append(model.rates(coming, day.first, day.last).sum(axis=1) * factor)
         wanted = kept[day.hour]
-        drawn.append((day.path[wanted], day.series[wanted] // model.series.shape[1], day.hour[wanted]))
-    path, area, hour = (np.concatenate(each) for each in zip(*drawn, strict=True))
+        drawn.append((day.path[wanted], *np.divmod(day.series[wanted], model.series.shape[1]), day.hour[wanted]))
+    path, area, cell, hour = (np.concatenate(each) for each in zip(*drawn, strict=True))
     mean = np.concatenate(means, axis=1)[:, kept]
     starts = coming.hours.filter(pl.Series(kept))
-    hour = (np.cumsum(kept) - 1)[hour]
-    return pl.concat(
-        _rows(level, places, index, mean, path, area, hour, starts, paths)
-        for level, places, index in _places(model.series)
-    )
+    return NextDraws(model.series, starts, paths, path, area, cell, (np.cumsum(kept) - 1)[hour], mean)
 
 
 def _places(series: Series) -> list[tuple[str, list[str], Integers]]:

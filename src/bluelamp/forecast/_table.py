@@ -168,6 +168,19 @@ class _Ranges:
     deployments: Integers | None = None
     officer_hours: Floats | None = None
 
+    @classmethod
+    def joined(cls, parts: Sequence[_Ranges]) -> _Ranges:
+        """Put times in order behind each other; all of … × times × levels, and all with the same quantiles or none."""
+
+        def together(column: Sequence[Any]) -> Any:
+            return None if column[0] is None else np.concatenate(column, axis=1)
+
+        return cls(
+            together([each.incidents for each in parts]),
+            together([each.deployments for each in parts]),
+            together([each.officer_hours for each in parts]),
+        )
+
 
 def _rows(group: Group, span: str, starts: pl.Series, mean: _Expected, ranges: _Ranges) -> pl.DataFrame:
     """Lay out places × splits × times as rows."""
@@ -221,7 +234,10 @@ def lay_near_rows(
     paths, days, _ = multipliers.shape
     cells = series.shape[1]
     of_paths = asked.draw(paths, seed)
-    parts = []
+    # A table of all days at once takes much less than one a day: most of them are small.
+    hourly: list[list[tuple[_Expected, _Ranges]]] = [[] for _ in groups]
+    daily: list[list[tuple[_Expected, _Ranges]]] = [[] for _ in groups]
+    hours, midnights = [], []
     for drawn in draw_days(model, calendar, multipliers, seed, days_between=days_between):
         rates = model.rates(calendar, drawn.first, drawn.last)
         if watch is not None:
@@ -230,8 +246,9 @@ def lay_near_rows(
         manned = rates * crew_now
         sent = of_paths.send(drawn, crew_now, seed)
         area, cell = np.divmod(drawn.series, cells)
-        starts = calendar.hours[drawn.first : drawn.last]
-        for group in groups:
+        hours.append(calendar.hours[drawn.first : drawn.last])
+        midnights.append(calendar.hours[drawn.first : drawn.first + 1])
+        for number, group in enumerate(groups):
             mean = _Expected.of(rates, manned, asked, group, drawn.first)
             place = group.places(area, drawn.hour)
             if group.changes_by_hour:
@@ -241,13 +258,19 @@ def lay_near_rows(
             # Hours of areas and of classes are many and small: of their work only the days are told.
             tells_hours = group.by_grade and group.level != "area"
             work = seen.add_up(sent, by_hour=tells_hours)
-            by_hour = _ranges(counts, work if tells_hours else None)
-            parts.append(_rows(group, "hour", starts, mean, by_hour))
+            hourly[number].append((mean, _ranges(counts, work if tells_hours else None)))
             if group.level != "pool":
                 of_day = [each.sum(axis=1, keepdims=True) for each in work]
-                daily = _ranges(counts.sum(axis=1, keepdims=True), of_day)
-                parts.append(_rows(group, "day", starts[:1], mean.of_day(), daily))
+                daily[number].append((mean.of_day(), _ranges(counts.sum(axis=1, keepdims=True), of_day)))
         progress((drawn.day + 1) / days)
+    parts = []
+    for span, starts, found in (("hour", pl.concat(hours), hourly), ("day", pl.concat(midnights), daily)):
+        for group, by_day in zip(groups, found, strict=True):
+            if by_day:
+                means, ranges = zip(*by_day, strict=True)
+                # What is laid out is let go, so that no more than one group is held twice.
+                by_day.clear()
+                parts.append(_rows(group, span, starts, _Expected.joined(means), _Ranges.joined(ranges)))
     return parts
 
 

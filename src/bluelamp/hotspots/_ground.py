@@ -52,7 +52,13 @@ def lay_ground(
     grid = lay_grid(areas, offending, streets)
     if grid is None:
         return Ground(None, None, ["There are no hotspots, because no area of the force has a boundary."])
-    rows, notes = gather_offences(offences, calls, offending.classes, origins)
+    known, only_month = aoristic.over_their_month(offences, time_zone)
+    rows, notes = gather_offences(known, calls, offending.classes, origins)
+    if only_month:
+        notes.append(
+            f"{count_of(only_month, 'offence')} at the midnight that begins a month, which stands for a day that "
+            "nobody knows: a map shares each out over its month."
+        )
     rows = rows.filter(pl.coalesce("from_at", "to_at") < before)
     if grid.kind == "area":
         rows = rows.with_columns(area_id=pl.coalesce(geography.assign_areas(rows, areas), "area_id"))

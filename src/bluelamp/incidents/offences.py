@@ -17,8 +17,6 @@ from bluelamp.pools import UNKNOWN_AREA
 LONGEST = timedelta(days=28)
 # So many of the offences of a day are to be recorded before the day counts as known, but it is never waited longer.
 RECORDED_SHARE, LONGEST_WAIT = 0.95, timedelta(days=28)
-# Standard deviations beyond which midnights of a month's first day have more than chance gives them.
-_FAR_FROM_CHANCE = 5
 # How long recording takes is learnt from offences of a year, all of them old enough to have been recorded.
 _LEARNT_FROM, _OLD_ENOUGH = timedelta(days=421), timedelta(days=56)
 
@@ -47,7 +45,7 @@ def count_offences(offences: pl.DataFrame, known_areas: Sequence[str], time_zone
     # In an order of their own, so that the order in which they were imported decides nothing.
     rows = offences.sort("offence_id").with_columns(length=end - start)
     timed = rows.filter(pl.col("length") <= LONGEST)
-    is_first = _find_placeholders(timed, start, time_zone)
+    is_first = aoristic.find_placeholders(timed, time_zone)
     placeholders = int(is_first.sum())
     timed = timed.filter(~is_first)
     if timed.is_empty():
@@ -92,18 +90,3 @@ def count_offences(offences: pl.DataFrame, known_areas: Sequence[str], time_zone
         too_long=rows.filter(pl.col("length") > LONGEST).height,
         placeholders=placeholders,
     )
-
-
-def _find_placeholders(timed: pl.DataFrame, start: pl.Expr, time_zone: str) -> pl.Series:
-    """Say which offences begin at the very midnight that begins a month, where that stands for a day nobody knows:
-    where such midnights have more than twice as many as others, and far more than chance would give them.
-    """
-    local = timed.select(at=start.dt.convert_time_zone(time_zone))
-    at_midnight = (pl.col("at").dt.time() == pl.time(0, 0)).alias("at_midnight")
-    marks = local.select(at_midnight, is_first=pl.col("at").dt.day() == 1, day=pl.col("at").dt.date())
-    days = marks.group_by("is_first").agg(pl.col("day").n_unique(), pl.col("at_midnight").sum())
-    found = {is_first: (days, midnights) for is_first, days, midnights in days.iter_rows()}
-    (firsts, here), (others, there) = found.get(True, (0, 0)), found.get(False, (0, 0))
-    usual = firsts * there / max(others, 1)
-    is_one = here > 2 * usual and here > usual + _FAR_FROM_CHANCE * max(usual, 1) ** 0.5
-    return marks.select(pl.lit(is_one) & pl.col("at_midnight") & pl.col("is_first")).to_series()

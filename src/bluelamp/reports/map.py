@@ -52,13 +52,15 @@ def make_map_data(
     *,
     hotspots: Mapping[str, Any] | None = None,
     validation: Mapping[str, str] | None = None,
+    backlog: str | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
     `results` are one run's tables by name (areas, pools, standards, outages, demand, coverage), `run` its row of
     `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
     `peaks` those that the page lists, as `briefing.lay_on_map` gives them; `hotspots` says where the layer of hotspots
-    is fetched and for which classes; `validation` has the verdict of the last validation and the address of its page.
+    is fetched and for which classes; `validation` has the verdict of the last validation and the address of its page;
+    `backlog` is the address of `make_backlog`'s figures, which are simulated when the page asks for them.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -124,8 +126,23 @@ def make_map_data(
         "links": dict(links or {}),
         "hotspots": None if hotspots is None else dict(hotspots),
         "validation": None if validation is None else dict(validation),
+        "backlog": backlog,
     }
     return orjson.dumps(data)
+
+
+def make_backlog(what_if_hours: pl.DataFrame, runs: int) -> bytes:
+    """Give jobs waiting by hour of the force ('all') and each pool as the map takes them: JSON of whole numbers.
+
+    `what_if_hours` is that table of one grade with nothing changed, made from so many drawn runs.
+    """
+    hours, places = (what_if_hours[name].unique().sort() for name in ("hour_starting", "pool_id"))
+    rows = what_if_hours.rename({"pool_id": "place_id"})
+    names = [f"waiting{part}_before" for part in ("", "_low", "_high")]
+    figures = _figures(rows, places.to_list(), hours, names, table="what_if_hours")
+    return orjson.dumps(
+        {"runs": runs, "starting": hours.dt.epoch("s").to_list(), "places": places.to_list(), "figures": figures}
+    )
 
 
 def hours_shown(hours: pl.Series, zone: str) -> pl.Series:
@@ -227,8 +244,10 @@ def _grid(rows: pl.DataFrame, place_ids: list[str], hours: pl.Series, columns: l
     )
 
 
-def _figures(rows: pl.DataFrame, place_ids: list[str], hours: pl.Series, names: list[str]) -> dict[str, Any]:
-    definition = tables.table("coverage").by_name
+def _figures(
+    rows: pl.DataFrame, place_ids: list[str], hours: pl.Series, names: list[str], table: str = "coverage"
+) -> dict[str, Any]:
+    definition = tables.table(table).by_name
     grid = _grid(rows, place_ids, hours, names)
     found = {}
     for name in names:

@@ -240,8 +240,9 @@ class Rules:
     `last_minutes`: so near the end of its duty a unit is sent only to priorities up to `last_for`;
     `last_minutes_handed_over` holds for jobs that are handed over, whose unit asks for relief `relief_before` minutes
     before its end. `clearing`: minutes after each job until a unit is free again. `is_nearest`: the unit with the
-    shortest way goes instead of the one free longest. `may_pass`: jobs may go before one that came earlier and waits
-    for several units at once.
+    shortest way goes instead of the one free longest; of a pool's free units so many as are `aside` (pools × hours
+    of the run), those free for the shortest time, are then not looked at. `may_pass`: jobs may go before one that
+    came earlier and waits for several units at once.
     """
 
     keep_free: WholeNumbers | None = None
@@ -255,6 +256,7 @@ class Rules:
     relief_before: float = 0.0
     clearing: float = 0.0
     is_nearest: bool = False
+    aside: WholeNumbers | None = None
     may_pass: bool = False
 
 
@@ -381,7 +383,8 @@ def _run(jobs: Jobs, units: Units, cover: Cover, rules: Rules, ground: Ground, h
     # The loops take most of a second to load, and `--help` has no use for them.
     from bluelamp.simulation import _kernel, _world
 
-    sendings = needed = int(jobs.units.sum()) + 64 if keep else 0
+    # A job may want more units than there are.
+    sendings = needed = min(int(jobs.units.sum()), len(jobs) * len(units)) + 64 if keep else 0
     while True:
         world = _world.lay_out(jobs, units, cover, rules, ground, hours=hours, sendings=sendings)
         _kernel.run(_kernel.point_at(world))

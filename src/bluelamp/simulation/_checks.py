@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bluelamp.errors import BadData, count_of
-from bluelamp.simulation._world import count_pools, is_same
 
 if TYPE_CHECKING:
     from bluelamp.simulation import Cover, Jobs, Rules, Travel, Units
@@ -20,12 +19,20 @@ _Check = tuple[str, Callable[[NDArray[Any]], NDArray[np.bool_]]]
 MOST_PRIORITIES = 64
 
 
+# Pools and kinds of units have a row each in the tables of a run, hours a column.
+MOST_NUMBERED, MOST_HOURS = 100_000, 100_000
+
+
 def _at_least(least: float) -> _Check:
     return f"{least:g} or more, and finite", lambda values: np.isfinite(values) & (values >= least)
 
 
 _MINUTES = _at_least(0)
 _NUMBERED = "a whole number from 0", lambda values: values >= 0
+_IN_A_TABLE: _Check = (
+    f"a whole number from 0 to {MOST_NUMBERED - 1:,}",
+    lambda values: (values >= 0) & (values < MOST_NUMBERED),
+)
 _FINITE: _Check = "a finite number", np.isfinite
 _FINITE_OR_NEVER: _Check = "a finite number, or not a number", lambda values: ~np.isinf(values)
 _PRIORITY: _Check = (
@@ -52,8 +59,8 @@ _OF_JOBS: dict[str, _Check] = {
 _OF_UNITS: dict[str, _Check] = {
     "starts": _FINITE,
     "ends": ("a number of minutes", lambda values: ~np.isnan(values)),
-    "pool": _NUMBERED,
-    "kind": _NUMBERED,
+    "pool": _IN_A_TABLE,
+    "kind": _IN_A_TABLE,
     "place": _NUMBERED,
     "crew": ("1 or more", lambda values: values >= 1),
     "briefing": _MINUTES,
@@ -75,12 +82,12 @@ def check(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel |
         *_of_rules(rules),
         *_of_travel(travel, len(cover.own), hours),
     ]
-    if hours < 1:
-        problems.append(f"'hours' is {hours}. A run takes at least one hour.")
+    if hours != int(hours) or not 1 <= hours <= MOST_HOURS:
+        problems.append(f"'hours' is {hours}. A run takes a whole number of hours, from 1 to {MOST_HOURS:,}.")
     if not problems:
         problems = [
             *_of_duties(units),
-            *_together(jobs, units, cover, rules, travel),
+            *_together(jobs, units, cover, rules, travel, hours),
             *_of_parents(jobs),
             *_of_commitments(jobs),
         ]
@@ -127,8 +134,10 @@ def _of_cover(cover: Cover, hours: int) -> Iterator[str]:
         elif values.dtype != np.int64:
             yield from _told(name, "cover", values != np.floor(values), values, "a whole number")
         else:
+            most = np.inf if name == "vehicles" else MOST_NUMBERED
             expected = "the number of a pool, from 0" if name == "own" else "a whole number from 0, or -1 for none"
-            yield from _told(name, "cover", values < least, values, expected)
+            expected += "" if name == "vehicles" else f", below {MOST_NUMBERED:,}"
+            yield from _told(name, "cover", (values < least) | (values >= most), values, expected)
 
 
 def _of_rules(rules: Rules) -> Iterator[str]:
@@ -137,7 +146,11 @@ def _of_rules(rules: Rules) -> Iterator[str]:
         if not (np.isfinite(getattr(rules, name)) and getattr(rules, name) >= 0):
             yield f"The rule '{name}' must be 0 or more, and finite, but is {getattr(rules, name)}."
     if rules.keep_free is not None:
-        yield from _told("keep_free", "the rules", rules.keep_free < 0, rules.keep_free, "0 or more units")
+        wrong = (rules.keep_free < 0) | (rules.keep_free != np.floor(rules.keep_free))
+        yield from _told("keep_free", "the rules", wrong, rules.keep_free, "0 or more whole units")
+    if rules.aside is not None:
+        wrong = (rules.aside < 0) | (rules.aside != np.floor(rules.aside))
+        yield from _told("aside", "the rules", wrong, rules.aside, "0 or more whole units")
     takes = rules.takes_from
     if takes is not None:
         if takes.ndim != 2 or takes.shape[0] != takes.shape[1]:
@@ -177,17 +190,23 @@ def _of_duties(units: Units) -> Iterator[str]:
         )
 
 
-def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None) -> Iterator[str]:
+def _together(jobs: Jobs, units: Units, cover: Cover, rules: Rules, travel: Travel | None, hours: int) -> Iterator[str]:
     places = len(cover.own)
     for whose, placed in (("jobs", jobs.place), ("units", units.place)):
         expected = f"one of the {count_of(places, 'place')} that cover speaks of"
         if placed.max(initial=0) >= places:
             yield from _told("place", whose, placed >= places, placed, expected)
     pools = count_pools(units, cover, rules)
-    if rules.keep_free is not None and (rules.keep_free.ndim not in (2, 3) or len(rules.keep_free) != pools):
+    kept = rules.keep_free
+    if kept is not None and (kept.ndim not in (2, 3) or len(kept) != pools):
         yield (
             f"The rule 'keep_free' must have a row for each of the {count_of(pools, 'pool')} and a column for each "
-            f"priority (and, if it changes, a number for each hour), but has the shape {rules.keep_free.shape}."
+            f"priority (and, if it changes, a number for each hour), but has the shape {kept.shape}."
+        )
+    if rules.aside is not None and rules.aside.shape not in ((pools, 1), (pools, hours)):
+        yield (
+            f"The rule 'aside' must have a row for each of the {count_of(pools, 'pool')} and one number, or one for "
+            f"each of the {hours} hours, but has the shape {rules.aside.shape}."
         )
     if travel is None and jobs.travel.shape[1]:
         wrong = np.isnan(jobs.travel)
@@ -245,13 +264,17 @@ def _unanswerable(jobs: Jobs, units: Units, looked_at: slice) -> Iterator[str]:
                 f"of {there[kind]:,}."
             )
         able = np.unique(units.abilities[units.kind == kind])
-        for asks in np.unique(np.concatenate([asked[asking], regraded[asking]])):
+        for asks in np.union1d(_distinct(asked, asking), _distinct(regraded, asking)):
             if not ((int(asks) & ~able) == 0).any():
                 first = int(np.flatnonzero(asking & ((asked == asks) | (regraded == asks)))[0])
                 yield (
                     f"No unit of kind {kind} has all the abilities that the bits {int(asks):b} ask for; first asked by "
                     f"the job at index {first}."
                 )
+
+
+def _distinct(values: NDArray[Any], some: NDArray[np.bool_]) -> NDArray[Any]:
+    return values[:1] if is_same(values) else np.unique(values[some])
 
 
 def _of_parents(jobs: Jobs) -> Iterator[str]:
@@ -284,3 +307,15 @@ def _of_commitments(jobs: Jobs) -> Iterator[str]:
             f"Several units, or one that may be left, are wanted by {count_of(int(wrong.sum()), 'job')} to be handed "
             f"over, first the one at index {first}. A commitment is held by one unit at a time: make one job for each."
         )
+
+
+def count_pools(units: Any, cover: Any, rules: Any) -> int:
+    """Count the pools that anything speaks of."""
+    named = [units.pool, cover.own, cover.also, cover.help]
+    kept = 0 if rules.keep_free is None else len(rules.keep_free)
+    return max(len(cover.vehicles), kept, *(1 + int(each.max(initial=0)) for each in named))
+
+
+def is_same(values: NDArray[Any]) -> bool:
+    """Say whether one number stands for all jobs, so that looking at one is looking at all."""
+    return values.strides[0] == 0 and len(values) > 0

@@ -51,8 +51,8 @@ UNIT = np.dtype(
 JOB = np.dtype(
     [
         *((name, np.float64) for name in ("since", "rest", "latest")),
-        *((name, np.int64) for name in ("asks", "next", "previous")),
-        *((name, np.int32) for name in ("group", "first")),
+        ("asks", np.int64),
+        *((name, np.int32) for name in ("next", "previous", "group", "first")),
         *((name, np.int16) for name in ("priority", "level", "wanted", "wants")),
         ("is_waiting", np.int64),
     ]
@@ -66,7 +66,7 @@ SENDING = np.dtype(
 STATE = np.dtype(
     [
         *((name, np.float64) for name in ("until", "hour_ends")),
-        *((name, np.int64) for name in ("hour", "calendar", "free", "waiting", "once", "again", "sendings")),
+        *((name, np.int64) for name in ("hour", "calendar", "free", "waiting", "once", "again", "sendings", "now")),
         # Rules.
         *((name, np.int64) for name in ("alone", "levels", "help_to", "help_units", "last_for")),
         *((name, np.int64) for name in ("is_nearest", "may_pass", "holds_back", "takes", "keeps")),
@@ -96,7 +96,7 @@ _OWN: dict[Any, dict[str, int]] = {
     np.bool_: {"is_also": 2, "is_helped": 1},  # is_also: groups × pools
     np.int64: {
         "by_ready": 1, "by_start": 1, "by_end": 1, "by_regrade": 1, "cover_changes": 1, "group": 1, "own": 2,
-        "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 3, "takes_from": 2, "wants": 2,
+        "also": 2, "help": 2, "covers": 2, "lends_to": 2, "keep_free": 3, "aside": 2, "takes_from": 2, "wants": 2,
         "unit_lines": 2, "job_lines": 2, "cursors": 1, "slots": 1, "picked": 1, "had": 1, "waiting": 3,
     },
     STATE: {"state": 1}, UNIT: {"units": 1}, JOB: {"jobs": 1}, POOL: {"pools": 1}, APPOINTMENT: {"calendar": 1},
@@ -116,21 +116,19 @@ WORLD = np.dtype([(name, np.int64, 1 + 2 * axes) for name, (_, axes, _) in ARRAY
 
 def point_at(arrays: dict[str, Any]) -> Any:
     """Give the row that says where arrays lie; they must outlive it, be of their kind, and C-contiguous if our own."""
-    row = np.zeros(1, dtype=WORLD)
+    numbers: list[int] = []
     for name, (kind, axes, is_given) in ARRAYS.items():
         array = arrays[name]
         assert (array.dtype, array.ndim) == (kind, axes), name
         assert is_given or array.flags.c_contiguous, name
-        row[name] = (array.ctypes.data, *array.shape, *array.strides)
-    return row
+        numbers += (array.ctypes.data, *array.shape, *array.strides)
+    return np.array(numbers, dtype=np.int64).view(WORLD)
 
 
 _WORLD = from_dtype(WORLD)
 # Only what is called from outside is kept on disk; it holds the rest.
 _kept = njit(cache=True, nogil=True, error_model="numpy")
 _compiled = njit(nogil=True, error_model="numpy")
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @infer_getattr
@@ -206,10 +204,16 @@ def _sink(calendar, slots, size, slot, at, key):
 @_compiled
 def _appoint(w, at, kind, who):
     """Put down when something happens to a unit (its index) or a job (units + its index), in place of what stood."""
+    state = w.state[0]
+    if who == state.now:
+        # What happens to it now stands in front still, and makes room for what happens next.
+        state.now = NOBODY
+        _sink(w.calendar, w.slots, state.calendar, w.slots[who], at, (kind << _BITS) | who)
+        return
     if w.slots[who] >= 0:
         _cancel(w, who)
-    slot = w.state[0].calendar
-    w.state[0].calendar += 1
+    slot = state.calendar
+    state.calendar += 1
     _rise(w.calendar, w.slots, slot, at, (kind << _BITS) | who)
 
 
@@ -218,6 +222,8 @@ def _cancel(w, who):
     slot = w.slots[who]
     if slot < 0:
         return
+    if who == w.state[0].now:
+        w.state[0].now = NOBODY
     w.slots[who] = -1
     w.state[0].calendar -= 1
     last = w.state[0].calendar
@@ -395,15 +401,20 @@ def _choose(w, at, pool, j):
     is_nearest = state.is_nearest and w.way.shape[0] > 0
     may_be_held = state.once > 0 and not state.may_pass
     best, shortest = NOBODY, np.inf
+    looked_at = w.pools[pool].free
+    if is_nearest:
+        looked_at -= w.aside[pool, min(state.hour, w.aside.shape[1] - 1)]
     u = w.unit_lines[3 * pool + FREE_LINE, 0]
-    while u != NOBODY:
+    while u != NOBODY and looked_at > 0:
         unit = w.units[u]
-        if unit.state == FREE and _is_able(w, at, u, j) and not (may_be_held and _is_held(w, at, u, j)):
-            if not is_nearest:
-                return u
-            way = w.way[unit.place, w.place[j]]
-            if way < shortest:
-                best, shortest = u, way
+        if unit.state == FREE:
+            looked_at -= 1
+            if _is_able(w, at, u, j) and not (may_be_held and _is_held(w, at, u, j)):
+                if not is_nearest:
+                    return u
+                way = w.way[unit.place, w.place[j]]
+                if way < shortest:
+                    best, shortest = u, way
         u = unit.next
     return best
 
@@ -1063,7 +1074,7 @@ def run(world):
             ready_at = _next_ready_at(w, next_ready)
             _be_ready(w, at, j, w.ready[j])
         elif who >= 0:
-            _cancel(w, who)
+            state.now = who
             if what == DONE:
                 _be_done(w, at, who)
             elif what == BREAK:
@@ -1076,6 +1087,8 @@ def run(world):
                 _ask_for_relief(w, at, who - units)
             else:
                 _be_over(w, at, who - units)
+            if state.now == who:
+                _cancel(w, who)
         else:
             if what == END:
                 _end(w, at, w.by_end[next_end])

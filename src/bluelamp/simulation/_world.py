@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bluelamp.simulation import _kernel
+from bluelamp.simulation._checks import count_pools, is_same
 
 WholeNumbers = NDArray[np.int64]
 _MINUTES = 60.0
+# What a run needs while it lasts is kept for the next one of the same thread, up to so much: memory that is new to the
+# process took a quarter of a run.
+_KEPT_BYTES = 64 << 20
+_KEPT = threading.local()
 
 
 class Ground(NamedTuple):
@@ -39,7 +45,14 @@ def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: i
         given = rules.keep_free.reshape(*rules.keep_free.shape[:2], -1)
         keep_free = np.zeros((pools, priorities, given.shape[2]), dtype=np.int64)
         keep_free[:, : given.shape[1]] = given
-    changes = own[:, 1:] != own[:, :-1], (keep_free[:, :, 1:] != keep_free[:, :, :-1]).any(axis=1)
+    aside = np.zeros((pools, 1), dtype=np.int64)
+    if rules.aside is not None and rules.is_nearest:
+        aside = np.ascontiguousarray(rules.aside, dtype=np.int64)
+    changes = (
+        own[:, 1:] != own[:, :-1],
+        (keep_free[:, :, 1:] != keep_free[:, :, :-1]).any(axis=1),
+        aside[:, 1:] != aside[:, :-1],
+    )
     takes_from = np.zeros((priorities, priorities), dtype=np.int64)
     if rules.takes_from is not None:
         takes_from[: len(rules.takes_from), : len(rules.takes_from)] = rules.takes_from
@@ -50,17 +63,10 @@ def lay_ground(units: Any, cover: Any, rules: Any, travel: Any, *, priorities: i
         "group": group, "own": own, "also": also, "help": help_, "is_also": is_also,
         "covers": _listed((is_own | is_also).T), "lends_to": _listed(is_help.T),
         "cover_changes": np.unique(np.concatenate([1 + np.flatnonzero(each.any(axis=0)) for each in changes])),
-        "keep_free": keep_free, "takes_from": takes_from, "way": way,
+        "keep_free": keep_free, "aside": aside, "takes_from": takes_from, "way": way,
         "way_factor": np.ascontiguousarray(np.broadcast_to(factor, max(hours, 1)), dtype=np.float64),
     }  # fmt: skip
     return Ground(pools, priorities, arrays)
-
-
-def count_pools(units: Any, cover: Any, rules: Any) -> int:
-    """Count the pools that anything speaks of."""
-    named = [units.pool, cover.own, cover.also, cover.help]
-    kept = 0 if rules.keep_free is None else len(rules.keep_free)
-    return max(len(cover.vehicles), kept, *(1 + int(each.max(initial=0)) for each in named))
 
 
 def lay_out(
@@ -73,8 +79,8 @@ def lay_out(
     state = np.zeros(1, dtype=_kernel.STATE)
     state["until"], state["hour_ends"] = _MINUTES * hours, _MINUTES
     state["alone"] = len(by_ready) if has_followers else count
-    state["levels"], state["keeps"] = levels, sendings > 0
-    state["holds_back"] = ground.arrays["keep_free"].any()
+    state["levels"], state["keeps"], state["now"] = levels, sendings > 0, -1
+    state["holds_back"] = ground.arrays["keep_free"].any() or ground.arrays["aside"].any()
     state["takes"] = ground.arrays["takes_from"].any()
     for name in ("help_to", "help_units", "last_for", "is_nearest", "may_pass", "help_travel_factor", "last_minutes",
                  "last_minutes_handed_over", "relief_before", "clearing"):  # fmt: skip
@@ -89,7 +95,14 @@ def lay_out(
     if kinds > wanted.shape[1]:
         wanted = np.pad(wanted, ((0, 0), (0, kinds - wanted.shape[1])))
     by_hour = (ground.pools, ground.priorities, hours + 1)
-    unknown = [np.full(count, np.nan) for _ in range(5)]
+    # One block, because the operating system gives a large one out in larger pages.
+    unknown = np.full((6, count), np.nan)
+    borrowed = _borrow(count, len(units), kinds)
+    borrowed["slots"][:] = -1
+    by_regrade = _by_regrade(jobs.regraded_at)
+    if len(by_regrade):
+        # A job may be regraded before it has come.
+        borrowed["jobs"]["is_waiting"] = 0
     pools = np.zeros(ground.pools, dtype=_kernel.POOL)
     pools["vehicles"] = -1
     pools["vehicles"][: len(cover.vehicles)] = cover.vehicles
@@ -101,16 +114,34 @@ def lay_out(
         may_be_left=jobs.may_be_left, wanted=wanted, first_child=first_child, next_child=next_child,
         by_ready=by_ready,
         by_start=np.argsort(units.starts, kind="stable"), by_end=np.argsort(units.ends, kind="stable"),
-        by_regrade=_by_regrade(jobs.regraded_at), state=state, units=out, jobs=np.zeros(count, dtype=_kernel.JOB),
-        pools=pools, wants=np.empty((count, kinds), dtype=np.int64), unit_lines=np.full((3 * ground.pools, 2), -1),
+        by_regrade=by_regrade, state=state, units=out, pools=pools, unit_lines=np.full((3 * ground.pools, 2), -1),
         job_lines=np.full((groups * levels, 2), -1), cursors=np.empty(groups, dtype=np.int64),
-        calendar=np.empty(count + len(units), dtype=_kernel.APPOINTMENT), slots=np.full(count + len(units), -1),
         picked=np.empty(len(units), dtype=np.int64), minutes=np.zeros((5, ground.pools, hours)),
         sendings=np.empty(sendings, dtype=_kernel.SENDING), waiting=np.zeros(by_hour, dtype=np.int64),
         oldest=np.zeros(by_hour), had=np.zeros(count, dtype=np.int64), is_helped=np.zeros(count, dtype=np.bool_),
-        was_ready=np.full(count, np.nan), sent=unknown[0], arrived=unknown[1], all_arrived=unknown[2],
-        left=unknown[3], lapsed=unknown[4], **ground.arrays,
+        was_ready=unknown[5], sent=unknown[0], arrived=unknown[1], all_arrived=unknown[2],
+        left=unknown[3], lapsed=unknown[4], **borrowed, **ground.arrays,
     )  # fmt: skip
+
+
+def _borrow(jobs: int, units: int, kinds: int) -> dict[str, NDArray[Any]]:
+    """Give arrays that nobody sees after a run, with whatever was in them."""
+    wanted = {
+        "jobs": (_kernel.JOB, (jobs,)), "calendar": (_kernel.APPOINTMENT, (jobs + units,)),
+        "slots": (np.dtype(np.int64), (jobs + units,)), "wants": (np.dtype(np.int64), (jobs, kinds)),
+    }  # fmt: skip
+    sizes = {name: kind.itemsize * int(np.prod(shape)) for name, (kind, shape) in wanted.items()}
+    room = sum(sizes.values())
+    block: NDArray[np.uint8] | None = getattr(_KEPT, "block", None)
+    if block is None or len(block) < room:
+        block = np.empty(room, dtype=np.uint8)
+        if room <= _KEPT_BYTES:
+            _KEPT.block = block
+    found, at = {}, 0
+    for name, (kind, shape) in wanted.items():
+        found[name] = block[at : at + sizes[name]].view(kind).reshape(shape)
+        at += sizes[name]
+    return found
 
 
 def _listed(flags: NDArray[np.bool_]) -> WholeNumbers:
@@ -121,11 +152,6 @@ def _listed(flags: NDArray[np.bool_]) -> WholeNumbers:
         there = np.flatnonzero(each)
         listed[row, : len(there)] = there
     return listed
-
-
-def is_same(values: NDArray[Any]) -> bool:
-    """Say whether one number stands for all jobs, so that looking at one is looking at all."""
-    return values.strides[0] == 0 and len(values) > 0
 
 
 def _children(parent: WholeNumbers) -> tuple[WholeNumbers, WholeNumbers, bool]:

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp import extensions, periods, tables
+from bluelamp import extensions, periods, queueing, tables
+from bluelamp.errors import BadData
 from bluelamp.offered_work import OfferedWork
 from bluelamp.pools import Floats, Integers, gross_of, minimum_officers
 
@@ -71,6 +72,7 @@ def require_staff(
     gross is what must be rostered so that the net is left after `abstraction`, one share or one by role. The rows of
     `other_pools` (roles that answer no incidents) know minimums only.
     """
+    _insist(work)
     lost = abstraction if isinstance(abstraction, Mapping) else defaultdict(lambda: abstraction)
     own = lost[work.pool_hours.role_code]
     parts = [
@@ -79,6 +81,20 @@ def require_staff(
     ]
     parts += _minimums_only(other_pools, work, minimums, time_zone, lost, methods)
     return tables.publish(pl.concat(parts), "required_staff")
+
+
+def _insist(work: OfferedWork) -> None:
+    """Raise BadData where so much work is offered that a number must be wrong."""
+    busy = work.load + work.away[: len(work.load)]
+    if busy.max(initial=0) <= queueing.MOST_UNITS:
+        return
+    _, pool, hour = np.unravel_index(busy.argmax(), busy.shape)
+    raise BadData(
+        f"Work would keep {busy.max():,.0f} units of pool '{work.pool_hours.pool_ids[pool]}' busy in the hour from "
+        f"{work.hours[int(hour)]:%Y-%m-%d %H:%M} UTC, and at most {queueing.MOST_UNITS:,} were expected. A call takes "
+        f"{work.service_minutes[pool, hour]:,.0f} minutes there: look for minutes or units in the wrong unit in the "
+        "table 'service_times'."
+    )
 
 
 # Loads of OfferedWork, and columns of `required_staff`.

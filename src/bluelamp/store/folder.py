@@ -131,6 +131,10 @@ class Store:
         """Give the last run. Raises NoInput where there is none yet."""
         return self._run(None)
 
+    def run(self, run_id: str | None = None) -> dict[str, Any]:
+        """Give a run by its id, the last where none is named. Raises NoInput where there is no such run."""
+        return self._run(run_id)
+
     def result(self, name: str, run_id: str | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
         """Give a result as a run wrote it; of the latest run unless another is named.
 
@@ -281,6 +285,16 @@ class Store:
             return []
         with disk.failures_told(f"Writing to '{self._path}'"), self._writer() as writer:
             return writer.upgrade()
+
+    def insist_on_upgraded(self, names: Sequence[str]) -> None:
+        """Raise BadData where one of these tables was made by another Bluelamp and can't be written to by this one."""
+        ledger = self._fresh()
+        for name in names:
+            known = tables.table(name).schema_version
+            # Files keep the version that they were written with: only a table that has others need be looked at.
+            if (ledger.files_of(name)["schema_version"] != known).any():
+                log = delta.Log.of(ledger.logs_of(name))
+                delta.check_version(delta.open_sealed(self._path, name, log), name)
 
     def verify(self) -> list[str]:
         """Read every stored byte again and give a sentence for each fault; none means that all is well."""

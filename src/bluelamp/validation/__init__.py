@@ -20,7 +20,6 @@ import polars as pl
 
 from bluelamp import (
     committed,
-    deployable,
     geography,
     offered_work,
     periods,
@@ -402,13 +401,9 @@ def _with_rostered_units(
     when: _When,
 ) -> Records:
     """Take the units of the duty sheet, where it is written for nearly all of the replay; else those that were seen."""
-    found = deployable.find_deployable(
-        given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], given["pools"],
-        pool_hours=pool_hours, hours=hours, ends_at=when.ends, time_zone=settings.force.time_zone,
-        crew_size_by_hour=plan.crew_by_hour(settings), day_starts_at=settings.duties.day_starts_at,
-        briefing_minutes=settings.duties.briefing_minutes,
-        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
-        desk_roles=settings.duties.desk_roles,
+    found = settled.find_on_duty(
+        given, given["pools"], settings, plan.crew_by_hour(settings), pool_hours=pool_hours, hours=hours,
+        ends_at=when.ends,
     ).table  # fmt: skip
     own = found.filter(pl.col("role_code") == settings.staffing.role)
     if own["hour_starting"].n_unique() < _MOST_HOURS * len(hours):

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from bluelamp.travel import shrink
 from bluelamp.validation._records import Records
 from bluelamp.validation._records import minutes_between as _minutes
 
@@ -268,15 +269,8 @@ def _fit_help_factor(visits: pl.DataFrame, help_to: int, priority_of: Mapping[st
 
 
 def _shrunken(rows: pl.DataFrame, by: str) -> dict[object, float]:
-    """Give the mean `rest` of each group, drawn towards nil by how little it tells (method of moments)."""
-    if rows.height < 2:
-        return {}
-    means = rows.group_by(by).agg(mean=pl.col("rest").mean(), count=pl.len())
-    within = float(rows["rest"].var() or 0.0)  # type: ignore[arg-type]
-    weight = means["count"] / means["count"].sum()
-    between = max(float((weight * means["mean"] ** 2).sum()) - within * means.height / rows.height, 0.0)
-    shrunk = means.select(by, effect=pl.col("mean") * between / (between + within / pl.col("count") + 1e-12))
-    return dict(shrunk.iter_rows())
+    """Give the shrunken mean `rest` of each group."""
+    return dict(shrink(rows, by).iter_rows())
 
 
 def _fit_help(visits: pl.DataFrame, priority_of: Mapping[str, int]) -> tuple[int, dict[str, list[str]]]:

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from bluelamp import simulation
+from bluelamp.errors import BadData
 from bluelamp.pools import PoolHours
 from bluelamp.validation._fitted import Fitted
 from bluelamp.validation._records import Records
@@ -223,6 +224,11 @@ def _places(
     went = logs["pool_id"].replace_strict(pools, default=-1, return_dtype=pl.Int64).to_numpy()
     ever = {number: np.flatnonzero((pool_hours.patterns == number).any(axis=0)) for number in pools.values()}
     covered = np.flatnonzero((pool_hours.patterns >= 0).any(axis=0))
+    if not len(covered):
+        raise BadData(
+            "No pool of the role that answers incidents covers any area of the force, so that nobody could be sent in "
+            "a replay. Put 'area_id' of the table 'pools' right, or 'role' under [staffing]."
+        )
     for row in np.flatnonzero(nowhere):
         then = np.flatnonzero(covering[row] == went[row]) if went[row] >= 0 else np.zeros(0, dtype=np.int64)
         options = then if len(then) else ever.get(int(went[row]), covered)

@@ -234,13 +234,15 @@ class Published:
     def _make_map(self, run_id: str, _stamp: str) -> Squeezed:
         data = make_map_data(
             self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id),
-            hotspots=layer_of(self.folder, run_id), validation=self._verdict(),
+            hotspots=layer_of(self.folder, run_id), validation={"verdict": self.verdict(), "address": "/validation"},
+            backlog=f"/api/backlog.json?run={run_id}",
         )  # fmt: skip
         return squeeze(data)
 
-    def _verdict(self) -> dict[str, str]:
+    def verdict(self) -> str:
+        """Say in one word what the last validation found; 'none' where there was none."""
         stamp = held.stamp(self.folder)
-        return {"verdict": self._validation(stamp).verdict if stamp else "none", "address": "/validation"}
+        return self._validation(stamp).verdict if stamp else "none"
 
     def results_for_map(self, run_id: str) -> dict[str, pl.DataFrame]:
         """Give the results that the map is drawn from."""
@@ -297,7 +299,7 @@ def make_app(
     _add_pages(app, published)
     _add_tables(app, published)
     add_hotspots(app, published.folder, published.run)
-    add_what_if(app, published.folder, published.run)
+    add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder, may_edit=may_edit_codes)
     return app
 
@@ -389,19 +391,19 @@ def _add_tables(app: FastAPI, published: Published) -> None:
 
     @app.get("/tables/{name}.csv", summary="A table as CSV")
     def as_csv(name: NAME, request: Request, run: RUN = None) -> Response:
-        rows = keep(published.table(name, run), name, request.query_params)
+        rows = tables.keep(published.table(name, run), name, request.query_params)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(tables.to_csv(rows, name), media_type="text/csv; charset=utf-8", headers=headers)
 
     @app.get("/tables/{name}.json", summary="A table as JSON: a list of rows, each as its schema says")
     def as_json(name: NAME, request: Request, run: RUN = None) -> Response:
-        rows = keep(published.table(name, run), name, request.query_params)
-        return Response(rows_as_json(rows, name), media_type="application/json")
+        rows = tables.keep(published.table(name, run), name, request.query_params)
+        return Response(tables.to_json(rows, name), media_type="application/json")
 
     @app.get("/tables/{name}", response_class=HTMLResponse, summary="A table as a page")
     def as_page(name: NAME, request: Request, run: RUN = None) -> HTMLResponse:
         definition = tables.table(name)
-        rows = keep(published.table(name, run), name, request.query_params)
+        rows = tables.keep(published.table(name, run), name, request.query_params)
         query = f"?{request.url.query}" if request.url.query else ""
         shown = rows.head(ROWS_ON_A_PAGE)
         head = "".join(f'<th scope="col">{escape(column)}</th>' for column in shown.columns)
@@ -421,32 +423,6 @@ def _add_tables(app: FastAPI, published: Published) -> None:
                 f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
             )
         )
-
-
-def keep(rows: pl.DataFrame, name: str, asked: Mapping[str, str]) -> pl.DataFrame:
-    """Keep the rows whose columns have the values asked for. Raises UsageError for a column that is not there."""
-    for column, value in asked.items():
-        if column == "run":
-            continue
-        definition = tables.table(name).by_name.get(column)
-        if definition is None:
-            known = tables.table(name).columns
-            raise UsageError(f"'{column}' is not a column of '{name}'.{did_you_mean(column, known)}")
-        wanted, unreadable = tables.parse(pl.DataFrame({column: [value]}), name)
-        if unreadable.height:
-            raise UsageError(f"'{column}' can't be '{value}': {definition.expected} was expected.")
-        rows = rows.filter(pl.col(column).eq_missing(wanted[column][0]))
-    return rows
-
-
-def rows_as_json(rows: pl.DataFrame, name: str) -> bytes:
-    """Write rows as a JSON list in the canonical order, instants in UTC with 'Z'."""
-    definition = tables.table(name)
-    instants = [each.name for each in definition.fields if each.type == "datetime"]
-    text = rows.sort(definition.key, nulls_last=False).with_columns(
-        pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%SZ") if instants else []
-    )
-    return text.write_json().encode()
 
 
 def _page(title: str, body: str) -> str:

@@ -1,6 +1,7 @@
-"""The duty planner's page: leave left by shift, what a week's time goes to, what rostered hours were lost to.
+"""The duty planner's page: leave left by shift, what a week's time goes to, investigators, what hours were lost to.
 
-Every figure is one of `headroom`, `time_budget`, `abstraction` or `relief_factors`, and says which.
+Every figure is one of `headroom`, `time_budget`, `required_investigators`, `abstraction` or `relief_factors`, and says
+which.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
-from bluelamp.errors import UsageError
+from bluelamp.errors import UsageError, count_of
 
-NAMES = ("headroom", "time_budget", "abstraction", "relief_factors")
+NAMES = ("headroom", "time_budget", "required_investigators", "abstraction", "relief_factors")
 _DAYS_SHOWN = 7
 _WEEKDAYS = {"mon": "Mon", "tue": "Tue", "wed": "Wed", "thu": "Thu", "fri": "Fri", "sat": "Sat", "sun": "Sun"}
 
@@ -45,6 +46,7 @@ def render_strength_page(
         run_part="" if run is None else f"&run={run['run_id']}",
         leave=_leave(results["headroom"], day, zone),
         budget=_budget(results["time_budget"]),
+        investigators=_investigators(results["required_investigators"]),
         lost=_lost(results["abstraction"]),
         factors=results["relief_factors"].to_dicts(),
         percent=lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %",
@@ -73,11 +75,15 @@ def _leave(told: pl.DataFrame, day: str | None, zone: Any) -> dict[str, Any] | N
     shown = told.filter(pl.col("local_day").is_between(first, first + timedelta(days=_DAYS_SHOWN - 1)))
     shifts = shown["shift_starting"].unique().sort().to_list()
     rows = []
-    for (role, pool, skill), some in shown.group_by("role_code", "pool_id", "skill_code", maintain_order=True):
+    # Who answers calls is looked for first: the role that demand asks for.
+    answers = pl.col("demand_officers").is_not_null().any().over("role_code")
+    in_order = shown.sort(~answers, "role_code", "pool_id", maintain_order=True)
+    for (role, pool, skill), some in in_order.group_by("role_code", "pool_id", "skill_code", maintain_order=True):
         by_shift = {row["shift_starting"]: row for row in some.iter_rows(named=True)}
         name = f"{pool} ({role})" if skill == "any" else f"{pool} ({role}), {skill}"
         rows.append({"words": name, "cells": [by_shift.get(shift) for shift in shifts]})
     return {
+        "sentences": _in_short(shown, zone),
         "shifts": [f"{at:%a} {at.day} {at:%H:%M}" for at in (shift.astimezone(zone) for shift in shifts)],
         "rows": rows,
         "weeks": [
@@ -85,6 +91,24 @@ def _leave(told: pl.DataFrame, day: str | None, zone: Any) -> dict[str, Any] | N
             for each in days[::_DAYS_SHOWN]
         ],
     }
+
+
+def _in_short(shown: pl.DataFrame, zone: Any) -> list[str]:
+    """Say how many shifts of the week are short or have nobody to spare, and where it is tightest."""
+    known = shown.filter(pl.col("headroom").is_not_null(), pl.col("skill_code") == "any")
+    if known.is_empty():
+        return []
+    short, tight = known.filter(pl.col("headroom") < 0), known.filter(pl.col("headroom") == 0)
+    told = [
+        f"Of {count_of(known.height, 'shift')} of pools in these days {short.height:,} are short, and in "
+        f"{tight.height:,} more nobody could be away."
+    ]
+    if short.height:
+        worst = short.sort("headroom", "shift_starting", "pool_id").row(0, named=True)
+        lacking = count_of(-worst["headroom"], "officer")
+        at = worst["shift_starting"].astimezone(zone)
+        told.append(f"The tightest: {worst['pool_id']} on {at:%A} {at.day} {at:%B} from {at:%H:%M}, by {lacking}.")
+    return told
 
 
 def _budget(told: pl.DataFrame) -> list[dict[str, Any]]:
@@ -98,6 +122,19 @@ def _budget(told: pl.DataFrame) -> list[dict[str, Any]]:
         when = "week" if row["weekday"] == "all" else f"{_WEEKDAYS[row['weekday']]} from {row['from_hour']:02}:00"
         row["words"] = f"{pool}, {when}"
     return rows
+
+
+def _investigators(told: pl.DataFrame) -> dict[str, Any] | None:
+    """Lay out teams as they stand in the last week that is told, the force last."""
+    if told.is_empty():
+        return None
+    last = told.filter(pl.col("week_starting") == pl.col("week_starting").max())
+    rows = last.sort(pl.col("pool_id") == "all", "pool_id").to_dicts()
+    return {
+        "rows": [{**row, "words": "All teams" if row["pool_id"] == "all" else row["pool_id"]} for row in rows],
+        "weeks": told["week_starting"].n_unique(),
+        "within": rows[-1]["age_target_weeks"],
+    }
 
 
 def _lost(told: pl.DataFrame) -> dict[str, Any] | None:

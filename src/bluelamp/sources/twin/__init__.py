@@ -19,6 +19,7 @@ import polars as pl
 from bluelamp import periods, tables
 from bluelamp.errors import UsageError, did_you_mean, one_of
 from bluelamp.sources import crosswalks
+from bluelamp.sources.twin import cases as investigated
 from bluelamp.sources.twin import exports, geography, incidents, judged, logs, people, records
 from bluelamp.sources.twin.demand import Calendar, Truth, tell_truth
 from bluelamp.sources.twin.exports import Feeds
@@ -78,6 +79,7 @@ def make_twin(
     points: str = "places",
     planted: bool = True,
     peaks: Sequence[Peak] | Literal["usual"] = (),
+    cases: bool = False,
 ) -> Twin:
     """Make up a force of so many areas, with so many days of history that end where `until` begins.
 
@@ -90,12 +92,14 @@ def make_twin(
     `points` says how the points of incidents lie in their areas: at 'places', of which a few are busy, or 'even'. With
     `planted`, hotspots and near-repeats are planted in them. Nothing but points depends on these two. `peaks` come on
     top of the incidents asked for; the 'usual' ones are theft before every Christmas and robbery on two coming Friday
-    nights, in the district that has the middle of the city.
+    nights, in the district that has the middle of the city. With `cases` crimes are investigated by the teams of their
+    district: the twin then has the table `cases`, and in its truth what became of each (cases, case_weeks).
 
     Raises UsageError for an unknown preset or way of points, fewer than 4 areas or 14 days, a number that is not
     positive, or peaks that can't be.
     """
     numbers = _numbers()
+    of_cases = numbers.pop("cases")
     size = _size(numbers, areas, days, seed, preset, weekly_incidents, feed_days, points)
 
     def random_of(*part: str | int) -> np.random.Generator:
@@ -145,9 +149,13 @@ def make_twin(
         made |= {"people": world.turned_out.people, "duties": _sheet_without_absentees(world)}
         names = numbered["incident_id"][past.height - world.logs.height : past.height]
         feeds = _feeds(world, names, workforce, size["weekly_incidents"] / 6559, numbers, random_of)
+    carried = None
+    if cases:
+        carried = _carry_cases(numbered, county, calendar, workforce, numbers, of_cases, random_of("cases"))
+        made["cases"] = carried.cases
     return Twin(
-        settings=force_toml(numbers, size, IMPORTED, exports.FILES if feeds else ()),
-        tables={name: tables.check(made[name], name, f"The made-up {name}") for name in IMPORTED},
+        settings=force_toml(numbers, size, list(made), exports.FILES if feeds else ()),
+        tables={name: tables.check(frame, name, f"The made-up {name}") for name, frame in made.items()},
         truth={
             "hourly_rates": _hourly_rates(truth, force_id, unknown),
             "day_shocks": _day_shocks(truth, force_id),
@@ -155,6 +163,7 @@ def make_twin(
             "places": _places(county, places if points != "even" else None),
             **_planted(put, numbered),
             "peaks": windows_of(truth, peaks, force_id),
+            **({"cases": carried.truth, "case_weeks": carried.weeks} if carried else {}),
             **(_lived(feeds) if feeds else {}),
             **({"expected": judged.expected_by_district(truth, work.grade_share, numbers, FEED_DAYS)} if feeds else {}),
         },
@@ -169,10 +178,33 @@ def make_twin(
                 "peaks": [asdict(peak) for peak in peaks],
             },
             **numbers,
+            **({"cases": of_cases} if carried else {}),
         }
         | _area_parameters(county),
         feeds=feeds,
     )
+
+
+def _carry_cases(
+    numbered: pl.DataFrame,
+    county: geography.County,
+    calendar: Calendar,
+    workforce: people.Workforce,
+    numbers: dict[str, Any],
+    what: dict[str, Any],
+    random: np.random.Generator,
+) -> investigated.Carried:
+    """Let the investigators of each district carry its cases, to the end of the incidents that are drawn."""
+    posts = workforce.posts.filter(role_code="investigation")
+    strength = dict(posts.group_by("pool_id", maintain_order=True).len().iter_rows())
+    pool_of = dict(posts.select("district", "pool_id").unique().iter_rows())
+    absence = numbers["absence"]
+    return investigated.carry_cases(
+        numbered, {area: pool_of[district] for area, district in zip(county.area_ids, county.district, strict=True)},
+        strength, what, (1 - absence["long_term"]) * (1 - absence["leave"]) * (1 - absence["day"]),
+        int(calendar.epoch[calendar.past]),
+        int(calendar.epoch[calendar.hours_of(0, calendar.past_days + incidents.FUTURE_DAYS)][-1]) + 3600, random,
+    )  # fmt: skip
 
 
 def _places(county: geography.County, places: geography.Places | None) -> pl.DataFrame:

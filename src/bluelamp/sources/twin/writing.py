@@ -156,6 +156,7 @@ def _readme(twin: Twin) -> str:
         f"Each day multiplies all by two shocks with mean 1 (coefficients of variation {demand['force_day_cv']:.0%} "
         f"for the force, {demand['district_day_cv']:.0%} for each district). Counts are Poisson.",
         *_about_points(twin),
+        *_about_cases(twin),
         "Times: minutes at the scene are log-normal with a heavy tail, by class and grade; units are one and a Poisson "
         "number more; every unit is committed from dispatch until the last one leaves. The wait for a unit grows with "
         "the square of the share of the district's units that are busy: a simple rule, not a queue. Grade 4 is "
@@ -177,6 +178,22 @@ def _readme(twin: Twin) -> str:
         "itself on a force's own data.",
     ]
     return "\n\n".join(fill(paragraph, 100) for paragraph in paragraphs) + "\n"
+
+
+def _about_cases(twin: Twin) -> list[str]:
+    if "cases" not in twin.truth:
+        return []
+    what = twin.parameters["cases"]
+    return [
+        f"Cases: crimes are given to the investigators of their district, so many that they bring {what['pressure']:g} "
+        f"times the hours that there are ({what['hours_a_week']} a week of each at work). Hours of a case are "
+        "log-normal by class; the oldest are worked first. "
+        f"{what['share_waiting']:.0%} wait for somebody else when {what['done_before_waiting']:.0%} of the work is "
+        f"done, for {what['weeks_waiting']} weeks on average; of {what['unrecorded']:.0%} nobody wrote down hours. "
+        "extracts/cases.csv.gz has them as the records system did on the last day; truth/cases.parquet has the "
+        "incident, whole hours, weeks of waiting and finalisation of each, and truth/case_weeks.parquet, by team and "
+        "week up to eight weeks ahead, what was opened, worked and open."
+    ]
 
 
 def _about_points(twin: Twin) -> list[str]:

@@ -1,0 +1,266 @@
+/**
+ * The page on which a change is tried: sliders and steppers that answer while they are moved.
+ *
+ * The form is the one that works without scripts, and its address is the state: what is asked for is the page itself at
+ * that address, with few runs first and then with all of them, and the part that answers takes the place of the old one.
+ */
+
+import './data';
+import { readTargets, readUnits, writeTargets, writeUnits, type Cell } from './change-text';
+import { byId, make, setText } from './dom';
+import { keysTaken } from './keys';
+
+/** Milliseconds after which a slider counts as left alone. */
+const RESTS_FOR = 400;
+
+const found = document.getElementById('what-if');
+if (found instanceof HTMLFormElement) start(found);
+
+function start(form: HTMLFormElement): void {
+  const field = <T extends HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement = HTMLInputElement>(name: string) => form.elements.namedItem(name) as T;
+  const fields = [...form.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>('[name]')];
+  const usual = new Map(fields.map((each) => [each.name, each.dataset['usual'] ?? '']));
+  const fewRuns = Number(form.dataset['runsWhileMoving']);
+  let at = new URLSearchParams(location.search).get('at') ?? '';
+
+  // ---- the state is the address ----
+
+  function address(runs?: number): string {
+    const said = new URLSearchParams();
+    for (const { name, value } of fields) if (value !== usual.get(name) && value.trim() !== '') said.set(name, value);
+    if (at !== '') said.set('at', at);
+    if (runs !== undefined) said.set('runs', String(runs));
+    return `${form.getAttribute('action') ?? ''}?${said}`;
+  }
+
+  const depth = () => Number((history.state as { depth?: number } | null)?.depth ?? 0);
+  const undo = byId<HTMLButtonElement>('undo');
+  const tellDepth = () => (undo.disabled = depth() === 0);
+
+  function keep(): void {
+    const to = address();
+    if (to === location.pathname + location.search) return;
+    history.pushState({ depth: depth() + 1 }, '', to);
+    tellDepth();
+  }
+
+  function readAddress(): void {
+    const said = new URLSearchParams(location.search);
+    for (const each of fields) each.value = said.get(each.name) ?? usual.get(each.name) ?? '';
+    at = said.get('at') ?? '';
+    showParts();
+  }
+
+  // ---- asking ----
+
+  const says = byId('trial-says');
+  let isAsking = false;
+  let isWanted = false;
+  let refining: AbortController | null = null;
+
+  async function show(asked: string, signal?: AbortSignal): Promise<void> {
+    const response = await fetch(asked, signal ? { signal } : {});
+    const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+    const answer = page.getElementById('answer');
+    if (!answer) throw new Error(`The answer could not be read (${response.status}).`);
+    const old = byId('answer');
+    const [focused, isOpen] = [document.activeElement?.id ?? '', document.getElementById('every-hour')?.hasAttribute('open') ?? false];
+    old.replaceWith(answer);
+    document.getElementById('every-hour')?.toggleAttribute('open', isOpen);
+    showHourButtons();
+    if (focused !== '' && !document.activeElement?.id) document.getElementById(focused)?.focus();
+  }
+
+  const tell = (words: string) => setText(says, `${byId('answer').dataset['says'] ?? ''}${words}`);
+
+  /** Answers what is asked now: with few runs at once, with all of them when nothing more is asked. */
+  async function ask(): Promise<void> {
+    if (!form.checkValidity()) return setText(says, 'A number is missing or out of range.');
+    isWanted = true;
+    refining?.abort();
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      while (isWanted) {
+        isWanted = false;
+        const all = Number(field('runs').value);
+        const few = Math.min(fewRuns, all);
+        // What is being written meanwhile is not asked until it has been written.
+        const [quickly, whole] = [address(few), address(all)];
+        await show(quickly);
+        if (few === all || isWanted) continue;
+        tell(`${few} runs; ${all} are being simulated, so that the range narrows …`);
+        refining = new AbortController();
+        // A hand that rests for a moment only should not have to wait for all of them.
+        for (let waited = 0; waited < RESTS_FOR && !isWanted; waited += 40) await pause(40);
+        if (!isWanted) await show(whole, refining.signal).catch((problem: unknown) => refuseUnless(isWanted, problem));
+      }
+      tell(`${byId('answer').dataset['runs'] ?? ''} runs.`);
+    } catch (problem) {
+      setText(says, `No answer: ${problem instanceof Error ? problem.message : 'the service is not there'}. Try it again, or see whether bluelamp serve still runs.`);
+    } finally {
+      isAsking = false;
+    }
+  }
+
+  // ---- the parts that stand for writing ----
+
+  const steppers = [...document.querySelectorAll<HTMLInputElement>('.stepper')];
+  const ticks = [...document.querySelectorAll<HTMLInputElement>('.merge')];
+  const targets = [...document.querySelectorAll<HTMLElement>('.target')];
+  const days = byId<HTMLSelectElement>('stepper-days');
+  const sliders = [...document.querySelectorAll<HTMLElement>('[data-slider]')].map(makeSlider);
+  const knownDays = [...days.options].map((option) => option.value);
+  let otherUnits: string[] = [];
+  let otherTargets: string[] = [];
+
+  const cellOf = (input: HTMLInputElement): Cell => ({ pool: input.dataset['pool'] ?? '', from: input.dataset['from'] ?? '', to: input.dataset['to'] ?? '' });
+  const numbersOf = (target: HTMLElement) => ['minutes', 'share'].map((each) => target.querySelector<HTMLInputElement>(`.target-${each}`)!) as [HTMLInputElement, HTMLInputElement];
+
+  function showParts(): void {
+    for (const each of sliders) each();
+    const units = readUnits(field<HTMLTextAreaElement>('units').value, steppers.map(cellOf), knownDays);
+    otherUnits = units.others;
+    days.value = units.days;
+    steppers.forEach((each, number) => (each.value = String(units.more[number])));
+    const merged = field('merge').value.split('+').map((name) => name.trim());
+    for (const each of ticks) each.checked = merged.includes(each.value);
+    const read = readTargets(field('target').value, targets.map((each) => each.dataset['target'] ?? ''));
+    otherTargets = read.others;
+    targets.forEach((each, number) => {
+      const [minutes, share] = numbersOf(each);
+      minutes.value = read.said[number]?.minutes || minutes.dataset['usual'] || '';
+      share.value = read.said[number]?.share || share.dataset['usual'] || '';
+    });
+    markChanged();
+  }
+
+  function writeParts(): void {
+    field<HTMLTextAreaElement>('units').value = writeUnits(steppers.map((each) => [cellOf(each), Number(each.value)]), days.value, otherUnits);
+    const said = targets.map((each) => {
+      const [minutes, share] = numbersOf(each);
+      return { name: each.dataset['target'] ?? '', minutes: minutes.value === minutes.dataset['usual'] ? '' : minutes.value, share: share.value === share.dataset['usual'] ? '' : share.value };
+    });
+    field('target').value = writeTargets(said, otherTargets);
+    markChanged();
+  }
+
+  function writeMerged(): void {
+    const chosen = ticks.filter((each) => each.checked).map((each) => each.value);
+    field('merge').value = chosen.length > 1 ? chosen.join('+') : '';
+  }
+
+  function markChanged(): void {
+    for (const each of steppers) each.classList.toggle('is-changed', Number(each.value) !== 0);
+    for (const each of targets.flatMap(numbersOf)) each.classList.toggle('is-changed', each.value !== each.dataset['usual']);
+  }
+
+  /** Puts a slider and what it means in hundredths beside a number; gives what brings it in line with the number. */
+  function makeSlider(beside: HTMLElement): () => void {
+    const number = beside.querySelector('input')!;
+    const [min, max] = (beside.dataset['slider'] ?? '').split(' ');
+    const words = make('output', {});
+    const slider = make('input', { type: 'range', min: min ?? '0', max: max ?? '1', step: number.step, 'aria-label': `${beside.querySelector('label span')?.textContent ?? ''}: slider` });
+    const follow = () => {
+      slider.value = number.value;
+      const percent = Math.round(100 * (Number(number.value) - 1));
+      words.value = percent === 0 ? 'as expected' : `${percent > 0 ? '+' : '−'}${Math.abs(percent)} %`;
+    };
+    slider.addEventListener('input', () => (number.value = slider.value));
+    beside.append(slider, words);
+    beside.addEventListener('input', follow);
+    follow();
+    return follow;
+  }
+
+  function showHourButtons(): void {
+    for (const id of ['hour-before', 'hour-after']) document.getElementById(id)?.toggleAttribute('hidden', false);
+    document.getElementById('show-hour')?.toggleAttribute('hidden', true);
+  }
+
+  function chooseHour(number: number): void {
+    const choice = byId<HTMLSelectElement>('at');
+    at = choice.options[Math.min(Math.max(number, 0), choice.options.length - 1)]?.value ?? '';
+    keep();
+    void ask();
+  }
+
+  // ---- what happens ----
+
+  form.addEventListener('input', ({ target }) => {
+    if (!(target instanceof HTMLInputElement) || target.matches('.merge, textarea, [name=merge], [name=target]')) return;
+    if (target.matches('.stepper, .target input')) writeParts();
+    void ask();
+  });
+  form.addEventListener('change', ({ target }) => {
+    if (!(target instanceof HTMLElement)) return;
+    if (target.matches('.merge')) writeMerged();
+    else if (target === days) writeParts();
+    else if (target.matches('[name=units], [name=merge], [name=target]')) showParts();
+    keep();
+    // A slider was answered while it moved.
+    if (!target.matches('input[type=range], input[type=number]')) void ask();
+  });
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    keep();
+    void ask();
+  });
+  document.addEventListener('change', ({ target }) => {
+    if (target instanceof HTMLSelectElement && target.id === 'at') chooseHour(target.selectedIndex);
+  });
+  document.addEventListener('click', (event) => {
+    if (!(event.target instanceof Element)) return;
+    const button = event.target.closest('#hour-before, #hour-after');
+    if (button) chooseHour(byId<HTMLSelectElement>('at').selectedIndex + (button.id === 'hour-after' ? 1 : -1));
+    const picture = event.target.closest<SVGSVGElement>('svg.plan-hours');
+    if (picture) chooseHour(hourUnder(picture, event.clientX));
+  });
+  undo.addEventListener('click', () => history.back());
+  byId('start-again').addEventListener('click', () => {
+    for (const each of fields) each.value = usual.get(each.name) ?? '';
+    at = '';
+    showParts();
+    keep();
+    void ask();
+  });
+  addEventListener('popstate', () => {
+    tellDepth();
+    readAddress();
+    void ask();
+  });
+  document.addEventListener('keydown', (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key !== 'z' || event.shiftKey || undo.disabled) return;
+    // What is being written has an undo of its own.
+    const target = event.target instanceof HTMLElement ? event.target : null;
+    if (keysTaken(target && { tagName: target.tagName, type: target.getAttribute('type') ?? '', isContentEditable: target.isContentEditable, role: target.getAttribute('role') }) === 'all') return;
+    event.preventDefault();
+    history.back();
+  });
+
+  history.replaceState({ depth: depth() }, '');
+  for (const id of ['trial-tools', 'trial-says', 'steppers', 'targets']) byId(id).hidden = false;
+  byId('send').hidden = true;
+  byId<HTMLDetailsElement>('in-writing').open = false;
+  showParts();
+  showHourButtons();
+  tellDepth();
+  tell(`${byId('answer').dataset['runs'] ?? ''} runs.`);
+}
+
+/** The number of the hour at this place of a picture. */
+function hourUnder(picture: SVGSVGElement, clientX: number): number {
+  const { left, width } = picture.getBoundingClientRect();
+  const [margin, hours] = [Number(picture.dataset['left']), Number(picture.dataset['hours'])];
+  const drawn = picture.viewBox.baseVal.width;
+  return Math.floor((((clientX - left) * drawn) / width - margin) / ((drawn - margin) / hours));
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((go) => setTimeout(go, milliseconds));
+}
+
+/** An answer that is no longer wanted is given up without a word. */
+function refuseUnless(isGivenUp: boolean, problem: unknown): void {
+  if (!isGivenUp) throw problem;
+}

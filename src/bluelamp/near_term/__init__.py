@@ -1,0 +1,160 @@
+"""The next hours of dispatch, from the logs that are open now and the units that are at work: what will be late, and
+what each shift leaves to the next.
+
+The forecast's next hours (`look_ahead`) say what comes; here it meets what is there already. Both are simulated
+together, many times, with the units on duty, and what waits is counted by grade and age at every end of a shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bluelamp import committed, periods
+from bluelamp.coming_work import insist_on_runs
+from bluelamp.drawn_work import Came
+from bluelamp.errors import UsageError, count_of
+from bluelamp.look_ahead import Brought, bring_forward
+from bluelamp.near_term._open import Open, find_open
+from bluelamp.near_term._seen import Seen
+from bluelamp.near_term._world import World, find_help
+from bluelamp.solving import answer
+
+RUNS, HOURS, MOST_HOURS = 200, 24, 48
+# The run goes on for as long as it takes to tell how calls of the last hour were answered, where that is not long.
+_AFTER_HOURS = 3
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class NearTerm:
+    """Tables `next_dispatch` (by hour) and `backlog` (by age at the ends of shifts), the moment, and what they say."""
+
+    hours: pl.DataFrame
+    backlog: pl.DataFrame
+    at: datetime
+    run_id: str
+    sentences: list[str]
+    time_zone: str
+
+    def lines(self) -> list[str]:
+        """Give the force's hours, then what waits at each end of a shift, by grade and age, and what it all says."""
+        zone = periods.zone(self.time_zone)
+        force = self.hours.filter(level="force")
+        grades = [grade for grade in force["grade_code"].unique().sort().to_list() if grade != "all"]
+        lines = [
+            f"{'':10}{'on duty':>8}{'at work':>8}" + "".join(f"{f'late {grade}':>10}{'waiting':>9}" for grade in grades)
+        ]
+        for (at,), rows in force.group_by("hour_starting", maintain_order=True):
+            whole = rows.row(by_predicate=pl.col("grade_code") == "all", named=True)
+            cells = []
+            for grade in grades:
+                row = rows.row(by_predicate=pl.col("grade_code") == grade, named=True)
+                late = "" if row["share_late"] is None else f"{row['share_late']:.0%}"
+                cells.append(f"{late:>10}{row['logs_waiting_mean']:>9.1f}")
+            lines.append(
+                f"{at.astimezone(zone):%a %H:%M} {whole['units_on_duty']:>8,.0f}{whole['units_at_work_mean']:>8.1f}"
+                + "".join(cells)
+            )
+        lines += ["", f"{'waiting':<18}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
+        for row in self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).iter_rows(named=True):
+            upto = "" if row["minutes_to"] is None else f"–{row['minutes_to'] / 60:g}"
+            age = f"{row['minutes_from'] / 60:g}{upto} h"
+            lines.append(
+                f"{row['at'].astimezone(zone):%a %d %b %H:%M}   {row['grade_code']:>6}{age:>16}{row['logs_mean']:>8.1f}"
+                f"{row['logs_p10']:>6}–{row['logs_p90']}"
+            )
+        return [*lines, "", *self.sentences]
+
+
+def simulate_next(
+    folder: Path | str,
+    *,
+    hours: int = HOURS,
+    runs: int = RUNS,
+    seed: int = 0,
+    at: datetime | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> NearTerm:
+    """Simulate the next hours from what is open and who is at work at the last moment that is known.
+
+    `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of. Raises
+    NoInput where there is no run yet, UsageError for hours or runs that make no sense.
+    """
+    if not (1 <= hours <= MOST_HOURS and runs >= 10):
+        raise UsageError(f"1 to {MOST_HOURS} hours and at least 10 simulated runs were expected; 24 and 200 are usual.")
+    insist_on_runs(runs)
+    progress("drawing", 0.0)
+    brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at)
+    given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
+    world = World.of(folder, brought, given, hours)
+    found = find_open(brought, world)
+    helped = find_help(folder, world)
+    units, cover, rules, ways = found.work.put_out(world.units, world.ground, helped)
+    draws = [
+        found.work.draw(world.ground, came, np.random.default_rng([seed, number]))
+        for number, came in enumerate(_by_path(brought, seed))
+    ]
+    seen = Seen(world, found.work, draws, hours)
+    answered = answer(
+        world.ground,
+        draws,
+        units,
+        cover,
+        rules,
+        travel=ways,
+        progress=lambda share: progress("simulating", share),
+        look=seen.add,
+    )
+    backlog = seen.backlog()
+    table = seen.hours(answered)
+    notes = [*world.notes, *found.notes]
+    return NearTerm(
+        table, backlog, world.moment(found.work.at), brought.run_id, [*_say(table, backlog, found, world), *notes],
+        brought.settings.force.time_zone,
+    )  # fmt: skip
+
+
+def _by_path(brought: Brought, seed: int) -> list[Came]:
+    """Part the drawn incidents by path, each at a moment of its hour."""
+    draws = brought.draws
+    chance = np.random.default_rng([seed, draws.paths]).random((2, len(draws.path)))
+    order = np.argsort(draws.path, kind="stable")
+    bounds = np.searchsorted(draws.path[order], np.arange(draws.paths + 1))
+    return [
+        Came(draws.area[mine], draws.cell[mine], 60.0 * (draws.hour[mine] + chance[0, mine]), chance[1, mine])
+        for mine in (order[begin:end] for begin, end in pairwise(bounds))
+    ]
+
+
+def _say(table: pl.DataFrame, backlog: pl.DataFrame, found: Open, world: World) -> list[str]:
+    zone = periods.zone(world.brought.settings.force.time_zone)
+    at = world.moment(found.work.at).astimezone(zone)
+    waiting, at_work = len(found.work.area), len(found.work.pool)
+    runs = count_of(world.brought.draws.paths, "simulated run")
+    sentences = [
+        f"{at:%A %d %B, %H:%M}: {count_of(waiting, 'log waits', 'logs wait')} for a unit, "
+        f"{count_of(at_work, 'unit is', 'units are')} at work. What follows is from {runs} that begin there."
+    ]
+    force = table.filter(pl.col("level") == "force", pl.col("grade_code") != "all").drop_nulls("share_late")
+    for (grade,), rows in force.group_by("grade_code", maintain_order=True):
+        worst = rows.sort("share_late", descending=True).row(0, named=True)
+        calls = float(rows["calls_mean"].sum())
+        late = float((rows["calls_mean"] * rows["share_late"]).sum()) / calls if calls else 0.0
+        sentences.append(
+            f"Grade {grade}: {calls:.1f} calls expected, {late:.0%} of them late; most in the hour from "
+            f"{worst['hour_starting'].astimezone(zone):%a %H:%M} ({worst['share_late']:.0%})."
+        )
+    for (moment,), rows in backlog.filter(~pl.col("is_now"), level="force").group_by("at", maintain_order=True):
+        old = rows.filter(pl.col("minutes_from") >= committed.AGES[2])["logs_mean"].sum()
+        sentences.append(
+            f"The shift that ends at {moment.astimezone(zone):%a %H:%M} leaves {rows['logs_mean'].sum():.1f} logs "
+            f"waiting on average, {old:.1f} of them for more than {committed.AGES[2] // 60} hours."
+        )
+    return sentences

@@ -1,0 +1,125 @@
+"""The next hours of a force in a folder, from its open logs and committed units."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from bluelamp import intake, plan
+from bluelamp.cli import app
+from bluelamp.errors import NoInput, UsageError
+from bluelamp.near_term import simulate_next
+from bluelamp.store import Store
+
+RUN = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def fed(called_force: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The force that gave contacts, with its units, duties and pools, planned four days before its data ends."""
+    folder = tmp_path_factory.mktemp("forces") / "fed"
+    shutil.copytree(called_force, folder)
+    for table, path, map_name in intake.extracts_of(folder):
+        if table in ("pools", "standards", "duties", "people", "unit_status", "unit_crews"):
+            intake.import_extract(folder, path, table=table, map_name=map_name)
+    plan.plan(folder, forecast_from=datetime(2026, 10, 14, 23, tzinfo=UTC))
+    return folder
+
+
+def test_now_is_what_the_records_say_of_now(fed: Path):
+    found = simulate_next(fed, hours=6, runs=20)
+    store = Store(fed)
+    last = max(store.read("incidents")["received_at"].max(), store.read("unit_status")["status_at"].max())
+    assert found.at == last
+    now = found.backlog.filter("is_now", level="force")
+    assert now["at"].unique().to_list() == [last]
+    assert found.hours.filter(level="force", grade_code="all").height == 6
+
+
+def test_what_waits_at_an_hour_adds_up_over_pools_grades_and_ages(fed: Path):
+    found = simulate_next(fed, hours=12, runs=20)
+    for table in (
+        found.hours.filter(pl.col("grade_code") != "all").rename({"logs_waiting_mean": "logs_mean"}),
+        found.backlog,
+    ):
+        of_pools, of_force = (table.filter(level=level)["logs_mean"].sum() for level in ("pool", "force"))
+        assert of_pools == pytest.approx(of_force, abs=0.02)
+    whole = found.hours.filter(level="force", grade_code="all")
+    parts = found.hours.filter(pl.col("level") == "force", pl.col("grade_code") != "all")
+    assert whole["logs_waiting_mean"].sum() == pytest.approx(parts["logs_waiting_mean"].sum(), abs=0.02)
+    # At the end of a shift both tables count the same logs.
+    end = found.backlog.filter(~pl.col("is_now"), level="force")["at"].min()
+    then = whole.filter(hour_starting=end)["logs_waiting_mean"].item()
+    assert found.backlog.filter(level="force", at=end)["logs_mean"].sum() == pytest.approx(then, abs=0.02)
+
+
+def test_logs_left_open_make_the_next_hours_later(fed: Path, tmp_path: Path):
+    folder = tmp_path / "busy"
+    shutil.copytree(fed, folder)
+    quiet = simulate_next(folder, hours=3, runs=30)
+    at = quiet.at
+    incidents = Store(fed).read("incidents").filter(pl.col("grade_code") == "1").tail(40)
+    more = incidents.with_columns(
+        incident_id=pl.concat_str(pl.lit("X"), pl.int_range(pl.len()).cast(pl.String)),
+        received_at=pl.lit(at - timedelta(minutes=30)), dispatched_at=None, arrived_at=None, cleared_at=None,
+        closed_at=None, units=None, status=pl.lit("open"),
+    ).select(Store(fed).read("incidents").columns)  # fmt: skip
+    more.write_csv(tmp_path / "incidents.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    result = RUN.invoke(
+        app, ["import", str(folder), str(tmp_path / "incidents.csv"), "--table", "incidents", "--map", "bluelamp"]
+    )
+    assert result.exit_code == 0, result.output
+    busy = simulate_next(folder, hours=3, runs=30)
+    waiting = [
+        found.hours.filter(level="force", grade_code="1")["logs_waiting_mean"].to_list()[:2] for found in (quiet, busy)
+    ]
+    assert waiting[1][0] > waiting[0][0] + 20
+    assert waiting[1][1] > waiting[0][1]
+    late = [found.hours.filter(level="force", grade_code="1")["share_late"].max() for found in (quiet, busy)]
+    assert late[1] > late[0]
+
+
+def test_a_look_back_knows_nothing_of_what_came_later(fed: Path):
+    at = datetime(2026, 10, 16, 9, 30, tzinfo=UTC)
+    found = simulate_next(fed, hours=4, runs=20, at=at)
+    assert found.at == at
+    assert found.hours["hour_starting"].min() == at.replace(minute=0)
+    with pytest.raises(NoInput, match="nothing to look ahead"):
+        simulate_next(fed, at=datetime(2026, 10, 10, tzinfo=UTC))
+
+
+def test_the_same_question_has_the_same_answer(fed: Path):
+    one, other = (simulate_next(fed, hours=4, runs=20, seed=3) for _ in range(2))
+    assert one.hours.equals(other.hours)
+    assert one.backlog.equals(other.backlog)
+    assert one.sentences == other.sentences
+
+
+def test_a_force_without_a_status_log_says_so(small_force: Path):
+    found = simulate_next(small_force, hours=3, runs=20)
+    assert any("There is no status log" in each for each in found.sentences)
+    assert any("'bluelamp validate'" in each for each in found.sentences)
+
+
+def test_the_command_prints_hours_then_what_shifts_leave(fed: Path):
+    shown = RUN.invoke(app, ["backlog", str(fed), "--hours", "9", "--runs", "20", "--quiet"]).output
+    assert "on duty" in shown
+    assert "The shift that ends at" in shown
+    answer = json.loads(
+        RUN.invoke(app, ["backlog", str(fed), "--hours", "9", "--runs", "20", "--json", "--quiet"]).output
+    )
+    assert {row["grade_code"] for row in answer["next_dispatch"]} >= {"1", "2", "3", "all"}
+    lines = RUN.invoke(app, ["backlog", str(fed), "--hours", "9", "--runs", "20", "--csv", "--quiet"]).output
+    assert lines.splitlines()[0].startswith("level,place_id,at,is_now,grade_code,minutes_from")
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(0, 50), (49, 50), (12, 3)])
+def test_hours_and_runs_that_make_no_sense_are_refused(fed: Path, hours: int, runs: int):
+    with pytest.raises(UsageError, match="1 to 48 hours and at least 10"):
+        simulate_next(fed, hours=hours, runs=runs)
