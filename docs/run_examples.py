@@ -103,6 +103,11 @@ def runs_something(page: Path) -> bool:
     return any(block.language in ("console", "bash", "python") for block in blocks_of(page.read_text("utf-8")))
 
 
+def starts_with_force(page: Path) -> bool:
+    """Whether a page starts with the force that the first tutorial made."""
+    return _STARTS_WITH.search(page.read_text("utf-8")) is not None
+
+
 def run_page(page: Path, folder: Path, shared: Path | None = None) -> list[Mismatch]:
     """Run a page in an empty folder and give what differs from what it shows.
 
@@ -218,13 +223,16 @@ def write(mismatches: list[Mismatch]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run every page that runs something; `--write` puts the pages right. Page names limit it to those pages."""
+    if any(each.startswith("-") and each != "--write" for each in arguments):
+        print(__doc__)
+        return 0 if "--help" in arguments else 2
     wanted = [Path(each).resolve() for each in arguments if not each.startswith("-")]
     with tempfile.TemporaryDirectory() as scratch:
         shared = Path(scratch) / "shared"
         mismatches = []
         for number, page in enumerate(each for each in pages() if runs_something(each)):
-            needs_force = _STARTS_WITH.search(page.read_text("utf-8")) is not None
-            if wanted and page not in wanted and not (page == FIRST_TUTORIAL and _any_starts_with_force(wanted)):
+            needs_force = starts_with_force(page)
+            if wanted and page not in wanted and not (page == FIRST_TUTORIAL and any(map(starts_with_force, wanted))):
                 continue
             folder = shared if page == FIRST_TUTORIAL else Path(scratch) / str(number)
             folder.mkdir()
@@ -239,10 +247,6 @@ def main(arguments: list[str]) -> int:
     if mismatches:
         print("\nWrite today's output into the pages with: python docs/run_examples.py --write")
     return 1 if mismatches else 0
-
-
-def _any_starts_with_force(wanted: list[Path]) -> bool:
-    return any(_STARTS_WITH.search(page.read_text("utf-8")) for page in wanted)
 
 
 if __name__ == "__main__":

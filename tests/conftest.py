@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.forces import forecast_quickly, made_once
+
 # No test is timed: what a drawn case takes says more of the machine than of us.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -18,8 +20,18 @@ RUNS_A_PAGE = "::test_a_page_shows_what_its_examples_print["
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let pages of the documentation go first: each takes long, and no core should be left with one at the end."""
-    items.sort(key=lambda item: RUNS_A_PAGE not in item.nodeid)
+    """Let pages of the documentation go first: each takes long, and no core should be left with one at the end.
+
+    Pages that start with another's force come last of them, so that not every core waits while one makes it.
+    """
+
+    def rank(item: pytest.Item) -> int:
+        if RUNS_A_PAGE not in item.nodeid:
+            return 2
+        page = Path(__file__).parents[1] / item.nodeid.partition(RUNS_A_PAGE)[2].rstrip("]")
+        return int("<!-- starts with:" in page.read_text(encoding="utf-8"))
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -52,12 +64,14 @@ def small_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bluelamp import intake, plan
     from bluelamp.sources.twin import make_twin, write_twin
 
-    folder = tmp_path_factory.mktemp("forces") / "small"
-    write_twin(folder, make_twin(areas=8, days=120, seed=7, until=date(2026, 10, 19)))
-    for table, path, map_name in intake.extracts_of(folder):
-        intake.import_extract(folder, path, table=table, map_name=map_name)
-    plan.plan(folder)
-    return folder
+    def make(folder: Path) -> None:
+        write_twin(folder, make_twin(areas=8, days=120, seed=7, until=date(2026, 10, 19)))
+        forecast_quickly(folder, days=120, paths=100)
+        for table, path, map_name in intake.extracts_of(folder):
+            intake.import_extract(folder, path, table=table, map_name=map_name)
+        plan.plan(folder)
+
+    return made_once(tmp_path_factory, "small", make)
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +84,11 @@ def mapped_force(small_force: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
     from bluelamp import hotspot_trial
 
-    folder = tmp_path_factory.mktemp("forces") / "mapped"
-    shutil.copytree(small_force, folder)
-    hotspot_trial.try_maps(folder, weeks=13)
-    return folder
+    def make(folder: Path) -> None:
+        shutil.copytree(small_force, folder)
+        hotspot_trial.try_maps(folder, weeks=13)
+
+    return made_once(tmp_path_factory, "mapped", make)
 
 
 @pytest.fixture(scope="session")
@@ -84,14 +99,13 @@ def called_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bluelamp import intake, plan
     from bluelamp.sources.twin import make_twin, write_twin
 
-    folder = tmp_path_factory.mktemp("forces") / "called"
-    made = make_twin(areas=4, days=56, seed=7, until=date(2026, 10, 19), weekly_incidents=300, feed_days=56)
-    write_twin(folder, made, mornings=1)
-    for table, path, map_name in intake.extracts_of(folder):
-        if table in ("areas", "incidents", "contacts"):
-            intake.import_extract(folder, path, table=table, map_name=map_name)
-    settings = (folder / "force.toml").read_text(encoding="utf-8")
-    assert "[forecast]" not in settings
-    (folder / "force.toml").write_text(f"{settings}\n[forecast]\npaths = 60\ndays = 20\n", encoding="utf-8")
-    plan.plan(folder)
-    return folder
+    def make(folder: Path) -> None:
+        made = make_twin(areas=4, days=56, seed=7, until=date(2026, 10, 19), weekly_incidents=300, feed_days=56)
+        write_twin(folder, made, mornings=1)
+        for table, path, map_name in intake.extracts_of(folder):
+            if table in ("areas", "incidents", "contacts"):
+                intake.import_extract(folder, path, table=table, map_name=map_name)
+        forecast_quickly(folder, days=20, paths=60)
+        plan.plan(folder)
+
+    return made_once(tmp_path_factory, "called", make)

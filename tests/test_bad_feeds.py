@@ -18,6 +18,7 @@ from bluelamp.errors import BadData
 from bluelamp.sources import texts
 from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.store import Store
+from tests.forces import forecast_quickly
 
 FORCE = """
 [force]
@@ -257,6 +258,7 @@ def test_a_status_log_with_its_clock_an_hour_off_is_told_by_the_plan(tmp_path: P
         path.write_bytes(gzip.compress(wrong.write_csv().encode(), 1))
     for name, path, chosen in intake.extracts_of(force):
         intake.import_extract(force, path, table=name, map_name=chosen)
+    forecast_quickly(force, days=28, paths=60)
     found = CliRunner().invoke(app, ["plan", str(force)])
     assert found.exception is None, found.exception
     assert "the clocks of status log and incident log differ by whole hours" in found.output

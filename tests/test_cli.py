@@ -21,6 +21,7 @@ import pytest
 import shapely
 
 from bluelamp import cli, plan, tables
+from tests.forces import forecast_quickly
 
 COLUMNS = "id,received,arrived,cleared,code,beat"
 
@@ -309,7 +310,7 @@ def test_two_runs_give_the_same_figures_to_the_last_digit_on_one_and_two_threads
     copy = tmp_path / "copy"
     shutil.copytree(small_force, copy)
     toml = copy / "force.toml"
-    toml.write_text(f"{toml.read_text('utf-8')}\n[forecast]\npaths = 120\npath_days = 21\ndays = 42\n", "utf-8")
+    toml.write_text(toml.read_text("utf-8").replace("days = 120", "path_days = 21\ndays = 42"), "utf-8")
     for threads in (1, 2):
         assert process("plan", copy, "-q", threads=threads).returncode == 0
     runs = pl.read_csv(bluelamp("table", "runs", copy, "--csv").stdout.encode()).tail(2)
@@ -374,6 +375,7 @@ def test_init_proposes_a_map_for_a_file_it_has_never_seen(tmp_path):
     assert kept["received_at"].null_count() == kept["arrived_at"].null_count() == kept["cleared_at"].null_count() == 0
     assert set(kept["class_code"]) == {"violence", "burglary"}
     assert set(kept["area_id"]) == {"S0", "S1", "S2", "S3"}
+    forecast_quickly(folder, days=28, paths=60)
     assert bluelamp("plan", folder, "-q").returncode == 0
 
 

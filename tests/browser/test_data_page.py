@@ -15,6 +15,7 @@ from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
 from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
+from tests.forces import forecast_quickly
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +25,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up force with a status log, some of its rows spoilt, and without its vehicles."""
     folder = tmp_path_factory.mktemp("fed") / "fed"
     write_twin(folder, make_twin(areas=8, days=60, seed=3, until=date(2026, 11, 23), feed_days=6))
+    forecast_quickly(folder, days=28, paths=60)
     logs = sorted(folder.glob("feeds/*/command_logs.csv"))[-1]
     lines = logs.read_bytes().split(b"\n")
     lines[3] += b",one,too many"

@@ -66,8 +66,7 @@ def test_the_list_is_the_tables_places_of_the_shift_that_the_hour_lies_in(page, 
         page.page.evaluate(f"window.bluelamp.setHour({hour})")
         page.wait(f"document.getElementById('hotspots-when').textContent.startsWith('{words}')")
         rows = hotspot_trial.list_places(mapped_force, "all", begins, 0.01).rows
-        page.page.wait_for_timeout(100)
-        assert ranks(page) == [str(rank) for rank in rows["rank"]][:12]
+        page.until(lambda rows=rows: ranks(page) == [str(rank) for rank in rows["rank"]][:12])
         assert words in page.page.inner_text("#hotspots-legend")
 
 
@@ -106,8 +105,9 @@ def test_a_place_is_opened_by_keys_and_says_what_the_table_says(page, mapped_for
     page.page.locator("#hotspots-list button").first.focus()
     page.press("Tab")
     page.press("Enter")
-    page.page.wait_for_timeout(900)
     opened = page.page.locator("#hotspots-list [aria-expanded=true]")
+    opened.wait_for()
+    page.until(lambda: page.page.evaluate("window.bluelamp.hotspotPoint(1)") != before, "the map flew there")
     assert opened.count() == 1
     assert page.page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
     told = page.page.eval_on_selector_all(
@@ -119,7 +119,6 @@ def test_a_place_is_opened_by_keys_and_says_what_the_table_says(page, mapped_for
     assert rows["rank"][0] == 2
     for each in told:
         assert float(each["value"]) == pytest.approx(rows[each["figureOfHotspot"]][0]), each
-    assert page.page.evaluate("window.bluelamp.hotspotPoint(1)") != before, "the map did not fly there"
     page.press("Enter")
     assert page.page.locator("#hotspots-list [aria-expanded=true]").count() == 0
 

@@ -123,8 +123,7 @@ def test_fewer_days_than_usual_are_shown_where_there_are_fewer_and_the_map_is_th
     folder = tmp_path / "force"
     shutil.copytree(small_force, folder)
     settings = folder / "force.toml"
-    assert "[forecast]" not in settings.read_text("utf-8")
-    settings.write_text(settings.read_text("utf-8") + "\n[forecast]\npath_days = 2\n", "utf-8")
+    settings.write_text(settings.read_text("utf-8").replace("[forecast]\n", "[forecast]\npath_days = 2\n"), "utf-8")
     assert "answered 5 drawn runs of 2 days" in TestClient(make_app(folder)).get("/what-if?runs=5").text
     shutil.rmtree(folder / "store" / "artefacts")
     told = TestClient(make_app(folder)).get("/api/backlog.json")
