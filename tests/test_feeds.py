@@ -13,7 +13,6 @@ from bluelamp import deployable, intake, periods, plan, pools, settings, tables
 from bluelamp.committed import measure_without_log
 from bluelamp.sources.twin import Twin, exports, make_twin, write_twin
 from bluelamp.store import Store
-from tests.forces import forecast_quickly
 from tests.true_requirement import KEY, what_units_really_did
 
 UNTIL = date(2026, 11, 23)
@@ -53,7 +52,6 @@ def force(twin, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("shuffled")
     write_out(folder, twin)
     bring_in(folder, seed=5)
-    forecast_quickly(folder, days=28, paths=60)
     plan.plan(folder)
     return folder
 
