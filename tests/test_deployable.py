@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp import tables
-from bluelamp.deployable import Deployable, find_deployable, find_loans
+from bluelamp.deployable import Deployable, find_deployable, find_loans, find_spells
+from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.pools import lay_out_pools
 from tests.drawn import drawn
 from tests.offered import LONDON, WINTER, hours_from
@@ -704,3 +705,46 @@ def test_it_is_what_counting_ten_by_ten_minutes_gives(sheet):
             choose([row[at] for row in mine], default=hour) for choose, at in ((min, "starts_at"), (max, "ends_at"))
         )
         assert hour < begins or hour + timedelta(hours=1) > ends
+
+
+# ---- duty by duty ----
+
+
+def spells(on_duty: pl.DataFrame, **given: Any) -> pl.DataFrame:
+    begin, end = (datetime(2026, 1, day, tzinfo=UTC) for day in (4, 7))
+    return find_spells(
+        on_duty, given.pop("people", tables.empty("people")), given.pop("absences", tables.empty("absences")),
+        begin=begin, end=end, time_zone=LONDON, **given,
+    )  # fmt: skip
+
+
+def at(hour: float) -> int:
+    return int(datetime(2026, 1, 5, tzinfo=UTC).timestamp() + 3600 * hour)
+
+
+def test_a_spell_is_the_part_of_a_duty_in_which_its_officer_may_go_out():
+    found_ = spells(
+        team(3), briefing_minutes=15, refreshments=((0, 60),), absences=absences("P1 | 05 14:00 | 05 17:00"),
+        people=people("P2 | true | | | |", "P3 | | | false | |"),
+    )  # fmt: skip
+    first, third = found_.to_dicts()
+    assert (first["begins"], first["finishes"], first["briefing_minutes"]) == (at(7), at(14), 15)
+    assert not first["needs_partner"]
+    assert third["needs_partner"], "who is tutored has no spell"
+    assert (third["begins"], third["finishes"], third["break_minutes"]) == (at(7), at(17), 60)
+    assert at(9.5) <= third["break_at"] <= at(14.5)
+    assert spells(team(1))["break_at"].to_list() == [None]
+
+
+def test_whoever_people_does_not_have_may_drive():
+    drivers = people("P1 | | | | |", "P2 | | | | |").with_columns(may_drive_on_response=pl.Series([True, False]))
+    assert spells(team(3), people=drivers)["may_drive"].to_list() == [True, False, True]
+
+
+def test_a_sheet_at_a_moment_does_not_know_what_was_worked_later_where_it_was_planned():
+    planned = team(2).with_columns(kind=pl.lit("planned"), duty_id="planned " + pl.col("duty_id"))
+    worked = duties("P1 | R1 | 05 07:00 | 05 19:00", "P3 | R1 | 05 07:00 | 05 18:00", "P2 | R1 | 05 07:00 | 05 08:00")
+    both = pl.concat([planned, worked.with_columns(kind=pl.lit("worked"))])
+    known = as_sheet_at(both, datetime(2026, 1, 5, 12, tzinfo=UTC))
+    of = {(row["person_id"], row["kind"]): row["ends_at"].hour for row in known.to_dicts()}
+    assert of == {("P1", "planned"): 17, ("P2", "planned"): 17, ("P2", "worked"): 8, ("P3", "worked"): 18}

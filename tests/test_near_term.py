@@ -6,15 +6,22 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from bluelamp import intake, plan
+from bluelamp import intake, plan, validation
 from bluelamp.cli import app
+from bluelamp.drawn_work import Came
 from bluelamp.errors import NoInput, UsageError
+from bluelamp.look_ahead import bring_forward
 from bluelamp.near_term import simulate_next
+from bluelamp.near_term._open import find_open
+from bluelamp.near_term._world import World, find_habits
+from bluelamp.open_work import Habits, OpenWork
 from bluelamp.store import Store
 
 RUN = CliRunner()
@@ -123,3 +130,65 @@ def test_the_command_prints_hours_then_what_shifts_leave(fed: Path):
 def test_hours_and_runs_that_make_no_sense_are_refused(fed: Path, hours: int, runs: int):
     with pytest.raises(UsageError, match="1 to 48 hours and at least 10"):
         simulate_next(fed, hours=hours, runs=runs)
+
+
+@pytest.fixture(scope="module")
+def world(fed: Path) -> World:
+    brought = bring_forward(fed, 24, paths=10)
+    given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
+    return World.of(fed, brought, given, 24)
+
+
+def test_units_with_their_own_duties_are_as_many_as_can_go_out_by_the_hour(world: World):
+    out = world.out
+    of_hour = []
+    for hour in range(24):
+        there = []
+        for minute in range(60 * hour + 5, 60 * hour + 60, 10):
+            on = (out.starts <= minute) & (out.ends > minute) & (out.starts + out.briefing <= minute)
+            resting = (out.break_from <= minute) & (minute < out.break_from + out.break_minutes)
+            there.append((on & ~resting).sum())
+        of_hour.append(np.mean(there) - world.out.kept[:, hour].sum())
+    asked = world.units[:, :24].sum(axis=0)
+    assert asked.sum() > 100
+    # By the hour, each pool has whole units only, and none that its vehicles have no room for.
+    assert sum(of_hour) == pytest.approx(asked.sum(), rel=0.2)
+    assert np.corrcoef(of_hour, asked)[0, 1] > 0.9
+
+
+def test_work_between_calls_comes_as_often_as_it_was_seen_and_lasts_as_long(world: World):
+    between = find_open(world.brought, world).between
+    assert between is not None
+    random = np.random.default_rng(1)
+    nothing = OpenWork(30.0, *(np.zeros(0, dtype=kind) for kind in (int, int, float, float, int, int, float, bool)))
+    empty = Came(*(np.zeros(0, dtype=kind) for kind in (int, int, float, float)))
+    runs = [between.add(nothing.draw(world.ground, empty, random), world, 30.0, random) for _ in range(200)]
+    count = np.mean([len(run.jobs) for run in runs])
+    # Half of the first hour has gone by.
+    assert count == pytest.approx(between.often.sum() - between.often[:, 0].sum() / 2, rel=0.05)
+    jobs = runs[0].jobs
+    assert (jobs.ready >= 30).all()
+    assert (jobs.priority == 1 + world.ground.priorities).all()
+    assert (runs[0].incident == -1).all()
+    of_pool = np.concatenate([run.jobs.place for run in runs]) - len(world.ground.kind_of_area)
+    seen = np.bincount(of_pool, minlength=len(between.often)) / len(runs)
+    assert seen == pytest.approx(between.often.sum(axis=1), rel=0.2, abs=0.5)
+    lasts = np.concatenate([run.jobs.first_minutes for run in runs])
+    assert lasts.mean() == pytest.approx(between.minutes.mean(), rel=0.05)
+
+
+def test_what_a_control_room_does_is_taken_from_its_validation_and_else_not_supposed(fed: Path, world: World, tmp_path):
+    assert find_habits(fed, world) == Habits()
+    assert any("'bluelamp validate' finds out" in note for note in world.notes)
+    rows = [
+        ("help_comes", "1", "all", 1.0), ("help_comes", "2", "all", 0.0), ("help_travel_factor", "all", "all", 1.7),
+        ("last_minutes", "all", "all", 45.0), ("sent_to_the_last", "1", "all", 1.0),
+        ("sent_to_the_last", "2", "all", 0.0), ("needs_driver", "1", "all", 1.0), ("needs_driver", "9", "all", 1.0),
+        ("relief_minutes_before", "all", "all", 40.0), ("clearing_minutes", "all", "all", 0.5),
+        ("travel_minutes_median", "1", "all", None),
+    ]  # fmt: skip
+    fitted = pl.DataFrame(rows, schema=["what", "grade_code", "kind", "value"], orient="row")
+    with mock.patch.object(validation, "read", return_value=mock.Mock(named=lambda name: fitted)):
+        habits = find_habits(tmp_path, world)
+    first = 1 + int(world.ground.priority_of_grade[world.ground.grades.index("1")])
+    assert habits == Habits(first, 1.7, 45.0, first, 40.0, 0.5, frozenset({"1"}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bluelamp.drawn_work import Came, Ground
-from bluelamp.open_work import Help, OpenWork, waiting_at
+from bluelamp.errors import BadData
+from bluelamp.open_work import Habits, OpenWork, Out, waiting_at
 from bluelamp.pools import lay_out_pools
 from bluelamp.simulation import simulate
 from bluelamp.travel import Ways
@@ -51,10 +53,10 @@ def found(at: float = 0.0, logs: Any = (), units: Any = ()) -> OpenWork:
     )  # fmt: skip
 
 
-def play(work: OpenWork, units: Any, on: Ground, came: Came = NOBODY, helped: Help | None = None):
+def play(work: OpenWork, units: Any, on: Ground, came: Came = NOBODY, habits: Habits | None = None):
     jobs = work.draw(on, came, np.random.default_rng(1))
     by_hour = np.broadcast_to(np.array(units, dtype=np.int64).reshape(-1, 1), (len(on.pool_hours.pool_ids), on.hours))
-    out, cover, rules, ways = work.put_out(by_hour, on, helped)
+    out, cover, rules, ways = work.put_out(Out.by_hour(by_hour), on, habits)
     return jobs, simulate(jobs.jobs, out, cover, rules, ways, hours=on.hours)
 
 
@@ -130,10 +132,81 @@ def test_another_pool_helps_with_emergencies_alone_where_it_does():
     work = found(logs=[(0, 0, -5, 1), (0, 1, -5, 1)])
     _, alone = play(work, [0, 1], on)
     assert np.isnan(alone.sent).all()
-    _, helped = play(work, [0, 1], on, helped=Help(1, 2.0))
+    _, helped = play(work, [0, 1], on, habits=Habits(help_to=1, help_travel_factor=2.0))
     assert helped.sent[0] == 0.0
     assert helped.is_helped[0]
     assert np.isnan(helped.sent[1])
+
+
+def out(*units: tuple[float, float], pools: int = 1, hours: int = 24, **changed: Any) -> Out:
+    """Units of the first pool by start and end."""
+    starts, ends = np.array(units, dtype=np.float64).reshape(-1, 2).T
+    none = np.zeros(len(starts))
+    of = {
+        "briefing": none, "break_from": none + np.nan, "break_minutes": none, "may_drive": none == 0,
+        "kept": np.zeros((pools, hours), dtype=np.int64), "vehicles": np.full(pools, -1),
+    }  # fmt: skip
+    return Out(none.astype(np.int64), starts, ends, **(of | changed))
+
+
+def sent(work: OpenWork, units: Out, habits: Habits | None = None) -> list[float]:
+    """When units were sent to each job, by the day's ground; work without a unit in time is not a number."""
+    on = ground()
+    jobs = work.draw(on, NOBODY, np.random.default_rng(1), (habits or Habits()).drivers_for)
+    return simulate(jobs.jobs, *work.put_out(units, on, habits), hours=on.hours).sent.tolist()
+
+
+def test_near_the_end_of_a_duty_a_unit_goes_to_emergencies_alone():
+    work = found(at=10.0, logs=[(0, 0, -5, 1), (0, 1, -5, 1)])
+    two = out((-400, 40), (60, 540))
+    assert sent(work, two) == [10.0, 60.0]
+    # The emergency takes the one unit; without it, the other log would have had to wait all the same.
+    alone = found(at=10.0, logs=[(0, 1, -5, 1)])
+    assert sent(alone, two) == [10.0]
+    assert sent(alone, two, Habits(last_minutes=45, last_for=1)) == [60.0]
+    assert sent(found(at=10.0, logs=[(0, 0, -5, 1)]), two, Habits(last_minutes=45, last_for=1)) == [10.0]
+
+
+def test_only_units_with_a_driver_go_where_it_takes_one():
+    of_both = found(logs=[(0, 0, -5, 1), (0, 1, -5, 1)])
+    walking = out((0, 1440), (120, 1440), may_drive=np.array([False, True]))
+    assert sent(of_both, walking)[0] == 0.0
+    assert sent(of_both, walking, Habits(drivers_for=frozenset({"1"}))) == [120.0, 0.0]
+
+
+def test_no_more_are_out_than_there_are_vehicles():
+    work = found(logs=[(0, 0, -5, 1), (0, 0, -4, 1)])
+    both = out((-60, 600), (-50, 600))
+    assert sent(work, both) == [0.0, 0.0]
+    assert sent(work, replace(both, vehicles=np.array([1]))) == [0.0, 60.0]
+
+
+def test_a_unit_in_briefing_or_at_its_break_waits_for_nobody():
+    work = found(at=20.0, logs=[(0, 0, -5, 1)])
+    assert sent(work, out((10, 600), briefing=np.array([30.0]))) == [40.0]
+    assert sent(work, out((-10, 600), briefing=np.array([30.0]))) == [20.0], "briefing began before the run"
+    resting = out((0, 600), break_from=np.array([20.0]), break_minutes=np.array([25.0]))
+    assert sent(work, resting) == [45.0]
+
+
+def test_breaks_are_due_at_the_shares_of_a_duty_that_were_seen():
+    shares = np.linspace(0.4, 0.6, 101)
+    three = out((0, 100), (0, 100), (50, 150), break_minutes=np.array([5.0, 5.0, 5.0])).resting(shares)
+    assert three.break_from == pytest.approx([45, 55, 100])
+    assert np.isnan(out((0, 100)).resting(shares).break_from).all()
+
+
+def test_units_of_hours_and_of_duties_stand_side_by_side():
+    asked = np.array([[2, 3, 1, 4], [0, 0, 0, 0]])
+    where = np.array([[False, True, True, False], [False] * 4])
+    by_hour = Out.by_hour(asked, where)
+    assert (by_hour.starts.tolist(), by_hour.ends.tolist()) == ([60.0] * 3, [180.0] * 3)
+    assert by_hour.kept.tolist() == [[0, 0, 2, 0], [0, 0, 0, 0]]
+    both = out((0, 60), pools=2, hours=4).joined(by_hour)
+    assert both.pool.tolist() == [0, 0, 0, 0]
+    assert both.starts.tolist() == [0, 60, 60, 60]
+    with pytest.raises(BadData, match="10,001 units in one pool"):
+        Out.by_hour(np.array([[10_001]]))
 
 
 def test_units_at_work_come_from_where_their_pool_begins():

@@ -29,7 +29,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods, tables
-from bluelamp.duty_sheet import STATES, add_capability, as_it_came, place_refreshments, read_sheet, turns_of
+from bluelamp.duty_sheet import STATES, Sheet, add_capability, as_it_came, place_refreshments, read_sheet, turns_of
 from bluelamp.errors import count_of
 from bluelamp.pools import Integers, PoolHours, vehicles_of
 
@@ -81,23 +81,10 @@ def find_deployable(
     came = came.join(cover.places, on=["role_code", "pool_id"], how="left").with_columns(pl.col("place").fill_null(-1))
     clock = _Hours(hours.dt.epoch("s").to_numpy(), int(ends_at.timestamp()))
     first, last = hours[0], ends_at
-    near = came.filter(pl.col("ends_at") > first - _MARGIN, pl.col("starts_at") < last + _MARGIN)
-    near = near.sort("begins", -pl.col("finishes"), "duty_id")
-    able = add_capability(near, people, time_zone, day_starts_at, desk_roles)
-    turns = turns_of(near)
-    sheet = read_sheet(
-        able,
-        absences.select(
-            "person_id",
-            begins=pl.col("starts_at").dt.epoch("s"),
-            finishes=pl.col("ends_at").dt.epoch("s"),
-            cause=pl.lit(0, dtype=pl.Int64),
-        ),
-        turns.with_columns(finishes=pl.min_horizontal("finishes", pl.col("begins") + briefing_minutes * 60)),
-        place_refreshments(turns, refreshments),
-        first=int(first.timestamp()),
-        last=int(last.timestamp()),
-    )
+    able, sheet = _read(
+        came, people, absences, first, last, time_zone=time_zone, day_starts_at=day_starts_at,
+        briefing_minutes=briefing_minutes, refreshments=refreshments, desk_roles=desk_roles,
+    )  # fmt: skip
     count = len(cover.roles)
     on_sheet = sheet.pieces.with_columns(place=able["place"].gather(sheet.pieces["duty"])).filter(pl.col("place") >= 0)
     by_state = clock.add_up(
@@ -141,6 +128,83 @@ def find_deployable(
             *sheet.notes, *_notes_on_capability(meant, people), *_notes_on_loans(meant), *_notes_on_operations(beyond),
         ]  # fmt: skip
     return Deployable(tables.publish(table, "deployable"), notes)
+
+
+def find_spells(
+    duties: pl.DataFrame,
+    people: pl.DataFrame,
+    absences: pl.DataFrame,
+    *,
+    begin: datetime,
+    end: datetime,
+    time_zone: str,
+    day_starts_at: int = 7,
+    briefing_minutes: int = 0,
+    refreshments: Sequence[tuple[float, int]] = (),
+    desk_roles: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Find when each officer is there and may go out between two moments, duty by duty.
+
+    Gives a row a duty of `role_code` and `pool_id` (as performed): `begins`, `finishes`, `break_at` (seconds since
+    1970, the last null without one), `briefing_minutes` at its start, `break_minutes`, `needs_partner`, and whether its
+    officer `may_drive` on response, which whoever is not in `people` may.
+    """
+    able, sheet = _read(
+        as_it_came(duties).with_columns(place=pl.lit(0)), people, absences, begin, end, time_zone=time_zone,
+        day_starts_at=day_starts_at, briefing_minutes=briefing_minutes, refreshments=refreshments,
+        desk_roles=desk_roles,
+    )  # fmt: skip
+    length = (pl.col("finishes") - pl.col("begins")) / 60
+    is_at = {name: pl.col("state") == STATES.index(name) for name in ("briefing", "refreshments", "in_pairs")}
+    spells = (
+        sheet.pieces.filter(pl.col("state") >= STATES.index("briefing"))
+        .group_by("duty", maintain_order=True)
+        .agg(
+            pl.col("begins").min(),
+            pl.col("finishes").max(),
+            briefing_minutes=length.filter(is_at["briefing"]).sum(),
+            break_at=pl.col("begins").filter(is_at["refreshments"]).min(),
+            break_minutes=length.filter(is_at["refreshments"]).sum(),
+            needs_partner=is_at["in_pairs"].any(),
+        )
+        .sort("duty")
+    )
+    of_duty = able.select("role_code", "pool_id", may_drive=pl.col("may_drive") | ~pl.col("is_known"))
+    return pl.concat([of_duty[spells["duty"]], spells.drop("duty")], how="horizontal")
+
+
+def _read(
+    came: pl.DataFrame,
+    people: pl.DataFrame,
+    absences: pl.DataFrame,
+    first: datetime,
+    last: datetime,
+    *,
+    time_zone: str,
+    day_starts_at: int,
+    briefing_minutes: int,
+    refreshments: Sequence[tuple[float, int]],
+    desk_roles: Sequence[str],
+) -> tuple[pl.DataFrame, Sheet]:
+    """Give the duties near the hours with what their officers may do, and the sheet of them."""
+    near = came.filter(pl.col("ends_at") > first - _MARGIN, pl.col("starts_at") < last + _MARGIN)
+    near = near.sort("begins", -pl.col("finishes"), "duty_id")
+    able = add_capability(near, people, time_zone, day_starts_at, desk_roles)
+    turns = turns_of(near)
+    sheet = read_sheet(
+        able,
+        absences.select(
+            "person_id",
+            begins=pl.col("starts_at").dt.epoch("s"),
+            finishes=pl.col("ends_at").dt.epoch("s"),
+            cause=pl.lit(0, dtype=pl.Int64),
+        ),
+        turns.with_columns(finishes=pl.min_horizontal("finishes", pl.col("begins") + briefing_minutes * 60)),
+        place_refreshments(turns, refreshments),
+        first=int(first.timestamp()),
+        last=int(last.timestamp()),
+    )
+    return able, sheet
 
 
 def find_loans(duties: pl.DataFrame) -> pl.DataFrame:

@@ -295,14 +295,11 @@ class Ground:
         return found
 
 
-def by_the_hour(
-    units: Integers, ground: Ground, rules: Rules | None = None, at_work: Integers | None = None
-) -> tuple[Units, Rules]:
+def by_the_hour(units: Integers, ground: Ground, rules: Rules | None = None) -> tuple[Units, Rules]:
     """Give units and rules with which so many units work at most, pools × hours of the forecast.
 
     Jobs in hand go on when the number falls, and nobody is sent until fewer work than there are: so an hour has its
     units and no others, and no overtime that a plan does not count. Whoever is not wanted is out and kept free.
-    `at_work` (by pool) are units that are out already, be they more than an hour has.
 
     Raises BadData for more units than MOST_UNITS in a pool.
     """
@@ -310,7 +307,6 @@ def by_the_hour(
     by_hour = np.concatenate([units[:, 24 - warm_up : 24], units], axis=1) if warm_up else units
     # A pool without anybody has one who is never sent: its calls wait, and are not refused.
     most = by_hour.max(axis=1, initial=1)
-    most = most if at_work is None else np.maximum(most, at_work)
     if most.max(initial=0) > MOST_UNITS:
         raise BadData(
             f"{count_of(int(most.max()), 'unit')} in one pool can't be simulated; at most {MOST_UNITS:,} were "

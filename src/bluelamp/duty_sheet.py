@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -50,6 +51,23 @@ def as_it_came(duties: pl.DataFrame) -> pl.DataFrame:
         .select(timed.columns)
     )
     return pl.concat([kept, worked])
+
+
+def as_sheet_at(duties: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """Give the duties as the sheet had them at a moment: what was worked later is not known yet where it was planned.
+
+    A duty that is only there as it was worked is kept, for want of the plan.
+    """
+    later = (pl.col("kind") == "worked") & (pl.col("ends_at") > at)
+    planned = duties.filter(kind="planned").select("person_id", planned_from="starts_at", planned_until="ends_at")
+    was_planned = (
+        duties.filter(later)
+        .join(planned, on="person_id")
+        .filter(pl.col("planned_from") < pl.col("ends_at"), pl.col("starts_at") < pl.col("planned_until"))
+        .select("duty_id")
+        .unique()
+    )
+    return duties.join(was_planned, on="duty_id", how="anti", maintain_order="left")
 
 
 def turns_of(duties: pl.DataFrame) -> pl.DataFrame:

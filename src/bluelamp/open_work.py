@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bluelamp.drawn_work import Came, Drawn, Ground, by_the_hour
+from bluelamp.drawn_work import MOST_UNITS, Came, Drawn, Ground
+from bluelamp.errors import BadData, count_of
 from bluelamp.pools import Floats, Integers
 from bluelamp.simulation import Cover, Jobs, Outcome, Rules, Travel, Units
 
@@ -25,13 +25,101 @@ _LAST_POINT = 6.0
 _LEAST_LEFT = 1.0
 # Units at work are given to their work before any log that waits is looked at.
 _BEFORE_ALL = -1e9
+# Whoever is past the end of a duty now was on it a moment ago.
+_JUST_OVER = 0.01
+# The one ability that is asked for.
+_DRIVES = 1
 
 
-class Help(NamedTuple):
-    """Up to which priority of `Ground.draw` other pools lend a unit, and how many times as long it travels."""
+@dataclass(frozen=True)
+class Habits:
+    """How a control room sends, as its records show; as it comes, like one that knows no such rules.
 
-    last_priority: int
-    travel_factor: float
+    `help_to` is the last priority of `Ground.draw` for which other pools lend a unit (-1: none), which travels
+    `help_travel_factor` times as long. A unit with no more than `last_minutes` of its duty left goes only to priorities
+    up to `last_for`; one at a guard asks for relief `relief_before` minutes before its end; each is free again
+    `clearing` minutes after a job. To the grades in `drivers_for` only units with a response driver go.
+    """
+
+    help_to: int = -1
+    help_travel_factor: float = 1.0
+    last_minutes: float = 0.0
+    last_for: int = -1
+    relief_before: float = 0.0
+    clearing: float = 0.0
+    drivers_for: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Out:
+    """Units of a run, one entry each: their `pool`, minutes of the run at which they start and end (`starts`, `ends`),
+    minutes of `briefing`, `break_from` (not a number without one) and `break_minutes`, and whether they have a response
+    driver (`may_drive`). So many of a pool as are `kept` (pools × hours) are not sent, and no more are out than it has
+    `vehicles` (by pool; -1: enough).
+    """
+
+    pool: Integers
+    starts: Floats
+    ends: Floats
+    briefing: Floats
+    break_from: Floats
+    break_minutes: Floats
+    may_drive: NDArray[np.bool_]
+    kept: Integers
+    vehicles: Integers
+
+    @classmethod
+    def by_hour(cls, units: Integers, where: NDArray[np.bool_] | None = None) -> Out:
+        """Put so many units out in each hour, pools × hours; with `where`, in these pool-hours alone.
+
+        They stay for as long as such hours follow each other, and the ones that an hour does not want are kept. Raises
+        BadData for more units than MOST_UNITS in a pool.
+        """
+        where = np.ones(units.shape, dtype=np.bool_) if where is None else where
+        if units.max(initial=0, where=where) > MOST_UNITS:
+            raise BadData(
+                f"{count_of(int(units[where].max()), 'unit')} in one pool can't be simulated; at most {MOST_UNITS:,} "
+                "were expected. Look at the tables 'duties' and 'minimums'."
+            )
+        edges = np.diff(np.pad(where.astype(np.int64), ((0, 0), (1, 1))), axis=1)
+        pools, begins = np.nonzero(edges == 1)
+        ends = np.nonzero(edges == -1)[1]
+        starts_at, ends_at = begins.astype(np.float64) * 60, ends.astype(np.float64) * 60
+        kept = np.zeros(units.shape, dtype=np.int64)
+        most = np.zeros(len(pools), dtype=np.int64)
+        for number, (pool, begin, end) in enumerate(zip(pools, begins, ends, strict=True)):
+            most[number] = units[pool, begin:end].max()
+            kept[pool, begin:end] = most[number] - units[pool, begin:end]
+        each = np.repeat(np.arange(len(pools)), most)
+        none = np.zeros(len(each))
+        enough = np.full(len(units), -1)
+        return cls(pools[each], starts_at[each], ends_at[each], none, none + np.nan, none, none == 0.0, kept, enough)
+
+    def after(self, minute: float) -> Out:
+        """Give those whose duty goes on after a minute."""
+        on = self.ends > minute
+        return replace(self, **{name: getattr(self, name)[on] for name in _OF_UNITS})
+
+    def resting(self, shares: Floats) -> Out:
+        """Let breaks begin at such shares of a duty as `shares` tell, spread over those of a pool whose duties are the
+        same.
+        """
+        alike = np.unique(np.column_stack([self.pool, self.starts, self.ends]), axis=0, return_inverse=True)[1].ravel()
+        order = np.argsort(alike, kind="stable")
+        count = np.bincount(alike)
+        rank = np.empty(len(alike))
+        rank[order] = np.arange(len(alike)) - np.repeat(np.cumsum(count) - count, count)
+        share = np.quantile(shares, (rank + 0.5) / count[alike])
+        due = np.where(self.break_minutes > 0, self.starts + share * (self.ends - self.starts), np.nan)
+        return replace(self, break_from=due)
+
+    def joined(self, other: Out) -> Out:
+        """Give these units and others, of the same pools, hours and vehicles."""
+        parts = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _OF_UNITS}
+        return replace(self, **parts, kept=self.kept + other.kept)
+
+
+_OF_UNITS = tuple(each.name for each in fields(Out) if each.name not in ("kept", "vehicles"))
 
 
 @dataclass(frozen=True)
@@ -39,7 +127,7 @@ class OpenWork:
     """Logs and units at `at`, a minute of the run. Arrays with one entry a log that waits, and one a unit at work.
 
     `area`, `cell`: numbers as in `Came`; `received`: minute of the run, below nought where it lies before; `chance`:
-    that a unit will be sent to it, since many a log is closed without one. `pool`: that
+    that a unit will be sent to it, since many a log is closed without one. Units at work, longest first: `pool` that
     the unit belongs to; `unit_cell`: of the log that it is at, -1 where none is known; `minutes`: since it was sent;
     `is_long`: it is at a guard or another long commitment.
     """
@@ -54,9 +142,12 @@ class OpenWork:
     minutes: Floats
     is_long: NDArray[np.bool_]
 
-    def draw(self, ground: Ground, came: Came, random: np.random.Generator) -> Drawn:
+    def draw(
+        self, ground: Ground, came: Came, random: np.random.Generator, drivers_for: frozenset[str] = frozenset()
+    ) -> Drawn:
         """Draw the jobs of a run that begins with this work: logs that wait first, then what `came` from `at` on, then
-        one job a unit at work, of priority 0; the others are one less urgent than `Ground.draw` makes them.
+        one job a unit at work, of priority 0; the others are one less urgent than `Ground.draw` makes them. Calls of
+        the grades in `drivers_for` ask for a response driver.
         """
         later = came.minute >= self.at
         wanted = random.random(len(self.area)) < self.chance
@@ -78,39 +169,84 @@ class OpenWork:
             travel=np.zeros((len(self.pool), drawn.jobs.travel.shape[1])),
             is_handed_over=self.is_long,
         )
-        jobs = _joined(replace(drawn.jobs, priority=drawn.jobs.priority + 1), at_work)
+        asks = np.isin(drawn.grade, [ground.grades.index(each) for each in drivers_for if each in ground.grades])
+        asks &= drawn.jobs.parent < 0
+        priority = drawn.jobs.priority + 1
+        jobs = replace(
+            drawn.jobs, priority=priority, regraded_to=priority, asks=asks * _DRIVES, regraded_asks=asks * _DRIVES
+        )
+        jobs = joined_jobs(jobs, at_work)
         nobody = np.full(len(self.pool), -1)
         return Drawn(jobs, *(np.concatenate([each, nobody]) for each in (drawn.target, drawn.incident, drawn.grade)))
 
     def put_out(
-        self, units: Integers, ground: Ground, helped: Help | None = None
+        self, out: Out, ground: Ground, habits: Habits | None = None
     ) -> tuple[Units, Cover, Rules, Travel | None]:
-        """Give units, cover, rules and ways for so many units (pools × hours), those at work now among them.
+        """Give units, cover, rules and ways for these units, those at work now among them.
 
         Units at work are at a place of their pool behind all areas; ways from it are those from where the pool begins.
+        Where more of a pool are at work than are on duty, those who have been at it longest are past their end, and go
+        home when they are done.
         """
+        habits = habits or Habits()
         pools = len(ground.pool_hours.pool_ids)
-        out, rules = by_the_hour(units, ground, at_work=np.bincount(self.pool, minlength=pools))
-        assert rules.keep_free is not None
-        # Those at work now are so, however many there are to be.
-        never = np.zeros((pools, 1, rules.keep_free.shape[2]), dtype=np.int64)
+        # A pool without anybody has one who is never sent: its calls wait, and are not refused.
+        nobody = (np.bincount(out.pool, minlength=pools) == 0)[:, None] & np.ones(ground.hours, dtype=np.bool_)
+        out = out.joined(replace(Out.by_hour(nobody.astype(np.int64), nobody), kept=nobody.astype(np.int64)))
+        out = out.after(self.at)
+        # Who came first has a vehicle first.
+        order = np.argsort(out.starts, kind="stable")
+        out = replace(out, **{name: getattr(out, name)[order] for name in _OF_UNITS})
+        there = out.starts <= self.at
+        now = np.bincount(self.pool, minlength=pools) - np.bincount(out.pool[there], minlength=pools)
+        late = np.repeat(np.arange(pools), np.maximum(now, 0))
+        pool = np.concatenate([late, out.pool])
+        starts = np.concatenate([np.zeros(len(late)), out.starts])
+        none = np.zeros(len(late))
+        units = Units.of(
+            starts=np.maximum(starts, 0.0),
+            ends=np.concatenate([none + self.at + _JUST_OVER, out.ends]),
+            pool=pool,
+            place=ground.home_of_pool[pool],
+            abilities=np.concatenate([none == 0.0, out.may_drive]) * _DRIVES,
+            # Nobody does anything before the run begins.
+            briefing=np.maximum(
+                np.where(starts >= 0, np.concatenate([none, out.briefing]), 0.0), self.at - np.maximum(starts, 0.0)
+            ),
+            break_from=np.concatenate([none + np.nan, np.where(out.break_from >= self.at, out.break_from, np.nan)]),
+            break_minutes=np.concatenate([none, out.break_minutes]),
+        )
+        # Those at work now are so, however many there are to be; behind the ground's priorities comes one for what no
+        # log shows.
+        kept = np.repeat(out.kept[:, None], 2 + ground.priorities, axis=1)
+        kept[:, 0] = 0
         cover = ground.cover
         of_pools = np.broadcast_to(np.arange(pools)[:, None], (pools, cover.own.shape[1]))
-        nobody = np.full((pools, cover.also.shape[1]), -1)
-        rules = replace(rules, keep_free=np.concatenate([never, rules.keep_free], axis=1))
+        none_beside = np.full((pools, cover.also.shape[1]), -1)
+        # One priority is in front of those of the ground: that of work that is going on. Who would want relief at once
+        # is not sent to relieve another.
+        rules = Rules(
+            keep_free=kept, aside=out.kept if ground.travel else None, is_nearest=ground.travel is not None,
+            last_minutes=habits.last_minutes, last_for=1 + habits.last_for,
+            last_minutes_handed_over=habits.relief_before, relief_before=habits.relief_before,
+            clearing=habits.clearing,
+        )  # fmt: skip
         lent = None
-        if helped is not None:
+        if habits.help_to >= 0:
             lent = np.concatenate([_others(cover, pools), np.full((pools, pools), -1)])
             rules = replace(
-                rules, help_to=1 + helped.last_priority, help_units=1, help_travel_factor=helped.travel_factor
+                rules, help_to=1 + habits.help_to, help_units=1, help_travel_factor=habits.help_travel_factor
             )
         ways = ground.travel
         if ways is not None:
             like = np.concatenate([np.arange(len(ways.minutes)), ground.home_of_pool])
             ways = replace(ways, minutes=ways.minutes[np.ix_(like, like)])
         return (
-            replace(out, briefing=np.full(len(out), self.at)),
-            Cover.of(own=np.concatenate([cover.own, of_pools]), also=np.concatenate([cover.also, nobody]), help=lent),
+            units,
+            Cover.of(
+                own=np.concatenate([cover.own, of_pools]), also=np.concatenate([cover.also, none_beside]), help=lent,
+                vehicles=out.vehicles,
+            ),
             rules, ways,
         )  # fmt: skip
 
@@ -165,7 +301,8 @@ def _left(mean: float, sigma: float, so_far: float, chance: float) -> float:
     return float(whole - so_far)
 
 
-def _joined(jobs: Jobs, more: Jobs) -> Jobs:
+def joined_jobs(jobs: Jobs, more: Jobs) -> Jobs:
+    """Give jobs and, behind them, others."""
     return Jobs(
         **{each.name: np.concatenate([getattr(jobs, each.name), getattr(more, each.name)]) for each in fields(Jobs)}
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -138,6 +139,29 @@ def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
+def find_spells(
+    given: Mapping[str, pl.DataFrame], settings: Settings, *, begin: datetime, end: datetime
+) -> pl.DataFrame:
+    """Find when each officer is there and may go out, duty by duty, as the settings say (`deployable.find_spells`).
+
+    Where `people` does not say whether somebody may drive on response, they may.
+    """
+    return deployable.find_spells(
+        given["duties"], given["people"].with_columns(pl.col("may_drive_on_response").fill_null(value=True)),
+        given["absences"], begin=begin, end=end, **_rules_of_duties(settings),
+    )  # fmt: skip
+
+
+def _rules_of_duties(settings: Settings) -> dict[str, Any]:
+    return {
+        "time_zone": settings.force.time_zone,
+        "day_starts_at": settings.duties.day_starts_at,
+        "briefing_minutes": settings.duties.briefing_minutes,
+        "refreshments": [(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
+        "desk_roles": settings.duties.desk_roles,
+    }
+
+
 def find_on_duty(
     given: Mapping[str, pl.DataFrame], cover: pl.DataFrame, settings: Settings, crew: Sequence[int], *,
     pool_hours: PoolHours, hours: pl.Series, ends_at: datetime,
@@ -147,9 +171,5 @@ def find_on_duty(
     """
     return deployable.find_deployable(
         given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
-        pool_hours=pool_hours, hours=hours, ends_at=ends_at, time_zone=settings.force.time_zone,
-        crew_size_by_hour=crew, day_starts_at=settings.duties.day_starts_at,
-        briefing_minutes=settings.duties.briefing_minutes,
-        refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
-        desk_roles=settings.duties.desk_roles,
+        pool_hours=pool_hours, hours=hours, ends_at=ends_at, crew_size_by_hour=crew, **_rules_of_duties(settings),
     )  # fmt: skip

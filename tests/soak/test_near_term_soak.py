@@ -73,9 +73,8 @@ def test_logs_said_to_wait_and_to_be_late_are_about_those_that_were(earlier: Pat
     assert ((now["said"] / now["came"] - 1).abs() < 0.3).all()
     assert (now["together"] > 0.4).all()
     later = by_grade.filter(~pl.col("is_now"), pl.col("grade").is_in(["2", "3"]))
-    # What lies ahead is told too low; likely because units that may not drive to emergencies, and those near the end of
-    # their duty, are taken to go like all others.
-    assert (later["said"] > 0.3 * later["came"]).all()
+    # What lies ahead is told too low on nights in which everybody is at work: see docs/explanation/event-simulation.md.
+    assert (later["said"] > 0.45 * later["came"]).all()
     assert (later["together"] > 0.3).all()
     assert (later["inside"] > 0.75).all()
     # Emergencies are due in 20 minutes in the country, and in 15 elsewhere.
@@ -86,4 +85,4 @@ def test_logs_said_to_wait_and_to_be_late_are_about_those_that_were(earlier: Pat
     of_grade = told.filter(grade="1")
     said = of_grade["late"].sum() / of_grade["calls"].sum()
     print(f"Grade 1 late: said {said:.1%}, were {late:.1%}")
-    assert said == pytest.approx(late, rel=0.4)
+    assert said == pytest.approx(late, rel=0.25)

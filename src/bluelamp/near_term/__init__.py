@@ -8,7 +8,7 @@ together, many times, with the units on duty, and what waits is counted by grade
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +19,12 @@ import polars as pl
 from bluelamp import committed, periods
 from bluelamp.coming_work import insist_on_runs
 from bluelamp.drawn_work import Came
+from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.errors import UsageError, count_of
 from bluelamp.look_ahead import Brought, bring_forward
 from bluelamp.near_term._open import Open, find_open
 from bluelamp.near_term._seen import Seen
-from bluelamp.near_term._world import World, find_help
+from bluelamp.near_term._world import World, find_habits
 from bluelamp.solving import answer
 
 RUNS, HOURS, MOST_HOURS = 200, 24, 48
@@ -93,14 +94,21 @@ def simulate_next(
     progress("drawing", 0.0)
     brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at)
     given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
+    if at is not None:
+        given["duties"] = as_sheet_at(given["duties"], at)
     world = World.of(folder, brought, given, hours)
     found = find_open(brought, world)
-    helped = find_help(folder, world)
-    units, cover, rules, ways = found.work.put_out(world.units, world.ground, helped)
-    draws = [
-        found.work.draw(world.ground, came, np.random.default_rng([seed, number]))
-        for number, came in enumerate(_by_path(brought, seed))
-    ]
+    if found.between is not None:
+        # What no log shows is drawn by itself, and not once more as a part of every call.
+        world = replace(world, ground=replace(world.ground, without_log=0.0))
+    habits = find_habits(folder, world)
+    out = world.out if found.rests is None else world.out.resting(found.rests)
+    units, cover, rules, ways = found.work.put_out(out, world.ground, habits)
+    draws = []
+    for number, came in enumerate(_by_path(brought, seed)):
+        random = np.random.default_rng([seed, number])
+        drawn = found.work.draw(world.ground, came, random, habits.drivers_for)
+        draws.append(drawn if found.between is None else found.between.add(drawn, world, found.work.at, random))
     seen = Seen(world, found.work, draws, hours)
     answered = answer(
         world.ground,

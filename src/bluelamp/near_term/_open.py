@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,9 +11,10 @@ import polars as pl
 from bluelamp import committed
 from bluelamp.errors import count_of
 from bluelamp.look_ahead import Brought
+from bluelamp.near_term._between import Between
 from bluelamp.near_term._world import World
 from bluelamp.open_work import OpenWork
-from bluelamp.pools import UNKNOWN_AREA, Integers
+from bluelamp.pools import UNKNOWN_AREA, Floats, Integers
 
 # Nobody who still waits for an emergency to be answered has waited for a day, nor for anything for a month.
 _FORGOTTEN_MINUTES = {"immediate": 24 * 60, "deferrable": 28 * 24 * 60}
@@ -30,6 +31,8 @@ class Open:
 
     work: OpenWork
     notes: list[str]
+    between: Between | None = None  # where a status log tells of it
+    rests: Floats | None = None  # shares of duties at which breaks were due, where enough of them were seen
 
 
 def find_open(brought: Brought, world: World) -> Open:
@@ -44,6 +47,9 @@ def find_open(brought: Brought, world: World) -> Open:
     oldest = at - timedelta(minutes=max(_FORGOTTEN_MINUTES.values()))
     calls = brought.place(brought.calls.filter(pl.col("received_at") >= oldest))
     attendances = committed.find_attendances(presses, crews, calls, at).attendances
+    between = (
+        None if presses.is_empty() else Between.seen(attendances, calls, world, brought.known_until - _PRESSES, at)
+    )
     now = committed.open_now(attendances, calls, at)
     now = committed.OpenNow(
         now.units.join(calls.select("incident_id", "area_id"), on="incident_id", how="left", maintain_order="left"),
@@ -63,7 +69,27 @@ def find_open(brought: Brought, world: World) -> Open:
         )
     before = calls.filter(pl.col("received_at") < at)
     chance = _chance_of_unit(now.logs, before)
-    return _as_numbers(now.logs.with_columns(chance=chance), now.units, world, at, notes)
+    found = _as_numbers(now.logs.with_columns(chance=chance), now.units, world, at, notes)
+    return replace(found, between=between, rests=_rests(attendances, crews))
+
+
+def _rests(attendances: pl.DataFrame, crews: pl.DataFrame) -> Floats | None:
+    """Give at which shares of their duties units had their breaks as these fell due: those before which they were free,
+    as the others came late. Nothing where too few were seen.
+    """
+    duties = crews.select("unit_id", on_at="starts_at", off_at="ends_at").drop_nulls().unique().sort("on_at")
+    breaks = (
+        attendances.sort("unit_id", "starts_at")
+        .with_columns(was=pl.col("stage").shift(1).over("unit_id"))
+        .filter(pl.col("stage") == "refreshments", pl.col("was") == "available")
+        .sort("starts_at")
+        .join_asof(duties, left_on="starts_at", right_on="on_at", by="unit_id", check_sortedness=False)
+        .filter(pl.col("starts_at") < pl.col("off_at"))
+    )
+    if breaks.height < _ENOUGH:
+        return None
+    share = (pl.col("starts_at") - pl.col("on_at")) / (pl.col("off_at") - pl.col("on_at"))
+    return breaks.select(share).to_series().to_numpy()
 
 
 def _is_told(calls: pl.DataFrame) -> bool:
@@ -151,7 +177,7 @@ def _as_numbers(logs: pl.DataFrame, units: pl.DataFrame, world: World, at: datet
     kept = waiting.filter(pl.Series(cell >= 0))
     # Handling has gone by, or goes by while nobody is free.
     received = np.array([world.minute(each) for each in kept["received_at"]], dtype=np.float64)
-    working = units.filter(pl.col("since").is_not_null())
+    working = units.filter(pl.col("since").is_not_null()).sort("since", maintain_order=True)
     pool, lost = _pools_of(working, world)
     if lost:
         notes.append(f"Left out: {count_of(lost, 'unit')} at work, of a pool and at a place that are not known.")

@@ -10,24 +10,32 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bluelamp import journeys, plan, settled, validation
+from bluelamp import journeys, periods, plan, settled, validation
 from bluelamp.coming_work import lay_by_pool, share_without_log
 from bluelamp.drawn_work import Ground
 from bluelamp.errors import NoInput
 from bluelamp.look_ahead import Brought
-from bluelamp.open_work import Help
-from bluelamp.pools import Floats, Integers, PoolHours, lay_out_pools
+from bluelamp.open_work import Habits, Out
+from bluelamp.pools import Floats, Integers, PoolHours, lay_out_pools, vehicles_of
+from bluelamp.settings import Settings
+
+_A_DAY = timedelta(days=1)
+# A whole number of units that was divided is one all the same.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class World:
-    """The hours of the run and the ground that it is drawn on; `units` are those on duty, pools × hours."""
+    """The hours of the run and the ground that it is drawn on; `units` are those on duty, pools × hours, and `out` the
+    same units with their own duties.
+    """
 
     brought: Brought
     hours: pl.Series
     pool_hours: PoolHours
     ground: Ground
     units: Integers
+    out: Out
     notes: list[str]
 
     @classmethod
@@ -52,7 +60,7 @@ class World:
         sheet = settled.find_on_duty(
             given, cover, settings, plan.crew_by_hour(settings), pool_hours=pool_hours, hours=hours, ends_at=ends_at
         ).table.filter(role_code=settings.staffing.role)
-        on_duty = np.floor(lay_by_pool(sheet, "units_deployable", pool_hours, hours, np.nan))
+        on_duty = np.floor(lay_by_pool(sheet, "units_deployable", pool_hours, hours, np.nan) + _ROUNDING)
         required = still.result("required_staff", run_id).filter(
             method=brought.run["staffing_method"], grade_code="all", role_code=settings.staffing.role
         )
@@ -66,7 +74,11 @@ class World:
                 "are taken to be out as the plan asks for."
             )
         units = np.where(np.isnan(on_duty), asked_for, on_duty).astype(np.int64)
-        return cls(brought, hours, pool_hours, ground, units, notes)
+        spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY)
+        owned = vehicles_of(given["vehicles"], pool_hours.pool_ids, hours, zone)
+        out = _lay_duties(spells, sheet, owned, settings, pool_hours, hours)
+        out = out.joined(Out.by_hour(units, np.isnan(on_duty) & pool_hours.runs))
+        return cls(brought, hours, pool_hours, ground, units, out, notes)
 
     def minute(self, at: datetime) -> float:
         """Give a moment as minutes of the run."""
@@ -79,22 +91,91 @@ class World:
         return found
 
 
-def find_help(folder: Path | str, world: World) -> Help | None:
-    """Find up to which grade other pools lend a unit, as earlier weeks have shown; nothing where nobody has looked."""
+def find_habits(folder: Path | str, world: World) -> Habits:
+    """Find how the control room sends, as earlier weeks have shown; nothing is supposed where nobody has looked."""
     try:
-        fitted = validation.read(folder).named("validation_fitted")
+        fitted = validation.read(folder).named("validation_fitted").drop_nulls("value")
     except NoInput:
         world.notes.append(
-            "No pool is taken to lend another a unit. 'bluelamp validate' finds out of the records whether they do."
+            "No pool is taken to lend another a unit, every unit to go to everything until its duty ends. 'bluelamp "
+            "validate' finds out of the records how the control room sends."
         )
-        return None
-    comes = fitted.filter(pl.col("what") == "help_comes", pl.col("value") == 1)["grade_code"].to_list()
+        return Habits()
     ground = world.ground
-    priorities = [
-        1 + int(ground.priority_of_grade[ground.grades.index(each)]) for each in comes if each in ground.grades
+    yes = fitted.filter(pl.col("value") == 1)
+    grades = {
+        what: [grade for grade in yes.filter(what=what)["grade_code"] if grade in ground.grades]
+        for what in ("help_comes", "sent_to_the_last", "needs_driver")
+    }
+    last = {
+        what: max((1 + int(ground.priority_of_grade[ground.grades.index(grade)]) for grade in each), default=-1)
+        for what, each in grades.items()
+    }
+    number = dict(fitted.filter(grade_code="all", kind="all").select("what", "value").iter_rows())
+    return Habits(
+        help_to=last["help_comes"],
+        help_travel_factor=number.get("help_travel_factor", 1.0),
+        last_minutes=number.get("last_minutes", 0.0),
+        last_for=last["sent_to_the_last"],
+        relief_before=number.get("relief_minutes_before", 0.0),
+        clearing=number.get("clearing_minutes", 0.0),
+        drivers_for=frozenset(grades["needs_driver"]),
+    )
+
+
+def _lay_duties(
+    spells: pl.DataFrame,
+    sheet: pl.DataFrame,
+    vehicles: Floats,
+    settings: Settings,
+    pool_hours: PoolHours,
+    hours: pl.Series,
+) -> Out:
+    """Crew those who are there, pool by pool and turn by turn: `spells` by `settled.find_spells`, `sheet` the rows of
+    `deployable`, which say how many operations take, `vehicles` pools × hours, not a number where none are stated.
+    """
+    number = pl.col("pool_id").replace_strict(
+        {pool: each for each, pool in enumerate(pool_hours.pool_ids)}, default=-1, return_dtype=pl.Int64
+    )
+    begins = pl.from_epoch(pl.col("begins")).dt.replace_time_zone("UTC").dt.convert_time_zone(settings.force.time_zone)
+    alike = ["pool", "begins", "finishes", "size"]
+    crew_of = dict(enumerate(plan.crew_by_hour(settings)))
+    units = (
+        spells.filter(role_code=settings.staffing.role)
+        .with_columns(pool=number, crew=begins.dt.hour().replace_strict(crew_of, return_dtype=pl.Int64))
+        .filter(pl.col("pool") >= 0)
+        # Where one makes a unit, those who may not go alone go by twos.
+        .with_columns(size=pl.when(pl.col("crew") > 1).then("crew").when("needs_partner").then(2).otherwise(1))
+        .with_columns(unit=pl.int_range(pl.len()).over(alike) // pl.col("size"))
+        .group_by(*alike, "unit", maintain_order=True)
+        .agg(pl.len().alias("officers"), pl.col("may_drive").any(),
+             pl.col("briefing_minutes", "break_at", "break_minutes").first())
+        .filter(pl.col("officers") == pl.col("size"))
+    )  # fmt: skip
+    first = hours[0].timestamp()
+    crews = np.array(plan.crew_by_hour(settings))[
+        periods.local_parts(hours, settings.force.time_zone)["hour"].to_numpy()
     ]
-    factor = fitted.filter(what="help_travel_factor")["value"].to_list()
-    return Help(max(priorities), float(factor[0]) if factor else 1.0) if priorities else None
+    operations = np.nan_to_num(lay_by_pool(sheet, "officers_on_operations", pool_hours, hours, np.nan))
+    # Where crews become larger in the middle of a duty, some of its units have nobody left.
+    middle = np.array([first + 1800], dtype=np.float64) + 3600 * np.arange(len(hours))
+    fewer = np.zeros_like(operations)
+    for row in units.group_by("pool", "begins", "finishes", "size", maintain_order=True).len().iter_rows(named=True):
+        there = (row["begins"] <= middle) & (middle < row["finishes"]) & (crews > row["size"])
+        fewer[row["pool"], there] += row["len"] - row["len"] * row["size"] // crews[there]
+
+    def minutes(name: str) -> Floats:
+        found: Floats = (units[name].cast(pl.Float64).fill_null(np.nan).to_numpy() - first) / 60
+        return found
+
+    return Out(
+        pool=units["pool"].to_numpy(), starts=minutes("begins"), ends=minutes("finishes"),
+        briefing=units["briefing_minutes"].to_numpy(), break_from=minutes("break_at"),
+        break_minutes=units["break_minutes"].to_numpy(), may_drive=units["may_drive"].to_numpy(),
+        kept=np.rint(operations / crews + fewer).astype(np.int64),
+        # A pool's fleet does not change within the day that such a run looks at.
+        vehicles=np.nan_to_num(vehicles.max(axis=1), nan=-1).astype(np.int64),
+    )  # fmt: skip
 
 
 def _usual(required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series) -> Floats:

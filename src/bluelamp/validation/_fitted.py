@@ -171,7 +171,10 @@ def fit(
     return Fitted(
         handling, journeys, levels, of_area, of_hour, help_factor, help_to, helpers, drivers_for, last_minutes,
         last_for, max(last_guard, last_minutes), relief, clearing, _share_times(visits),
-        _as_table(handling, journeys, levels, help_factor, help_to, drivers_for, last_minutes, clearing, priority_of),
+        _as_table(
+            handling, journeys, levels, help_factor, help_to, drivers_for, (last_minutes, last_for),
+            (max(last_guard, last_minutes), relief), clearing, priority_of,
+        ),
     )  # fmt: skip
 
 
@@ -389,7 +392,8 @@ def _as_table(
     help_factor: float,
     help_to: int,
     drivers_for: frozenset[str],
-    last_minutes: float,
+    last_minutes: tuple[float, int],
+    guards: tuple[float, float],
     clearing: float,
     priority_of: Mapping[str, int],
 ) -> pl.DataFrame:
@@ -407,7 +411,13 @@ def _as_table(
     rows.append(("help_travel_factor", "all", "all", help_factor, None))
     rows += [("help_comes", grade, "all", float(place <= help_to), None) for place, grade in sorted(grade_at.items())]
     rows += [("needs_driver", grade, "all", float(grade in drivers_for), None) for grade in sorted(priority_of)]
-    rows.append(("last_minutes", "all", "all", last_minutes, None))
+    rows.append(("last_minutes", "all", "all", last_minutes[0], None))
+    rows += [
+        ("sent_to_the_last", grade, "all", float(place <= last_minutes[1]), None)
+        for place, grade in sorted(grade_at.items())
+    ]
+    rows.append(("last_minutes_of_guards", "all", "all", guards[0], None))
+    rows.append(("relief_minutes_before", "all", "all", guards[1], None))
     rows.append(("clearing_minutes", "all", "all", clearing, None))
     shape = {
         "what": pl.String,
