@@ -156,6 +156,7 @@ def test_a_file_of_neighbours_stands_in_for_boundaries():
         ({"loads": {"A11": -1.0}}, r"1 area \(A11\) is given a load that is negative"),
         ({"touching": pl.DataFrame({"a": ["A11"], "b": ["Q"]})}, r"1 area \(Q\)"),
         ({"today": {"A11": None}, "wanted": Wanted(2, most_change=0.1)}, "lie in no districts today"),
+        ({"today": {"Q": "X", "A11": "X"}}, r"1 area \(Q\) is named in today's districts"),
         ({"wanted": Wanted(2, start="yesterday")}, "'yesterday' is neither"),
     ],
 )

@@ -21,6 +21,8 @@ from bluelamp.investigation import (
     require_investigators,
 )
 from bluelamp.queueing import erlang_c
+from bluelamp.remarks import on_investigators
+from bluelamp.settings import InvestigationPart
 from bluelamp.simulation import Jobs
 from tests.drawn import drawn
 
@@ -262,6 +264,18 @@ def test_a_promise_shorter_than_the_waiting_on_others_is_kept_by_nobody():
     table = of_age(6.0, incidents(), some, weeks=4.0, share=0.9, share_waiting=0.6)
     assert table["investigators_required_age"][0] is None
     assert table["binds"][0] == "caseload"
+
+
+def test_where_a_quarter_more_work_breaks_the_promise_no_number_is_given_for_it():
+    """Of cases of twenty hours, nine in ten end within 1.37 weeks of one person's thirty hours; of 25 hours, 1.71."""
+    some = load(open_now=0, hours_left=0.0, hours=20.0)
+    row = of_age(30.0, incidents(), some, weeks=1.55, share=0.9).row(-1, named=True)
+    assert row["investigators_required_low"] <= row["investigators_required"] == row["investigators_required_age"]
+    assert row["investigators_required_high"] is None
+    told = on_investigators(
+        of_age(30.0, incidents(), some, weeks=1.55, share=0.9), 0, InvestigationPart(finalised_weeks=1.55)
+    )
+    assert "if it takes a quarter more, no number keeps the promise." in told[0]
 
 
 # ---- teams ----

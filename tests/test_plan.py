@@ -378,7 +378,10 @@ def test_nothing_is_noted_of_a_force_that_fits_together():
 def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
     given = twin().tables
     run = compute(
-        standards=given["standards"].filter(grade_code="1"),
+        standards=given["standards"]
+        .filter(grade_code="1")
+        .with_columns(grade_code=pl.lit("P1"))
+        .extend(given["standards"].filter(grade_code="1")),
         duties=given["duties"].with_columns(
             pool_id=pl.when(pl.col("duty_id") == given["duties"]["duty_id"][0]).then(pl.lit("R-X")).otherwise("pool_id")
         ),
@@ -387,6 +390,7 @@ def test_what_does_not_fit_together_is_told_and_not_dropped_in_silence():
     )
     said = "\n".join(run.notes)
     assert "No response target applies to grade '2', '3'" in said
+    assert "Response targets of grade 'P1' ask for nothing" in said
     assert "R-X" in said
     assert f"{given['minimums'].height} rows of 'minimums' speak of pools that 'pools' does not have" in said
     assert "In 63 hours no pool covers any area" in said

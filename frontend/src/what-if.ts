@@ -55,7 +55,8 @@ function start(form: HTMLFormElement): void {
 
   const says = byId('trial-says');
   let isAsking = false;
-  let isWanted = false;
+  /** What is to be asked next, as it was when it was asked for: what is being written since then is not asked yet. */
+  let wanted: { few: number; all: number; quickly: string; whole: string } | null = null;
   let refining: AbortController | null = null;
 
   async function show(asked: string, signal?: AbortSignal): Promise<void> {
@@ -76,24 +77,24 @@ function start(form: HTMLFormElement): void {
   /** Answers what is asked now: with few runs at once, with all of them when nothing more is asked. */
   async function ask(): Promise<void> {
     if (!form.checkValidity()) return setText(says, 'A number is missing or out of range.');
-    isWanted = true;
+    const all = Number(field('runs').value);
+    const few = Math.min(fewRuns, all);
+    wanted = { few, all, quickly: address(few), whole: address(all) };
     refining?.abort();
     if (isAsking) return;
     isAsking = true;
+    const isOver = () => wanted !== null;
     try {
-      while (isWanted) {
-        isWanted = false;
-        const all = Number(field('runs').value);
-        const few = Math.min(fewRuns, all);
-        // What is being written meanwhile is not asked until it has been written.
-        const [quickly, whole] = [address(few), address(all)];
-        await show(quickly);
-        if (few === all || isWanted) continue;
-        tell(`${few} runs; ${all} are being simulated, so that the range narrows …`);
+      while (wanted) {
+        const now: NonNullable<typeof wanted> = wanted;
+        wanted = null;
+        await show(now.quickly);
+        if (now.few === now.all || isOver()) continue;
+        tell(`${now.few} runs; ${now.all} are being simulated, so that the range narrows …`);
         refining = new AbortController();
         // A hand that rests for a moment only should not have to wait for all of them.
-        for (let waited = 0; waited < RESTS_FOR && !isWanted; waited += 40) await pause(40);
-        if (!isWanted) await show(whole, refining.signal).catch((problem: unknown) => refuseUnless(isWanted, problem));
+        for (let waited = 0; waited < RESTS_FOR && !isOver(); waited += 40) await pause(40);
+        if (!isOver()) await show(now.whole, refining.signal).catch((problem: unknown) => refuseUnless(isOver(), problem));
       }
       tell(`${byId('answer').dataset['runs'] ?? ''} runs.`);
     } catch (problem) {

@@ -160,7 +160,7 @@ class _Sized(NamedTuple):
     open_today: Floats | None
     most_open: float
     open_required: Floats
-    required: tuple[int, ...]  # by effort
+    required: tuple[int, int, int | None]  # by effort; none where more effort alone is what no number is in time with
     gross: int
     assumed: float  # hours of all that rest on starting values
     due: Floats  # cases opened
@@ -217,7 +217,9 @@ def _size(
 ) -> _Sized:  # fmt: skip
     opened = load.share_opened[:, None, None] * incidents
     weeks = opened.shape[1]
-    needed = [_fewest(load, opened, effort, hours_a_week, limit, settling) for effort in _EFFORTS]
+    by_caseload = [_fewest(load, opened, effort, hours_a_week, limit, settling) for effort in _EFFORTS]
+    usual, less = by_caseload[:2]
+    more: int | None = by_caseload[2]
     due, in_time, in_time_today, of_age = np.zeros((weeks, 1)), np.zeros((weeks, 1)), None, None
     is_age = False
     at_work = None if on_strength is None else on_strength * (1 - abstraction)
@@ -226,9 +228,10 @@ def _size(
         worlds = [_Followed(load, incidents, age, hours_a_week, effort, key, paths) for effort in _EFFORTS]
         found = [world.fewest(settling) for world in worlds]
         of_age = found[0]
-        is_age = of_age is not None and of_age > needed[0]
-        needed = [max(mine, other or 0) for mine, other in zip(needed, found, strict=True)]
-        due, in_time = worlds[0].count(needed[0])
+        is_age = of_age is not None and of_age > usual
+        usual, less = max(usual, found[0] or 0), max(less, found[1] or 0)
+        more = None if found[2] is None and of_age is not None else max(by_caseload[2], found[2] or 0)
+        due, in_time = worlds[0].count(usual)
         if at_work is not None:
             in_time_today = worlds[0].count(round(at_work))[1]
     work = (opened * load.hours[:, None, None]).sum(axis=0)
@@ -238,9 +241,9 @@ def _size(
         today=on_strength,
         open_today=None if at_work is None else follow(load, opened, at_work * hours_a_week, hours_of_one=hours_a_week),
         most_open=limit,
-        open_required=follow(load, opened, needed[0] * hours_a_week, hours_of_one=hours_a_week),
-        required=tuple(needed),
-        gross=int(gross_of(np.array(needed[0]), abstraction)),
+        open_required=follow(load, opened, usual * hours_a_week, hours_of_one=hours_a_week),
+        required=(usual, less, more),
+        gross=int(gross_of(np.array(usual), abstraction)),
         assumed=float((opened * load.hours[:, None, None]).sum(axis=(1, 2)) @ load.assumed),
         due=due,
         in_time_today=in_time_today,
@@ -258,7 +261,6 @@ def _rows(team: str, sized: Sequence[_Sized], starts: Sequence[datetime], age: A
     due, in_time = (sum(getattr(each, name) for each in sized) for name in ("due", "in_time"))
     in_time_today = _all_known([each.in_time_today for each in sized])
     today = [each.today for each in sized]
-    of_age = [each.of_age for each in sized]
     assert isinstance(cases, np.ndarray)
     assert isinstance(work, np.ndarray)
     assert isinstance(required, np.ndarray)
@@ -291,14 +293,12 @@ def _rows(team: str, sized: Sequence[_Sized], starts: Sequence[datetime], age: A
             "open_required_mean": required.mean(axis=1),
             "open_required_p90": np.quantile(required, _LEVEL, axis=1),
             **{
-                f"investigators_required{name}": constant(sum(each.required[at] for each in sized), pl.Int64)
+                f"investigators_required{name}": constant(_sum([each.required[at] for each in sized]), pl.Int64)
                 for at, name in enumerate(("", "_low", "_high"))
             },
             "investigators_required_gross": constant(sum(each.gross for each in sized), pl.Int64),
             "binds": constant("age" if any(each.is_age for each in sized) else "caseload", pl.String),
-            "investigators_required_age": constant(
-                None if None in of_age else sum(each or 0 for each in of_age), pl.Int64
-            ),
+            "investigators_required_age": constant(_sum([each.of_age for each in sized]), pl.Int64),
             "age_target_weeks": constant(None if age is None else age.weeks),
             "in_time_today": ratio(in_time_today, _share),
             "in_time_required": ratio(in_time, _share),
@@ -326,6 +326,10 @@ def _error(part: Floats, whole: Floats) -> Floats:
         return np.full(len(whole), np.nan)
     rest = (part - _share(part, whole)[:, None] * whole) / whole.mean(axis=1)[:, None]
     return np.asarray(rest.std(axis=1, ddof=1) / np.sqrt(paths))
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    return None if None in parts else sum(each or 0 for each in parts)
 
 
 def _all_known(parts: Sequence[Floats | None]) -> Floats | None:

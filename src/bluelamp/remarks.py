@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -554,13 +555,19 @@ def on_investigators(required: pl.DataFrame, open_now: int, wanted: Investigatio
         f"{count_of(open_now, 'case is', 'cases are')} open. To have no more open than {promise} from week "
         f"{settled} on{also} takes {last['investigators_required']:,} investigators at work "
         f"({last['investigators_required_gross']:,} on the strength), each giving {wanted.hours_a_week:g} hours a week "
-        f"to cases; {last['investigators_required_low']:,} to {last['investigators_required_high']:,} if a case takes "
-        f"a quarter less or more.{there} {last['share_assumed']:.0%} of the work rests on starting values, which are "
-        "assumptions."
+        f"to cases; {_less_or_more(last)}.{there} {last['share_assumed']:.0%} of the work rests on starting values, "
+        "which are assumptions."
     ]
     if wanted.finalised_weeks is not None:
         told.append(_on_age(required, force.slice(settled - 1), wanted))
     return told
+
+
+def _less_or_more(row: Mapping[str, Any]) -> str:
+    low, high = (row[f"investigators_required_{name}"] for name in ("low", "high"))
+    if high is None:
+        return f"{low:,} if a case takes a quarter less; if it takes a quarter more, no number keeps the promise"
+    return f"{low:,} to {high:,} if a case takes a quarter less or more"
 
 
 def _on_age(required: pl.DataFrame, judged: pl.DataFrame, wanted: InvestigationPart) -> str:
@@ -664,6 +671,12 @@ def on_cover(
         notes.append(
             f"No response target applies to {_graded(unjudged)}: those calls keep units busy, but ask for none of "
             "their own and are never called late."
+        )
+    named = given["standards"]["grade_code"].unique().sort().to_list()
+    if idle := [grade for grade in named if grade not in {*work.grades, "all"}]:
+        notes.append(
+            f"Response targets of {_graded(dict.fromkeys(idle, ''))} ask for nothing: no incident of the forecast has "
+            "that grade. If it has another name in the incidents, 'standards' wants that one."
         )
     if len(set(streams) - {None}) > 1:
         notes.append(_on_streams(work.grades, streams, given["standards"]))

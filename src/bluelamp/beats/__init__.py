@@ -299,7 +299,7 @@ def propose_beats(
     ids = lowest["area_id"].to_list()
     number = {area: index for index, area in enumerate(ids)}
     notes = list(work.notes)
-    _insist(lowest, work, wanted, touching, minutes, number)
+    _insist(lowest, work, wanted, touching, minutes, number, today)
     load = _loads(ids, work, notes)
     drawn = lowest["boundary"].null_count() == 0
     shapes = [shapely.from_geojson(each) for each in lowest["boundary"]] if drawn else None
@@ -374,6 +374,7 @@ def _insist(
     touching: pl.DataFrame | None,
     minutes: pl.DataFrame | None,
     number: Mapping[str, int],
+    today: Mapping[str, str | None] | None,
 ) -> None:
     if lowest.is_empty():
         raise BadData("There are no areas. 'bluelamp import FORCE areas.geojson' brings them in.")
@@ -392,6 +393,8 @@ def _insist(
             strange = [each for each in named.to_list() if each not in number and each != "unknown"]
             if strange:
                 problems.append(f"{_listed('area', strange)} named in the {what}, and not among the force's.")
+    if today is not None and (strange := sorted(set(today) - set(number))):
+        problems.append(f"{_listed('area', strange)} named in today's districts, and not among the force's.")
     bad = work.rows.filter(~(pl.col("load") >= 0) | pl.col("load").is_nan() | pl.col("load").is_infinite())
     if bad.height:
         problems.append(f"{_listed('area', bad['area_id'].to_list())} given a load that is negative or no number.")
