@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -59,7 +59,10 @@ def as_sheet_at(duties: pl.DataFrame, at: datetime) -> pl.DataFrame:
     A duty that is only there as it was worked is kept, for want of the plan.
     """
     later = (pl.col("kind") == "worked") & (pl.col("ends_at") > at)
-    planned = duties.filter(kind="planned").select("person_id", planned_from="starts_at", planned_until="ends_at")
+    # Nobody stays on for longer than a day.
+    planned = duties.filter(pl.col("kind") == "planned", pl.col("ends_at") > at - timedelta(days=1)).select(
+        "person_id", planned_from="starts_at", planned_until="ends_at"
+    )
     was_planned = (
         duties.filter(later)
         .join(planned, on="person_id")

@@ -7,6 +7,10 @@ from playwright.sync_api import Page
 
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
+# A desk in the dark and a hand in the light: what is hard to see differs by scheme, what has no room by width. The map
+# itself is looked at in all four.
+on_both_screens = pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+
 
 def insist_on_no_fault(page: Page, where: str | None = None) -> None:
     """Let axe look at a page as it is now, and fail with each rule that is broken and the element that breaks it."""

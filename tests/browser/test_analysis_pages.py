@@ -14,7 +14,7 @@ from bluelamp.near_repeats import find_near_repeats
 from bluelamp.occurrences import read_occurrences
 from bluelamp.web.analysis_pages import render_before_after_page, render_near_repeat_page
 from bluelamp.web.beats_page import render_beats_page
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +39,7 @@ def pages(small_force: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.mark.parametrize("name", ["near_repeat", "before_after", "beats"])
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@on_both_screens
 def test_it_is_readable_on_every_screen_and_asks_for_nothing(browser, pages, name, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

@@ -11,7 +11,7 @@ import pytest
 from bluelamp import backtest as scored
 from bluelamp import intake, tables
 from bluelamp.sources.twin import make_twin, write_twin
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -59,8 +59,7 @@ def test_the_figures_are_those_of_the_tables_also_without_scripts(browser, addre
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@on_both_screens
 def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

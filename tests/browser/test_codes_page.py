@@ -3,7 +3,7 @@
 import pytest
 
 from bluelamp import codes
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 from tests.coded import imported
 
@@ -88,8 +88,7 @@ def test_without_script_a_change_shows_its_effect_and_is_saved(browser, force, a
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@on_both_screens
 def test_axe_finds_nothing_wrong(browser, address, scheme, width):
     page, complaints = opened(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.get_by_role("button", name="Take it for XX9").click()

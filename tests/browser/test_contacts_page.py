@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -29,8 +29,7 @@ def test_the_pictures_are_drawn_without_scripts_too(browser, address):
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@on_both_screens
 def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

@@ -13,7 +13,7 @@ from bluelamp import intake, plan, tables
 from bluelamp.plan import read_table
 from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 from tests.forces import forecast_quickly
 
@@ -154,8 +154,7 @@ def test_every_wide_table_can_be_reached_and_moved_by_keys(browser, address):
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
+@on_both_screens
 @pytest.mark.parametrize("path", ["/data", "/tables/open_logs", "/tables"])
 def test_axe_finds_nothing_wrong_with_the_pages_that_are_read(browser, address, path, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)

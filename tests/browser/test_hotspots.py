@@ -11,7 +11,7 @@ import pytest
 from bluelamp import hotspot_trial
 from bluelamp.plan import read_table
 from bluelamp.store import tried
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 from tests.browser.test_page import Page
 
@@ -193,8 +193,7 @@ def test_the_map_as_a_file_has_no_hotspots(browser, single_file):
     opened.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@on_both_screens
 @pytest.mark.parametrize("what", ["#hotspots=all,hour,0.01", "hotspots?class=violence"])
 def test_axe_finds_nothing_wrong(browser, address, what, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)

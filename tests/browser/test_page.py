@@ -65,7 +65,18 @@ class Page:
 
 @pytest.fixture(params=["served", "single_file"])
 def page(request, browser):
-    opened = Page(browser, request.getfixturevalue(request.param))
+    """The page as it is served and as one file, each by itself."""
+    yield from _open(browser, request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def file_page(browser, single_file):
+    """The page as one file: what does not depend on where its figures come from."""
+    yield from _open(browser, single_file)
+
+
+def _open(browser, address):
+    opened = Page(browser, address)
     yield opened
     opened.context.close()
     outside = [url for url in opened.requests if not url.startswith(("data:", "blob:", opened.address.split("#")[0]))]
@@ -101,12 +112,12 @@ def test_keys_move_the_hour_and_the_map_follows(page):
     page.wait("window.bluelamp.drawnHour() === 336")
 
 
-def test_a_day_onwards_is_the_same_hour_by_the_clock_on_the_night_that_has_25(page):
+def test_a_day_onwards_is_the_same_hour_by_the_clock_on_the_night_that_has_25(file_page):
     # The fortnight begins on Monday 19 October 2026; the clock goes back on Sunday the 25th at 02:00.
     saturday_noon = 5 * 24 + 12
-    page.page.evaluate(f"window.bluelamp.setHour({saturday_noon})")
-    page.press("Shift+ArrowRight")
-    assert page.hour == saturday_noon + 25
+    file_page.page.evaluate(f"window.bluelamp.setHour({saturday_noon})")
+    file_page.press("Shift+ArrowRight")
+    assert file_page.hour == saturday_noon + 25
 
 
 def test_slider_grid_and_csv_hold_fourteen_local_days_over_the_clock_change(page):
@@ -130,24 +141,24 @@ def test_slider_grid_and_csv_hold_fourteen_local_days_over_the_clock_change(page
     assert (rows.height, rows["hour_starting_local"][-1]) == (337, "2026-11-01 23:00")
 
 
-def test_a_key_held_down_loses_no_hour(page):
-    page.press("Home")
+def test_a_key_held_down_loses_no_hour(file_page):
+    file_page.press("Home")
     for _ in range(40):
-        page.page.keyboard.down("ArrowRight")
-    page.page.keyboard.up("ArrowRight")
-    assert page.hour == 40
-    page.wait("window.bluelamp.drawnHour() === 40")
-    page.until(lambda: {figure["hour"] for figure in page.figures()} == {"2026-10-20T15:00:00Z"})
+        file_page.page.keyboard.down("ArrowRight")
+    file_page.page.keyboard.up("ArrowRight")
+    assert file_page.hour == 40
+    file_page.wait("window.bluelamp.drawnHour() === 40")
+    file_page.until(lambda: {figure["hour"] for figure in file_page.figures()} == {"2026-10-20T15:00:00Z"})
 
 
-def test_a_key_held_down_in_the_grid_loses_no_hour(page):
-    page.press("Home")
-    page.page.locator("#week-grid [aria-selected=true]").focus()
+def test_a_key_held_down_in_the_grid_loses_no_hour(file_page):
+    file_page.press("Home")
+    file_page.page.locator("#week-grid [aria-selected=true]").focus()
     for _ in range(20):
-        page.page.keyboard.down("ArrowRight")
-    page.page.keyboard.up("ArrowRight")
-    assert page.hour == 20
-    page.wait("document.activeElement.dataset.hour === '20'")
+        file_page.page.keyboard.down("ArrowRight")
+    file_page.page.keyboard.up("ArrowRight")
+    assert file_page.hour == 20
+    file_page.wait("document.activeElement.dataset.hour === '20'")
 
 
 def click_an_area(page) -> str:
@@ -236,39 +247,39 @@ def cli_table(folder):
         cli.main()
 
 
-def test_the_table_twin_has_every_area(page):
-    page.press("t")
-    page.page.locator("table tbody tr").first.wait_for()
-    rows = page.page.eval_on_selector_all("table tbody tr", "rows => rows.map(row => row.innerText)")
+def test_the_table_twin_has_every_area(file_page):
+    file_page.press("t")
+    file_page.page.locator("table tbody tr").first.wait_for()
+    rows = file_page.page.eval_on_selector_all("table tbody tr", "rows => rows.map(row => row.innerText)")
     names = {row.split("\t")[0].strip() for row in rows}
     assert len(names) >= 8
 
 
-def test_sorting_the_table_keeps_the_chosen_row_marked(page):
-    click_an_area(page)
-    page.press("t")
-    page.page.locator("table.twin tr.is-chosen").wait_for()
+def test_sorting_the_table_keeps_the_chosen_row_marked(file_page):
+    click_an_area(file_page)
+    file_page.press("t")
+    file_page.page.locator("table.twin tr.is-chosen").wait_for()
     for header in ("Incidents", "Area"):
-        page.page.click(f"table.twin thead button:has-text('{header}') >> nth=0")
-        assert page.page.locator("table.twin tr.is-chosen").count() == 1
+        file_page.page.click(f"table.twin thead button:has-text('{header}') >> nth=0")
+        assert file_page.page.locator("table.twin tr.is-chosen").count() == 1
 
 
-def test_tab_leads_from_the_search_box_to_the_button_after_it(page):
-    page.press("/")
-    page.press("Tab")
-    assert page.page.evaluate("document.activeElement.id") == "table-button"
+def test_tab_leads_from_the_search_box_to_the_button_after_it(file_page):
+    file_page.press("/")
+    file_page.press("Tab")
+    assert file_page.page.evaluate("document.activeElement.id") == "table-button"
 
 
-def test_the_tip_follows_the_hour_while_the_pointer_rests(page):
-    page.page.check("#figures [value=demand]", force=True)
-    page.page.evaluate("window.bluelamp.setHour(3)")
-    x, y = page.page.evaluate("window.bluelamp.areaPoint(0)").values()
-    page.page.mouse.move(x, y)
-    page.wait("!document.getElementById('map-tip').hidden")
-    by_night = page.page.inner_text("#map-tip")
-    page.page.evaluate("window.bluelamp.setHour(17)")
-    page.wait("window.bluelamp.drawnHour() === 17")
-    by_day = page.page.inner_text("#map-tip")
+def test_the_tip_follows_the_hour_while_the_pointer_rests(file_page):
+    file_page.page.check("#figures [value=demand]", force=True)
+    file_page.page.evaluate("window.bluelamp.setHour(3)")
+    x, y = file_page.page.evaluate("window.bluelamp.areaPoint(0)").values()
+    file_page.page.mouse.move(x, y)
+    file_page.wait("!document.getElementById('map-tip').hidden")
+    by_night = file_page.page.inner_text("#map-tip")
+    file_page.page.evaluate("window.bluelamp.setHour(17)")
+    file_page.wait("window.bluelamp.drawnHour() === 17")
+    by_day = file_page.page.inner_text("#map-tip")
     assert by_night.splitlines()[0] == by_day.splitlines()[0]
     assert by_night.splitlines()[1] != by_day.splitlines()[1]
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bluelamp.plan import read_table
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.test_page import Page
 
 pytestmark = pytest.mark.browser
@@ -68,8 +68,7 @@ def test_a_run_without_peaks_has_no_choice_of_lists(browser, single_file):
     opened.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@on_both_screens
 def test_axe_finds_nothing_wrong_with_the_list(browser, served, scheme, width):
     opened = Page(browser, served, color_scheme=scheme, viewport={"width": width, "height": 850}, bypass_csp=True)
     opened.page.click("[data-list=peaks]")

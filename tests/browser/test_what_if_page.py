@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -94,7 +94,7 @@ def test_what_can_not_be_tried_is_told_in_sentences(browser, address):
     context.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+@on_both_screens
 def test_axe_finds_nothing_wrong(browser, address, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()

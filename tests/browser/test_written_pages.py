@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -19,7 +19,7 @@ def address(small_force: Path) -> Iterator[str]:
         yield at
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@on_both_screens
 @pytest.mark.parametrize(("path", "shown"), [("outlook", "#whole svg.fan"), ("scoreboard", "table")])
 def test_it_is_readable_on_every_screen(browser, address, path, shown, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
