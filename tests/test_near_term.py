@@ -101,6 +101,11 @@ def test_a_look_back_knows_nothing_of_what_came_later(fed: Path):
         simulate_next(fed, at=datetime(2026, 10, 10, tzinfo=UTC))
 
 
+def test_a_moment_of_which_nothing_is_known_is_refused(fed: Path):
+    with pytest.raises(UsageError, match=r"nobody knows what waits on 2030-01-01 00:00\. Import what"):
+        simulate_next(fed, hours=3, runs=10, at=datetime(2030, 1, 1, tzinfo=UTC))
+
+
 def test_the_same_question_has_the_same_answer(fed: Path):
     one, other = (simulate_next(fed, hours=4, runs=20, seed=3) for _ in range(2))
     assert one.hours.equals(other.hours)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from bluelamp.solving import answer
 RUNS, HOURS, MOST_HOURS = 200, 24, 48
 # The run goes on for as long as it takes to tell how calls of the last hour were answered, where that is not long.
 _AFTER_HOURS = 3
+# Silence for longer than this is a feed that has ended.
+_KNOWS_NOTHING = timedelta(days=2)
 Progress = Callable[[str, float], None]
 
 
@@ -86,7 +88,7 @@ def simulate_next(
     """Simulate the next hours from what is open and who is at work at the last moment that is known.
 
     `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of. Raises
-    NoInput where there is no run yet, UsageError for hours or runs that make no sense.
+    NoInput where there is no run yet, UsageError for hours, runs or a moment that make no sense.
     """
     if not (1 <= hours <= MOST_HOURS and runs >= 10):
         raise UsageError(f"1 to {MOST_HOURS} hours and at least 10 simulated runs were expected; 24 and 200 are usual.")
@@ -95,6 +97,12 @@ def simulate_next(
     brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at)
     given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
     if at is not None:
+        last = brought.calls["received_at"].max()
+        if isinstance(last, datetime) and at > last + _KNOWS_NOTHING:
+            raise UsageError(
+                f"The last incident that is known came on {last:%Y-%m-%d %H:%M} UTC: nobody knows what waits on "
+                f"{at:%Y-%m-%d %H:%M}. Import what came since, or look back from an earlier moment."
+            )
         given["duties"] = as_sheet_at(given["duties"], at)
     world = World.of(folder, brought, given, hours)
     found = find_open(brought, world)
