@@ -57,7 +57,8 @@ def test_logs_said_to_wait_and_to_be_late_are_about_those_that_were(earlier: Pat
                 came = waited(then, row["grade_code"])
                 rows.append(
                     {
-                        "grade": row["grade_code"], "lead": (then - at) / timedelta(hours=1),
+                        "grade": row["grade_code"], "by_day": 7 <= then.hour < 18,
+                        "lead": (then - at) / timedelta(hours=1),
                         "said": row["logs_waiting_mean"], "came": came,
                         "inside": row["logs_waiting_p10"] <= came <= row["logs_waiting_p90"],
                         "calls": row["calls_mean"] if row["share_late"] is not None else 0.0,
@@ -69,6 +70,9 @@ def test_logs_said_to_wait_and_to_be_late_are_about_those_that_were(earlier: Pat
         pl.len(), pl.col("said", "came", "inside").mean(), together=pl.corr("said", "came")
     ).sort("is_now", "grade")  # fmt: skip
     print(by_grade)
+    print(
+        told.filter(~pl.col("is_now"), grade="2").group_by("by_day").agg(pl.col("said", "came").mean()).sort("by_day")
+    )
     now = by_grade.filter("is_now").filter(pl.col("grade").is_in(["2", "3"]))
     assert ((now["said"] / now["came"] - 1).abs() < 0.3).all()
     assert (now["together"] > 0.4).all()
