@@ -12,7 +12,7 @@ CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    # Pages are put together without a made-up graphics card, which takes a third of the work; maps are drawn on one.
+    # Pages are put together without a made-up graphics card, which is work for nothing; maps are drawn on one.
     "--disable-gpu-compositing",
 ]  # fmt: skip
 
