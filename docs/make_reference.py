@@ -315,22 +315,30 @@ def _crosswalks_page() -> str:
 # ---- Commands, addresses, exit codes ----
 
 
+def _commands_of(group: Any, before: str = "") -> dict[str, Any]:
+    """Give every command by its name, those of a group as `group command`."""
+    found = {}
+    for name, command in group.commands.items():
+        found |= _commands_of(command, f"{name} ") if hasattr(command, "commands") else {f"{before}{name}": command}
+    return found
+
+
 def _commands_page() -> str:
     import typer
 
-    group: Any = typer.main.get_command(cli.app)
+    commands = _commands_of(typer.main.get_command(cli.app))
     parts: list[str | list[str]] = [
         "Data goes to standard output, messages to standard error. `--help` after any command says what stands here. "
         "[Exit codes](exit-codes.md) tell scripts what went wrong.",
         _grid(
             ["Command", "What it does"],
             [
-                [f"[`{name}`](#bluelamp-{name})", command.help.partition("\n")[0]]
-                for name, command in group.commands.items()
+                [f"[`{name}`](#bluelamp-{name.replace(' ', '-')})", command.help.partition("\n")[0]]
+                for name, command in commands.items()
             ],
         ),
     ]
-    for name, command in group.commands.items():
+    for name, command in commands.items():
         summary, _, rest = command.help.partition("\n")
         examples = [line.strip() for line in rest.partition("\b")[2].strip().splitlines()]
         parts += [f"## `bluelamp {name}`", summary, ["```text", *examples, "```"]]
@@ -355,6 +363,8 @@ def _parameter(parameter: Any) -> list[str]:
 
 
 def _web_page() -> str:
+    from bluelamp import access
+    from bluelamp.web.access_table import TABLE
     from bluelamp.web.app import ROWS_ON_A_PAGE, SHOWN, make_app
 
     with tempfile.TemporaryDirectory() as folder:
@@ -365,26 +375,53 @@ def _web_page() -> str:
             f"`{path}`" if method == "get" else f"`{path}` ({method.upper()})",
             operation["summary"],
             ", ".join(f"`{each['name']}`" for each in operation.get("parameters", [])),
+            TABLE[method.upper(), path].kind or "the table's",
+            TABLE[method.upper(), path].action,
         ]
         for path, operations in paths.items()
         for method, operation in operations.items()
     ]
-    rows.append(["`/openapi.json`", "All of this as an OpenAPI description", ""])
+    rights = [
+        [
+            role.replace("_", " "),
+            access.ROLE_WORDS[role],
+            ", ".join(
+                f"{kind} ({', '.join(actions)})"
+                for kind in access.KINDS
+                if kind not in ("public", "own")
+                and (
+                    actions := [
+                        each for each in access.ACTIONS if access.may(access.Holder("x", role, "x"), kind, each, "x")
+                    ]
+                )
+            ),
+        ]
+        for role in access.ROLES
+    ]
+    held = [
+        [kind, ", ".join(f"`{name}`" for name in SHOWN if access.kind_of_table(name) == kind)] for kind in access.KINDS
+    ]
     return _page(
         "Web addresses",
         "src/bluelamp/web/app.py",
-        "`bluelamp serve FORCE` answers at these addresses. Nothing is written through them but by the page about "
-        "codes, which is open to this machine alone unless `--edit-codes` opens it.",
-        _grid(["Address", "What it gives", "Parameters"], rows),
+        "`bluelamp serve FORCE` answers at these addresses. Open to this machine alone, it lets whoever sits there do "
+        "what an analyst may; with `--sign-in` people say who they are, and their account's role decides. Changes are "
+        "taken from the service's own pages, or from programs that ask with a key (`Authorization: Bearer …`).",
+        _grid(["Address", "What it gives", "Parameters", "Kind of data", "What it does"], rows),
+        "## Who may do what",
+        _grid(["Role", "In words", "Kinds of data"], rights),
+        "An account of another force may do with this one's data what a peer force may, whatever its role at home. An "
+        "account that is limited to districts sees the rows of those, and no page that speaks of the whole force.",
         "`run` is a run's id; the latest run is meant where it is left out. Any column of a table can be asked for by "
         "value: `/tables/coverage.csv?level=pool&place_id=R-D2` gives the rows in which both hold, and "
         "`/tables/required_staff.json?binding_grade=` those in which the field is empty. A table as a page shows the "
         f"first {ROWS_ON_A_PAGE} rows; its CSV and JSON give all of them.",
-        f"Tables that are given out: {', '.join(f'[{name}](tables/{name}.md)' for name in SHOWN)}. The others "
-        "(incidents, people, duties, quarantine) are not: there are no accounts yet that could tell who may see them. "
-        "`bluelamp table` reads them on the machine itself.",
-        "An address that can't be answered gives a sentence: as JSON (`error`, `problems`) at addresses that end in "
-        "`.json` or `.csv`, else as a page. Requests for a host name other than the one that is served are refused.",
+        "Tables that are given out, by the kind of data that they hold:",
+        _grid(["Kind", "Tables"], [each for each in held if each[1]]),
+        "The others are read on the machine itself, with `bluelamp table`.",
+        "An address that can't be answered gives a sentence: as JSON (`application/problem+json`, with `problems` "
+        "where there are several) at addresses that end in `.json`, `.csv` or `.geojson` or begin with `/api/`, else "
+        "as a page. Requests for a host name other than the one that is served are refused.",
     )
 
 

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import settings
 
 from tests.forces import forecast_quickly, made_once
+from tests.postgresql import Server, postgresql
+
+__all__ = ["Server", "postgresql"]
 
 # No test is timed: what a drawn case takes says more of the machine than of us.
 settings.register_profile("untimed", deadline=None)

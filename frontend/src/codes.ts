@@ -39,7 +39,7 @@ async function seeEffect(): Promise<void> {
     const answer = await fetch('/codes/effect.json', { method: 'POST', body: changes() });
     const said: unknown = await answer.json();
     if (mine !== asked) return;
-    if (!answer.ok) throw new Error((said as { error?: string }).error ?? 'The effect could not be found.');
+    if (!answer.ok) throw new Error((said as { detail?: string }).detail ?? 'The effect could not be found.');
     show(said as Effect | null);
   } catch (error) {
     if (mine === asked) shown.replaceChildren(make('p', {}, error instanceof Error ? error.message : String(error)));

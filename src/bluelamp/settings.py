@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from bluelamp import extensions, geography, periods, tables
+from bluelamp import access, extensions, geography, periods, tables
 from bluelamp.errors import BadSettings, NoInput, did_you_mean, one_of
 
 FILE_NAME = "force.toml"
@@ -559,6 +559,80 @@ class PatrolsPart(_Part):
         return self
 
 
+class OpenIdPart(_Part):
+    """An OpenID provider through which a force's people sign in."""
+
+    issuer: str = Field(
+        pattern=r"^https://\S+$|^http://(localhost|127\.0\.0\.1)(:\d+)?(/\S*)?$",
+        description="The provider's address, as its tokens name it, such as https://login.example/tenant",
+    )
+    client_id: str = Field(min_length=1, description="What the provider calls this service")
+    # Kept out of what a run records of its settings, because it may be written out.
+    client_secret: str | None = Field(
+        None,
+        exclude=True,
+        description="The secret that goes with it, such as ${OPENID_SECRET}; a public client has none",
+    )
+    scopes: tuple[str, ...] = Field(("openid", "profile"), description="What is asked of the provider; openid is one")
+    name_claim: str = Field("preferred_username", description="Claim that holds the name that the log shows")
+    roles_claim: str = Field("roles", description="Claim that lists the person's roles or groups")
+    roles: dict[str, str] = Field(
+        default_factory=dict,
+        description='What those mean here, such as "Bluelamp planners" = "planner"; whoever has none is let in nowhere',
+    )
+    districts_claim: str | None = Field(
+        None, description="Claim that lists the districts a person may see; all without"
+    )
+    teams_claim: str | None = Field(None, description="Claim that lists the teams a supervisor may see, as pool/team")
+
+    @field_validator("roles")
+    @classmethod
+    def _are_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for role in value.values():
+            if role not in access.ROLES:
+                hint = did_you_mean(role, access.ROLES)
+                raise ValueError(f"'{role}' is no role here. {one_of(access.ROLES)} was expected.{hint}")
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _has_openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in value:
+            raise ValueError("'openid' must be one of them")
+        return value
+
+
+class ServicePart(_Part):
+    """The service that many people use: where its own database is, how long people stay signed in, and its log."""
+
+    # Kept out of what a run records of its settings, because it may hold a password.
+    database: str | None = Field(
+        None,
+        exclude=True,
+        description="A PostgreSQL for accounts and the log, as SQLAlchemy writes its address, such as "
+        "postgresql+psycopg://bluelamp:${STATE_PASSWORD}@db.example/bluelamp; a file beside the store without it",
+    )
+    https: StrictBool = Field(
+        False, description="Whether browsers come by https, through a proxy: what keeps them signed in then stays there"
+    )
+    session_hours: float = Field(12, gt=0, le=168, description="How long a person stays signed in at most")
+    idle_minutes: float = Field(60, gt=0, le=1440, description="How long a person may do nothing and stay signed in")
+    log_heads: str | None = Field(
+        None,
+        description="A file on another disk or machine to which the log's newest seal is added, relative to the "
+        "force's folder",
+    )
+    log_head_minutes: float = Field(15, ge=1, le=1440, description="How often it is added while the service runs")
+    openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
+
+    @field_validator("database")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value and not re.fullmatch(r"\s*\$\{\w+\}\s*", value):
+            raise ValueError("an address such as postgresql+psycopg://host/name was expected, or ${NAME}")
+        return value
+
+
 class Settings(_Part):
     """All of force.toml."""
 
@@ -574,6 +648,8 @@ class Settings(_Part):
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
     patrols: PatrolsPart = PatrolsPart.model_validate({})
+    # Kept out of what a run records of its settings, because no figure follows from it.
+    service: ServicePart = Field(ServicePart.model_validate({}), exclude=True)
 
     @field_validator("sources")
     @classmethod
@@ -651,7 +727,7 @@ def _sentence(error: dict[str, Any]) -> str:
     said = words_of(error)
     stop = "" if said.endswith("?") else "."
     # An address may hold a password, so that neither it nor a table that it stands in is shown.
-    shown = "" if place[-1] == "url" or isinstance(given, dict) else f" is {given!r}"
+    shown = "" if place[-1] in ("url", "database", "client_secret") or isinstance(given, dict) else f" is {given!r}"
     return f"'{name}'{shown}: {said[0].lower()}{said[1:]}{stop} It holds: {_description(place)}."
 
 

@@ -84,7 +84,9 @@ def test_the_figures_are_compressed_once_and_not_sent_again(client):
 @pytest.mark.parametrize(
     "name",
     sorted(
-        set(SHOWN) - {"demand", "forecast", "required_staff", *scored.NAMES, *hotspot_trial.NAMES, *validation.NAMES}
+        set(SHOWN)
+        - {"demand", "forecast", "required_staff", "people", "duties"}
+        - {*scored.NAMES, *hotspot_trial.NAMES, *validation.NAMES}
     ),
 )
 def test_every_table_has_its_page_its_csv_and_its_json(client, name):
@@ -114,8 +116,8 @@ def test_rows_can_be_asked_for_by_value(client):
         ("/tables/coverage.json?levl=force", 400, "Did you mean 'level'"),
         ("/tables/coverage.json?hour_starting=noon", 400, "an instant"),
         ("/tables/coverage.json?run=r9", 404, "There is no run 'r9'"),
-        ("/tables/duties.json", 403, "not shown"),
-        ("/tables/people.csv", 403, "not shown"),
+        ("/tables/duties.json", 403, "may not export this (people)"),
+        ("/tables/people.csv", 403, "may not export this (people)"),
     ],
 )
 def test_a_wrong_address_gets_a_sentence(client, path, status, words):

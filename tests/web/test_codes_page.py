@@ -141,49 +141,17 @@ def test_a_change_from_another_page_is_refused(client, force, headers, path):
 def test_a_change_without_the_token_of_the_page_is_refused(client, force, token):
     answer = client.post("/codes", data=form(client, XX9="animals/public") | {"token": token}, headers=HERE)
     assert answer.status_code == 403
-    assert "Load /codes again" in answer.text
+    assert "Load it again" in answer.text
     assert not (force / "codes").exists()
 
 
-def test_where_others_reach_the_page_it_is_closed_unless_it_was_opened(force):
-    closed = TestClient(make_app(force, may_edit_codes=False))
-    for path in ("/codes", "/codes.json", "/codes.csv"):
-        answer = closed.get(path)
-        assert answer.status_code == 403
-        assert "--edit-codes" in answer.text
-    assert closed.post("/codes", data={"action": "save"}, headers=HERE).status_code == 403
-
-
-def test_behind_a_proxy_that_says_so_the_page_is_closed_unless_it_was_opened(client, force):
+def test_what_a_proxy_passes_on_is_let_in_nowhere_without_sign_in(client, force):
     passed_on = {"x-forwarded-for": "10.0.0.7"}
-    assert client.get("/codes", headers=passed_on).status_code == 403
+    for path in ("/codes", "/", "/tables/coverage.csv"):
+        answer = client.get(path, headers=passed_on)
+        assert answer.status_code == 403
+        assert "--sign-in" in answer.text
     assert client.post("/codes", data=form(client, "apply"), headers=HERE | passed_on).status_code == 403
-    assert TestClient(make_app(force, may_edit_codes=True)).get("/codes", headers=passed_on).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("host", "names", "flag", "opened"),
-    [
-        ("127.0.0.1", (), None, None),
-        ("127.0.0.1", (), False, False),
-        ("127.0.0.1", ("planning.example",), None, False),
-        ("0.0.0.0", (), None, False),
-        ("0.0.0.0", (), True, True),
-    ],
-)
-def test_serve_opens_the_page_to_this_machine_alone(monkeypatch, force, host, names, flag, opened):
-    from bluelamp.web import serve
-
-    asked = {}
-
-    def stop(folder, **said):
-        asked.update(said)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(serve, "make_app", stop)
-    with pytest.raises(KeyboardInterrupt):
-        serve.serve(force, host=host, names=names, edit_codes=flag)
-    assert asked["may_edit_codes"] is opened
 
 
 @pytest.mark.parametrize(

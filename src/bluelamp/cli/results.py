@@ -444,12 +444,11 @@ def serve(
         list[str] | None,
         typer.Option("--allow-host", help="A host name that others call this machine by; may be repeated"),
     ] = None,
-    edit_codes: Annotated[
+    sign_in: Annotated[
         bool | None,
         typer.Option(
-            "--edit-codes/--no-edit-codes",
-            help="Open the page about codes to everyone who reaches the server, or to nobody; by default to this "
-            "machine only",
+            "--sign-in/--no-sign-in",
+            help="Have people say who they are; by default where others can reach the server, or there are accounts",
         ),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser")] = True,
@@ -467,4 +466,4 @@ def serve(
         message.print(text, markup=False)
 
     allowed = tuple(names or ())
-    listen(folder, host=host, port=port, names=allowed, edit_codes=edit_codes, open_browser=browser, say=say)
+    listen(folder, host=host, port=port, names=allowed, sign_in=sign_in, open_browser=browser, say=say)

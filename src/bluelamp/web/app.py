@@ -1,26 +1,31 @@
 """The web page and its addresses: the map, and every table behind it as a page, as JSON and as CSV.
 
-Nothing here reaches off the machine, and nothing is written but by the page about codes (`codes_page`). A table's
-address ending in .json or .csv gives the same rows as its page, and any column can be asked for by value:
-`/tables/coverage.csv?level=pool&place_id=R-D2`.
+Nothing here reaches off the machine. Who may ask for what is decided in `admission`, before anything here runs, by the
+rows of `access_table`. A table's address ending in .json or .csv gives the same rows as its page, and any column can be
+asked for by value: `/tables/coverage.csv?level=pool&place_id=R-D2`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import orjson
 import polars as pl
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as PathPart
-from fastapi.responses import HTMLResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bluelamp import __version__, hotspot_trial, look_ahead, received, scoreboard, standing, tables
@@ -28,6 +33,7 @@ from bluelamp import backtest as scored
 from bluelamp import plan as flow
 from bluelamp import settings as settings_
 from bluelamp import validation as held
+from bluelamp.access import NOBODY, Holder, kind_of_table, may
 from bluelamp.briefing import lay_on_map
 from bluelamp.errors import (
     BadData,
@@ -40,42 +46,38 @@ from bluelamp.errors import (
     did_you_mean,
 )
 from bluelamp.reports.map import make_map_data, render_page
+from bluelamp.state import open_state
 from bluelamp.store import Store, tried_peaks
 from bluelamp.store import filed as filing
+from bluelamp.web.access_table import insist_on_rows
+from bluelamp.web.admission import Admission, Guarded, NotSignedIn
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
+from bluelamp.web.log_page import add_log
 from bluelamp.web.outlook_page import render_outlook_page
+from bluelamp.web.scope import of_districts, of_teams
 from bluelamp.web.scoreboard_page import render_scoreboard_page
+from bluelamp.web.sign_in_pages import add_sign_in
 from bluelamp.web.squeezed import Squeezed, squeeze
 from bluelamp.web.strength_page import NAMES as OF_STRENGTH
 from bluelamp.web.strength_page import render_strength_page
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; "
-        "connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
-}
 STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
-# Personnel data stays off the page until there are accounts that may see it.
+# Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
          "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
          *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES, "hotspots",
-         *hotspot_trial.NAMES, *held.NAMES)  # fmt: skip
-IMPORTED = ("minimums", "events", "stated_changes")
+         *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
+IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -109,8 +111,18 @@ class Published:
             raise NoInput(f"There is no run '{run_id}'.{did_you_mean(run_id, known)}")
         return runs.row(known.index(run_id), named=True)
 
+    def table_for(self, holder: Holder, name: str, run_id: str | None) -> pl.DataFrame:
+        """Give what an account may see of one table: its districts, and of people a supervisor's teams."""
+        rows = self.table(name, run_id)
+        if kind_of_table(name) == "people":
+            return of_teams(rows, holder, self.store.read("people"))
+        if not holder.districts:
+            return rows
+        run = self.run(run_id)["run_id"]
+        return of_districts(rows, holder, self._result("areas", run), self._result("pools", run))
+
     def table(self, name: str, run_id: str | None) -> pl.DataFrame:
-        """Give one table that the page may show."""
+        """Give one table that is shown to some account."""
         if name not in SHOWN:
             tables.table(name)
             raise NotPermitted(f"The table '{name}' is not shown on the page. 'bluelamp table {name}' reads it.")
@@ -227,15 +239,24 @@ class Published:
     def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
         return flow.read_used(self.store, name, run_id) if name in flow.USED else self.store.result(name, run_id)
 
-    def map_data(self, run_id: str | None) -> Squeezed:
-        """Give the map's figures."""
-        return self._map(self.run(run_id)["run_id"], scored.stamp(self.folder) + held.stamp(self.folder))
+    def map_data(self, run_id: str | None, holder: Holder = NOBODY) -> Squeezed:
+        """Give the map's figures, cut down to an account's districts where it has some."""
+        stamp = scored.stamp(self.folder) + held.stamp(self.folder)
+        return self._map(self.run(run_id)["run_id"], stamp, holder.districts)
 
-    def _make_map(self, run_id: str, _stamp: str) -> Squeezed:
+    def _make_map(self, run_id: str, _stamp: str, districts: tuple[str, ...]) -> Squeezed:
+        holder = Holder("", None, "", districts)
+        results = self.results_for_map(run_id)
+        results = {
+            name: of_districts(rows, holder, results["areas"], results["pools"]) for name, rows in results.items()
+        }
+        # Hotspots and jobs waiting are made for the whole force, and not shown to an account that sees less.
+        is_whole = not districts
         data = make_map_data(
-            self.results_for_map(run_id), self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id),
-            hotspots=layer_of(self.folder, run_id), validation={"verdict": self.verdict(), "address": "/validation"},
-            backlog=f"/api/backlog.json?run={run_id}",
+            results, self.run(run_id), self.force(), links_of(run_id), self.peaks_for_map(run_id, holder),
+            hotspots=layer_of(self.folder, run_id) if is_whole else None,
+            validation={"verdict": self.verdict(), "address": "/validation"},
+            backlog=f"/api/backlog.json?run={run_id}" if is_whole else None,
         )  # fmt: skip
         return squeeze(data)
 
@@ -248,9 +269,10 @@ class Published:
         """Give the results that the map is drawn from."""
         return {name: self._result(name, run_id) for name in MAP_RESULTS}
 
-    def peaks_for_map(self, run_id: str) -> dict[str, Any]:
+    def peaks_for_map(self, run_id: str, holder: Holder = NOBODY) -> dict[str, Any]:
         """Give the peaks that the map lists, none where the run is older than they are."""
-        found, areas = self._told("peaks", self.run(run_id)), self._result("areas", run_id)
+        areas, pools = self._result("areas", run_id), self._result("pools", run_id)
+        found = of_districts(self._told("peaks", self.run(run_id)), holder, areas, pools)
         return lay_on_map(found, areas, tried_peaks.read(self.folder), self.settings.force.time_zone)
 
     def force(self) -> dict[str, str]:
@@ -276,49 +298,101 @@ def make_app(
     folder: Path | str,
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]"),
     *,
-    may_edit_codes: bool | None = None,
+    sign_in: bool = False,
 ) -> FastAPI:
     """Make the web application of the force in a folder.
 
     `allowed_hosts` are the host names that requests may use: others are refused, so that a web page elsewhere can't
-    reach the force's figures through a name of its own that points here. `may_edit_codes` opens the page about codes,
-    through which a crosswalk is changed, to everyone who can reach it or closes it; by default a request that a proxy
-    passes on finds it closed.
+    reach the force's figures through a name of its own that points here. With `sign_in` people have to say who they
+    are, each sees what the account may see, and what they do is logged; without, whoever is at this machine sees all
+    figures, and nobody else is let in.
     """
     published = Published(Path(folder))
+    service = published.settings.service
+    admission = Admission(published.settings, open_state(published.folder, service.database) if sign_in else None)
     app = FastAPI(
-        title="Bluelamp", version=__version__, docs_url=None, redoc_url=None,
+        title="Bluelamp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
+        dependencies=[Depends(admission)],
         description="A police force's workforce against projected demand. Every table as JSON and CSV.",
     )  # fmt: skip
     app.state.published = published
+    app.state.admission = admission
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*allowed_hosts, "testserver"])
     static = files("bluelamp.web") / "static"
     if static.is_dir():
         app.mount("/static", StaticFiles(directory=str(static)), name="static")
     _answer_errors(app)
+    add_sign_in(app, admission)
     _add_pages(app, published)
     _add_tables(app, published)
     add_hotspots(app, published.folder, published.run)
     add_what_if(app, published.folder, published.run, published.verdict)
-    add_codes(app, published.folder, may_edit=may_edit_codes)
+    add_codes(app, published.folder)
+    add_log(app, admission, published.folder)
+    insist_on_rows(addresses_of(app))
+    app.add_middleware(Guarded)
     return app
 
 
+def addresses_of(app: FastAPI) -> dict[tuple[str, str], APIRoute]:
+    """Give every address of an application with its method."""
+    return {
+        (method, route.path_format): route
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
 def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(NotSignedIn)
+    async def send_to_sign_in(request: Request, error: NotSignedIn) -> Response:
+        if request.method in ("GET", "HEAD") and not _is_for_programs(request):
+            onward = f"{request.url.path}{'?' if request.url.query else ''}{request.url.query}"
+            return RedirectResponse(f"/sign-in?next={quote(onward, safe='')}", 303)
+        answer = _problem(401, error.summary, ())
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
     @app.exception_handler(BluelampError)
     async def say(request: Request, error: BluelampError) -> Response:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        if request.url.path.endswith((".json", ".csv")):
-            body = {"error": error.summary, "problems": list(error.problems)}
-            return Response(orjson.dumps(body), status, media_type="application/json")
-        return HTMLResponse(_page("Something is not there", f"<p>{escape(str(error))}</p>"), status)
+        if _is_for_programs(request):
+            return _problem(status, error.summary, error.problems)
+        title = "This is not for your account" if status == 403 else "Something is not there"
+        return HTMLResponse(_page(title, f"<p>{escape(str(error))}</p>"), status)
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    @app.exception_handler(RequestValidationError)
+    async def say_what_is_wrong(request: Request, error: RequestValidationError) -> Response:
+        problems = [_sentence_of(each) for each in error.errors()]
+        if _is_for_programs(request):
+            return _problem(422, "The address asks for what there can't be:", problems)
+        items = "".join(f"<li>{escape(each)}</li>" for each in problems)
+        return HTMLResponse(_page("Something is not right", f"<ul>{items}</ul>"), 422)
+
+    @app.exception_handler(HTTPException)
+    async def say_it_is_not_there(request: Request, error: HTTPException) -> Response:
+        words = {404: "There is no such address here.", 405: "This address does not answer to that method."}
+        said = words.get(error.status_code, str(error.detail))
+        if _is_for_programs(request):
+            return _problem(error.status_code, said, ())
+        return HTMLResponse(_page("Something is not there", f"<p>{escape(said)}</p>"), error.status_code)
+
+
+def _is_for_programs(request: Request) -> bool:
+    return request.url.path.endswith((".json", ".csv", ".geojson")) or request.url.path.startswith("/api/")
+
+
+def _problem(status: int, summary: str, problems: Sequence[str]) -> Response:
+    """Give an error as RFC 9457 has it, in the words of the command line."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": summary}
+    content = orjson.dumps(body | {"problems": list(problems)})
+    return Response(content, status, media_type="application/problem+json")
+
+
+def _sentence_of(error: Mapping[str, Any]) -> str:
+    *_, name = error["loc"]
+    return f"'{name}': {settings_.words_of(dict(error))}."
 
 
 def _add_pages(app: FastAPI, published: Published) -> None:
@@ -358,7 +432,15 @@ def _add_pages(app: FastAPI, published: Published) -> None:
 
     @app.get("/api/map.json", summary="The map's figures (format bluelamp-map/1)")
     def map_data(request: Request, run: RUN = None) -> Response:
-        return published.map_data(run).answer(request)
+        return published.map_data(run, request.state.asker.holder).answer(request)
+
+    @app.get("/openapi.json", summary="All of this as an OpenAPI description")
+    def described() -> Response:
+        return Response(orjson.dumps(app.openapi()), media_type="application/json")
+
+    @app.get("/health/live.json", summary="Whether the service answers at all")
+    def live() -> Response:
+        return Response(b'{"alive":true}', media_type="application/json")
 
     @app.get("/health.json", summary="Whether the service can read its store, and how old its data is")
     def health() -> Response:
@@ -369,13 +451,15 @@ def _add_pages(app: FastAPI, published: Published) -> None:
 
 def _add_tables(app: FastAPI, published: Published) -> None:
     @app.get("/tables", response_class=HTMLResponse, summary="The tables there are")
-    def index() -> HTMLResponse:
+    def index(request: Request) -> HTMLResponse:
+        holder, force_id = request.state.asker.holder, published.settings.force.id
+        seen = [name for name in SHOWN if may(holder, kind_of_table(name), "consult", force_id)]
         items = "".join(
             f'<li><a href="/tables/{name}">{escape(tables.table(name).title)}</a>: '
             f"{escape(tables.table(name).row)} "
             f'(<a href="/tables/{name}.csv">CSV</a>, <a href="/tables/{name}.json">JSON</a>, '
             f'<a href="/schemas/{name}.json">schema</a>)</li>'
-            for name in SHOWN
+            for name in seen
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
@@ -391,19 +475,19 @@ def _add_tables(app: FastAPI, published: Published) -> None:
 
     @app.get("/tables/{name}.csv", summary="A table as CSV")
     def as_csv(name: NAME, request: Request, run: RUN = None) -> Response:
-        rows = tables.keep(published.table(name, run), name, request.query_params)
+        rows = tables.keep(published.table_for(request.state.asker.holder, name, run), name, request.query_params)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(tables.to_csv(rows, name), media_type="text/csv; charset=utf-8", headers=headers)
 
     @app.get("/tables/{name}.json", summary="A table as JSON: a list of rows, each as its schema says")
     def as_json(name: NAME, request: Request, run: RUN = None) -> Response:
-        rows = tables.keep(published.table(name, run), name, request.query_params)
+        rows = tables.keep(published.table_for(request.state.asker.holder, name, run), name, request.query_params)
         return Response(tables.to_json(rows, name), media_type="application/json")
 
     @app.get("/tables/{name}", response_class=HTMLResponse, summary="A table as a page")
     def as_page(name: NAME, request: Request, run: RUN = None) -> HTMLResponse:
         definition = tables.table(name)
-        rows = tables.keep(published.table(name, run), name, request.query_params)
+        rows = tables.keep(published.table_for(request.state.asker.holder, name, run), name, request.query_params)
         query = f"?{request.url.query}" if request.url.query else ""
         shown = rows.head(ROWS_ON_A_PAGE)
         head = "".join(f'<th scope="col">{escape(column)}</th>' for column in shown.columns)

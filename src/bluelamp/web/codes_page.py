@@ -1,17 +1,11 @@
-"""The page about codes: what the crosswalk makes of them, what a change would do, and saving it as the next version.
-
-The only addresses through which anything is written. A change is taken from this page alone (the same origin, with the
-token that the page carries), and only where nobody but this machine's user can reach it, unless a flag allows it.
-"""
+"""The page about codes: what the crosswalk makes of them, what a change would do, and saving it as the next version."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 import polars as pl
@@ -21,50 +15,24 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
 
 from bluelamp import codes, settings, sources, tables
-from bluelamp.errors import BluelampError, NotPermitted, UsageError
+from bluelamp.errors import BluelampError, UsageError
+from bluelamp.web.admission import form_of
 
 CODES_ON_A_PAGE = 300
-_LARGEST_FORM = 2_000_000
-# What a proxy adds when it passes on a request of somebody else.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 # The browser sends no origin with a form where the page's policy is to send no referrer.
 _HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 
-def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
-    """Add the page and its addresses, open to everyone (`may_edit`), to nobody, or (None) to whoever is not passed on
-    by a proxy. Where they are closed they answer with a sentence that says why.
-    """
-    token = secrets.token_urlsafe(32)
+def add_codes(app: FastAPI, folder: Path) -> None:
+    """Add the page and its addresses."""
     templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
 
-    def insist_on_reach(request: Request) -> None:
-        is_passed_on = any(name in request.headers for name in _FORWARDED)
-        if not (may_edit if may_edit is not None else not is_passed_on):
-            raise NotPermitted(
-                "The codes are shown and changed only where nobody but this machine's user can reach the page. "
-                "'bluelamp serve' without --host, --allow-host or a proxy does so; --edit-codes opens them to everyone "
-                "who can reach it."
-            )
-
-    async def insist_on_own_page(request: Request) -> dict[str, str]:
-        """Give the form of a request that came from this page."""
-        insist_on_reach(request)
-        origin, host = request.headers.get("origin"), request.headers.get("host", "")
-        if origin not in (f"http://{host}", f"https://{host}"):
-            raise NotPermitted(
-                "The change did not come from this page, so that nothing was changed. Make it on /codes."
-            )
-        form = await _form_of(request)
-        if not secrets.compare_digest(form.get("token", "").encode(), token.encode()):
-            raise NotPermitted(
-                "The change came from a page of an earlier start of 'bluelamp serve', so that nothing was changed. "
-                "Load /codes again and make it there."
-            )
-        return form
-
     def show(
-        change: codes.Change | None = None, author: str = "", error: str | None = None, saved: int | None = None
+        token: str,
+        change: codes.Change | None = None,
+        author: str = "",
+        error: str | None = None,
+        saved: int | None = None,
     ) -> str:
         seen = _Seen(folder)
         return templates.get_template("codes.html").render(
@@ -79,23 +47,20 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
         request: Request,
         saved: int | None = Query(None, description="The version that was just saved; 0 for incidents mapped again"),
     ) -> HTMLResponse:
-        insist_on_reach(request)
-        return HTMLResponse(show(saved=saved), headers=_HEADERS)
+        return HTMLResponse(show(request.state.asker.form_token, saved=saved), headers=_HEADERS)
 
     @app.get("/codes.json", summary="The same as JSON")
     def as_json(request: Request) -> Response:
-        insist_on_reach(request)
         return Response(orjson.dumps(codes.check(folder).to_dict()), media_type="application/json", headers=_HEADERS)
 
     @app.get("/codes.csv", summary="Every code as CSV")
     def as_csv(request: Request) -> Response:
-        insist_on_reach(request)
         headers = _HEADERS | {"Content-Disposition": 'attachment; filename="codes.csv"'}
         return Response(codes.check(folder).to_csv(), media_type="text/csv; charset=utf-8", headers=headers)
 
     @app.post("/codes/effect.json", summary="What a change on the page would do; nothing is written")
     async def effect(request: Request) -> Response:
-        form = await insist_on_own_page(request)
+        form = await form_of(request)
 
         def answer() -> bytes:
             seen = _Seen(folder)
@@ -105,10 +70,10 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
 
     @app.post("/codes", summary="Save a change on the page as the next version, or map stored incidents again")
     async def post(request: Request) -> Response:
-        form = await insist_on_own_page(request)
-        return await run_in_threadpool(_do, form)
+        form = await form_of(request)
+        return await run_in_threadpool(_do, form, request.state.asker.form_token)
 
-    def _do(form: Mapping[str, str]) -> Response:
+    def _do(form: Mapping[str, str], token: str) -> Response:
         if form.get("action") == "apply":
             codes.apply(folder)
             return RedirectResponse("/codes?saved=0", 303, headers=_HEADERS)
@@ -117,7 +82,7 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
         author = form.get("author", "").strip()[:200]
         try:
             if form.get("action") != "save":
-                return HTMLResponse(show(change, author), headers=_HEADERS)
+                return HTMLResponse(show(token, change, author), headers=_HEADERS)
             if change.is_empty:
                 raise UsageError("Nothing is changed, so that there is nothing to save.")
             today = datetime.now().astimezone().date()
@@ -125,19 +90,8 @@ def add_codes(app: FastAPI, folder: Path, *, may_edit: bool | None) -> None:
         except BluelampError as error:
             # Shown on the page with the change still in it, so that it need not be made again.
             kept = change if change.version == seen.used.version else None
-            return HTMLResponse(show(kept, author, error=str(error)), 409, headers=_HEADERS)
+            return HTMLResponse(show(token, kept, author, error=str(error)), 409, headers=_HEADERS)
         return RedirectResponse(f"/codes?saved={codes.in_use(folder).version}", 303, headers=_HEADERS)
-
-
-async def _form_of(request: Request) -> dict[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise UsageError("A form of the page was expected.")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_FORM:
-            raise UsageError("The form is larger than any that the page sends.")
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 class _Seen:

@@ -8,8 +8,11 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from bluelamp.errors import InputOutputError
+from bluelamp import settings, state
+from bluelamp.errors import InputOutputError, NotPermitted
+from bluelamp.state import accounts
 from bluelamp.web.app import make_app
+from bluelamp.web.sign_in_pages import make_set_up_code
 
 
 def serve(
@@ -18,26 +21,31 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8321,
     names: tuple[str, ...] = (),
-    edit_codes: bool | None = None,
+    sign_in: bool | None = None,
     open_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the force's map until it is stopped.
 
-    `names` are host names that others call this machine by, beside localhost and `host`. `edit_codes` opens the page
-    about codes to everyone or closes it; by default it is open where only this machine reaches the server.
+    `names` are host names that others call this machine by, beside localhost and `host`. With `sign_in` people have to
+    say who they are; by default where others than this machine can reach the server, or where there are accounts.
 
-    Raises InputOutputError where the port is taken, NoInput where there is no force or no run.
+    Raises NotPermitted where others could reach a server without sign-in, InputOutputError where the port is taken,
+    NoInput where there is no force or no run.
     """
     import uvicorn
 
     local = ("localhost", "127.0.0.1", "[::1]")
     is_local = host in ("127.0.0.1", "localhost", "::1")
-    app = make_app(
-        folder,
-        allowed_hosts=(*local, *names, *(() if is_local else (host,))),
-        may_edit_codes=edit_codes if edit_codes is not None or (is_local and not names) else False,
-    )
+    is_for_others = not is_local or bool(names)
+    if sign_in is False and is_for_others:
+        raise NotPermitted(
+            "Without sign-in the service is for this machine alone: whoever reaches it sees everything. Leave out "
+            "--host and --allow-host, or --no-sign-in."
+        )
+    database = settings.read(folder).service.database
+    needs_sign_in = bool(sign_in) or (sign_in is None and (is_for_others or state.exists(folder, database)))
+    app = make_app(folder, allowed_hosts=(*local, *names, *(() if is_local else (host,))), sign_in=needs_sign_in)
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -54,12 +62,13 @@ def serve(
     app.state.published.map_data(None)
     say(f"The map is at {address} (Ctrl-C stops it).")
     if not is_local:
-        say("Others on the network can reach it: there are no accounts yet, so that everyone sees everything on it.")
-        if edit_codes:
-            say("Everyone who reaches it may change the crosswalk, too (/codes).")
         say(
             f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
         )
+    admission = app.state.admission
+    if admission.state is not None and not accounts.is_any(admission.state):
+        address = f"{address}set-up?code={make_set_up_code()}"
+        say(f"There is no account yet. The first one is made at {address}")
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))

@@ -11,7 +11,6 @@ place in the answer.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,19 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bluelamp import extensions
+from bluelamp import addresses, extensions
 from bluelamp.errors import BadData, BadSettings, InputOutputError, NoInput, did_you_mean
 from bluelamp.sources.files import NoRow, Query, Reading, RowChunk, check_columns, chunk_of
 from bluelamp.sources.values import text_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Select
+    from sqlalchemy import Connection, Select
 
 REREAD = timedelta(hours=1)
 CLOCK_CHANGE = timedelta(hours=1)
 # A time as text, as far as its minutes or seconds; what follows (parts of a second, an offset) sorts behind it.
 _TIME_AS_TEXT = re.compile(r"(\d{4}-\d\d-\d\d)(?:([T ])(\d\d:\d\d)(:\d\d)?.*)?", re.ASCII)
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 # A password of so many letters is hardly a word of a driver's own.
 _LONG_ENOUGH = 6
 # What an error that ends a look or an import leaves behind.
@@ -98,7 +96,7 @@ def relations_of(url: str) -> list[Relation]:
 
 def shown(url: str) -> str:
     """Name a database without who reads it, and by which password."""
-    return _shown(_url_of(url))
+    return addresses.shown(addresses.read(url))
 
 
 def without_password(url: str) -> tuple[str, str | None]:
@@ -109,10 +107,10 @@ def without_password(url: str) -> tuple[str, str | None]:
     """
     from sqlalchemy.engine import make_url
 
-    whole = _VARIABLE.fullmatch(url.strip())
+    whole = addresses.VARIABLE.fullmatch(url.strip())
     if whole:
         return url.strip(), whole.group(1)
-    _url_of(url)
+    addresses.read(url)
     made = make_url(url.strip())
     secret = [name for name, value in made.query.items() if _holds_secret(name, value)]
     if secret:
@@ -122,7 +120,7 @@ def without_password(url: str) -> tuple[str, str | None]:
         )
     if not made.password:
         return made.render_as_string(), None
-    given = _VARIABLE.fullmatch(str(made.password))
+    given = addresses.VARIABLE.fullmatch(str(made.password))
     name = (
         given.group(1) if given else re.sub(r"\W+", "_", made.database or "database").strip("_").upper() + "_PASSWORD"
     )
@@ -151,8 +149,8 @@ class DatabaseRows:
     def _open(self, query: Query) -> None:
         self.source = query
         self.alchemy = extensions.optional("sqlalchemy", "database", "Reading a database")
-        self._url = _url_of(query.url)
-        self.name = _shown(self._url)
+        self._url = addresses.read(query.url)
+        self.name = addresses.shown(self._url)
         self.map_settings: dict[str, Any] = {}
         self.state: dict[str, str] = {}
         self._after = _NOTHING_IMPORTED
@@ -322,51 +320,6 @@ def _earlier_text(value: str) -> str | None:
     except (ValueError, OverflowError):
         return None
     return earlier.isoformat(between, "seconds" if seconds else "minutes") if minutes else earlier.date().isoformat()
-
-
-def _url_of(written: str) -> URL:
-    """Read an address, environment variables put in. What is wrong with it is said without showing it."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    alone = _VARIABLE.fullmatch(written.strip())
-    try:
-        url = make_url(_value_of(alone) if alone else written.strip())
-    except (ArgumentError, ValueError):
-        raise BadSettings(
-            "The address of the database can't be read. One such as postgresql+psycopg://reader:${CAD_PASSWORD}@host/cad"
-            " was expected, or ${CAD_URL} for the whole of it. (It is not shown, because it may hold a password.)"
-        ) from None
-    if alone:
-        return url
-
-    def filled(part: str | None) -> str | None:
-        return part and _VARIABLE.sub(_value_of, part)
-
-    # Put in part by part, a password needs no escaping.
-    return url.set(
-        username=filled(url.username),
-        password=filled(url.password),
-        host=filled(url.host),
-        database=filled(url.database),
-    )
-
-
-def _value_of(variable: re.Match[str]) -> str:
-    value = os.environ.get(variable.group(1))
-    if not value:
-        raise BadSettings(
-            f"The address of the database takes the environment variable {variable.group(1)}, which is not set. Set "
-            "it, and call the command again."
-        )
-    return value
-
-
-def _shown(url: URL) -> str:
-    """Name a database without who reads it, and by which password."""
-    from sqlalchemy.engine import URL
-
-    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def _written(value: Any, column: str) -> dict[str, str]:

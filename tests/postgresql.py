@@ -1,6 +1,7 @@
 """A real PostgreSQL: Debian's, started here in a folder of its own by somebody who is not root."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -28,6 +30,12 @@ class Server:
     def url(self, variable: str = "BLUELAMP_TEST_PASSWORD") -> str:
         """The address, as a settings file would hold it."""
         return f"postgresql+psycopg://postgres:${{{variable}}}@{self.host}:{self.port}/postgres"
+
+    def new_database(self) -> str:
+        """Make an empty database and give its address with the password in it."""
+        name = f"made_{secrets.token_hex(6)}"
+        self.run(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg://postgres:{quote(self.password, safe='')}@{self.host}:{self.port}/{name}"
 
     def run(self, *statements: str) -> str:
         """Run statements and give what the last one printed."""

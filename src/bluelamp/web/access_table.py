@@ -1,0 +1,123 @@
+"""Every address in one table: which kind of data it gives, and what asking it does.
+
+What an address is not here for is refused, to everybody: a new one gets its row first. `access.py` says which roles may
+do what with a kind. `whole_force` marks addresses whose answer can't be cut down to some districts, so that accounts
+that are limited to districts are refused them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bluelamp import access, tables
+from bluelamp.access import Action, Kind
+from bluelamp.errors import UsageError
+from bluelamp.state.log import Operation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One address with one method: `operation` is what the log calls it, `kind` None where the table asked decides."""
+
+    kind: Kind | None
+    action: Action
+    operation: Operation | None
+    whole_force: bool = False
+
+
+def _look(kind: Kind | None, *, whole_force: bool = False) -> Row:
+    return Row(kind, "consult", "consultation", whole_force)
+
+
+def _take(kind: Kind | None, *, whole_force: bool = False) -> Row:
+    return Row(kind, "export", "disclosure", whole_force)
+
+
+def _change(kind: Kind, operation: Operation) -> Row:
+    return Row(kind, "change", operation, whole_force=True)
+
+
+_OPEN = Row("public", "consult", None)
+_OWN = Row("own", "consult", None)
+
+TABLE: Mapping[tuple[str, str], Row] = {
+    # How to come in, and whether the service is alive
+    ("GET", "/sign-in"): _OPEN,
+    ("POST", "/sign-in"): Row("public", "change", None),
+    ("GET", "/set-up"): _OPEN,
+    ("POST", "/set-up"): Row("public", "change", None),
+    ("GET", "/openid/sign-in"): _OPEN,
+    ("GET", "/openid/back"): _OPEN,
+    ("GET", "/health/live.json"): _OPEN,
+    ("GET", "/openapi.json"): _OPEN,
+    ("GET", "/schemas/{name}.json"): _OPEN,
+    # One's own account
+    ("GET", "/account"): _OWN,
+    ("POST", "/account/password"): Row("own", "change", "administration"),
+    ("POST", "/sign-out"): Row("own", "change", None),
+    # The views
+    ("GET", "/"): _look("figures"),
+    ("GET", "/api/map.json"): _look("figures"),
+    ("GET", "/api/backlog.json"): _look("figures", whole_force=True),
+    ("GET", "/data"): _look("figures", whole_force=True),
+    ("GET", "/contacts"): _look("figures", whole_force=True),
+    ("GET", "/strength"): _look("figures", whole_force=True),
+    ("GET", "/outlook"): _look("figures", whole_force=True),
+    ("GET", "/hotspots"): _look("figures", whole_force=True),
+    ("GET", "/api/hotspots.json"): _look("figures", whole_force=True),
+    ("GET", "/hotspots.csv"): _take("figures", whole_force=True),
+    ("GET", "/hotspots.geojson"): _take("figures", whole_force=True),
+    ("GET", "/what-if"): _look("figures", whole_force=True),
+    ("GET", "/what-if.csv"): _take("figures", whole_force=True),
+    ("GET", "/what-if.json"): _take("figures", whole_force=True),
+    ("GET", "/what-if-hours.csv"): _take("figures", whole_force=True),
+    ("GET", "/what-if-hours.json"): _take("figures", whole_force=True),
+    ("GET", "/backtest"): _look("figures", whole_force=True),
+    ("GET", "/validation"): _look("figures", whole_force=True),
+    ("GET", "/scoreboard"): _look("shared"),
+    # Tables: which kind of data they hold, `access.kind_of_table` says
+    ("GET", "/tables"): _look("shared"),
+    ("GET", "/tables/{name}"): _look(None),
+    ("GET", "/tables/{name}.csv"): _take(None),
+    ("GET", "/tables/{name}.json"): _take(None),
+    # The crosswalk
+    ("GET", "/codes"): _look("codes", whole_force=True),
+    ("GET", "/codes.json"): _take("codes", whole_force=True),
+    ("GET", "/codes.csv"): _take("codes", whole_force=True),
+    ("POST", "/codes"): _change("codes", "alteration"),
+    ("POST", "/codes/effect.json"): Row("codes", "change", None, whole_force=True),
+    # The service itself
+    ("GET", "/health.json"): _look("figures"),
+    ("GET", "/accounts"): _look("accounts", whole_force=True),
+    ("POST", "/accounts"): _change("accounts", "administration"),
+    ("POST", "/accounts/{name}"): _change("accounts", "administration"),
+    ("GET", "/log"): _look("log", whole_force=True),
+    ("GET", "/log.csv"): _take("log", whole_force=True),
+    ("GET", "/log.json"): _take("log", whole_force=True),
+}
+
+
+def row_of(method: str, path: str, parts: Mapping[str, Any]) -> Row | None:
+    """Give the row of an address, its kind told by the table that is asked for; None where there is none.
+
+    `path` is the address as it was added, with its parameters in braces; `parts` are those of this request.
+    """
+    row = TABLE.get(("GET" if method == "HEAD" else method, path))
+    if row is None or row.kind is not None:
+        return row
+    name = str(parts.get("name", ""))
+    if name not in tables.names():
+        # Whoever may see figures is told by the address itself which tables there are.
+        return replace(row, kind="figures")
+    return replace(row, kind=access.kind_of_table(name))
+
+
+def insist_on_rows(addresses: Mapping[tuple[str, str], object]) -> None:
+    """Raise UsageError where an address has no row, or a row no address."""
+    missing = sorted(f"{method} {path}" for method, path in addresses if (method, path) not in TABLE)
+    if missing:
+        raise UsageError(
+            "An address of the service is in no row of web/access_table.py, so that nobody could be let in:", missing
+        )

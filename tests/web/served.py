@@ -1,0 +1,58 @@
+"""A force whose service asks people to sign in, and accounts of every kind for it."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from bluelamp.access import ROLES
+from bluelamp.state import accounts
+from bluelamp.web.app import make_app
+
+PASSWORD = "correct horse battery"
+HERE = {"origin": "http://testserver"}
+
+
+def copied(force: Path, to: Path) -> Path:
+    """Give a force of one's own with the same files, for tests that write beside its store."""
+    shutil.copytree(force, to, copy_function=os.link)
+    # A file that two forces share must not be written; the settings are, by tests.
+    for name in ("force.toml",):
+        text = (to / name).read_text(encoding="utf-8")
+        (to / name).unlink()
+        (to / name).write_text(text, encoding="utf-8")
+    return to
+
+
+def with_accounts(force: Path) -> tuple[object, Callable[..., TestClient]]:
+    """Make an account of every role, here and in another force; give the application, and a client by account."""
+    app = make_app(force, sign_in=True)
+    state, home = app.state.admission.state, app.state.admission.force_id
+    for role in ROLES:
+        accounts.add(state, role, role, home, password=PASSWORD, teams=("R-D1/A",) if role == "supervisor" else ())
+        accounts.add(state, f"{role}.elsewhere", role, "XX", password=PASSWORD)
+
+    def client(name: str | None = None) -> TestClient:
+        made = TestClient(app, follow_redirects=False, raise_server_exceptions=True)
+        if name is not None:
+            sign_in(made, name)
+        return made
+
+    return app, client
+
+
+def sign_in(client: TestClient, name: str, password: str = PASSWORD, onward: str = "/") -> None:
+    """Sign in on the page."""
+    answer = client.post("/sign-in", data={"name": name, "password": password, "next": onward}, headers=HERE)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["location"] == onward
+
+
+def form_token(client: TestClient, page: str = "/account") -> str:
+    """Give what the forms of whoever is signed in carry."""
+    found = re.search(r'name="token" value="([^"]+)"', client.get(page).text)
+    assert found is not None
+    return found[1]
