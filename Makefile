@@ -11,7 +11,7 @@ demo: $(STAMPS)/run $(PAGE)
 	$(BIN)/bluelamp demo
 
 ## test: set up what the tests need and run every one of them
-test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql
+test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql $(STAMPS)/openid
 	$(BIN)/python tests/compile_loops.py & (cd frontend && npm run --silent check && npm test --silent) && wait
 	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations=15
 
@@ -29,7 +29,7 @@ bench: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser
 	$(BIN)/python benchmarks/feeds.py
 
 ## soak: what takes minutes: hundreds of kills, thousands of flipped bits and mutated files
-soak: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql
+soak: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql $(STAMPS)/openid
 	$(BIN)/python -m pytest -m soak -s
 
 frontend: $(PAGE)
@@ -80,4 +80,9 @@ $(STAMPS)/browser: $(STAMPS)/venv
 # So does PostgreSQL, which the tests start for themselves.
 $(STAMPS)/postgresql: $(STAMPS)/venv
 	sh tests/sources/install_postgresql.sh
+	touch $@
+
+# A real OpenID provider, which the tests of signing in start for themselves.
+$(STAMPS)/openid: tests/openid/package-lock.json $(STAMPS)/venv
+	cd tests/openid && npm ci --silent --no-audit --no-fund --ignore-scripts
 	touch $@

@@ -30,16 +30,21 @@ def read(written: str) -> URL:
     if alone:
         return url
 
-    def filled(part: str | None) -> str | None:
-        return part and VARIABLE.sub(_value_of, part)
+    def whole(part: str | None) -> str | None:
+        return part and filled(part)
 
     # Put in part by part, a password needs no escaping.
     return url.set(
-        username=filled(url.username),
-        password=filled(url.password),
-        host=filled(url.host),
-        database=filled(url.database),
+        username=whole(url.username),
+        password=whole(url.password),
+        host=whole(url.host),
+        database=whole(url.database),
     )
+
+
+def filled(written: str) -> str:
+    """Put environment variables into a secret that is written as `${NAME}`. Raises BadSettings where one is not set."""
+    return VARIABLE.sub(_value_of, written)
 
 
 def shown(url: URL) -> str:
@@ -53,7 +58,7 @@ def _value_of(variable: re.Match[str]) -> str:
     value = os.environ.get(variable.group(1))
     if not value:
         raise BadSettings(
-            f"The address of the database takes the environment variable {variable.group(1)}, which is not set. Set "
-            "it, and call the command again."
+            f"The settings take the environment variable {variable.group(1)}, which is not set. Set it, and call the "
+            "command again."
         )
     return value

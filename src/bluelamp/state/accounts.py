@@ -211,13 +211,44 @@ def sign_in(state: State, name: str, password: str, address: str) -> Account:
     return _account(row)
 
 
-def tied(state: State, issuer: str, subject: str) -> Account | None:
-    """Give the open account of a person at an OpenID provider, if any."""
-    with state.reading() as connection:
-        row = connection.execute(
-            sa.select(accounts).where(accounts.c.issuer == issuer, accounts.c.subject == subject)
-        ).one_or_none()
-    return None if row is None or not row.is_open else _account(row)
+def tie(
+    state: State,
+    issuer: str,
+    subject: str,
+    name: str,
+    role: str,
+    force_id: str,
+    *,
+    districts: Sequence[str] = (),
+    teams: Sequence[str] = (),
+) -> Account:
+    """Give the account of a person at an OpenID provider, made at the first sign-in and brought up to date at each.
+
+    Where the name is another account's, the person's number at the provider is added to it. Raises NotPermitted for an
+    account that was closed here, BadData where what the provider says can't be an account.
+    """
+    now = datetime.now(UTC)
+    name = re.sub(r"[^A-Za-z0-9._@-]", "-", name)[:80]
+    problems = _problems(name, role, teams)
+    if problems:
+        raise BadData("What the sign-in service says of you can't be an account:", problems)
+    told = {
+        "role": role, "force_id": force_id, "districts": json.dumps(list(districts)), "teams": json.dumps(list(teams)),
+        "changed_at": now,
+    }  # fmt: skip
+    theirs = sa.and_(accounts.c.issuer == issuer, accounts.c.subject == subject)
+    with state.writing() as connection:
+        row = connection.execute(sa.select(accounts).where(theirs)).one_or_none()
+        if row is not None and not row.is_open:
+            raise NotPermitted("Your account was closed here. Ask whoever looks after the service.")
+        if row is not None:
+            connection.execute(accounts.update().where(theirs).values(told))
+        else:
+            taken = connection.scalar(sa.select(sa.func.count()).where(accounts.c.name == name))
+            name = f"{name}-{_digest(issuer + subject)[:12]}" if taken else name
+            new = {"name": name, "issuer": issuer, "subject": subject, "is_open": True, "created_at": now}
+            connection.execute(accounts.insert().values(told | new))
+        return _account(connection.execute(sa.select(accounts).where(theirs)).one())
 
 
 def make_key(state: State, name: str, label: str, *, ends_at: datetime | None = None) -> str:

@@ -58,6 +58,7 @@ from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.log_page import add_log
+from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scope import of_districts, of_teams
 from bluelamp.web.scoreboard_page import render_scoreboard_page
@@ -323,6 +324,7 @@ def make_app(
         app.mount("/static", StaticFiles(directory=str(static)), name="static")
     _answer_errors(app)
     add_sign_in(app, admission)
+    add_openid(app, admission)
     _add_pages(app, published)
     _add_tables(app, published)
     add_hotspots(app, published.folder, published.run)

@@ -62,11 +62,10 @@ def add_sign_in(app: FastAPI, admission: Admission) -> None:
     def sign_in_page(request: Request, onward: str = NEXT) -> Response:
         if admission.state is None or request.state.asker.holder.is_signed_in:
             return RedirectResponse(own_address(onward), 303, headers=PAGE_HEADERS)
-        if not accounts.is_any(admission.state) and SET_UP in os.environ:
+        openid = admission.settings.service.openid
+        if openid is None and SET_UP in os.environ and not accounts.is_any(admission.state):
             return RedirectResponse("/set-up", 303, headers=PAGE_HEADERS)
-        return render(
-            "sign_in", onward=own_address(onward), openid=admission.settings.service.openid, name="", error=None
-        )
+        return render("sign_in", onward=own_address(onward), openid=openid, name="", error=None)
 
     @app.post("/sign-in", response_class=HTMLResponse, summary="Sign in with a name and a password")
     async def sign_in(request: Request) -> Response:
