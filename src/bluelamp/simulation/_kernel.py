@@ -12,14 +12,15 @@ alike and a level (level 0 wants relief, level p + 1 is priority p), earliest re
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from numba import from_dtype, njit, types
 from numba.core import cgutils
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, lower_getattr_generic
-from numba.np.arrayobj import populate_array
+from numba.extending import infer_getattr, lower_builtin, lower_getattr_generic, models, register_model
+from numba.np import arrayobj
 
 # What can happen, in the order in which it is handled within the same minute. These are NumPy's numbers, because for
 # each plain one that is passed a function would be compiled again.
@@ -51,10 +52,9 @@ UNIT = np.dtype(
 JOB = np.dtype(
     [
         *((name, np.float64) for name in ("since", "rest", "latest")),
-        ("asks", np.int64),
-        *((name, np.int32) for name in ("next", "previous", "group", "first")),
+        *((name, np.int64) for name in ("asks", "first")),
+        *((name, np.int32) for name in ("next", "previous", "group", "is_waiting")),
         *((name, np.int16) for name in ("priority", "level", "wanted", "wants")),
-        ("is_waiting", np.int64),
     ]
 )
 POOL = np.dtype([(name, np.int64) for name in ("free", "out", "vehicles")])
@@ -126,9 +126,31 @@ def point_at(arrays: dict[str, Any]) -> Any:
 
 
 _WORLD = from_dtype(WORLD)
-# Only what is called from outside is kept on disk; it holds the rest.
+# Only what is called from outside is kept on disk; it holds the rest, which Python can't call: a door to it for each
+# function took a tenth of the compiling.
 _kept = njit(cache=True, nogil=True, error_model="numpy")
-_compiled = njit(nogil=True, error_model="numpy")
+_WITHIN: dict[str, Any] = {
+    "nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True
+}  # fmt: skip
+_compiled = njit(**_WITHIN, forceinline=False)
+# What nearly every job passes through, and few call, is written out where it is called. That must be refused above, or
+# whatever these call would be written out too, which takes minutes to compile and is no faster.
+_inlined = njit(**_WITHIN, forceinline=True)
+
+
+class _Rows(types.Array):
+    """An array of which no index is counted from the end, so that none is looked at for its sign.
+
+    It knows where its entries lie, and not who uses them: nothing is counted when it is passed on.
+    """
+
+
+@register_model(_Rows)
+class _RowsModel(models.StructModel):
+    def __init__(self, manager, rows):
+        axes = types.UniTuple(types.intp, rows.ndim)
+        members = [("data", types.CPointer(rows.dtype)), ("shape", axes), ("strides", axes)]
+        super().__init__(manager, rows, members)
 
 
 @infer_getattr
@@ -143,7 +165,7 @@ class _ArraysOfWorld(AttributeTemplate):
 
 def _array_type(name):
     kind, axes, is_given = ARRAYS[name]
-    return types.Array(from_dtype(kind), axes, "A" if is_given else "C")
+    return _Rows(from_dtype(kind), axes, "A" if is_given else "C", name=f"_Rows({kind}, {axes}, {is_given})")
 
 
 @lower_getattr_generic(_WORLD)
@@ -160,10 +182,37 @@ def _read_array(context, builder, _world, row, name):
     size = cgutils.intp_t(kind.itemsize)
     if not is_given:
         strides[-1] = size
-    array = context.make_array(_array_type(name))(context, builder)
-    data = builder.inttoptr(at, context.get_data_type(from_dtype(kind)).as_pointer())
-    populate_array(array, data, shape, strides, size, meminfo=None)
+    array = cgutils.create_struct_proxy(_array_type(name))(context, builder)
+    array.data = builder.inttoptr(at, context.get_data_type(from_dtype(kind)).as_pointer())
+    array.shape = cgutils.pack_array(builder, shape)
+    array.strides = cgutils.pack_array(builder, strides)
     return array._getvalue()
+
+
+@lower_builtin(operator.getitem, _Rows, types.Integer)
+@lower_builtin(operator.getitem, _Rows, types.BaseTuple)
+def _get_entry(context, builder, signature, arguments):
+    return arrayobj.load_item(
+        context, builder, signature.args[0], _point_at_entry(context, builder, signature, arguments)
+    )
+
+
+@lower_builtin(operator.setitem, _Rows, types.Integer, types.Any)
+@lower_builtin(operator.setitem, _Rows, types.BaseTuple, types.Any)
+def _set_entry(context, builder, signature, arguments):
+    rows, _, kind = signature.args
+    entry = context.cast(builder, arguments[2], kind, rows.dtype)
+    arrayobj.store_item(context, builder, rows, entry, _point_at_entry(context, builder, signature, arguments))
+
+
+def _point_at_entry(context, builder, signature, arguments):
+    rows, where = signature.args[:2]
+    kinds, given = [where], [arguments[1]]
+    if rows.ndim > 1:
+        kinds, given = where, cgutils.unpack_tuple(builder, arguments[1], rows.ndim)
+    indices = [context.cast(builder, index, kind, types.intp) for index, kind in zip(given, kinds, strict=True)]
+    array = cgutils.create_struct_proxy(rows)(context, builder, value=arguments[0])
+    return cgutils.get_item_pointer(context, builder, rows, array, indices)
 
 
 # ---- the calendar: a binary heap in which appointments can be moved ----
@@ -235,7 +284,7 @@ def _cancel(w, who):
 # ---- lines ----
 
 
-@_compiled
+@_inlined
 def _join(w, line, u):
     unit = w.units[u]
     last = w.unit_lines[line, 1]
@@ -248,7 +297,7 @@ def _join(w, line, u):
     w.unit_lines[line, 1] = u
 
 
-@_compiled
+@_inlined
 def _leave(w, line, u):
     before, after = w.units[u].previous, w.units[u].next
     if before == NOBODY:
@@ -309,7 +358,7 @@ def _dequeue(w, j):
 # ---- minutes ----
 
 
-@_compiled
+@_inlined
 def _book(w, stage, pool, start, end):
     state = w.state[0]
     if end <= state.hour_ends and start >= state.hour_ends - 60:
@@ -339,7 +388,7 @@ def _book_job(w, unit, at):
 # ---- who may go where ----
 
 
-@_compiled
+@_inlined
 def _is_able(w, at, u, j):
     unit, job = w.units[u], w.jobs[j]
     if w.wants[j, unit.kind] <= 0 or (job.asks & ~unit.abilities) != 0:
@@ -350,12 +399,12 @@ def _is_able(w, at, u, j):
     return job.priority <= state.last_for or unit.ends - at > state.last_minutes
 
 
-@_compiled
+@_inlined
 def _covers(w, pool, group):
     return w.own[group, w.state[0].hour] == pool or w.is_also[group, pool]
 
 
-@_compiled
+@_inlined
 def _gets_help(w, j):
     return w.jobs[j].priority <= w.state[0].help_to and w.had[j] < w.state[0].help_units
 
@@ -386,13 +435,13 @@ def _is_held(w, at, u, j):
     return False
 
 
-@_compiled
+@_inlined
 def _has_more_than_kept(w, pool, priority):
     hour = min(w.state[0].hour, w.keep_free.shape[2] - 1)
     return w.pools[pool].free > w.keep_free[pool, priority, hour]
 
 
-@_compiled
+@_inlined
 def _choose(w, at, pool, j):
     """Give the free unit of a pool that goes: free longest, or nearest."""
     state = w.state[0]
@@ -444,7 +493,7 @@ def _pick(w, at, j):
     return u
 
 
-@_compiled
+@_inlined
 def _keep(w, u, j):
     unit = w.units[u]
     unit.state = PICKED
@@ -469,7 +518,7 @@ def _let_go(w, u, j):
 # ---- sending ----
 
 
-@_compiled
+@_inlined
 def _send_free(w, at, u, j, number):
     """Send a free unit that is kept for the job, as the so manieth of its units."""
     unit = w.units[u]
@@ -539,7 +588,7 @@ def _send(w, at, u, j, number):
         state.sendings += 1
 
 
-@_compiled
+@_inlined
 def _set_left(w, j, left):
     """Say when the first unit leaves; what follows the job comes so much later."""
     w.left[j] = left
@@ -601,7 +650,7 @@ def _try(w, at, j):
     return _has_all(w, j)
 
 
-@_compiled
+@_inlined
 def _has_all(w, j):
     """Say whether a job has all units that it wants; then it waits no longer."""
     job = w.jobs[j]
@@ -681,7 +730,7 @@ def _call_off(w, at, u):
     return k
 
 
-@_compiled
+@_inlined
 def _answer(w, at, j):
     """Send to a job that has become ready, more urgent, or lost its unit; what it does not get, it waits for."""
     while not _try(w, at, j):
@@ -705,7 +754,7 @@ def _answer(w, at, j):
 # ---- who waits ----
 
 
-@_compiled
+@_inlined
 def _first_waiting(w, at, groups, pool, level, is_lent):
     """Give the first of those that wait, over a pool's groups of places, and move on behind it."""
     best = NOBODY
@@ -719,8 +768,7 @@ def _first_waiting(w, at, groups, pool, level, is_lent):
         while j != NOBODY and w.had[j] > 0 and not w.is_handed_over[j] and w.left[j] <= at:
             # The first unit has left: those still wanted beside it need not come.
             after = w.jobs[j].next
-            w.wants[j, :] = 0
-            w.jobs[j].wants = 0
+            _want_nothing(w, j)
             _dequeue(w, j)
             w.cursors[group] = after
             j = after
@@ -810,8 +858,7 @@ def _look_at_all(w, at):
             job = w.jobs[best]
             w.cursors[job.group] = job.next
             if w.had[best] > 0 and not w.is_handed_over[best] and w.left[best] <= at:
-                w.wants[best, :] = 0
-                job.wants = 0
+                _want_nothing(w, best)
                 _dequeue(w, best)
             else:
                 _try(w, at, best)
@@ -875,7 +922,7 @@ def _end(w, at, u):
         unit.state = GONE
 
 
-@_compiled
+@_inlined
 def _be_done(w, at, u):
     """Let a unit be done with what it was at: it goes home, has its break, or is free."""
     unit = w.units[u]
@@ -928,6 +975,13 @@ def _take_break(w, at, u):
 
 
 @_compiled
+def _want_nothing(w, j):
+    w.jobs[j].wants = 0
+    for kind in range(w.wants.shape[1]):
+        w.wants[j, kind] = 0
+
+
+@_inlined
 def _enter(w, j):
     """Write a job's own row."""
     job = w.jobs[j]
@@ -945,7 +999,7 @@ def _enter(w, j):
     job.is_waiting = 0
 
 
-@_compiled
+@_inlined
 def _be_ready(w, at, j, since):
     _enter(w, j)
     job = w.jobs[j]
@@ -998,8 +1052,7 @@ def _ask_for_relief(w, at, j):
 @_compiled
 def _be_over(w, at, j):
     job = w.jobs[j]
-    job.wants = 0
-    w.wants[j, :] = 0
+    _want_nothing(w, j)
     if job.is_waiting:
         _dequeue(w, j)
     unit = w.units[job.first]
@@ -1024,7 +1077,7 @@ def _count_waiting(w, j, until):
 # ---- the run ----
 
 
-@_compiled
+@_inlined
 def _next_ready_at(w, number):
     """Give when the next job without a parent is ready; what is open from before is from the first minute on."""
     if number >= w.state[0].alone:
