@@ -449,7 +449,7 @@ def test_an_address_may_be_a_variable_as_a_whole(tmp_path, monkeypatch):
 
     assert read_source(Query("${CAD_URL}", "SELECT id FROM calls")).columns == ["id"]
     monkeypatch.delenv("CAD_URL")
-    with pytest.raises(BadSettings, match="takes the environment variable CAD_URL, which is not set"):
+    with pytest.raises(BadSettings, match="take the environment variable CAD_URL, which is not set"):
         read_source(Query("${CAD_URL}", "SELECT id FROM calls"))
 
 

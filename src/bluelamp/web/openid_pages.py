@@ -12,7 +12,6 @@ from typing import Any
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.sessions import SessionMiddleware
 
 from bluelamp import addresses
 from bluelamp.access import NOBODY
@@ -37,8 +36,10 @@ def add_openid(app: FastAPI, admission: Admission) -> None:
     client = None
     if wanted is not None and admission.state is not None:
         client = _client(wanted)
+        # It needs a package that comes with the extra.
+        with_sessions = optional("starlette.middleware.sessions", "openid", "sign-in through a provider")
         app.add_middleware(
-            SessionMiddleware, secret_key=sessions.shared_secret(admission.state, "openid"),
+            with_sessions.SessionMiddleware, secret_key=sessions.shared_secret(admission.state, "openid"),
             session_cookie="bluelamp-openid", max_age=_UNDER_WAY_SECONDS, path="/openid", same_site="lax",
             https_only=admission.settings.service.https,
         )  # fmt: skip
