@@ -101,24 +101,26 @@ class Brought:
         return _place(calls, self.areas, self.run, self.settings)
 
 
-def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
+def look_ahead(folder: Path | str, hours: int = 12, *, still: Store | None = None) -> NextHours:
     """Expect the incidents of the next hours, by what came in since the latest run.
 
-    Hours are counted from the start of the hour of the last incident, because that hour is not over. Raises NoInput
-    where there is no run yet.
+    Hours are counted from the start of the hour of the last incident, because that hour is not over. `still` is the
+    store as it is to be seen, such as with what came and is not imported yet. Raises NoInput where there is no run yet.
     """
-    found = bring_forward(folder, hours)
+    found = bring_forward(folder, hours, still=still)
     table = _beside_plan(found.draws.table(), found.still, found.run_id, found.known_until)
     return NextHours(table, found.known_until, found.run_id, found.settings.force.time_zone)
 
 
-def bring_forward(folder: Path | str, hours: int, *, paths: int = PATHS, until: datetime | None = None) -> Brought:
+def bring_forward(
+    folder: Path | str, hours: int, *, paths: int = PATHS, until: datetime | None = None, still: Store | None = None
+) -> Brought:
     """Draw the next hours by what came in since the latest run, or of it what came before `until`.
 
     Raises NoInput where there is no run yet, or one that has seen what came later.
     """
     settings = settings_.read(folder)
-    still = Store(folder).snapshot()
+    still = still or Store(folder).snapshot()
     if still.runs().is_empty():
         raise NoInput(f"There is no forecast to bring forward yet. 'bluelamp plan {folder}' makes one.")
     run = still.latest_run()

@@ -26,6 +26,7 @@ from bluelamp.near_term._open import Open, find_open
 from bluelamp.near_term._seen import Seen
 from bluelamp.near_term._world import World, find_habits
 from bluelamp.solving import answer
+from bluelamp.store import Store
 
 RUNS, HOURS, MOST_HOURS = 200, 24, 48
 # The run goes on for as long as it takes to tell how calls of the last hour were answered, where that is not long.
@@ -83,18 +84,20 @@ def simulate_next(
     runs: int = RUNS,
     seed: int = 0,
     at: datetime | None = None,
+    still: Store | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> NearTerm:
     """Simulate the next hours from what is open and who is at work at the last moment that is known.
 
-    `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of. Raises
-    NoInput where there is no run yet, UsageError for hours, runs or a moment that make no sense.
+    `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of. `still`
+    is the store as it is to be seen, such as with what came and is not imported yet. Raises NoInput where there is no
+    run yet, UsageError for hours, runs or a moment that make no sense.
     """
     if not (1 <= hours <= MOST_HOURS and runs >= 10):
         raise UsageError(f"1 to {MOST_HOURS} hours and at least 10 simulated runs were expected; 24 and 200 are usual.")
     insist_on_runs(runs)
     progress("drawing", 0.0)
-    brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at)
+    brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at, still=still)
     given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
     if at is not None:
         last = brought.calls["received_at"].max()

@@ -47,6 +47,7 @@ class Store:
         self._clock = clock
         self._ledger = Ledger(self._path)
         self._is_still = False
+        self._beside: dict[str, pl.DataFrame] = {}
         self._guard = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -56,11 +57,18 @@ class Store:
         batches = self._fresh().batches
         return batches if table is None else batches.filter(pl.col("table_name") == table)
 
-    def snapshot(self) -> Store:
-        """Give the store as it is at this moment, whatever is imported while its tables are read one by one."""
+    def snapshot(self, beside: Mapping[str, pl.DataFrame] | None = None) -> Store:
+        """Give the store as it is at this moment, whatever is imported while its tables are read one by one.
+
+        `beside` are rows of imported tables, by table, that came and were not imported yet: `read` and `scan` give them
+        as if they had been imported just now.
+        """
         still = Store(self.folder, self._clock)
         still._ledger = self._fresh()
         still._is_still = True
+        for name, rows in (beside or {}).items():
+            _insist_on_columns(rows, name)
+            still._beside[name] = still._newer_than_held(name, rows)
         return still
 
     def read(
@@ -98,7 +106,13 @@ class Store:
             with self._reading():
                 versions = self._without_replaced(name, files, versions)
         # Without an update each key stands once.
-        return versions.select(tables.table(name).columns)
+        current = versions.select(tables.table(name).columns)
+        news = self._beside.get(name)
+        if news is None or as_of is not None:
+            return current
+        keys = list(tables.table(name).key)
+        others = current.join(news.select(keys).lazy(), on=keys, how="anti", nulls_equal=True, maintain_order="left")
+        return pl.concat([others, news.lazy()])
 
     def history(self, name: str) -> pl.DataFrame:
         """Give every version of every row of an imported table, with `batch_id`, in the order in which they came in.
@@ -378,6 +392,25 @@ class Store:
             .select("_position")
         )
         return numbered.join(replaced.lazy(), on="_position", how="anti", maintain_order="left")
+
+    def _newer_than_held(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep of rows that came the last of each key, where the store holds no later version of it."""
+        definition = tables.table(name)
+        keys, version = list(definition.key), definition.version
+        # A row without a version is older than any that has one.
+        ordered = rows.sort(version, nulls_last=False, maintain_order=True) if version else rows
+        latest = ordered.select(definition.columns).unique(keys, keep="last", maintain_order=True)
+        if version is None or latest.is_empty():
+            return latest
+        held = (
+            self.scan(name)
+            .select(*keys, pl.col(version).alias("_held"))
+            .join(latest.select(keys).lazy(), on=keys, how="semi", nulls_equal=True)
+            .collect()
+        )
+        beside = latest.join(held, on=keys, how="left", nulls_equal=True, maintain_order="left")
+        is_later = pl.col("_held").is_null() | (pl.col(version) >= pl.col("_held")).fill_null(value=False)
+        return beside.filter(is_later).drop("_held")
 
     def _writer(self, *, thorough: bool = False) -> Commit:
         return Commit(self._path, self._newest, self._clock, thorough=thorough)
