@@ -19,7 +19,7 @@ from bluelamp.drawn_work import Came
 from bluelamp.errors import NoInput, UsageError
 from bluelamp.look_ahead import bring_forward
 from bluelamp.near_term import simulate_next
-from bluelamp.near_term._open import find_open
+from bluelamp.near_term._open import find_attended, find_open
 from bluelamp.near_term._world import World, find_habits
 from bluelamp.open_work import Habits, OpenWork
 from bluelamp.store import Store
@@ -140,8 +140,9 @@ def test_hours_and_runs_that_make_no_sense_are_refused(fed: Path, hours: int, ru
 @pytest.fixture(scope="module")
 def world(fed: Path) -> World:
     brought = bring_forward(fed, 24, paths=10)
-    given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
-    return World.of(fed, brought, given, 24)
+    names = ("duties", "people", "absences", "commitments", "vehicles", "unit_crews")
+    given = {name: brought.still.read(name) for name in names}
+    return World.of(fed, brought, given, 24, find_attended(brought).attendances)
 
 
 def test_units_with_their_own_duties_are_as_many_as_can_go_out_by_the_hour(world: World):
@@ -162,7 +163,7 @@ def test_units_with_their_own_duties_are_as_many_as_can_go_out_by_the_hour(world
 
 
 def test_work_between_calls_comes_as_often_as_it_was_seen_and_lasts_as_long(world: World):
-    between = find_open(world.brought, world).between
+    between = find_open(world.brought, world, find_attended(world.brought)).between
     assert between is not None
     random = np.random.default_rng(1)
     nothing = OpenWork(30.0, *(np.zeros(0, dtype=kind) for kind in (int, int, float, float, int, int, float, bool)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import deployable, geography, incidents, periods, redrawn
+from bluelamp import breaks, deployable, duty_sheet, geography, incidents, periods, redrawn
 from bluelamp.errors import NoInput, count_of
 from bluelamp.pools import PoolHours
 from bluelamp.settings import Settings
@@ -139,16 +139,29 @@ def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
+def find_break_shares(
+    attendances: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, *, as_due: bool = False
+) -> breaks.BreakShares | None:
+    """Find at which shares of their turns officers went to their breaks (`breaks.find_break_shares`), by the status
+    log's `attendances`, the bookings and the duty sheet among the tables `given` by name.
+    """
+    turns = duty_sheet.turns_of(duty_sheet.as_it_came(given["duties"]))
+    return breaks.find_break_shares(
+        attendances, given["unit_crews"], turns, settings.force.time_zone, as_due=as_due
+    )  # fmt: skip
+
+
 def find_spells(
-    given: Mapping[str, pl.DataFrame], settings: Settings, *, begin: datetime, end: datetime
-) -> pl.DataFrame:
+    given: Mapping[str, pl.DataFrame], settings: Settings, *, begin: datetime, end: datetime,
+    break_shares: breaks.BreakShares | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Find when each officer is there and may go out, duty by duty, as the settings say (`deployable.find_spells`).
 
     Where `people` does not say whether somebody may drive on response, they may.
     """
     return deployable.find_spells(
         given["duties"], given["people"].with_columns(pl.col("may_drive_on_response").fill_null(value=True)),
-        given["absences"], begin=begin, end=end, **_rules_of_duties(settings),
+        given["absences"], begin=begin, end=end, break_shares=break_shares, **_rules_of_duties(settings),
     )  # fmt: skip
 
 
@@ -164,12 +177,13 @@ def _rules_of_duties(settings: Settings) -> dict[str, Any]:
 
 def find_on_duty(
     given: Mapping[str, pl.DataFrame], cover: pl.DataFrame, settings: Settings, crew: Sequence[int], *,
-    pool_hours: PoolHours, hours: pl.Series, ends_at: datetime,
+    pool_hours: PoolHours, hours: pl.Series, ends_at: datetime, break_shares: breaks.BreakShares | None = None,
 ) -> deployable.Deployable:  # fmt: skip
     """Find who can go out by the duty sheet, as the settings say; `given` are the tables of the sheet by name, `crew`
-    the officers in a unit by local hour.
+    the officers in a unit by local hour, `break_shares` where breaks were seen (`breaks.find_break_shares`).
     """
     return deployable.find_deployable(
         given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
-        pool_hours=pool_hours, hours=hours, ends_at=ends_at, crew_size_by_hour=crew, **_rules_of_duties(settings),
+        pool_hours=pool_hours, hours=hours, ends_at=ends_at, crew_size_by_hour=crew, break_shares=break_shares,
+        **_rules_of_duties(settings),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from bluelamp.drawn_work import Came
 from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.errors import UsageError, count_of
 from bluelamp.look_ahead import Brought, bring_forward
-from bluelamp.near_term._open import Open, find_open
+from bluelamp.near_term._open import Open, find_attended, find_open
 from bluelamp.near_term._seen import Seen
 from bluelamp.near_term._world import World, find_habits
 from bluelamp.solving import answer
@@ -104,14 +104,14 @@ def simulate_next(
                 f"{at:%Y-%m-%d %H:%M}. Import what came since, or look back from an earlier moment."
             )
         given["duties"] = as_sheet_at(given["duties"], at)
-    world = World.of(folder, brought, given, hours)
-    found = find_open(brought, world)
+    attended = find_attended(brought)
+    world = World.of(folder, brought, given | {"unit_crews": attended.crews}, hours, attended.attendances)
+    found = find_open(brought, world, attended)
     if found.between is not None:
         # What no log shows is drawn by itself, and not once more as a part of every call.
         world = replace(world, ground=replace(world.ground, without_log=0.0))
     habits = find_habits(folder, world)
-    out = world.out if found.rests is None else world.out.resting(found.rests)
-    units, cover, rules, ways = found.work.put_out(out, world.ground, habits)
+    units, cover, rules, ways = found.work.put_out(world.out, world.ground, habits)
     draws = []
     for number, came in enumerate(_by_path(brought, seed)):
         random = np.random.default_rng([seed, number])

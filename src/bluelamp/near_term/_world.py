@@ -39,8 +39,13 @@ class World:
     notes: list[str]
 
     @classmethod
-    def of(cls, folder: Path | str, brought: Brought, given: Mapping[str, pl.DataFrame], asked: int) -> World:
-        """Read it as the latest run used it; `given` are the tables of the duty sheet, `asked` the hours to tell of."""
+    def of(
+        cls, folder: Path | str, brought: Brought, given: Mapping[str, pl.DataFrame], asked: int,
+        attendances: pl.DataFrame,
+    ) -> World:  # fmt: skip
+        """Read it as the latest run used it; `given` are the tables of the duty sheet with the bookings, `asked` the
+        hours to tell of, `attendances` what units did lately.
+        """
         settings, still, run_id = brought.settings, brought.still, brought.run_id
         zone, hours, series = settings.force.time_zone, brought.draws.starts, brought.draws.series
         service_times, standards, cover = (
@@ -58,7 +63,14 @@ class World:
         )  # fmt: skip
         ends_at = hours[-1] + timedelta(hours=1)
         sheet = settled.find_on_duty(
-            given, cover, settings, plan.crew_by_hour(settings), pool_hours=pool_hours, hours=hours, ends_at=ends_at
+            given,
+            cover,
+            settings,
+            plan.crew_by_hour(settings),
+            pool_hours=pool_hours,
+            hours=hours,
+            ends_at=ends_at,
+            break_shares=settled.find_break_shares(attendances, given, settings),
         ).table.filter(role_code=settings.staffing.role)
         on_duty = np.floor(lay_by_pool(sheet, "units_deployable", pool_hours, hours, np.nan) + _ROUNDING)
         required = still.result("required_staff", run_id).filter(
@@ -74,7 +86,9 @@ class World:
                 "are taken to be out as the plan asks for."
             )
         units = np.where(np.isnan(on_duty), asked_for, on_duty).astype(np.int64)
-        spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY)
+        # What keeps units from their breaks is simulated, and would keep them twice.
+        due = settled.find_break_shares(attendances, given, settings, as_due=True)
+        spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY, break_shares=due)
         owned = vehicles_of(given["vehicles"], pool_hours.pool_ids, hours, zone)
         out = _lay_duties(spells, sheet, owned, settings, pool_hours, hours)
         out = out.joined(Out.by_hour(units, np.isnan(on_duty) & pool_hours.runs))
