@@ -48,13 +48,16 @@ class NearTerm:
 
     def lines(self) -> list[str]:
         """Give the force's hours, then what waits at each end of a shift, by grade and age, and what it all says."""
-        zone = periods.zone(self.time_zone)
         force = self.hours.filter(level="force")
         grades = [grade for grade in force["grade_code"].unique().sort().to_list() if grade != "all"]
+        moments = [periods.as_read(at, self.time_zone) for at in force["hour_starting"].unique(maintain_order=True)]
+        width = max(map(len, moments), default=9)
         lines = [
-            f"{'':10}{'on duty':>8}{'at work':>8}" + "".join(f"{f'late {grade}':>10}{'waiting':>9}" for grade in grades)
+            f"{'':{width + 1}}{'on duty':>8}{'at work':>8}"
+            + "".join(f"{f'late {grade}':>10}{'waiting':>9}" for grade in grades)
         ]
-        for (at,), rows in force.group_by("hour_starting", maintain_order=True):
+        by_hour = force.group_by("hour_starting", maintain_order=True)
+        for moment, (_, rows) in zip(moments, by_hour, strict=True):
             whole = rows.row(by_predicate=pl.col("grade_code") == "all", named=True)
             cells = []
             for grade in grades:
@@ -62,15 +65,17 @@ class NearTerm:
                 late = "" if row["share_late"] is None else f"{row['share_late']:.0%}"
                 cells.append(f"{late:>10}{row['logs_waiting_mean']:>9.1f}")
             lines.append(
-                f"{at.astimezone(zone):%a %H:%M} {whole['units_on_duty']:>8,.0f}{whole['units_at_work_mean']:>8.1f}"
-                + "".join(cells)
+                f"{moment:{width}} {whole['units_on_duty']:>8,.0f}{whole['units_at_work_mean']:>8.1f}" + "".join(cells)
             )
-        lines += ["", f"{'waiting':<18}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
-        for row in self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).iter_rows(named=True):
+        waiting = self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).to_dicts()
+        moments = [periods.as_read(row["at"], self.time_zone, "%a %d %b %H:%M") for row in waiting]
+        width = max(map(len, moments), default=16) + 3
+        lines += ["", f"{'waiting':{width}}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
+        for moment, row in zip(moments, waiting, strict=True):
             upto = "" if row["minutes_to"] is None else f"–{row['minutes_to'] / 60:g}"
             age = f"{row['minutes_from'] / 60:g}{upto} h"
             lines.append(
-                f"{row['at'].astimezone(zone):%a %d %b %H:%M}   {row['grade_code']:>6}{age:>16}{row['logs_mean']:>8.1f}"
+                f"{moment:{width}}{row['grade_code']:>6}{age:>16}{row['logs_mean']:>8.1f}"
                 f"{row['logs_p10']:>6}–{row['logs_p90']}"
             )
         return [*lines, "", *self.sentences]
@@ -150,12 +155,12 @@ def _by_path(brought: Brought, seed: int) -> list[Came]:
 
 
 def _say(table: pl.DataFrame, backlog: pl.DataFrame, found: Open, world: World) -> list[str]:
-    zone = periods.zone(world.brought.settings.force.time_zone)
-    at = world.moment(found.work.at).astimezone(zone)
+    zone = world.brought.settings.force.time_zone
+    at = periods.as_read(world.moment(found.work.at), zone, "%A %d %B, %H:%M")
     waiting, at_work = len(found.work.area), len(found.work.pool)
     runs = count_of(world.brought.draws.paths, "simulated run")
     sentences = [
-        f"{at:%A %d %B, %H:%M}: {count_of(waiting, 'log waits', 'logs wait')} for a unit, "
+        f"{at}: {count_of(waiting, 'log waits', 'logs wait')} for a unit, "
         f"{count_of(at_work, 'unit is', 'units are')} at work. What follows is from {runs} that begin there."
     ]
     force = table.filter(pl.col("level") == "force", pl.col("grade_code") != "all").drop_nulls("share_late")
@@ -165,12 +170,12 @@ def _say(table: pl.DataFrame, backlog: pl.DataFrame, found: Open, world: World) 
         late = float((rows["calls_mean"] * rows["share_late"]).sum()) / calls if calls else 0.0
         sentences.append(
             f"Grade {grade}: {calls:.1f} calls expected, {late:.0%} of them late; most in the hour from "
-            f"{worst['hour_starting'].astimezone(zone):%a %H:%M} ({worst['share_late']:.0%})."
+            f"{periods.as_read(worst['hour_starting'], zone)} ({worst['share_late']:.0%})."
         )
     for (moment,), rows in backlog.filter(~pl.col("is_now"), level="force").group_by("at", maintain_order=True):
         old = rows.filter(pl.col("minutes_from") >= committed.AGES[2])["logs_mean"].sum()
         sentences.append(
-            f"The shift that ends at {moment.astimezone(zone):%a %H:%M} leaves {rows['logs_mean'].sum():.1f} logs "
+            f"The shift that ends at {periods.as_read(moment, zone)} leaves {rows['logs_mean'].sum():.1f} logs "
             f"waiting on average, {old:.1f} of them for more than {committed.AGES[2] // 60} hours."
         )
     return sentences

@@ -76,7 +76,7 @@ class World:
         required = still.result("required_staff", run_id).filter(
             method=brought.run["staffing_method"], grade_code="all", role_code=settings.staffing.role
         )
-        asked_for = _usual(required, pool_hours, hours)
+        asked_for = _usual(required, pool_hours, hours, zone)
         unknown = np.isnan(on_duty[:, :asked]) & pool_hours.runs[:, :asked]
         notes = [] if ways is None else list(ways.notes)
         if unknown.any():
@@ -192,10 +192,18 @@ def _lay_duties(
     )  # fmt: skip
 
 
-def _usual(required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series) -> Floats:
-    """Give the units that the run asks for; of hours before its first, those of the same hour a day or more later."""
+def _usual(required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, time_zone: str) -> Floats:
+    """Give the units that the run asks for; of hours before its first, those of the same local hour a day or more
+    later.
+    """
     found = lay_by_pool(required, "units_required", pool_hours, hours, np.nan)
+    number = pl.DataFrame({"pool_id": pool_hours.pool_ids}).with_row_index("pool")
+    asked = required.select("pool_id", "hour_starting", "units_required").join(number, on="pool_id")
     for days in range(1, 8):
-        later = hours.dt.offset_by(f"{days * 24}h")
-        found = np.where(np.isnan(found), lay_by_pool(required, "units_required", pool_hours, later, np.nan), found)
+        # Where the clock changes, two of these hours may be like one later hour.
+        like = pl.DataFrame({"hour_starting": periods.days_later(hours, time_zone, days)}).with_row_index("hour")
+        rows = asked.join(like, on="hour_starting")
+        later = np.full_like(found, np.nan)
+        later[rows["pool"], rows["hour"]] = rows["units_required"].to_numpy()
+        found = np.where(np.isnan(found), later, found)
     return np.nan_to_num(found)
