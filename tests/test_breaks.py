@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bluelamp import tables
-from bluelamp.breaks import ENOUGH, BreakShares, find_break_shares, find_breaks
+from bluelamp.breaks import ENOUGH, BreakShares, find_breaks, find_officers_breaks, shares_of_turns
 from bluelamp.committed import find_attendances
 from bluelamp.duty_sheet import as_it_came, place_refreshments, turns_of
 from tests.drawn import drawn
@@ -81,22 +81,22 @@ NO_TURNS = turns_of(as_it_came(tables.empty("duties")))
 
 def test_shares_are_of_the_officers_turn_and_without_one_of_the_units_duty():
     attendances, crews = seen(hours_on=5, break_after=4)
-    found = find_break_shares(attendances, crews, NO_TURNS, LONDON)
+    found = shares_of_turns(find_officers_breaks(attendances, crews, NO_TURNS), LONDON)
     assert found.usual == pytest.approx(np.full(ENOUGH, 0.8))
     # The unit's crew was there until five, in another one from noon on.
     sheet = crews.select(
         "person_id", begins=pl.col("starts_at").dt.epoch("s"), finishes=pl.col("starts_at").dt.epoch("s") + 36000
     )
-    found = find_break_shares(attendances, crews, sheet, LONDON)
+    found = shares_of_turns(find_officers_breaks(attendances, crews, sheet), LONDON)
     assert found.usual == pytest.approx(np.full(ENOUGH, 0.4))
     assert list(found.by_hour) == [7]
 
 
 def test_too_few_breaks_or_no_bookings_tell_nothing():
     attendances, crews = seen(hours_on=8, break_after=4, days=ENOUGH - 1)
-    assert find_break_shares(attendances, crews, NO_TURNS, LONDON) is None
+    assert shares_of_turns(find_officers_breaks(attendances, crews, NO_TURNS), LONDON) is None
     attendances, crews = seen(hours_on=8, break_after=4)
-    assert find_break_shares(attendances, crews.clear(), NO_TURNS, LONDON) is None
+    assert shares_of_turns(find_officers_breaks(attendances, crews.clear(), NO_TURNS), LONDON) is None
 
 
 def test_turns_alike_go_at_the_shares_that_were_seen_of_turns_of_their_hour():

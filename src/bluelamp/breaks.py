@@ -62,6 +62,35 @@ def find_breaks(attendances: pl.DataFrame, duties: pl.DataFrame) -> pl.DataFrame
     )
 
 
+def find_officers_breaks(attendances: pl.DataFrame, unit_crews: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
+    """Find breaks as `find_breaks` does in the duties that were booked, officer by officer: `on_at` and `off_at` are
+    those of the officer's turn, by `turns` of the duty sheet (`duty_sheet.turns_of`), where it has one then.
+    """
+    bookings = number_duties(unit_crews.drop_nulls("ends_at")).with_columns(
+        on_at=pl.col("starts_at").min().over("unit_id", "duty")
+    )
+    duties = bookings.group_by("unit_id", starts_at="on_at", maintain_order=True).agg(pl.col("ends_at").max())
+    crews = bookings.select("unit_id", "on_at", "person_id", booked_from="starts_at", booked_until="ends_at")
+    worked = turns.select(
+        "person_id",
+        *(pl.from_epoch(pl.col(of)).cast(bookings.schema["starts_at"]).alias(to)
+          for of, to in (("begins", "turn_from"), ("finishes", "turn_until"))),
+    ).sort("turn_from")  # fmt: skip
+    is_in = pl.col("starts_at") < pl.col("turn_until")
+    return (
+        find_breaks(attendances, duties)
+        .join(crews, on=["unit_id", "on_at"])
+        .filter(pl.col("starts_at").is_between("booked_from", "booked_until", closed="left"))
+        .sort("starts_at", "unit_id", "person_id")
+        .join_asof(worked, left_on="starts_at", right_on="turn_from", by="person_id", check_sortedness=False)
+        .select(
+            "unit_id", "starts_at", "ends_at", "due_from",
+            on_at=pl.when(is_in).then("turn_from").otherwise("on_at"),
+            off_at=pl.when(is_in).then("turn_until").otherwise("off_at"),
+        )
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class BreakShares:
     """At which shares of turns breaks begin, in order: `usual`, and `by_hour` of those that start in a local hour of
@@ -83,52 +112,17 @@ class BreakShares:
         return found
 
 
-def find_break_shares(
-    attendances: pl.DataFrame, unit_crews: pl.DataFrame, turns: pl.DataFrame, time_zone: str, *, as_due: bool = False
-) -> BreakShares | None:
-    """Find at which shares of their turns officers went to their breaks; with `as_due` only those whom no job kept.
-
-    `turns` as `duty_sheet.turns_of` gives them. None where too few breaks of booked units are known.
+def shares_of_turns(breaks: pl.DataFrame, time_zone: str, *, as_due: bool = False) -> BreakShares | None:
+    """Give at which shares of turns breaks began (of `find_officers_breaks`); with `as_due` only those that no job put
+    off. None where too few are known.
     """
-    bookings = number_duties(unit_crews.drop_nulls("ends_at")).with_columns(
-        on_at=pl.col("starts_at").min().over("unit_id", "duty")
-    )
-    duties = bookings.group_by("unit_id", starts_at="on_at", maintain_order=True).agg(pl.col("ends_at").max())
-    known = find_breaks(attendances, duties)
-    if as_due:
-        known = known.filter(pl.col("due_from").is_null())
+    known = breaks.filter(pl.col("due_from").is_null()) if as_due else breaks
     if known.height < ENOUGH:
         return None
     share = (pl.col("starts_at") - pl.col("on_at")) / (pl.col("off_at") - pl.col("on_at"))
-    found = (
-        _by_officer(known, bookings, turns)
-        .select(share=share, hour=_hour_of(pl.col("on_at"), time_zone))
-        .sort("hour", "share")
-    )
+    found = known.select(share=share, hour=_hour_of(pl.col("on_at"), time_zone)).sort("hour", "share")
     by_hour = {hour: own["share"].to_numpy() for (hour,), own in found.group_by("hour") if own.height >= ENOUGH}
     return BreakShares(found["share"].sort().to_numpy(), dict(sorted(by_hour.items())), time_zone)
-
-
-def _by_officer(breaks: pl.DataFrame, bookings: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
-    """Give breaks officer by officer, each with the turn that the officer was in instead of the unit's duty."""
-    crews = bookings.select("unit_id", "on_at", "person_id", booked_from="starts_at", booked_until="ends_at")
-    worked = turns.select(
-        "person_id",
-        *(pl.from_epoch(pl.col(of)).cast(bookings.schema["starts_at"]).alias(to)
-          for of, to in (("begins", "turn_from"), ("finishes", "turn_until"))),
-    ).sort("turn_from")  # fmt: skip
-    is_in = pl.col("starts_at") < pl.col("turn_until")
-    return (
-        breaks.join(crews, on=["unit_id", "on_at"])
-        .filter(pl.col("starts_at").is_between("booked_from", "booked_until", closed="left"))
-        .sort("starts_at", "unit_id", "person_id")
-        .join_asof(worked, left_on="starts_at", right_on="turn_from", by="person_id", check_sortedness=False)
-        .select(
-            "unit_id", "starts_at", "ends_at", "due_from",
-            on_at=pl.when(is_in).then("turn_from").otherwise("on_at"),
-            off_at=pl.when(is_in).then("turn_until").otherwise("off_at"),
-        )
-    )  # fmt: skip
 
 
 def _hour_of(at: Any, time_zone: str) -> Any:
@@ -139,9 +133,9 @@ def _hour_of(at: Any, time_zone: str) -> Any:
 def _busy_since() -> pl.Expr:
     """When the job began from which the unit came straight to this, in one duty; null where it was free."""
     stage, starts, ends = (pl.col(name) for name in ("stage", "starts_at", "ends_at"))
-    attends = stage.is_in(ATTENDING)
-    begins = attends & ~attends.shift(1, fill_value=False)
-    began = pl.when(begins).then(starts).forward_fill()
+    attends, duty = stage.is_in(ATTENDING), pl.struct("unit_id", "on_at").rle_id()
+    goes_on = attends.shift(1, fill_value=False) & (duty.shift(1) == duty).fill_null(value=False)
+    began = pl.when(attends & ~goes_on).then(starts).forward_fill()
     cleared = (stage.shift(1) == "available") & (ends.shift(1) - starts.shift(1) <= STRAIGHT_FROM_A_JOB)
-    before = [pl.when(cleared).then(each.shift(2)).otherwise(each.shift(1)) for each in (attends, began)]
-    return pl.when(before[0]).then(before[1]).over("unit_id", "on_at")
+    before = [pl.when(cleared).then(each.shift(2)).otherwise(each.shift(1)) for each in (attends, began, duty)]
+    return pl.when(before[0] & (before[2] == duty)).then(before[1])

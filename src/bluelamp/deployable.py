@@ -75,7 +75,7 @@ def find_deployable(
 
     `pool_hours` are the pools of the role that answers incidents; a pool of another role in `pools` stands for itself
     at all hours, with crews of one. `hours` follow each other and the last ends at `ends_at`. `refreshments` are (at
-    least so many hours of turn, minutes), which begin at `break_shares` of a turn (`breaks.find_break_shares`), or are
+    least so many hours of turn, minutes), which begin at `break_shares` of a turn (`breaks.shares_of_turns`), or are
     spread evenly. Steps are rounded down to thousandths from what is left, so that they add up exactly. There is no row
     where it is not known who is on duty, nor where a pool does not run and has nobody.
     """

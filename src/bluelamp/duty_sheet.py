@@ -9,7 +9,7 @@ The rules, in one place:
   refreshments, to go out with somebody else only, free. Capability is that of the duty day; who is not in `people` has
   no restriction.
 - Duties of one person that touch or overlap are one turn. Briefing is at its start. Refreshments begin at such shares
-  of a turn as officers were seen to go at (`breaks.find_break_shares`), spread over those in a pool whose turns are the
+  of a turn as officers were seen to go at (`breaks.shares_of_turns`), spread over those in a pool whose turns are the
   same. Where too few were seen they lie in its middle half: those go one after another, evenly spread over it.
 """
 

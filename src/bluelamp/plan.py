@@ -644,8 +644,8 @@ def _with_unit_time(
         "open_logs": committed.count_open_logs(now.logs, calls["grade_code"], settings.force.id, until),
         "units_now": committed.count_units_now(now.units, found.attendances, calls, settings.force.id, until),
     }
-    break_shares = settled.find_break_shares(found.attendances.filter(pl.col("starts_at") >= since), given, settings)
-    return calls, results, without_log, break_shares
+    rested = settled.find_officers_breaks(found.attendances.filter(pl.col("starts_at") >= since), given)
+    return calls, results, without_log, breaks.shares_of_turns(rested, zone)
 
 
 def _forecast_contacts(

@@ -139,16 +139,17 @@ def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
-def find_break_shares(
-    attendances: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, *, as_due: bool = False
-) -> breaks.BreakShares | None:
-    """Find at which shares of their turns officers went to their breaks (`breaks.find_break_shares`), by the status
-    log's `attendances`, the bookings and the duty sheet among the tables `given` by name.
+def find_officers_breaks(attendances: pl.DataFrame, given: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Find the breaks that officers had (`breaks.find_officers_breaks`), by the status log's `attendances` and by the
+    bookings and the duty sheet among the tables `given` by name.
     """
-    turns = duty_sheet.turns_of(duty_sheet.as_it_came(given["duties"]))
-    return breaks.find_break_shares(
-        attendances, given["unit_crews"], turns, settings.force.time_zone, as_due=as_due
-    )  # fmt: skip
+    duties = given["duties"]
+    since = attendances["starts_at"].min()
+    if isinstance(since, datetime):
+        # A duty lasts a day at most, and turns are seldom longer.
+        duties = duties.filter(pl.col("ends_at") > since - timedelta(days=2))
+    turns = duty_sheet.turns_of(duty_sheet.as_it_came(duties))
+    return breaks.find_officers_breaks(attendances, given["unit_crews"], turns)
 
 
 def find_spells(
@@ -180,7 +181,7 @@ def find_on_duty(
     pool_hours: PoolHours, hours: pl.Series, ends_at: datetime, break_shares: breaks.BreakShares | None = None,
 ) -> deployable.Deployable:  # fmt: skip
     """Find who can go out by the duty sheet, as the settings say; `given` are the tables of the sheet by name, `crew`
-    the officers in a unit by local hour, `break_shares` where breaks were seen (`breaks.find_break_shares`).
+    the officers in a unit by local hour, `break_shares` where breaks were seen (`breaks.shares_of_turns`).
     """
     return deployable.find_deployable(
         given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,

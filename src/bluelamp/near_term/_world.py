@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bluelamp import journeys, periods, plan, settled, validation
+from bluelamp import breaks, journeys, periods, plan, settled, validation
 from bluelamp.coming_work import lay_by_pool, share_without_log
 from bluelamp.drawn_work import Ground
 from bluelamp.errors import NoInput
@@ -62,6 +62,7 @@ class World:
             slots=plan.lay_out_slots(settings, hours),
         )  # fmt: skip
         ends_at = hours[-1] + timedelta(hours=1)
+        rested = settled.find_officers_breaks(attendances, given)
         sheet = settled.find_on_duty(
             given,
             cover,
@@ -70,7 +71,7 @@ class World:
             pool_hours=pool_hours,
             hours=hours,
             ends_at=ends_at,
-            break_shares=settled.find_break_shares(attendances, given, settings),
+            break_shares=breaks.shares_of_turns(rested, zone),
         ).table.filter(role_code=settings.staffing.role)
         on_duty = np.floor(lay_by_pool(sheet, "units_deployable", pool_hours, hours, np.nan) + _ROUNDING)
         required = still.result("required_staff", run_id).filter(
@@ -87,7 +88,7 @@ class World:
             )
         units = np.where(np.isnan(on_duty), asked_for, on_duty).astype(np.int64)
         # What keeps units from their breaks is simulated, and would keep them twice.
-        due = settled.find_break_shares(attendances, given, settings, as_due=True)
+        due = breaks.shares_of_turns(rested, zone, as_due=True)
         spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY, break_shares=due)
         owned = vehicles_of(given["vehicles"], pool_hours.pool_ids, hours, zone)
         out = _lay_duties(spells, sheet, owned, settings, pool_hours, hours)
