@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bluelamp import tables
+from bluelamp.breaks import BreakShares
 from bluelamp.deployable import Deployable, find_deployable, find_loans, find_spells
 from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.pools import lay_out_pools
@@ -401,6 +402,20 @@ def test_those_whose_turns_differ_do_not_wait_for_each_other():
     result = found(on_duty, refreshments=((0, 60),))
     assert [column(result, "officers_refreshments")[hour] for hour in (11, 12, 15, 16)] == [0.5, 0.5, 0.5, 0.5]
     assert [column(result, "officers_refreshments", "R2")[hour] for hour in (11, 12)] == [0.5, 0.5]
+
+
+def test_refreshments_begin_when_they_were_seen_to_begin_and_it_is_said_which_of_the_two_was_done():
+    on_duty = duties(*(f"P{number} | R1 | 05 08:00 | 05 18:00" for number in range(4)))
+    seen = BreakShares(np.linspace(0.3, 0.5, 101), {}, LONDON)
+    result = found(on_duty, refreshments=((0, 30),), break_shares=seen)
+    taken = column(result, "officers_refreshments")
+    assert {hour: share for hour, share in taken.items() if share} == {11: 0.75, 12: 1, 13: 0.25}
+    assert result.notes == [
+        "Refreshments begin when officers have gone to theirs, as 101 breaks in the status log tell: half of them "
+        "before 40% of a turn, and four in five between 32% and 48%."
+    ]
+    (note,) = found(on_duty, refreshments=((0, 30),)).notes
+    assert note.startswith("Refreshments are spread evenly over the middle half of each turn")
 
 
 # ---- vehicles ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -13,16 +13,21 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from bluelamp import intake, plan, validation
+from bluelamp import intake, periods, plan, validation
 from bluelamp.cli import app
 from bluelamp.drawn_work import Came
+from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.errors import NoInput, UsageError
 from bluelamp.look_ahead import bring_forward
 from bluelamp.near_term import simulate_next
-from bluelamp.near_term._open import find_open
-from bluelamp.near_term._world import World, find_habits
+from bluelamp.near_term._open import find_attended, find_open
+from bluelamp.near_term._world import World, _usual, find_habits
 from bluelamp.open_work import Habits, OpenWork
+from bluelamp.pools import lay_out_pools
+from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.store import Store
+from tests.drawn import drawn
+from tests.forces import forecast_quickly
 
 RUN = CliRunner()
 
@@ -137,11 +142,17 @@ def test_hours_and_runs_that_make_no_sense_are_refused(fed: Path, hours: int, ru
         simulate_next(fed, hours=hours, runs=runs)
 
 
+def world_of(folder: Path, until: datetime | None = None) -> World:
+    brought = bring_forward(folder, 24, paths=10, until=until)
+    names = ("duties", "people", "absences", "commitments", "vehicles", "unit_crews")
+    given = {name: brought.still.read(name) for name in names}
+    given["duties"] = as_sheet_at(given["duties"], until or brought.known_until)
+    return World.of(folder, brought, given, 24, find_attended(brought).attendances)
+
+
 @pytest.fixture(scope="module")
 def world(fed: Path) -> World:
-    brought = bring_forward(fed, 24, paths=10)
-    given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
-    return World.of(fed, brought, given, 24)
+    return world_of(fed)
 
 
 def test_units_with_their_own_duties_are_as_many_as_can_go_out_by_the_hour(world: World):
@@ -162,7 +173,7 @@ def test_units_with_their_own_duties_are_as_many_as_can_go_out_by_the_hour(world
 
 
 def test_work_between_calls_comes_as_often_as_it_was_seen_and_lasts_as_long(world: World):
-    between = find_open(world.brought, world).between
+    between = find_open(world.brought, world, find_attended(world.brought)).between
     assert between is not None
     random = np.random.default_rng(1)
     nothing = OpenWork(30.0, *(np.zeros(0, dtype=kind) for kind in (int, int, float, float, int, int, float, bool)))
@@ -197,3 +208,67 @@ def test_what_a_control_room_does_is_taken_from_its_validation_and_else_not_supp
         habits = find_habits(tmp_path, world)
     first = 1 + int(world.ground.priority_of_grade[world.ground.grades.index("1")])
     assert habits == Habits(first, 1.7, 45.0, first, 40.0, 0.5, frozenset({"1"}))
+
+
+# ---- nights on which the clock changes ----
+
+
+@pytest.fixture(scope="module", params=["back", "forward"])
+def change(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, datetime]:
+    """A force a day and more after the clock went back or forward, and the evening before that."""
+    until, at = {
+        "back": (date(2026, 10, 27), datetime(2026, 10, 24, 17, 20, tzinfo=UTC)),
+        "forward": (date(2026, 3, 31), datetime(2026, 3, 28, 18, 20, tzinfo=UTC)),
+    }[request.param]
+    folder = tmp_path_factory.mktemp("forces") / request.param
+    write_twin(folder, make_twin(areas=4, days=35, seed=7, until=until, weekly_incidents=300, feed_days=21), mornings=1)
+    forecast_quickly(folder, days=20, paths=20)
+    for table, path, map_name in intake.extracts_of(folder):
+        if table not in ("contacts", "offences"):
+            intake.import_extract(folder, path, table=table, map_name=map_name)
+    plan.plan(folder, forecast_from=periods.next_local_midnight(at - timedelta(days=2), "Europe/London"))
+    return request.param, folder, at
+
+
+def test_hours_and_ends_of_shifts_are_by_the_clock_on_nights_that_change_it(change):
+    way, folder, at = change
+    found = simulate_next(folder, hours=24, runs=10, at=at)
+    hours = found.hours.filter(level="force", grade_code="all")["hour_starting"]
+    assert hours.to_list() == [at.replace(minute=0) + timedelta(hours=hour) for hour in range(24)]
+    told = [line[:13].strip() for line in found.lines()[1:25]]
+    night = (
+        ["Sun 00:00", "Sun 01:00 BST", "Sun 01:00 GMT", "Sun 02:00"] if way == "back" else ["Sun 00:00", "Sun 02:00"]
+    )
+    first = told.index("Sun 00:00")
+    assert told[first : first + len(night)] == night
+    # From 23:00 to 07:00 are nine hours in autumn and seven in spring; the shift after it has eight.
+    ends = found.backlog.filter(~pl.col("is_now"))["at"].unique().sort()
+    assert ends.dt.convert_time_zone("Europe/London").dt.hour().to_list() == [23, 7, 15]
+    assert ends.diff().drop_nulls().dt.total_hours().to_list() == [9 if way == "back" else 7, 8]
+
+
+def test_a_night_duty_is_as_long_as_the_night_and_has_the_break_of_its_length(change):
+    way, folder, at = change
+    out = (world := world_of(folder, at)).out
+    evening = world.minute(at.replace(hour=21 if way == "back" else 22, minute=0))
+    nights = np.flatnonzero(out.starts == evening)
+    assert len(nights) > 0
+    lasts = 10.5 if way == "back" else 8.5
+    assert (out.ends[nights] - out.starts[nights]).tolist() == [60 * lasts] * len(nights)
+    # The made-up force has an hour from ten hours of duty on, and 45 minutes from eight on.
+    assert out.break_minutes[nights].tolist() == [60 if way == "back" else 45] * len(nights)
+    share = (out.break_from[nights] - out.starts[nights]) / (60 * lasts)
+    assert ((share > 0.2) & (share < 0.75)).all()
+
+
+@pytest.mark.parametrize("change_at", [datetime(2026, 10, 25, 1, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC)])
+def test_hours_before_the_plans_first_ask_for_the_units_of_the_same_hour_by_the_clock(change_at: datetime):
+    zone, first, last = "Europe/London", change_at - timedelta(hours=6), change_at + timedelta(hours=3)
+    hours = periods.hours_between(zone, first, last)
+    rows = drawn("pools", "role_code | pool_id | area_id | from_hour | to_hour", "response | P | a | 0 | 24")
+    later = periods.hours_between(zone, last, last + timedelta(days=3))
+    required = pl.DataFrame({"hour_starting": later}).with_columns(
+        pool_id=pl.lit("P"), units_required=pl.col("hour_starting").dt.convert_time_zone(zone).dt.hour()
+    )
+    asked = _usual(required, lay_out_pools(rows, "response", ["a"], hours, zone), hours, zone)
+    assert asked[0].tolist() == periods.local_parts(hours, zone)["hour"].to_list()

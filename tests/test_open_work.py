@@ -189,13 +189,6 @@ def test_a_unit_in_briefing_or_at_its_break_waits_for_nobody():
     assert sent(work, resting) == [45.0]
 
 
-def test_breaks_are_due_at_the_shares_of_a_duty_that_were_seen():
-    shares = np.linspace(0.4, 0.6, 101)
-    three = out((0, 100), (0, 100), (50, 150), break_minutes=np.array([5.0, 5.0, 5.0])).resting(shares)
-    assert three.break_from == pytest.approx([45, 55, 100])
-    assert np.isnan(out((0, 100)).resting(shares).break_from).all()
-
-
 def test_units_of_hours_and_of_duties_stand_side_by_side():
     asked = np.array([[2, 3, 1, 4], [0, 0, 0, 0]])
     where = np.array([[False, True, True, False], [False] * 4])

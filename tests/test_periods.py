@@ -129,3 +129,42 @@ def test_the_duty_day_begins_by_the_clock_on_days_that_change_it():
                          ("2026-10-25T07:00", 25)):  # fmt: skip
         frame = pl.DataFrame({"at": [at(instant)]}, schema={"at": periods.INSTANT})
         assert frame.select(periods.duty_day(pl.col("at"), "Europe/London", 7)).item().day == day
+
+
+# ---- on nights on which the clock changes ----
+
+
+def night(first: str, hours: int) -> pl.Series:
+    return pl.Series([at(first) + timedelta(hours=hour) for hour in range(hours)], dtype=periods.INSTANT)
+
+
+@pytest.mark.parametrize(
+    ("first", "of_day", "found"),
+    [
+        # 00:00, 01:00, 01:00 again, 02:00.
+        ("2026-10-24T23:00", [1], [False, True, False, False]),
+        # 00:00, 02:00, 03:00, 04:00.
+        ("2026-03-29T00:00", [1], [False, True, False, False]),
+        ("2026-03-29T00:00", [2, 4], [False, True, False, True]),
+        ("2026-07-04T23:00", [0, 3], [True, False, False, True]),
+        # A look that begins in the middle of a shift does not begin one.
+        ("2026-07-05T00:00", [0], [False, False, False, False]),
+    ],
+)
+def test_an_hour_of_the_day_begins_once_whatever_the_clock_does(first, of_day, found):
+    assert periods.begin_at(night(first, 4), "Europe/London", of_day).to_list() == found
+
+
+def test_the_same_time_some_days_later_is_by_the_clock():
+    later = periods.days_later(night("2026-10-24T00:00", 1), "Europe/London", 2)
+    assert later.to_list() == [at("2026-10-26T01:00")]
+    twice = periods.days_later(night("2026-10-25T00:00", 2), "Europe/London", 1)
+    assert twice.to_list() == [at("2026-10-26T01:00")] * 2
+    skipped = periods.days_later(night("2026-03-28T01:00", 2), "Europe/London", 1)
+    assert skipped.to_list() == [at("2026-03-29T01:00"), at("2026-03-29T01:00")]
+
+
+def test_a_moment_is_told_by_which_clock_only_where_that_reads_alike_twice():
+    told = [periods.as_read(each, "Europe/London") for each in night("2026-10-24T23:30", 4)]
+    assert told == ["Sun 00:30", "Sun 01:30 BST", "Sun 01:30 GMT", "Sun 02:30"]
+    assert periods.as_read(at("2026-03-29T01:00"), "Europe/London", "%H:%M") == "02:00"

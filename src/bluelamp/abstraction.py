@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import periods, tables
+from bluelamp.breaks import BreakShares
 from bluelamp.duty_sheet import STATES, add_capability, as_it_came, place_refreshments, read_sheet, turns_of
 
 _KINDS = ("leave", "sickness", "training", "court", "secondment", "other")
@@ -60,6 +61,7 @@ def measure_abstraction(
     day_starts_at: int = 7,
     briefing_minutes: int = 0,
     refreshments: Sequence[tuple[float, int]] = (),
+    break_shares: BreakShares | None = None,
     desk_roles: Sequence[str] = (),
     post_hours_a_week: Sequence[float] = (56, 168),
 ) -> Abstraction:
@@ -83,7 +85,7 @@ def measure_abstraction(
     came = came.sort("begins", -pl.col("finishes"), "duty_id")
     lost = _lost_by_cause(
         came, people, absences, since=since, until=until, time_zone=time_zone, day_starts_at=day_starts_at,
-        briefing_minutes=briefing_minutes, refreshments=refreshments, desk_roles=desk_roles,
+        briefing_minutes=briefing_minutes, refreshments=refreshments, break_shares=break_shares, desk_roles=desk_roles,
     )  # fmt: skip
     asked = _asked_by_operations(commitments, since, until)
     weeks = (until - since) / timedelta(weeks=1)
@@ -143,6 +145,7 @@ def _lost_by_cause(
     day_starts_at: int,
     briefing_minutes: int,
     refreshments: Sequence[tuple[float, int]],
+    break_shares: BreakShares | None,
     desk_roles: Sequence[str],
 ) -> pl.DataFrame:
     """Add up the hours of the sheet by `posted` role and `cause`; what is not lost has the cause 'there'."""
@@ -155,7 +158,7 @@ def _lost_by_cause(
             cause=pl.col("kind").replace_strict(_KINDS, range(len(_KINDS)), return_dtype=pl.Int64),
         ),
         turns.with_columns(finishes=pl.min_horizontal("finishes", pl.col("begins") + briefing_minutes * 60)),
-        place_refreshments(turns, refreshments),
+        place_refreshments(turns, refreshments, break_shares),
         first=int(since.timestamp()),
         last=int(until.timestamp()),
     )  # fmt: skip

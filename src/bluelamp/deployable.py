@@ -29,6 +29,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bluelamp import periods, tables
+from bluelamp.breaks import BreakShares
 from bluelamp.duty_sheet import STATES, Sheet, add_capability, as_it_came, place_refreshments, read_sheet, turns_of
 from bluelamp.errors import count_of
 from bluelamp.pools import Integers, PoolHours, vehicles_of
@@ -67,14 +68,16 @@ def find_deployable(
     day_starts_at: int = 7,
     briefing_minutes: int = 0,
     refreshments: Sequence[tuple[float, int]] = (),
+    break_shares: BreakShares | None = None,
     desk_roles: Sequence[str] = (),
 ) -> Deployable:
     """Take down the officers on duty to those who can go out, by role, pool and hour, as the table `deployable`.
 
     `pool_hours` are the pools of the role that answers incidents; a pool of another role in `pools` stands for itself
     at all hours, with crews of one. `hours` follow each other and the last ends at `ends_at`. `refreshments` are (at
-    least so many hours of turn, minutes). Steps are rounded down to thousandths from what is left, so that they add up
-    exactly. There is no row where it is not known who is on duty, nor where a pool does not run and has nobody.
+    least so many hours of turn, minutes), which begin at `break_shares` of a turn (`breaks.shares_of_turns`), or are
+    spread evenly. Steps are rounded down to thousandths from what is left, so that they add up exactly. There is no row
+    where it is not known who is on duty, nor where a pool does not run and has nobody.
     """
     came = as_it_came(duties)
     cover = _Cover.of(pools, pool_hours, len(hours))
@@ -83,7 +86,7 @@ def find_deployable(
     first, last = hours[0], ends_at
     able, sheet = _read(
         came, people, absences, first, last, time_zone=time_zone, day_starts_at=day_starts_at,
-        briefing_minutes=briefing_minutes, refreshments=refreshments, desk_roles=desk_roles,
+        briefing_minutes=briefing_minutes, refreshments=refreshments, break_shares=break_shares, desk_roles=desk_roles,
     )  # fmt: skip
     count = len(cover.roles)
     on_sheet = sheet.pieces.with_columns(place=able["place"].gather(sheet.pieces["duty"])).filter(pl.col("place") >= 0)
@@ -126,6 +129,7 @@ def find_deployable(
         beyond = int((shown & (served[-1] // 100 > served[1:-1].sum(axis=0))).sum())
         notes = [
             *sheet.notes, *_notes_on_capability(meant, people), *_notes_on_loans(meant), *_notes_on_operations(beyond),
+            *(_notes_on_refreshments(break_shares) if refreshments else []),
         ]  # fmt: skip
     return Deployable(tables.publish(table, "deployable"), notes)
 
@@ -141,6 +145,7 @@ def find_spells(
     day_starts_at: int = 7,
     briefing_minutes: int = 0,
     refreshments: Sequence[tuple[float, int]] = (),
+    break_shares: BreakShares | None = None,
     desk_roles: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Find when each officer is there and may go out between two moments, duty by duty.
@@ -152,7 +157,7 @@ def find_spells(
     able, sheet = _read(
         as_it_came(duties).with_columns(place=pl.lit(0)), people, absences, begin, end, time_zone=time_zone,
         day_starts_at=day_starts_at, briefing_minutes=briefing_minutes, refreshments=refreshments,
-        desk_roles=desk_roles,
+        break_shares=break_shares, desk_roles=desk_roles,
     )  # fmt: skip
     length = (pl.col("finishes") - pl.col("begins")) / 60
     is_at = {name: pl.col("state") == STATES.index(name) for name in ("briefing", "refreshments", "in_pairs")}
@@ -184,6 +189,7 @@ def _read(
     day_starts_at: int,
     briefing_minutes: int,
     refreshments: Sequence[tuple[float, int]],
+    break_shares: BreakShares | None,
     desk_roles: Sequence[str],
 ) -> tuple[pl.DataFrame, Sheet]:
     """Give the duties near the hours with what their officers may do, and the sheet of them."""
@@ -200,7 +206,7 @@ def _read(
             cause=pl.lit(0, dtype=pl.Int64),
         ),
         turns.with_columns(finishes=pl.min_horizontal("finishes", pl.col("begins") + briefing_minutes * 60)),
-        place_refreshments(turns, refreshments),
+        place_refreshments(turns, refreshments, break_shares),
         first=int(first.timestamp()),
         last=int(last.timestamp()),
     )
@@ -403,4 +409,18 @@ def _notes_on_operations(hours: int) -> list[str]:
     return [
         f"In {count_of(hours, 'hour')} of single pools planned operations ask for more officers than are there, and "
         "are given those that are."
+    ]
+
+
+def _notes_on_refreshments(break_shares: BreakShares | None) -> list[str]:
+    if break_shares is None:
+        return [
+            "Refreshments are spread evenly over the middle half of each turn: no status log with bookings tells when "
+            "officers have theirs."
+        ]
+    early, middle, late = np.quantile(break_shares.usual, [0.1, 0.5, 0.9])
+    seen = f"{len(break_shares.usual):,} breaks"
+    return [
+        f"Refreshments begin when officers have gone to theirs, as {seen} in the status log tell: half of them before "
+        f"{middle:.0%} of a turn, and four in five between {early:.0%} and {late:.0%}."
     ]

@@ -8,8 +8,9 @@ The rules, in one place:
 - Each second of a duty counts once, for the first of these that holds: absent, tutored, restricted, in briefing, at
   refreshments, to go out with somebody else only, free. Capability is that of the duty day; who is not in `people` has
   no restriction.
-- Duties of one person that touch or overlap are one turn. Briefing is at its start. Refreshments lie in its middle
-  half: those in a pool whose turns are the same go one after another, evenly spread over it.
+- Duties of one person that touch or overlap are one turn. Briefing is at its start. Refreshments begin at such shares
+  of a turn as officers were seen to go at (`breaks.shares_of_turns`), spread over those in a pool whose turns are the
+  same. Where too few were seen they lie in its middle half: those go one after another, evenly spread over it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from bluelamp import periods
+from bluelamp.breaks import BreakShares
 from bluelamp.errors import count_of
 from bluelamp.pools import Integers
 
@@ -87,20 +89,26 @@ def turns_of(duties: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def place_refreshments(turns: pl.DataFrame, refreshments: Sequence[tuple[float, int]]) -> pl.DataFrame:
-    """Give each turn its refreshments, by its length."""
+def place_refreshments(
+    turns: pl.DataFrame, refreshments: Sequence[tuple[float, int]], shares: BreakShares | None = None
+) -> pl.DataFrame:
+    """Give each turn its refreshments, by its length; `shares` of turns at which they were seen to begin, if any."""
     rows = sorted(refreshments)
     alike = ["role_code", "pool_id", "begins", "finishes"]
     placed = turns.with_columns(
         rank=pl.col("person_id").rank("ordinal").over(alike).cast(pl.Int64) - 1, last=pl.len().over(alike) - 1
     )
     begins, finishes = placed["begins"].to_numpy(), placed["finishes"].to_numpy()
-    reached = np.searchsorted([round(hours * 3600) for hours, _ in rows], finishes - begins, side="right")
-    window = (finishes - begins) // 2
+    length = finishes - begins
+    reached = np.searchsorted([round(hours * 3600) for hours, _ in rows], length, side="right")
+    window = length // 2
     lasts = np.minimum(np.array([0, *(minutes * 60 for _, minutes in rows)])[reached], window)
     rank, last = placed["rank"].to_numpy(), placed["last"].cast(pl.Int64).to_numpy()
-    later = np.where(last > 0, (window - lasts) * rank // np.maximum(last, 1), (window - lasts) // 2)
-    start = begins + (finishes - begins) // 4 + later
+    if shares is None:
+        later = np.where(last > 0, (window - lasts) * rank // np.maximum(last, 1), (window - lasts) // 2)
+        start = begins + length // 4 + later
+    else:
+        start = np.minimum(shares.begin(begins, finishes, (rank + 0.5) / (last + 1)), finishes - lasts)
     return placed.select("person_id").with_columns(begins=pl.Series(start), finishes=pl.Series(start + lasts))
 
 

@@ -98,7 +98,7 @@ def _least(minimums: pl.DataFrame, there: pl.DataFrame, hours: pl.Series, time_z
 def _lay_out_shifts(hours: pl.Series, ends_at: datetime, time_zone: str, shift_starts: Sequence[int]) -> pl.DataFrame:
     """Give the shift of each hour; the first one may have begun before the first hour, and begins there."""
     parts = periods.local_parts(hours, time_zone)
-    begins = parts["hour"].is_in(list(shift_starts)) & (parts["hour"] != parts["hour"].shift(1)).fill_null(value=True)
+    begins = periods.begin_at(hours, time_zone, shift_starts)
     return (
         pl.DataFrame({"hour_starting": hours, "local_day": parts["day"], "shift": begins.cast(pl.Int64).cum_sum()})
         .with_columns(

@@ -40,7 +40,7 @@ class NextHours:
         """Say what the whole force may expect, and how that differs from what was planned."""
         row = self.table.filter(level="force", span="sum").row(0, named=True)
         hours = self.table.filter(level="force", span="hour").height
-        at = self.known_until.astimezone(periods.zone(self.time_zone))
+        at = periods.as_read(self.known_until, self.time_zone, "%A %H:%M")
         planned = row["planned_mean"]
         against = ""
         if planned:
@@ -51,18 +51,17 @@ class NextHours:
                 else ", as planned"
             )
         return (
-            f"{at:%A %H:%M}, next {count_of(hours, 'hour')}: {row['incidents_mean']:.0f} incidents expected "
+            f"{at}, next {count_of(hours, 'hour')}: {row['incidents_mean']:.0f} incidents expected "
             f"(80 %: {row['incidents_p10']}–{row['incidents_p90']}){against}."
         )
 
     def lines(self) -> list[str]:
         """Give the force's hours and the sums of its districts as lines of a table, under what they come to."""
-        zone = periods.zone(self.time_zone)
         lines = [self.sentence(), "", f"{'':18}{'expected':>9}{'80 %':>10}{'planned':>9}"]
         districts = self.table.filter(level="district", span="sum").sort("area_id")
         hours = self.table.filter(level="force", span="hour").sort("hour_starting")
         lines += [
-            _line(f"{row['hour_starting'].astimezone(zone):%a %H:%M}", row) for row in hours.iter_rows(named=True)
+            _line(periods.as_read(row["hour_starting"], self.time_zone), row) for row in hours.iter_rows(named=True)
         ]
         lines += ["", *(_line(row["area_id"], row) for row in districts.iter_rows(named=True))]
         return lines

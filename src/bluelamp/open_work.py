@@ -100,19 +100,6 @@ class Out:
         on = self.ends > minute
         return replace(self, **{name: getattr(self, name)[on] for name in _OF_UNITS})
 
-    def resting(self, shares: Floats) -> Out:
-        """Let breaks begin at such shares of a duty as `shares` tell, spread over those of a pool whose duties are the
-        same.
-        """
-        alike = np.unique(np.column_stack([self.pool, self.starts, self.ends]), axis=0, return_inverse=True)[1].ravel()
-        order = np.argsort(alike, kind="stable")
-        count = np.bincount(alike)
-        rank = np.empty(len(alike))
-        rank[order] = np.arange(len(alike)) - np.repeat(np.cumsum(count) - count, count)
-        share = np.quantile(shares, (rank + 0.5) / count[alike])
-        due = np.where(self.break_minutes > 0, self.starts + share * (self.ends - self.starts), np.nan)
-        return replace(self, break_from=due)
-
     def joined(self, other: Out) -> Out:
         """Give these units and others, of the same pools, hours and vehicles."""
         parts = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _OF_UNITS}

@@ -14,6 +14,7 @@ Both repairs are counted wherever they are used, because a share that is not sma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -176,3 +177,34 @@ def next_local_midnight(at: datetime, time_zone: str) -> datetime:
     )
     starts: datetime = local_days(time_zone, day, day)["starts_at"][0]
     return starts
+
+
+def begin_at(hours: pl.Series, time_zone: str, of_day: Sequence[int]) -> pl.Series:
+    """Say of hours that follow each other whether an hour of the day (0–23) that is in `of_day` begins with each.
+
+    One that the clock repeats begins once, one that it skips with the hour that comes instead.
+    """
+    local = local_parts(hours, time_zone)["hour"].to_list()
+    passed = [1, *((here - before) % 24 for before, here in pairwise(local))][: len(local)]
+    return pl.Series(
+        [any((here - step) % 24 in of_day for step in range(steps)) for here, steps in zip(local, passed, strict=True)],
+        dtype=pl.Boolean,
+    )
+
+
+def days_later(hours: pl.Series, time_zone: str, days: int) -> pl.Series:
+    """Give instants at the same time of the force's clock so many days later, read by the rules above."""
+    wall = hours.dt.convert_time_zone(time_zone).dt.replace_time_zone(None) + timedelta(days=days)
+    return to_utc(wall.cast(pl.Datetime("us")).alias("at").to_frame(), "at", time_zone)["at"]
+
+
+def as_read(at: datetime, time_zone: str, form: str = "%a %H:%M") -> str:
+    """Write a moment as the force's clock reads it, and which clock that is where it reads so twice.
+
+    >>> from datetime import datetime, UTC
+    >>> [as_read(datetime(2026, 10, 25, hour, tzinfo=UTC), "Europe/London") for hour in range(3)]
+    ['Sun 01:00 BST', 'Sun 01:00 GMT', 'Sun 02:00']
+    """
+    local = at.astimezone(zone(time_zone))
+    comes_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return f"{local:{form}}" + (f" {local:%Z}" if comes_twice else "")

@@ -22,6 +22,7 @@ import polars as pl
 
 from bluelamp import (
     abstraction,
+    breaks,
     call_takers,
     committed,
     coverage,
@@ -287,7 +288,7 @@ def compute(
         )
 
     clock.start("committed")
-    calls, unit_time, without_log = _with_unit_time(calls, given, settings, notes)
+    calls, unit_time, without_log, break_shares = _with_unit_time(calls, given, settings, notes)
     calls = settled.leave_out_merged(calls, notes)
 
     clock.start("demand")
@@ -391,7 +392,8 @@ def compute(
         given["duties"], given["people"], given["absences"], given["commitments"], until=starts, time_zone=zone,
         day_starts_at=settings.duties.day_starts_at, briefing_minutes=settings.duties.briefing_minutes,
         refreshments=[(row.at_least_hours, row.minutes) for row in settings.duties.refreshments],
-        desk_roles=settings.duties.desk_roles, post_hours_a_week=settings.staffing.post_hours_a_week,
+        break_shares=break_shares, desk_roles=settings.duties.desk_roles,
+        post_hours_a_week=settings.staffing.post_hours_a_week,
     )  # fmt: skip
     measured = lost.by_role if settings.staffing.measure_abstraction else {}
     roles = {*cover["role_code"], settings.staffing.role, settings.contacts.role, settings.investigation.role}
@@ -438,7 +440,9 @@ def compute(
     )  # fmt: skip
 
     clock.start("deployable")
-    on_duty = settled.find_on_duty(given, cover, settings, crew, pool_hours=pool_hours, hours=hours, ends_at=ends_at)
+    on_duty = settled.find_on_duty(
+        given, cover, settings, crew, pool_hours=pool_hours, hours=hours, ends_at=ends_at, break_shares=break_shares
+    )
 
     clock.start("headroom")
     shifts = settings.duties.shift_starts
@@ -610,13 +614,13 @@ def _count_offending(offences: pl.DataFrame, areas: pl.DataFrame, settings: Sett
 
 def _with_unit_time(
     calls: pl.DataFrame, given: Mapping[str, pl.DataFrame], settings: Settings, notes: list[str]
-) -> tuple[pl.DataFrame, dict[str, pl.DataFrame], committed.WithoutLog]:
-    """Give incidents with who was sent to them, as the status log says, the results that are made of it, and how much
-    is done without a log. A force without a status log has only the logs' own times.
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame], committed.WithoutLog, breaks.BreakShares | None]:
+    """Give incidents with who was sent to them, as the status log says, the results that are made of it, how much is
+    done without a log, and when officers had their breaks. A force without a status log has only the logs' own times.
     """
     zone, presses = settings.force.time_zone, given["unit_status"]
     if presses.is_empty():
-        return calls, {name: tables.empty(name) for name in OF_UNIT_TIME}, committed.WithoutLog(None, None)
+        return calls, {name: tables.empty(name) for name in OF_UNIT_TIME}, committed.WithoutLog(None, None), None
     first_press, last_press = presses["status_at"].min(), presses["status_at"].max()
     last_call = calls["received_at"].max()
     assert isinstance(first_press, datetime)
@@ -628,7 +632,8 @@ def _with_unit_time(
     calls = calls.join(
         deployments, on="incident_id", how="left", maintain_order="left",
     )  # fmt: skip
-    hours = periods.hours_between(zone, max(first_press, until - timedelta(days=COMMITTED_DAYS)), until)
+    since = max(first_press, until - timedelta(days=COMMITTED_DAYS))
+    hours = periods.hours_between(zone, since, until)
     counted = committed.count_committed(found.attendances, hours, settings.force.id, zone)
     without_log = committed.measure_without_log(counted, zone)
     notes += remarks.on_committed(found, counted, without_log, settings.staffing.other_work)
@@ -639,7 +644,8 @@ def _with_unit_time(
         "open_logs": committed.count_open_logs(now.logs, calls["grade_code"], settings.force.id, until),
         "units_now": committed.count_units_now(now.units, found.attendances, calls, settings.force.id, until),
     }
-    return calls, results, without_log
+    rested = settled.find_officers_breaks(found.attendances.filter(pl.col("starts_at") >= since), given)
+    return calls, results, without_log, breaks.shares_of_turns(rested, zone)
 
 
 def _forecast_contacts(

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import deployable, geography, incidents, periods, redrawn
+from bluelamp import breaks, deployable, duty_sheet, geography, incidents, periods, redrawn
 from bluelamp.errors import NoInput, count_of
 from bluelamp.pools import PoolHours
 from bluelamp.settings import Settings
@@ -139,16 +139,30 @@ def find_outages(calls: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     )
 
 
+def find_officers_breaks(attendances: pl.DataFrame, given: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Find the breaks that officers had (`breaks.find_officers_breaks`), by the status log's `attendances` and by the
+    bookings and the duty sheet among the tables `given` by name.
+    """
+    duties = given["duties"]
+    since = attendances["starts_at"].min()
+    if isinstance(since, datetime):
+        # A duty lasts a day at most, and turns are seldom longer.
+        duties = duties.filter(pl.col("ends_at") > since - timedelta(days=2))
+    turns = duty_sheet.turns_of(duty_sheet.as_it_came(duties))
+    return breaks.find_officers_breaks(attendances, given["unit_crews"], turns)
+
+
 def find_spells(
-    given: Mapping[str, pl.DataFrame], settings: Settings, *, begin: datetime, end: datetime
-) -> pl.DataFrame:
+    given: Mapping[str, pl.DataFrame], settings: Settings, *, begin: datetime, end: datetime,
+    break_shares: breaks.BreakShares | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Find when each officer is there and may go out, duty by duty, as the settings say (`deployable.find_spells`).
 
     Where `people` does not say whether somebody may drive on response, they may.
     """
     return deployable.find_spells(
         given["duties"], given["people"].with_columns(pl.col("may_drive_on_response").fill_null(value=True)),
-        given["absences"], begin=begin, end=end, **_rules_of_duties(settings),
+        given["absences"], begin=begin, end=end, break_shares=break_shares, **_rules_of_duties(settings),
     )  # fmt: skip
 
 
@@ -164,12 +178,13 @@ def _rules_of_duties(settings: Settings) -> dict[str, Any]:
 
 def find_on_duty(
     given: Mapping[str, pl.DataFrame], cover: pl.DataFrame, settings: Settings, crew: Sequence[int], *,
-    pool_hours: PoolHours, hours: pl.Series, ends_at: datetime,
+    pool_hours: PoolHours, hours: pl.Series, ends_at: datetime, break_shares: breaks.BreakShares | None = None,
 ) -> deployable.Deployable:  # fmt: skip
     """Find who can go out by the duty sheet, as the settings say; `given` are the tables of the sheet by name, `crew`
-    the officers in a unit by local hour.
+    the officers in a unit by local hour, `break_shares` where breaks were seen (`breaks.shares_of_turns`).
     """
     return deployable.find_deployable(
         given["duties"], given["people"], given["absences"], given["commitments"], given["vehicles"], cover,
-        pool_hours=pool_hours, hours=hours, ends_at=ends_at, crew_size_by_hour=crew, **_rules_of_duties(settings),
+        pool_hours=pool_hours, hours=hours, ends_at=ends_at, crew_size_by_hour=crew, break_shares=break_shares,
+        **_rules_of_duties(settings),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from bluelamp.drawn_work import Came
 from bluelamp.duty_sheet import as_sheet_at
 from bluelamp.errors import UsageError, count_of
 from bluelamp.look_ahead import Brought, bring_forward
-from bluelamp.near_term._open import Open, find_open
+from bluelamp.near_term._open import Open, find_attended, find_open
 from bluelamp.near_term._seen import Seen
 from bluelamp.near_term._world import World, find_habits
 from bluelamp.solving import answer
@@ -49,13 +49,16 @@ class NearTerm:
 
     def lines(self) -> list[str]:
         """Give the force's hours, then what waits at each end of a shift, by grade and age, and what it all says."""
-        zone = periods.zone(self.time_zone)
         force = self.hours.filter(level="force")
         grades = [grade for grade in force["grade_code"].unique().sort().to_list() if grade != "all"]
+        moments = [periods.as_read(at, self.time_zone) for at in force["hour_starting"].unique(maintain_order=True)]
+        width = max(map(len, moments), default=9)
         lines = [
-            f"{'':10}{'on duty':>8}{'at work':>8}" + "".join(f"{f'late {grade}':>10}{'waiting':>9}" for grade in grades)
+            f"{'':{width + 1}}{'on duty':>8}{'at work':>8}"
+            + "".join(f"{f'late {grade}':>10}{'waiting':>9}" for grade in grades)
         ]
-        for (at,), rows in force.group_by("hour_starting", maintain_order=True):
+        by_hour = force.group_by("hour_starting", maintain_order=True)
+        for moment, (_, rows) in zip(moments, by_hour, strict=True):
             whole = rows.row(by_predicate=pl.col("grade_code") == "all", named=True)
             cells = []
             for grade in grades:
@@ -63,15 +66,17 @@ class NearTerm:
                 late = "" if row["share_late"] is None else f"{row['share_late']:.0%}"
                 cells.append(f"{late:>10}{row['logs_waiting_mean']:>9.1f}")
             lines.append(
-                f"{at.astimezone(zone):%a %H:%M} {whole['units_on_duty']:>8,.0f}{whole['units_at_work_mean']:>8.1f}"
-                + "".join(cells)
+                f"{moment:{width}} {whole['units_on_duty']:>8,.0f}{whole['units_at_work_mean']:>8.1f}" + "".join(cells)
             )
-        lines += ["", f"{'waiting':<18}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
-        for row in self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).iter_rows(named=True):
+        waiting = self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).to_dicts()
+        moments = [periods.as_read(row["at"], self.time_zone, "%a %d %b %H:%M") for row in waiting]
+        width = max(map(len, moments), default=16) + 3
+        lines += ["", f"{'waiting':{width}}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
+        for moment, row in zip(moments, waiting, strict=True):
             upto = "" if row["minutes_to"] is None else f"–{row['minutes_to'] / 60:g}"
             age = f"{row['minutes_from'] / 60:g}{upto} h"
             lines.append(
-                f"{row['at'].astimezone(zone):%a %d %b %H:%M}   {row['grade_code']:>6}{age:>16}{row['logs_mean']:>8.1f}"
+                f"{moment:{width}}{row['grade_code']:>6}{age:>16}{row['logs_mean']:>8.1f}"
                 f"{row['logs_p10']:>6}–{row['logs_p90']}"
             )
         return [*lines, "", *self.sentences]
@@ -107,14 +112,14 @@ def simulate_next(
                 f"{at:%Y-%m-%d %H:%M}. Import what came since, or look back from an earlier moment."
             )
         given["duties"] = as_sheet_at(given["duties"], at)
-    world = World.of(folder, brought, given, hours)
-    found = find_open(brought, world)
+    attended = find_attended(brought)
+    world = World.of(folder, brought, given | {"unit_crews": attended.crews}, hours, attended.attendances)
+    found = find_open(brought, world, attended)
     if found.between is not None:
         # What no log shows is drawn by itself, and not once more as a part of every call.
         world = replace(world, ground=replace(world.ground, without_log=0.0))
     habits = find_habits(folder, world)
-    out = world.out if found.rests is None else world.out.resting(found.rests)
-    units, cover, rules, ways = found.work.put_out(out, world.ground, habits)
+    units, cover, rules, ways = found.work.put_out(world.out, world.ground, habits)
     draws = []
     for number, came in enumerate(_by_path(brought, seed)):
         random = np.random.default_rng([seed, number])
@@ -153,12 +158,12 @@ def _by_path(brought: Brought, seed: int) -> list[Came]:
 
 
 def _say(table: pl.DataFrame, backlog: pl.DataFrame, found: Open, world: World) -> list[str]:
-    zone = periods.zone(world.brought.settings.force.time_zone)
-    at = world.moment(found.work.at).astimezone(zone)
+    zone = world.brought.settings.force.time_zone
+    at = periods.as_read(world.moment(found.work.at), zone, "%A %d %B, %H:%M")
     waiting, at_work = len(found.work.area), len(found.work.pool)
     runs = count_of(world.brought.draws.paths, "simulated run")
     sentences = [
-        f"{at:%A %d %B, %H:%M}: {count_of(waiting, 'log waits', 'logs wait')} for a unit, "
+        f"{at}: {count_of(waiting, 'log waits', 'logs wait')} for a unit, "
         f"{count_of(at_work, 'unit is', 'units are')} at work. What follows is from {runs} that begin there."
     ]
     force = table.filter(pl.col("level") == "force", pl.col("grade_code") != "all").drop_nulls("share_late")
@@ -168,12 +173,12 @@ def _say(table: pl.DataFrame, backlog: pl.DataFrame, found: Open, world: World) 
         late = float((rows["calls_mean"] * rows["share_late"]).sum()) / calls if calls else 0.0
         sentences.append(
             f"Grade {grade}: {calls:.1f} calls expected, {late:.0%} of them late; most in the hour from "
-            f"{worst['hour_starting'].astimezone(zone):%a %H:%M} ({worst['share_late']:.0%})."
+            f"{periods.as_read(worst['hour_starting'], zone)} ({worst['share_late']:.0%})."
         )
     for (moment,), rows in backlog.filter(~pl.col("is_now"), level="force").group_by("at", maintain_order=True):
         old = rows.filter(pl.col("minutes_from") >= committed.AGES[2])["logs_mean"].sum()
         sentences.append(
-            f"The shift that ends at {moment.astimezone(zone):%a %H:%M} leaves {rows['logs_mean'].sum():.1f} logs "
+            f"The shift that ends at {periods.as_read(moment, zone)} leaves {rows['logs_mean'].sum():.1f} logs "
             f"waiting on average, {old:.1f} of them for more than {committed.AGES[2] // 60} hours."
         )
     return sentences

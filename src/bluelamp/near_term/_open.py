@@ -14,7 +14,7 @@ from bluelamp.look_ahead import Brought
 from bluelamp.near_term._between import Between
 from bluelamp.near_term._world import World
 from bluelamp.open_work import OpenWork
-from bluelamp.pools import UNKNOWN_AREA, Floats, Integers
+from bluelamp.pools import UNKNOWN_AREA, Integers
 
 # Nobody who still waits for an emergency to be answered has waited for a day, nor for anything for a month.
 _FORGOTTEN_MINUTES = {"immediate": 24 * 60, "deferrable": 28 * 24 * 60}
@@ -32,11 +32,23 @@ class Open:
     work: OpenWork
     notes: list[str]
     between: Between | None = None  # where a status log tells of it
-    rests: Floats | None = None  # shares of duties at which breaks were due, where enough of them were seen
 
 
-def find_open(brought: Brought, world: World) -> Open:
-    """Find the logs that wait and the units that are at work, as numbers of the run."""
+@dataclass(frozen=True)
+class Attended:
+    """What units did in the last weeks, up to the moment `at`: `attendances` (of `committed.find_attendances`), the
+    bookings `crews`, and the `calls` that may still be open.
+    """
+
+    at: datetime
+    attendances: pl.DataFrame
+    crews: pl.DataFrame
+    calls: pl.DataFrame
+    is_pressed: bool  # there is a status log
+
+
+def find_attended(brought: Brought) -> Attended:
+    """Find what units did in the last weeks that are known."""
     still, until = brought.still, brought.until
     presses = still.read("unit_status", where=pl.col("status_at") >= brought.known_until - _PRESSES)
     if until is not None:
@@ -47,8 +59,14 @@ def find_open(brought: Brought, world: World) -> Open:
     oldest = at - timedelta(minutes=max(_FORGOTTEN_MINUTES.values()))
     calls = brought.place(brought.calls.filter(pl.col("received_at") >= oldest))
     attendances = committed.find_attendances(presses, crews, calls, at).attendances
+    return Attended(at, attendances, crews, calls, not presses.is_empty())
+
+
+def find_open(brought: Brought, world: World, attended: Attended) -> Open:
+    """Find the logs that wait and the units that are at work, as numbers of the run."""
+    at, attendances, calls = attended.at, attended.attendances, attended.calls
     between = (
-        None if presses.is_empty() else Between.seen(attendances, calls, world, brought.known_until - _PRESSES, at)
+        Between.seen(attendances, calls, world, brought.known_until - _PRESSES, at) if attended.is_pressed else None
     )
     now = committed.open_now(attendances, calls, at)
     now = committed.OpenNow(
@@ -56,13 +74,13 @@ def find_open(brought: Brought, world: World) -> Open:
         now.logs,
     )
     notes: list[str] = []
-    if presses.is_empty() and not _is_told(calls):
+    if not attended.is_pressed and not _is_told(calls):
         now = committed.OpenNow(now.units.clear(), now.logs.clear())
         notes.append(
             "The records do not say to which logs a unit was sent, so that nobody knows what waits: the run begins as "
             "if nothing did, and with every unit free."
         )
-    elif presses.is_empty():
+    elif not attended.is_pressed:
         now = _without_presses(now, calls, at)
         notes.append(
             "There is no status log: who is at work is taken from the open logs' own times, each at its place's pool."
@@ -70,26 +88,7 @@ def find_open(brought: Brought, world: World) -> Open:
     before = calls.filter(pl.col("received_at") < at)
     chance = _chance_of_unit(now.logs, before)
     found = _as_numbers(now.logs.with_columns(chance=chance), now.units, world, at, notes)
-    return replace(found, between=between, rests=_rests(attendances, crews))
-
-
-def _rests(attendances: pl.DataFrame, crews: pl.DataFrame) -> Floats | None:
-    """Give at which shares of their duties units had their breaks as these fell due: those before which they were free,
-    as the others came late. Nothing where too few were seen.
-    """
-    duties = crews.select("unit_id", on_at="starts_at", off_at="ends_at").drop_nulls().unique().sort("on_at")
-    breaks = (
-        attendances.sort("unit_id", "starts_at")
-        .with_columns(was=pl.col("stage").shift(1).over("unit_id"))
-        .filter(pl.col("stage") == "refreshments", pl.col("was") == "available")
-        .sort("starts_at")
-        .join_asof(duties, left_on="starts_at", right_on="on_at", by="unit_id", check_sortedness=False)
-        .filter(pl.col("starts_at") < pl.col("off_at"))
-    )
-    if breaks.height < _ENOUGH:
-        return None
-    share = (pl.col("starts_at") - pl.col("on_at")) / (pl.col("off_at") - pl.col("on_at"))
-    return breaks.select(share).to_series().to_numpy()
+    return replace(found, between=between)
 
 
 def _is_told(calls: pl.DataFrame) -> bool:

@@ -136,11 +136,6 @@ def _places(world: World) -> list[tuple[str, str, Integers]]:
 def _ends_of_shifts(world: World, at: float, hours: int) -> list[float]:
     """Give the minutes at which what waits is counted: now, and where a shift begins, as another ends there."""
     settings = world.brought.settings
-    local = periods.local_parts(world.hours, settings.force.time_zone)["hour"].to_list()
-    # An hour that the clock repeats begins a shift once.
-    begins = [
-        60.0 * number
-        for number in range(1, hours + 1)
-        if local[number] in settings.duties.shift_starts and local[number] != local[number - 1]
-    ]
+    shift_begins = periods.begin_at(world.hours, settings.force.time_zone, settings.duties.shift_starts)
+    begins = [60.0 * number for number in range(1, hours + 1) if shift_begins[number]]
     return [at, *(each for each in begins if each > at)]

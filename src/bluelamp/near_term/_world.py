@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bluelamp import journeys, periods, plan, settled, validation
+from bluelamp import breaks, journeys, periods, plan, settled, validation
 from bluelamp.coming_work import lay_by_pool, share_without_log
 from bluelamp.drawn_work import Ground
 from bluelamp.errors import NoInput
@@ -39,8 +39,13 @@ class World:
     notes: list[str]
 
     @classmethod
-    def of(cls, folder: Path | str, brought: Brought, given: Mapping[str, pl.DataFrame], asked: int) -> World:
-        """Read it as the latest run used it; `given` are the tables of the duty sheet, `asked` the hours to tell of."""
+    def of(
+        cls, folder: Path | str, brought: Brought, given: Mapping[str, pl.DataFrame], asked: int,
+        attendances: pl.DataFrame,
+    ) -> World:  # fmt: skip
+        """Read it as the latest run used it; `given` are the tables of the duty sheet with the bookings, `asked` the
+        hours to tell of, `attendances` what units did lately.
+        """
         settings, still, run_id = brought.settings, brought.still, brought.run_id
         zone, hours, series = settings.force.time_zone, brought.draws.starts, brought.draws.series
         service_times, standards, cover = (
@@ -57,14 +62,22 @@ class World:
             slots=plan.lay_out_slots(settings, hours),
         )  # fmt: skip
         ends_at = hours[-1] + timedelta(hours=1)
+        rested = settled.find_officers_breaks(attendances, given)
         sheet = settled.find_on_duty(
-            given, cover, settings, plan.crew_by_hour(settings), pool_hours=pool_hours, hours=hours, ends_at=ends_at
+            given,
+            cover,
+            settings,
+            plan.crew_by_hour(settings),
+            pool_hours=pool_hours,
+            hours=hours,
+            ends_at=ends_at,
+            break_shares=breaks.shares_of_turns(rested, zone),
         ).table.filter(role_code=settings.staffing.role)
         on_duty = np.floor(lay_by_pool(sheet, "units_deployable", pool_hours, hours, np.nan) + _ROUNDING)
         required = still.result("required_staff", run_id).filter(
             method=brought.run["staffing_method"], grade_code="all", role_code=settings.staffing.role
         )
-        asked_for = _usual(required, pool_hours, hours)
+        asked_for = _usual(required, pool_hours, hours, zone)
         unknown = np.isnan(on_duty[:, :asked]) & pool_hours.runs[:, :asked]
         notes = [] if ways is None else list(ways.notes)
         if unknown.any():
@@ -74,7 +87,9 @@ class World:
                 "are taken to be out as the plan asks for."
             )
         units = np.where(np.isnan(on_duty), asked_for, on_duty).astype(np.int64)
-        spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY)
+        # What keeps units from their breaks is simulated, and would keep them twice.
+        due = breaks.shares_of_turns(rested, zone, as_due=True)
+        spells = settled.find_spells(given, settings, begin=hours[0] - _A_DAY, end=ends_at + _A_DAY, break_shares=due)
         owned = vehicles_of(given["vehicles"], pool_hours.pool_ids, hours, zone)
         out = _lay_duties(spells, sheet, owned, settings, pool_hours, hours)
         out = out.joined(Out.by_hour(units, np.isnan(on_duty) & pool_hours.runs))
@@ -178,10 +193,18 @@ def _lay_duties(
     )  # fmt: skip
 
 
-def _usual(required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series) -> Floats:
-    """Give the units that the run asks for; of hours before its first, those of the same hour a day or more later."""
+def _usual(required: pl.DataFrame, pool_hours: PoolHours, hours: pl.Series, time_zone: str) -> Floats:
+    """Give the units that the run asks for; of hours before its first, those of the same local hour a day or more
+    later.
+    """
     found = lay_by_pool(required, "units_required", pool_hours, hours, np.nan)
+    number = pl.DataFrame({"pool_id": pool_hours.pool_ids}).with_row_index("pool")
+    asked = required.select("pool_id", "hour_starting", "units_required").join(number, on="pool_id")
     for days in range(1, 8):
-        later = hours.dt.offset_by(f"{days * 24}h")
-        found = np.where(np.isnan(found), lay_by_pool(required, "units_required", pool_hours, later, np.nan), found)
+        # Where the clock changes, two of these hours may be like one later hour.
+        like = pl.DataFrame({"hour_starting": periods.days_later(hours, time_zone, days)}).with_row_index("hour")
+        rows = asked.join(like, on="hour_starting")
+        later = np.full_like(found, np.nan)
+        later[rows["pool"], rows["hour"]] = rows["units_required"].to_numpy()
+        found = np.where(np.isnan(found), later, found)
     return np.nan_to_num(found)

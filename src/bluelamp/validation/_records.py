@@ -8,8 +8,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-# Stages of a unit at a log; the last three are not the scene's.
-ATTENDING = ("en_route", "at_scene", "committed_deployable", "committed", "guard", "custody", "write_up")
+from bluelamp.breaks import ATTENDING, STRAIGHT_FROM_A_JOB, find_breaks, number_duties
+
 _THERE = ("at_scene", "committed_deployable", "committed", "guard")
 _SCENE = ("en_route", *_THERE)
 # Ends that a rule assumed without a word of them in the records.
@@ -27,8 +27,6 @@ _LEAST_THERE = 0.2
 _MOST = 0.7
 _ENOUGH_BREAKS = 30
 _GOLDEN = 0.6180339887498949
-# Who worked past the end is known by coming straight from a job.
-_STRAIGHT_FROM_A_JOB = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -291,23 +289,33 @@ def find_units(
         float(inside.select(seconds.filter(rows).sum()).item() or 0) for rows in (pl.lit(value=True), ~pl.col("is_in"))
     )
     stage = pl.col("stage")
-    theirs = inside.filter("is_in").sort("duty", "starts_at").with_columns(busy_from=_busy_before())
-    about = theirs.group_by("duty", maintain_order=True).agg(
-        pressed_pool=pl.col("pool_id").drop_nulls().mode().sort().first(),
-        briefing=seconds.filter(
-            (stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))
-        ).sum()
-        / 60,
-        break_at=pl.col("starts_at").filter(stage == "refreshments").first(),
-        due_from=pl.col("busy_from").filter(stage == "refreshments").first(),
-        break_minutes=seconds.filter(stage == "refreshments").sum() / 60,
-        last_busy=pl.col("ends_at").filter(stage.is_in(ATTENDING)).max(),
-        # Nobody takes up anything new after the end: neither a log, nor refreshments, nor work without a log.
-        last_begun=pl.col("starts_at")
-        .filter(stage.is_in(["en_route", "refreshments"]) | (stage.is_in(ATTENDING) & pl.col("incident_id").is_null()))
-        .max(),
+    about = (
+        inside.filter("is_in")
+        .sort("duty", "starts_at")
+        .group_by("duty", maintain_order=True)
+        .agg(
+            pressed_pool=pl.col("pool_id").drop_nulls().mode().sort().first(),
+            briefing=seconds.filter(
+                (stage == "briefing") & (pl.col("starts_at") - pl.col("on_at") <= timedelta(minutes=5))
+            ).sum()
+            / 60,
+            last_busy=pl.col("ends_at").filter(stage.is_in(ATTENDING)).max(),
+            # Nobody takes up anything new after the end: neither a log, nor refreshments, nor work without a log.
+            last_begun=pl.col("starts_at")
+            .filter(
+                stage.is_in(["en_route", "refreshments"]) | (stage.is_in(ATTENDING) & pl.col("incident_id").is_null())
+            )
+            .max(),
+        )
     )
-    known = duties.join(about, on="duty", how="left").with_columns(
+    rested = (
+        find_breaks(spans, duties)
+        .group_by("unit_id", "on_at", maintain_order=True)
+        .agg(pl.col("due_from").first(), break_at=pl.col("starts_at").first(), break_minutes=seconds.sum() / 60)
+    )
+    known = duties.join(about, on="duty", how="left").join(
+        rested, left_on=["unit_id", "starts_at"], right_on=["unit_id", "on_at"], how="left"
+    ).with_columns(
         pool_id=pl.coalesce("pool_id", "pressed_pool"), break_minutes=pl.col("break_minutes").fill_null(0.0),
         briefing=pl.col("briefing").fill_null(0.0),
     )  # fmt: skip
@@ -320,31 +328,17 @@ def find_units(
     return planned.sort("starts_at", "unit_id"), known_by, outside / max(pressed, 1.0)
 
 
-def _busy_before() -> pl.Expr:
-    """When the job began from which the unit came straight to this; null where it was free."""
-    stage, starts, ends, duty = (pl.col(name) for name in ("stage", "starts_at", "ends_at", "duty"))
-    attends = stage.is_in(ATTENDING)
-    begins = ~(attends.shift(1, fill_value=False) & (duty.shift(1) == duty).fill_null(value=False))
-    began = pl.when(attends & begins).then(starts).forward_fill()
-    cleared = (stage.shift(1) == "available") & ((ends.shift(1) - starts.shift(1)) <= _STRAIGHT_FROM_A_JOB)
-    before = [pl.when(cleared).then(each.shift(2)).otherwise(each.shift(1)) for each in (attends, began, duty)]
-    return pl.when(before[0] & (before[2] == duty)).then(before[1])
-
-
 def _booked(unit_crews: pl.DataFrame, people: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Join bookings on one callsign that overlap to one unit's duty."""
     last = spans["ends_at"].max()
     may_drive = people.select(
         "person_id", may_drive=pl.col("may_drive_on_response").fill_null(value=True)
     ).group_by("person_id").agg(pl.col("may_drive").all())  # fmt: skip
-    crews = (
-        unit_crews.join(may_drive, on="person_id", how="left")
-        .with_columns(pl.col("may_drive").fill_null(value=True), pl.col("ends_at").fill_null(last))
-        .sort("unit_id", "starts_at", "ends_at")
+    crews = unit_crews.join(may_drive, on="person_id", how="left").with_columns(
+        pl.col("may_drive").fill_null(value=True), pl.col("ends_at").fill_null(last)
     )
-    reached = pl.col("ends_at").cum_max().shift(1).over("unit_id")
     return (
-        crews.with_columns(duty=(reached.is_null() | (pl.col("starts_at") >= reached)).cum_sum())
+        number_duties(crews)
         .group_by("duty", maintain_order=True)
         .agg(
             pl.col("unit_id", "starts_at").first(), pl.col("ends_at").max(), pl.col("pool_id").drop_nulls().first(),
@@ -452,7 +446,8 @@ def _planned_ends(duties: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     lies after the last job had begun. Ends and starts are compared by five minutes, on the force's clock.
     """
     local = {name: pl.col(name).dt.convert_time_zone(time_zone).dt.round("5m") for name in ("starts_at", "ends_at")}
-    stayed = (pl.col("ends_at") - pl.col("last_busy") <= _STRAIGHT_FROM_A_JOB).fill_null(value=False)
+    # Who worked past the end is known by coming straight from a job.
+    stayed = (pl.col("ends_at") - pl.col("last_busy") <= STRAIGHT_FROM_A_JOB).fill_null(value=False)
     known = duties.with_columns(
         stayed=stayed,
         start=local["starts_at"].dt.time(),
