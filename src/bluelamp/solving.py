@@ -420,6 +420,15 @@ class _Searching:
         )
         return over
 
+    def _short(self, seen: Answered) -> Flags:
+        """Say where a unit is to be added: where a target is not seen to hold, and chance is not the likely reason.
+
+        Where a standard error is more than half of the tolerance, few calls would else buy a unit for each bad draw.
+        """
+        low = _possible(seen, self.allowed, np.maximum(self.allowed - self.search.within, 0.0)) + seen.error
+        short: Flags = (self._over(seen) > 0) & (np.nan_to_num(seen.share_late) > low)
+        return short
+
     # ---- adding ----
 
     def _add(self, number: Integers, cases: Sequence[Drawn], tries: int) -> tuple[Integers, Answered]:
@@ -427,7 +436,7 @@ class _Searching:
         seen = self._try(number, cases)
         helpless = np.zeros(seen.calls.shape, dtype=np.bool_)
         for _ in range(tries - 1):
-            short = (self._over(seen) > 0) & ~helpless
+            short = self._short(seen) & ~helpless
             more = self._wanted(seen, number, short)
             if not more.any():
                 break
