@@ -19,8 +19,8 @@ from bluelamp.solving import Answered, Pieces, Search, Solved, answer, compare_a
 RUNS, TRIES = 400, 60
 # A target holds in an hour where no more than two calls in a hundred too many are late.
 WITHIN = 0.02
-# Weeks of the search, and weeks that judge it: nothing in common.
-_SEARCHED, _UNSEEN = 1, 2
+# Weeks of the search, weeks that repair what it found, and weeks that judge it: nothing in common.
+_SEARCHED, _UNSEEN, _REPAIRED = 1, 2, 3
 Progress = Callable[[str, float], None]
 
 
@@ -66,8 +66,8 @@ def find_fewest(
     """Find the fewest units with which every target holds, by hour, or by duty where `shifts` are given.
 
     `shifts` are local hours from and to (the next day's where not later), which every pool may use on every day. The
-    weeks that the search learns from and those that judge it are `runs` each. Raises NoInput where there is no plan or
-    no target to meet, UsageError for days, runs or shifts that make no sense.
+    weeks that the search learns from, those that repair what it found and those that judge it are `runs` each. Raises
+    NoInput where there is no plan or no target to meet, UsageError for days, runs or shifts that make no sense.
     """
     if runs < 20 or tries < 4:
         raise UsageError("At least 20 simulated weeks and 4 tries were expected; 400 and 60 are usual.")
@@ -78,9 +78,10 @@ def find_fewest(
     pieces = Pieces.of_hours(coming.ground.pool_hours.runs) if shifts is None else lay_duties(coming, shifts)
     start = coming.required[pieces.pool, pieces.first] if shifts is None else cover_all(pieces, coming.required)
     cases = coming.cases(runs, _SEARCHED)
-    # A target is aimed at with a point to spare, because what looks met on the weeks of a search is flattered by them.
+    # What looks met on the weeks of a search is flattered by them, so others put it right.
     found = solve(
-        coming.ground, cases, pieces, start, coming.least, search=Search(tries=tries, spare=-0.01),
+        coming.ground, cases, pieces, start, coming.least, unseen=coming.cases(runs, _REPAIRED),
+        search=Search(tries=tries, within=WITHIN),
         progress=lambda share: progress("searching", share),
     )  # fmt: skip
     unseen = coming.cases(runs, _UNSEEN)
@@ -240,8 +241,8 @@ def _say(
     error = np.take_along_axis(judged.error, target[None], axis=0)[0][has_calls]
     days = count_of(units["day"].n_unique(), "day")
     sentences = [
-        f"{days} simulated {runs:,} times to search ({found.tried} plans tried), and {runs:,} times to judge, on draws "
-        "that the search had not seen.",
+        f"{days} simulated {runs:,} times to search, {runs:,} times to repair ({found.tried} plans tried) and {runs:,} "
+        "times to judge, each on draws that nothing before had seen.",
         f"{solved:,} unit-hours meet the targets{possible}, where the rung asks for {rung:,} "
         f"({solved / max(rung, 1) - 1:+.1%})"
         + (f"; jobs that outlast duties add {judged.overtime / 60:,.0f}." if judged.overtime else "."),

@@ -4,15 +4,17 @@ A rung says how many units each pool wants in each hour. The simulation follows 
 a rung cannot: work left over from a short hour, several units at one call, units that go on past their end. Where too
 many calls are late, a unit is added in the hour in which more capacity helps; where few are, one is taken away and put
 back if it was needed. All tries are on the same drawn weeks (common random numbers), so that two plans differ by their
-plan alone; what is said of the plan that was found is measured on weeks that the search has not seen. The idea is the
-simulation-and-cuts family for staffing (Atlason, Epelman & Henderson 2004, Call center staffing with simulation and
-cutting plane methods), with a local search in place of the cuts.
+plan alone. How many calls may be seen late depends on how much the draws tell; what was found is repaired on weeks
+that the search has not seen, and what is said of it is measured on others again. The idea is the simulation-and-cuts
+family for staffing (Atlason, Epelman & Henderson 2004, Call center staffing with simulation and cutting plane methods),
+with a local search in place of the cuts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +43,9 @@ class Answered:
     unit-minutes at work or on the way, `waiting` (pools × hours), jobs to which nobody had been sent at the hour's
     start, and `overtime`, unit-minutes after the end of duties. By run (runs × targets × pools) are the calls that the
     target speaks of, those of them that were late, those that were reached, and of these the minutes from when they
-    were ready until the first unit was there, and the minutes of its way. `too_far` (targets × pools) is the
-    share of calls that would be late whoever went: from the nearest of all places the way alone takes too long.
+    were ready until the first unit was there, and the minutes of its way. `far` (like `calls`) are the
+    calls that would be late whoever went: from the nearest of all places the way alone takes too long. `alike` (like
+    `told`, 1 and more) says how many calls of a run tell no more than one: calls of a busy hour wait together.
     """
 
     runs: int
@@ -57,7 +60,8 @@ class Answered:
     reached_by_run: Floats
     minutes_by_run: Floats
     way_by_run: Floats
-    too_far: Floats
+    far: Floats
+    alike: Floats
 
     @property
     def share_late(self) -> Floats:
@@ -66,10 +70,16 @@ class Answered:
             return np.where(self.calls > 0, self.late / self.told, np.nan)
 
     @property
+    def too_far(self) -> Floats:
+        """Share of calls that would be late whoever went, targets × pools."""
+        return np.asarray(self.far.sum(axis=2) / np.maximum(self.calls.sum(axis=2), 1))
+
+    @property
     def error(self) -> Floats:
-        """Standard error of `share_late`, as far as calls are independent (Agresti and Coull's four calls added)."""
-        share = (self.late + 2) / (self.told + 4)
-        return np.asarray(np.sqrt(share * (1 - share) / (self.told + 4)))
+        """Standard error of `share_late` over runs: Agresti and Coull's, of so many calls as tell something new."""
+        told = self.told / self.alike
+        share = (self.late / self.alike + 2) / (told + 4)
+        return np.asarray(np.sqrt(share * (1 - share) / (told + 4)))
 
 
 def answer(
@@ -113,9 +123,10 @@ class _Count:
         self.on_arrival = np.append([each.stops_on_arrival for each in targets], [False])
         self.grade = np.array([ground.grades.index(each.grade_code) for each in targets], dtype=np.int64)
         self.calls, self.told, self.late = np.zeros((3, *self.shape))
+        self.squares = np.zeros((3, *self.shape))  # over runs: of those told, of those late, and of one by the other
         self.busy, self.waiting = np.zeros((2, *self.shape[1:]))
         self.by_run = np.zeros((5, runs, *self.shape[:2]))
-        self.far = np.zeros(self.shape[:2])
+        self.far = np.zeros(self.shape)
         self.nearest = None if travel is None else travel.minutes.min(axis=0)
         self.overtime = 0.0
 
@@ -135,18 +146,22 @@ class _Count:
             least = self.nearest[place] * drawn.jobs.stretch[is_call, 0]
             least *= self.travel.factor[(hour + self.ground.warm_up) % len(self.travel.factor)]
             is_far = self.on_arrival[own] & (least > self.due[own] + _ROUNDING)
-            np.add.at(self.far, (own[is_far], pool[is_far]), 1)
+            np.add.at(self.far, (own[is_far], pool[is_far], hour[is_far]), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             stretch = np.nan_to_num(way / self.way[own], nan=1.0, posinf=1.0)
+        told_now, late_now = np.zeros((2, *self.shape))
         for kind in range(self.ground.target_of.shape[1]):
             target = self.ground.target_of[self.grade[own], kind, hour]
             late = self._took(target, wait, way, stretch) > self.due[target] + _ROUNDING
             at = np.ravel_multi_index((target, pool, hour), self.shape, mode="clip")
             # The way to one kind of area says nothing of another's where the ground decides it.
             some = (target >= 0) & ((target == own) | (self.travel is None) | ~self.on_arrival[target])
-            self.told += self._counted(at[some])
-            self.late += self._counted(at[some], late[some])
+            told_now += self._counted(at[some])
+            late_now += self._counted(at[some], late[some])
             self.calls += self._counted(at[target == own])
+        self.told += told_now
+        self.late += late_now
+        self.squares += (told_now**2, late_now**2, told_now * late_now)
         at = np.ravel_multi_index((own, pool), self.shape[:2])
         late = self._took(own, wait, way, stretch) > self.due[own] + _ROUNDING
         reached = np.isfinite(wait)
@@ -170,8 +185,15 @@ class _Count:
         runs, (calls, late, reached, minutes, way) = max(self.runs, 1), self.by_run
         return Answered(
             self.runs, self.calls, self.told, self.late, self.busy / runs, self.waiting / runs, self.overtime / runs,
-            calls, late, reached, minutes, way, self.far / np.maximum(self.calls.sum(axis=2), 1),
+            calls, late, reached, minutes, way, self.far, self._alike(),
         )  # fmt: skip
+
+    def _alike(self) -> Floats:
+        """Give the design effect: the variance of a share over runs by that of as many single calls (Kish 1965)."""
+        share = self.late / np.maximum(self.told, 1)
+        told, late, both = self.squares
+        over_runs, alone = late - 2 * share * both + share**2 * told, self.told * share * (1 - share)
+        return np.maximum(np.divide(over_runs, alone, out=np.ones(self.shape), where=alone > 0), 1.0)
 
 
 # A normal distribution's 95 %.
@@ -292,16 +314,44 @@ class Solved:
 
 @dataclass(frozen=True)
 class Search:
-    """How a search judges and when it stops.
+    """How sure a search is to be, and when it stops.
 
-    An hour falls short when more calls than the target allows are late, by more than `sure` standard errors, so that
-    chance alone adds few units. A unit is taken away only where no hour is then further from its target than `spare`,
-    a share of calls. `tries` bounds the simulations.
+    A target is to hold to `within` a share of calls in every pool and hour of the plan, but for a chance of `doubt`
+    that it does not in some. `tries` bounds the simulations that search, `repairs` those that then put right on draws
+    that no choice was made by.
     """
 
-    sure: float = 1.0
-    spare: float = 0.0
+    doubt: float = 0.05
+    within: float = 0.02
     tries: int = 80
+    repairs: int = 5
+
+
+def most_late(seen: Answered, allowed: Floats, search: Search) -> Floats:
+    """Give the share of calls that may be seen late where a target is said to hold, targets × pools × hours.
+
+    `allowed` is each target's share late. The fewer calls tell, the fewer may be late: from there a one-sided bound
+    ends where the target holds no longer (a score test; Wilson 1927), for as many calls of a run as are not alike
+    (Korn & Graubard 1998). For a plan that fails, both the draws of the search and those of the repair must be
+    mistaken, in any hour, try and repair (Bonferroni), so that each may be with the root of the chance that is left for
+    one. The aim is the target at most, and half of `within` below it at least, lest few calls buy many units: there
+    less is sure.
+    """
+    looks = max(int((seen.calls > 0).sum()), 1) * search.tries * search.repairs
+    sure = NormalDist().inv_cdf(1 - float(np.sqrt(search.doubt / looks)))
+    held = _possible(seen, allowed, allowed + search.within)
+    room = sure * np.sqrt(held * (1 - held) * seen.alike / np.maximum(seen.told, 1))
+    least = np.maximum(allowed - search.within / 2, allowed / 2)
+    return np.clip(held - room, _possible(seen, allowed, least), _possible(seen, allowed, allowed))
+
+
+def _possible(seen: Answered, allowed: Floats, share: Floats) -> Floats:
+    """Give a share of calls, one a target, of those calls that units can be in time for: targets × pools × hours.
+
+    Where more are too far away than a target allows, no units meet it: then it is to hold for the other calls.
+    """
+    far = np.where((seen.too_far > allowed[:, None])[:, :, None], seen.far / np.maximum(seen.calls, 1), 0.0)
+    return np.asarray(far + (1 - far) * share[:, None, None])
 
 
 def solve(
@@ -311,6 +361,7 @@ def solve(
     start: Integers,
     least: Integers,
     *,
+    unseen: Sequence[Drawn] = (),
     rules: Rules | None = None,
     search: Search | None = None,
     progress: Progress = lambda share: None,
@@ -318,8 +369,10 @@ def solve(
     """Find the fewest units of each piece with which every target holds in every pool and hour.
 
     `start` are units by piece to begin with, `least` (pools × hours) the minimum strength, below which no hour falls.
+    The plan found on `cases` is repaired on those `unseen`, if any.
     """
-    return _Searching(ground, cases, pieces, least, rules, search or Search(), progress).run(start)
+    searching = _Searching(ground, cases, pieces, least, rules, search or Search(), progress)
+    return searching.run(start, unseen)
 
 
 class _Searching:
@@ -342,58 +395,65 @@ class _Searching:
         self.tried = self.added = self.taken = 0
         self.piece_at = self._pieces_by_hour()
 
-    def run(self, start: Integers) -> Solved:
-        number = self._raised(start.copy())
-        seen = self._try(number)
-        while self.tried < self.search.tries // 2:
-            more = self._wanted(seen, number)
-            if not more.any():
-                break
-            number += more
-            self.added += int(more.sum())
-            seen = self._try(number)
+    def run(self, start: Integers, unseen: Sequence[Drawn]) -> Solved:
+        number, seen = self._add(self._raised(start.copy()), self.cases, self.search.tries // 2)
         number, seen = self._prune(number, seen)
+        if len(unseen):
+            number, seen = self._add(number, unseen, self.search.repairs)
         return Solved(number, self._by_hour(number), self.tried, self.added, self.taken, seen)
 
     # ---- judging ----
 
-    def _try(self, number: Integers) -> Answered:
+    def _try(self, number: Integers, cases: Sequence[Drawn]) -> Answered:
         self.tried += 1
-        self.progress(min(self.tried / self.search.tries, 1.0))
+        self.progress(min(self.tried / (self.search.tries + self.search.repairs), 1.0))
         units, rules = put_out(self.pieces, number, self.ground, self.rules)
-        return answer(self.ground, self.cases, units, rules=rules)
+        return answer(self.ground, cases, units, rules=rules)
 
     def _by_hour(self, number: Integers) -> Integers:
         return self.pieces.by_hour(number, *self.shape)
 
     def _over(self, seen: Answered) -> Floats:
-        """Give by how much of all calls more were late than the target allows, targets × pools × hours."""
-        over: Floats = np.nan_to_num(seen.share_late, nan=0.0) - self._allowed(seen) * (seen.calls > 0)
+        """Give by how much of all calls more were late than at most, targets × pools × hours."""
+        over: Floats = np.nan_to_num(seen.share_late, nan=0.0) - most_late(seen, self.allowed, self.search) * (
+            seen.calls > 0
+        )
         return over
 
-    def _allowed(self, seen: Answered) -> Floats:
-        """Give the share of calls that may be late, targets × pools × 1.
+    def _short(self, seen: Answered) -> Flags:
+        """Say where a unit is to be added: where a target is not seen to hold, and chance is not the likely reason.
 
-        Where more are too far away than a target allows, no units meet it: then it is to hold for the other calls.
+        Where a standard error is more than half of the tolerance, few calls would else buy a unit for each bad draw.
         """
-        allowed = self.allowed[:, None]
-        possible = np.where(seen.too_far > allowed, seen.too_far + (1 - seen.too_far) * allowed, allowed)
-        return possible[:, :, None]
-
-    def short(self, seen: Answered) -> Flags:
-        """Say which targets do not hold in which pools and hours, where chance is not the likely reason."""
-        over: Flags = self._over(seen) > self.search.sure * seen.error
-        return over
+        low = _possible(seen, self.allowed, np.maximum(self.allowed - self.search.within, 0.0)) + seen.error
+        short: Flags = (self._over(seen) > 0) & (np.nan_to_num(seen.share_late) > low)
+        return short
 
     # ---- adding ----
 
-    def _wanted(self, seen: Answered, number: Integers) -> Integers:
-        """Say of which pieces one more is wanted, the most urgent targets first."""
+    def _add(self, number: Integers, cases: Sequence[Drawn], tries: int) -> tuple[Integers, Answered]:
+        """Add units until every target is seen to hold, in so many tries."""
+        seen = self._try(number, cases)
+        helpless = np.zeros(seen.calls.shape, dtype=np.bool_)
+        for _ in range(tries - 1):
+            short = self._short(seen) & ~helpless
+            more = self._wanted(seen, number, short)
+            if not more.any():
+                break
+            number = number + more
+            self.added += int(more.sum())
+            found = self._try(number, cases)
+            # Where one more helped no call, and not because all are late, another will not: it is the way.
+            helpless |= short & (found.late >= seen.late) & (found.late < found.told)
+            seen = found
+        return number, seen
+
+    def _wanted(self, seen: Answered, number: Integers, short: Flags) -> Integers:
+        """Say of which pieces one more is wanted where targets are short, the most urgent first."""
         more = np.zeros(len(self.pieces), dtype=np.int64)
         helped = np.zeros(self.shape, dtype=np.bool_)
         units = np.maximum(self._by_hour(number), 1)
         idle = 1 - seen.busy / (60.0 * units)
-        short = self.short(seen)
         for target in np.argsort(self.window, kind="stable"):
             for pool, hour in np.argwhere(short[target]):
                 last = min(hour + self.window[target] + 1, self.shape[1])
@@ -446,14 +506,14 @@ class _Searching:
                 break
             fewer = number.copy()
             fewer[chosen] -= 1
-            found = self._try(fewer)
-            before, after = self._over(seen), self._over(found)
-            harmed = self._harmed((after > self.search.spare) & (after > before), chosen)
+            found = self._try(fewer, self.cases)
+            worse = np.nan_to_num(found.share_late) > np.nan_to_num(seen.share_late)
+            harmed = self._harmed((self._over(found) > 0) & worse, chosen)
             needed[chosen[harmed]] = True
             number[chosen[~harmed]] -= 1
             self.taken += int((~harmed).sum())
             if harmed.any() and self.tried < self.search.tries:
-                found = self._try(number)
+                found = self._try(number, self.cases)
             seen = found
         return number, seen
 
@@ -465,7 +525,9 @@ class _Searching:
         by_hour = self._by_hour(number)
         with np.errstate(invalid="ignore", divide="ignore"):
             # How far a target is from being missed, in calls late for each that may be; an hour has its worst target's.
-            used = np.nan_to_num(seen.share_late / np.maximum(self._allowed(seen), 1e-9)).max(axis=0)
+            used = np.nan_to_num(seen.share_late / np.maximum(most_late(seen, self.allowed, self.search), 1e-9)).max(
+                axis=0
+            )
         spare = np.array(
             [
                 1 - used[pool, first:last].max(initial=0.0)

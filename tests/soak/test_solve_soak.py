@@ -19,8 +19,8 @@ from bluelamp.sources.twin import make_twin, write_twin
 
 pytestmark = pytest.mark.soak
 
-HELD, MINUTES = 0.95, 5
-# Twice as many weeks as the search has, so that chance alone fails few hours.
+HELD, MINUTES = 0.98, 5
+# Weeks of neither search nor repair nor judge, and twice as many, so that chance alone fails few hours.
 FRESH, RUNS = 909, 800
 
 
@@ -34,7 +34,7 @@ def county(tmp_path_factory) -> Path:
     return folder
 
 
-def test_targets_hold_within_two_points_in_95_of_100_pool_hours_of_weeks_that_nobody_has_seen(county):
+def test_targets_hold_within_two_points_in_98_of_100_pool_hours_of_weeks_that_nobody_has_seen(county):
     began, worked = time.perf_counter(), time.process_time()
     found = find_fewest(county)
     took, worked = (time.perf_counter() - began) / 60, (time.process_time() - worked) / 60
