@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.databases import state
 from tests.forces import forecast_quickly, made_once
-from tests.postgresql import Server, postgresql
+from tests.postgresql import postgresql
 
-__all__ = ["Server", "postgresql"]
+__all__ = ["postgresql", "state"]
 
 # No test is timed: what a drawn case takes says more of the machine than of us.
 settings.register_profile("untimed", deadline=None)

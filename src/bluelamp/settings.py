@@ -623,6 +623,15 @@ class ServicePart(_Part):
         "force's folder",
     )
     log_head_minutes: float = Field(15, ge=1, le=1440, description="How often it is added while the service runs")
+    watch: tuple[str, ...] = Field(
+        (), description="Folders in which extracts arrive, relative to the force's folder, looked at while it runs"
+    )
+    watch_seconds: float = Field(
+        10, ge=1, le=3600, description="How often those, and queries of sources, are looked at"
+    )
+    import_minutes: float = Field(
+        5, gt=0, le=60, description="How long what is sent as it happens may wait to be imported; it is seen at once"
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

@@ -145,6 +145,24 @@ def key(
     typer.echo(made)
 
 
+@app.command()
+def live(
+    folder: Folder,
+    while_input: Annotated[
+        bool, typer.Option("--while-input", help="End when standard input does, as with whoever started it")
+    ] = False,
+) -> None:
+    """Keep the next hours current, and import what is sent as it happens; `serve` starts this by itself.
+
+    \b
+    bluelamp live north
+    """
+    from bluelamp.live import input_is_over, keep_current
+
+    is_over = input_is_over if while_input else lambda: False
+    keep_current(folder, lambda text: message.print(text, markup=False), is_over=is_over)
+
+
 @log_app.command()
 def show(
     folder: Folder,

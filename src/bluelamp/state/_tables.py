@@ -13,11 +13,13 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 
@@ -106,4 +108,27 @@ log = Table(
     Column("detail", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("seal", String(64), nullable=False),
+)  # fmt: skip
+
+arrivals = Table(
+    "arrivals", metadata,
+    Column("arrival_id", _Number, primary_key=True),
+    Column("who", String(100), nullable=False),
+    Column("sender_key", String(200), nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("table_name", String(50), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("came_at", Instant, nullable=False),
+    Column("batch_id", String(50), index=True),
+    UniqueConstraint("who", "sender_key", name="arrivals_once"),
+)  # fmt: skip
+
+published = Table(
+    "published", metadata,
+    Column("name", String(50), primary_key=True),
+    Column("sequence", _Number, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )  # fmt: skip

@@ -53,6 +53,11 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/health/live.json"): _OPEN,
     ("GET", "/openapi.json"): _OPEN,
     ("GET", "/schemas/{name}.json"): _OPEN,
+    # What is sent as it happens, and news of it
+    ("POST", "/api/incidents"): _change("arrivals", "collection"),
+    ("POST", "/api/unit_status"): _change("arrivals", "collection"),
+    ("GET", "/api/live.json"): _look("figures", whole_force=True),
+    ("GET", "/api/live"): Row("figures", "consult", None),
     # One's own account
     ("GET", "/account"): _OWN,
     ("POST", "/account/password"): Row("own", "change", "administration"),

@@ -57,6 +57,7 @@ from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
+from bluelamp.web.live_pages import add_live
 from bluelamp.web.log_page import add_log
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
@@ -331,6 +332,7 @@ def make_app(
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
+    app.state.news = add_live(app, admission, published.folder)
     insist_on_rows(addresses_of(app))
     app.add_middleware(Guarded)
     return app

@@ -1,0 +1,192 @@
+"""The next hours, kept current while people look: what comes is taken in, and what it means is made again.
+
+One process does this for a force, whoever else serves its pages: `bluelamp serve` starts it, and starts it again where
+it dies. It watches what is sent (`arriving`), folders and queries (`intake.Watch`) and new runs, and publishes the next
+hours (`near_term`, `look_ahead`) for every worker to read. Every few minutes it imports what was sent, and keeps the
+log's head elsewhere.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import select
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bluelamp import intake, look_ahead, near_term, state
+from bluelamp import settings as settings_
+from bluelamp.arriving import Arriving
+from bluelamp.errors import BluelampError, NoInput
+from bluelamp.near_term import NearTerm
+from bluelamp.state import State, arrivals, log
+from bluelamp.store import Store
+
+NAME = "next hours"
+HOURS = 12
+_LOOK_SECONDS = 0.5
+# Made again at most so often: on a busy evening calls come every few seconds, and it takes a second.
+_REST_SECONDS = 1.0
+_MANY_EVENTS = 1_000
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Current:
+    """The next hours as they were last made: what is simulated, what is expected, and how many events made them."""
+
+    sequence: int
+    made_at: datetime
+    known_until: datetime
+    events_waiting: int
+    near: NearTerm
+    next_hours: pl.DataFrame
+
+
+def latest(kept: State, *, after: int = 0) -> Current | None:
+    """Give the next hours that were last published, if they are newer than the number that the caller knows."""
+    found = arrivals.latest(kept, NAME, after=after)
+    if found is None:
+        return None
+    with zipfile.ZipFile(io.BytesIO(found.content)) as parts:
+        tables = {name: pl.read_ipc(io.BytesIO(parts.read(name))) for name in parts.namelist()}
+    about = found.about
+    near = NearTerm(
+        tables["hours"], tables["backlog"], datetime.fromisoformat(about["at"]), about["run_id"], about["sentences"],
+        about["time_zone"],
+    )  # fmt: skip
+    return Current(
+        found.sequence, found.made_at, datetime.fromisoformat(about["known_until"]), about["events_waiting"], near,
+        tables["next_hours"],
+    )  # fmt: skip
+
+
+class Keeper:
+    """Keeps one force's next hours current; `step` does what is due and says whether anything new was published."""
+
+    def __init__(self, folder: Path | str, kept: State, say: Say) -> None:
+        self.folder = Path(folder)
+        self.state = kept
+        self.settings = settings_.read(folder)
+        self._say = say
+        self._arrived = Arriving(folder, kept)
+        self._made_of: tuple[Any, ...] | None = None
+        self._made_at = self._looked_at = self._head_at = float("-inf")
+        self._is_new = True
+        self._last_said = ""
+        service = self.settings.service
+        self._watch = intake.Watch(folder, [self.folder / each for each in service.watch])
+
+    def step(self) -> bool:
+        """Take in what came, make the next hours again where that changes them, import and anchor what is due."""
+        service, now = self.settings.service, time.monotonic()
+        if now - self._looked_at >= service.watch_seconds:
+            self._looked_at = now
+            self._try(lambda: self._watch.look(self._say))
+        self._is_new = self._arrived.look() or self._is_new
+        is_made = False
+        made_of = self._stamp()
+        if (self._is_new or made_of != self._made_of) and now - self._made_at >= _REST_SECONDS:
+            self._is_new, self._made_of = False, made_of
+            is_made = self._try(self._publish)
+            self._made_at = time.monotonic()
+        if self._is_due():
+            self._try(self._arrived.store_away)
+        if service.log_heads is not None and now - self._head_at >= 60 * service.log_head_minutes:
+            self._head_at = now
+            self._try(lambda: log.keep_head(log.head_of(self.state), self.folder / str(service.log_heads)))
+        return is_made
+
+    def _stamp(self) -> tuple[Any, ...]:
+        store = Store(self.folder)
+        # The hour turns without anything coming.
+        return store.batches().height, store.runs().height, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+    def _is_due(self) -> bool:
+        oldest = self._arrived.oldest()
+        if oldest is None:
+            return False
+        longest = timedelta(minutes=self.settings.service.import_minutes)
+        return datetime.now(UTC) - oldest >= longest or self._arrived.events >= _MANY_EVENTS
+
+    def _publish(self) -> None:
+        still = self._arrived.snapshot()
+        near = near_term.simulate_next(self.folder, hours=HOURS, still=still)
+        expected = look_ahead.look_ahead(self.folder, HOURS, still=still)
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as parts:
+            for name, rows in {"hours": near.hours, "backlog": near.backlog, "next_hours": expected.table}.items():
+                part = io.BytesIO()
+                rows.write_ipc(part)
+                parts.writestr(name, part.getvalue())
+        arrivals.publish(self.state, NAME, content.getvalue(), {
+            "at": near.at.isoformat(), "run_id": near.run_id, "sentences": near.sentences,
+            "time_zone": near.time_zone, "known_until": expected.known_until.isoformat(),
+            "events_waiting": self._arrived.events,
+        })  # fmt: skip
+
+    def _try(self, do: Callable[[], object]) -> bool:
+        """Do something that may be done later as well; say why it could not be, once while that stays so."""
+        try:
+            do()
+        except NoInput:
+            # No run yet, or nothing logged: there is nothing to tell.
+            return False
+        except BluelampError as error:
+            if str(error) != self._last_said:
+                self._last_said = str(error)
+                self._say(str(error))
+            return False
+        return True
+
+
+def starts_with(folder: Path | str) -> subprocess.Popen[bytes]:
+    """Start a process that keeps a force's next hours current for as long as this one lives, even if it is killed."""
+    command = [sys.executable, "-m", "bluelamp", "live", str(folder), "--while-input"]
+    # Its input ends when this process does, whatever ended it.
+    return subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own command
+
+
+def input_is_over() -> bool:
+    """Say whether whoever started this process has gone."""
+    ready, _, _ = select.select([sys.stdin], [], [], 0)
+    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
+
+
+def keep_current(folder: Path | str, say: Say, *, is_over: Callable[[], bool] = lambda: False) -> None:
+    """Keep a force's next hours current until it is over. Where another process does so already, wait for its turn."""
+    kept = state.open_state(folder, settings_.read(folder).service.database)
+    with _only_one(Path(folder), is_over) as is_mine:
+        if not is_mine:
+            return
+        keeper = Keeper(folder, kept, say)
+        while not is_over():
+            keeper.step()
+            time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _only_one(folder: Path, is_over: Callable[[], bool]) -> Iterator[bool]:
+    place = folder / state.FILE.parent
+    place.mkdir(mode=0o700, exist_ok=True)
+    with (place / ".live").open("w") as lock:
+        while not is_over():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOOK_SECONDS)
+                continue
+            yield True
+            return
+    yield False
