@@ -5,6 +5,7 @@
  * digit the one in the tables, is never lost to a float.
  */
 
+import type { LiveHours } from './live';
 import type { FeatureCollection, MultiPolygon, Polygon } from 'geojson';
 
 export const FORMAT = 'bluelamp-map/1';
@@ -120,6 +121,7 @@ export class ForceMap {
   private backlog: Backlog | null | undefined;
   private hourOfBacklog = new Map<number, number>();
   private placeOfBacklog = new Map<string, number>();
+  private live: LiveHours | null = null;
 
   constructor(private readonly payload: Payload) {
     this.hourCount = payload.hours.starting.length;
@@ -178,8 +180,25 @@ export class ForceMap {
     return this.backlog === undefined ? (this.backlogAddress === null ? null : undefined) : (this.backlog?.runs ?? null);
   }
 
+  /** Takes in what came since the plan, laid over the coming hours. */
+  setLive(live: LiveHours): void {
+    this.live = live;
+  }
+
+  /** Whether an hour is simulated from what is open now, and not as the plan stands. */
+  isLive(hour: number): boolean {
+    return this.live?.waiting(this.force.id, this.hours.starting[hour] ?? -1) != null;
+  }
+
+  /** The share of an hour's calls that will be late, by grade, from what is open now; none where nothing is live. */
+  lateNow(place: Place, hour: number): { grade: string; share: number }[] {
+    return this.live?.late(this.idOf(place), this.hours.starting[hour] ?? -1) ?? [];
+  }
+
   /** Jobs waiting in a pool or in the force when an hour begins, and what the runs leave open; null where not known. */
   waitingAt(place: Place, hour: number): { mean: number; low: number; high: number; exact: string } | null {
+    const now = this.live?.waiting(this.idOf(place), this.hours.starting[hour] ?? -1);
+    if (now) return { ...now, exact: now.mean.toFixed(4) };
     const at = this.hourOfBacklog.get(this.hours.starting[hour] ?? -1);
     const of = this.placeOfBacklog.get(place.scope === 'force' ? 'all' : this.idOf(place));
     if (!this.backlog || at === undefined || of === undefined) return null;

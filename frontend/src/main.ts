@@ -1,5 +1,6 @@
 /** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
 
+import { describeLive, listenForNews, LiveHours } from './live';
 import './style.css';
 import { ALL_ROLES, type Backlog, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
@@ -279,6 +280,21 @@ async function start(): Promise<void> {
   }
   drawChartSoon();
   void fetchBacklog(map).then(drawHourText);
+  if (document.body.dataset['mode'] === 'served') {
+    listenForNews((live) => {
+      map.setLive(new LiveHours(live));
+      describeLive(live, Date.now() / 1000);
+      drawHourText();
+    }, sayNewRun);
+  }
+}
+
+/** Another run than the one shown: the reader decides when to leave it, because it may be in the middle of something. */
+function sayNewRun(): void {
+  if (document.getElementById('new-run') !== null) return;
+  const notes = byId('notes');
+  notes.hidden = false;
+  notes.prepend(make('p', { class: 'note is-warning', id: 'new-run', role: 'status' }, 'There is a newer plan. ', make('a', { href: '/' }, 'Show it')));
 }
 
 /** The backlog is simulated when it is asked for, which is after everything that is seen first. */

@@ -149,7 +149,8 @@ export class Panel {
     if (runs === undefined) return make('span', { title: 'It is being simulated' }, '…');
     const found = this.map.waitingAt(place, hour);
     if (found === null) return make('span', {}, '–');
-    const title = `Jobs to which nobody has been sent when the hour begins, the mean of ${runs} simulated runs: ${found.exact}`;
+    const from = this.map.isLive(hour) ? ', from what is open now' : ` of ${runs} simulated runs`;
+    const title = `Jobs to which nobody has been sent when the hour begins, the mean${from}: ${found.exact}`;
     return make('span', { 'data-waiting': found.exact, 'data-place': this.map.idOf(place), 'data-start': this.map.hours.starting[hour] ?? '', title }, asWritten(2)(found.mean));
   }
 
@@ -157,6 +158,9 @@ export class Panel {
     const [found, then] = [this.map.waitingAt(place, hour), this.map.waitingAt(place, hour + 1)];
     this.row(list, 'Backlog: jobs waiting as the hour begins', [this.waiting(place, hour)], found && make('span', { title: 'What the simulated runs leave open' }, range(asWritten(2)(found.low), asWritten(2)(found.high))));
     if (then) this.row(list, 'Backlog as it ends', [this.waiting(place, hour + 1)]);
+    for (const { grade, share } of this.map.lateNow(place, hour)) {
+      this.row(list, `Grade ${grade} calls late, from what is open now`, [make('span', { 'data-late-now': share.toFixed(4), 'data-grade': grade, 'data-place': this.map.idOf(place) }, percent(share))]);
+    }
   }
 
   private poolTable(pools: number[], hour: number): HTMLElement {

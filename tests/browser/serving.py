@@ -13,7 +13,9 @@ from bluelamp.web.app import make_app
 @contextmanager
 def serving(folder: Path, *, sign_in: bool = False) -> Iterator[str]:
     """Give the address, without a slash at its end, at which a force is served."""
-    server = uvicorn.Server(uvicorn.Config(make_app(folder, sign_in=sign_in), port=0, log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(make_app(folder, sign_in=sign_in), port=0, log_level="error", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -42,7 +42,8 @@ class News:
         self._current: Current | None = None
         self._figures: tuple[int, Squeezed] | None = None
         # All who listen through a worker ask at about the same time, and one look answers them.
-        self._mark, self._believed_until = "", float("-inf")
+        self._mark: dict[str, Any] = {}
+        self._believed_until = float("-inf")
 
     def current(self) -> Current | None:
         """Give the next hours as they were last made; nothing where nobody makes them."""
@@ -53,13 +54,15 @@ class News:
             self._current = newer or self._current
             return self._current
 
-    def mark(self) -> str:
+    def mark(self) -> dict[str, Any]:
         """Give what differs when there is something new to see: a run, an import, or the next hours made again."""
-        if time.monotonic() < self._believed_until:
-            return self._mark
-        current, store = self.current(), Store(self.folder)
-        self._mark = f"{store.batches().height}.{store.runs().height}.{current.sequence if current else 0}"
-        self._believed_until = time.monotonic() + _LOOK_SECONDS
+        if time.monotonic() >= self._believed_until:
+            current, store = self.current(), Store(self.folder)
+            self._mark = {
+                "imports": store.batches().height, "runs": store.runs().height,
+                "made": current.sequence if current else 0, "is_live": current is not None,
+            }  # fmt: skip
+            self._believed_until = time.monotonic() + _LOOK_SECONDS
         return self._mark
 
     def figures(self) -> Squeezed:
@@ -116,7 +119,7 @@ def add_live(app: FastAPI, admission: Admission, folder: Path) -> News:
 
 async def _events(request: Request, news: News) -> AsyncIterator[bytes]:
     mark = await run_in_threadpool(news.mark)
-    yield f"retry: 3000\nevent: here\ndata: {orjson.dumps({'mark': mark}).decode()}\n\n".encode()
+    yield b"retry: 3000\nevent: here\ndata: " + orjson.dumps(mark) + b"\n\n"
     silent = 0.0
     while not await request.is_disconnected():
         await asyncio.sleep(_LOOK_SECONDS)
@@ -124,7 +127,7 @@ async def _events(request: Request, news: News) -> AsyncIterator[bytes]:
         newer = await run_in_threadpool(news.mark)
         if newer != mark:
             mark, silent = newer, 0.0
-            yield f"event: news\ndata: {orjson.dumps({'mark': mark}).decode()}\n\n".encode()
+            yield b"event: news\ndata: " + orjson.dumps(mark) + b"\n\n"
         elif silent >= _BEAT_SECONDS:
             silent = 0.0
             # Whoever was signed out meanwhile hears no more.

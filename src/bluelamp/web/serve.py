@@ -76,7 +76,7 @@ def serve(
         threading.Timer(0.5, webbrowser.open, [address]).start()
     if needs_sign_in:
         threading.Thread(target=_keep_current, args=(folder, say), daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2))
     server.run(sockets=[listening])
 
 
