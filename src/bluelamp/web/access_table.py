@@ -25,14 +25,15 @@ class Row:
     action: Action
     operation: Operation | None
     whole_force: bool = False
+    is_kept: bool = False  # the same for all who may see as much, until a file of the force changes or a minute is over
 
 
-def _look(kind: Kind | None, *, whole_force: bool = False) -> Row:
-    return Row(kind, "consult", "consultation", whole_force)
+def _look(kind: Kind | None, *, whole_force: bool = False, is_kept: bool = True) -> Row:
+    return Row(kind, "consult", "consultation", whole_force, is_kept)
 
 
-def _take(kind: Kind | None, *, whole_force: bool = False) -> Row:
-    return Row(kind, "export", "disclosure", whole_force)
+def _take(kind: Kind | None, *, whole_force: bool = False, is_kept: bool = True) -> Row:
+    return Row(kind, "export", "disclosure", whole_force, is_kept)
 
 
 def _change(kind: Kind, operation: Operation) -> Row:
@@ -56,7 +57,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     # What is sent as it happens, and news of it
     ("POST", "/api/incidents"): _change("arrivals", "collection"),
     ("POST", "/api/unit_status"): _change("arrivals", "collection"),
-    ("GET", "/api/live.json"): _look("figures", whole_force=True),
+    ("GET", "/api/live.json"): _look("figures", whole_force=True, is_kept=False),
     ("GET", "/api/live"): Row("figures", "consult", None),
     # One's own account
     ("GET", "/account"): _OWN,
@@ -64,7 +65,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("POST", "/sign-out"): Row("own", "change", None),
     # The views
     ("GET", "/"): _look("figures"),
-    ("GET", "/api/map.json"): _look("figures"),
+    ("GET", "/api/map.json"): _look("figures", is_kept=False),
     ("GET", "/api/backlog.json"): _look("figures", whole_force=True),
     ("GET", "/data"): _look("figures", whole_force=True),
     ("GET", "/contacts"): _look("figures", whole_force=True),
@@ -88,19 +89,19 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/tables/{name}.csv"): _take(None),
     ("GET", "/tables/{name}.json"): _take(None),
     # The crosswalk
-    ("GET", "/codes"): _look("codes", whole_force=True),
-    ("GET", "/codes.json"): _take("codes", whole_force=True),
-    ("GET", "/codes.csv"): _take("codes", whole_force=True),
+    ("GET", "/codes"): _look("codes", whole_force=True, is_kept=False),
+    ("GET", "/codes.json"): _take("codes", whole_force=True, is_kept=False),
+    ("GET", "/codes.csv"): _take("codes", whole_force=True, is_kept=False),
     ("POST", "/codes"): _change("codes", "alteration"),
     ("POST", "/codes/effect.json"): Row("codes", "change", None, whole_force=True),
     # The service itself
     ("GET", "/health.json"): _look("figures"),
-    ("GET", "/accounts"): _look("accounts", whole_force=True),
+    ("GET", "/accounts"): _look("accounts", whole_force=True, is_kept=False),
     ("POST", "/accounts"): _change("accounts", "administration"),
     ("POST", "/accounts/{name}"): _change("accounts", "administration"),
-    ("GET", "/log"): _look("log", whole_force=True),
-    ("GET", "/log.csv"): _take("log", whole_force=True),
-    ("GET", "/log.json"): _take("log", whole_force=True),
+    ("GET", "/log"): _look("log", whole_force=True, is_kept=False),
+    ("GET", "/log.csv"): _take("log", whole_force=True, is_kept=False),
+    ("GET", "/log.json"): _take("log", whole_force=True, is_kept=False),
 }
 
 

@@ -12,13 +12,16 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from fastapi import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +31,7 @@ from bluelamp.errors import BluelampError, NotPermitted, TryAgain, UsageError
 from bluelamp.settings import Settings
 from bluelamp.state import accounts, log, sessions
 from bluelamp.web.access_table import Row, row_of
+from bluelamp.web.kept import Kept
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -76,10 +80,11 @@ class Admission:
     `state` is its database, or None where the service is open to this machine alone and nobody signs in.
     """
 
-    def __init__(self, settings: Settings, state: kept.State | None) -> None:
+    def __init__(self, folder: Path, settings: Settings, state: kept.State | None) -> None:
         self.settings = settings
         self.state = state
         self.force_id = settings.force.id
+        self.kept = Kept(folder)
         self._form_token = secrets.token_urlsafe(32)
         self._believed: OrderedDict[str, tuple[float, Asker]] = OrderedDict()
         self._looked: OrderedDict[tuple[str, str], datetime] = OrderedDict()
@@ -115,7 +120,17 @@ class Admission:
             raise
         if row.operation is not None and self._is_news(asker, row, request):
             await self._write(request, asker, row.operation, {"asked": request.url.query} if request.url.query else {})
+        request.state.row = row
         request.scope["admitted"] = True
+
+    async def answer(self, request: Request, make: Callable[[], Awaitable[Response]]) -> Response:
+        """Let a request in, and give what is kept for it, or what `make` makes. Raises as letting it in does."""
+        await self(request)
+        row, holder = request.state.row, request.state.asker.holder
+        # Named people are kept for nobody, and a supervisor's teams are nobody else's.
+        if not row.is_kept or row.kind in _LOGGED_EACH:
+            return await make()
+        return await self.kept.answer(request, (holder.role, holder.force_id, holder.districts), make)
 
     async def asker_of(self, request: Request) -> Asker:
         """Say who asks: by a key, by a session, from this machine, or nobody."""
@@ -229,6 +244,21 @@ class Admission:
     async def _write(self, request: Request, asker: Asker, operation: log.Operation, detail: dict[str, Any]) -> None:
         if self.scribe is not None:
             await self.scribe.write(_happened(request, asker.holder, operation, detail))
+
+
+def door_of(admission: Admission) -> type[APIRoute]:
+    """Give the kind of route that every address of a service is: one that lets in whom it may, and then answers."""
+
+    class Door(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            behind = super().get_route_handler()
+
+            async def answer(request: Request) -> Response:
+                return await admission.answer(request, lambda: behind(request))
+
+            return answer
+
+    return Door
 
 
 class Scribe:

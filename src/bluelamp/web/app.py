@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import orjson
 import polars as pl
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathPart
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -50,7 +50,7 @@ from bluelamp.state import open_state
 from bluelamp.store import Store, tried_peaks
 from bluelamp.store import filed as filing
 from bluelamp.web.access_table import insist_on_rows
-from bluelamp.web.admission import Admission, Guarded, NotSignedIn
+from bluelamp.web.admission import Admission, Guarded, NotSignedIn, door_of
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
@@ -311,12 +311,13 @@ def make_app(
     """
     published = Published(Path(folder))
     service = published.settings.service
-    admission = Admission(published.settings, open_state(published.folder, service.database) if sign_in else None)
+    state = open_state(published.folder, service.database) if sign_in else None
+    admission = Admission(published.folder, published.settings, state)
     app = FastAPI(
         title="Bluelamp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
-        dependencies=[Depends(admission)],
         description="A police force's workforce against projected demand. Every table as JSON and CSV.",
     )  # fmt: skip
+    app.router.route_class = door_of(admission)
     app.state.published = published
     app.state.admission = admission
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*allowed_hosts, "testserver"])

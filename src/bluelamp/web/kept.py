@@ -1,0 +1,142 @@
+"""Pages and tables that are made once and given to everybody who asks, until what they show changes.
+
+A page of figures is a function of the force's files, its address, what the asker may see, and for some the time. So it
+is kept, compressed and with a tag, under these; whoever asks again gets the same bytes, or is told that the browser's
+own still hold. What is under way is made once, however many ask for it at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import Response
+
+# A worker's pages together may take so much memory; one larger than a tenth of it is not kept.
+MOST_BYTES = 200_000_000
+# How long a worker believes that no file has changed.
+_BELIEVED_SECONDS = 0.1
+# Pages that say how old something is are made again as often.
+_MINUTE = 60
+# Made anew by every answer, or by whoever answers.
+_OWN_HEADERS = ("content-length", "etag", "cache-control", "vary", "content-encoding")
+# Written while the service runs, and no part of what it shows.
+_APART = ("state", "lost+found")
+
+
+@dataclass(frozen=True)
+class _Page:
+    content: bytes  # compressed
+    tag: str
+    headers: tuple[tuple[str, str], ...]
+
+    def answer(self, request: Request) -> Response:
+        """Answer with nothing where the browser has the same, else compressed where it can be."""
+        headers = {
+            **dict(self.headers),
+            "ETag": self.tag,
+            "Cache-Control": "private, no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        if request.headers.get("if-none-match") == self.tag:
+            return Response(status_code=304, headers={**headers, "Content-Length": "0"})
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.content, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(gzip.decompress(self.content), headers=headers)
+
+
+class Kept:
+    """The pages that one worker keeps for the force in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
+        self._bytes = 0
+        self._under_way: dict[Hashable, asyncio.Lock] = {}
+        self._stamp: tuple[object, ...] = ()
+        self._believed_until = float("-inf")
+
+    async def answer(self, request: Request, seen_by: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
+        """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on."""
+        key = (
+            request.url.path, request.url.query, seen_by, self._stamp_now(), int(time.time() // _MINUTE),
+        )  # fmt: skip
+        page = self._find(key)
+        if page is None:
+            lock = self._under_way.setdefault(key, asyncio.Lock())
+            async with lock:
+                page = self._find(key)
+                if page is None:
+                    response = await make()
+                    page = _page_of(response)
+                    if page is None:
+                        self._under_way.pop(key, None)
+                        return response
+                    self._keep(key, page)
+            self._under_way.pop(key, None)
+        return page.answer(request)
+
+    def _find(self, key: Hashable) -> _Page | None:
+        page = self._pages.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+        return page
+
+    def _keep(self, key: Hashable, page: _Page) -> None:
+        if len(page.content) > MOST_BYTES // 10:
+            return
+        self._pages[key] = page
+        self._bytes += len(page.content)
+        while self._bytes > MOST_BYTES:
+            _, gone = self._pages.popitem(last=False)
+            self._bytes -= len(gone.content)
+
+    def _stamp_now(self) -> tuple[object, ...]:
+        """Give what differs whenever a file of the force does that pages are made from."""
+        if time.monotonic() >= self._believed_until:
+            self._stamp = tuple(sorted(_changes(self._folder, depth=2)))
+            self._believed_until = time.monotonic() + _BELIEVED_SECONDS
+        return self._stamp
+
+
+def _changes(folder: Path, depth: int) -> list[tuple[str, int, int]]:
+    found = []
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    for each in entries:
+        if each.name in _APART or each.name.startswith(".writing"):
+            continue
+        try:
+            status = each.stat()
+        except FileNotFoundError:
+            continue
+        found.append((each.path, status.st_mtime_ns, status.st_size))
+        if depth > 1 and each.is_dir():
+            found += _changes(Path(each.path), depth - 1)
+    return found
+
+
+def _page_of(response: Response) -> _Page | None:
+    body = getattr(response, "body", None)
+    headers = response.headers
+    if response.status_code != 200 or body is None or "no-store" in headers.get("cache-control", ""):
+        return None
+    content = bytes(body)
+    is_gzipped = headers.get("content-encoding") == "gzip"
+    if "content-encoding" in headers and not is_gzipped:
+        return None
+    if not is_gzipped:
+        content = gzip.compress(content, compresslevel=5, mtime=0)
+    tag = headers.get("etag") or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    own = tuple((name, value) for name, value in headers.items() if name not in _OWN_HEADERS)
+    return _Page(content, tag, own)

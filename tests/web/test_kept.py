@@ -1,0 +1,146 @@
+"""Pages that are made once: the same bytes for all who may see as much, and anew as soon as something changes."""
+
+import asyncio
+import time
+
+import pytest
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.testclient import TestClient
+
+from bluelamp.state import accounts
+from bluelamp.store import Store
+from bluelamp.web import app as web_app
+from bluelamp.web.app import make_app
+from bluelamp.web.kept import Kept
+from tests.web.served import PASSWORD, copied, with_accounts
+
+
+@pytest.fixture
+def force(small_force, tmp_path):
+    return copied(small_force, tmp_path / "lantern")
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How often the page of strength was made."""
+    times = []
+    before = web_app.render_strength_page
+    monkeypatch.setattr(web_app, "render_strength_page", lambda *a, **k: times.append(1) or before(*a, **k))
+    return times
+
+
+@pytest.fixture(autouse=True)
+def one_minute(monkeypatch):
+    """No minute ends while a test looks."""
+    from bluelamp.web import kept
+
+    monkeypatch.setattr(kept, "_MINUTE", 10**9)
+
+
+def test_a_page_is_made_once_and_a_browser_that_has_it_is_told_so(force, made):
+    client = TestClient(make_app(force))
+    first = client.get("/strength")
+    again = client.get("/strength", headers={"if-none-match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert client.get("/strength", headers={"accept-encoding": "identity"}).text == first.text
+    assert client.get("/strength", headers={"accept-encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    assert first.headers["content-type"] == "text/html; charset=utf-8"
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert len(made) == 1
+
+
+def test_it_is_made_anew_when_the_store_or_the_settings_change(force, made):
+    client = TestClient(make_app(force))
+    before = client.get("/strength")
+    with Store(force).writing("incidents", source_name="more") as batch:
+        batch.add(
+            Store(force)
+            .read("incidents")
+            .head(1)
+            .with_columns(incident_id=Store(force).read("incidents")["incident_id"].head(1) + "X")
+        )
+    time.sleep(0.2)
+    after = client.get("/strength", headers={"if-none-match": before.headers["etag"]})
+    assert len(made) == 2
+    assert after.status_code == 304, "nothing on it changed, so that the browser's own still holds"
+    (force / "force.toml").write_text((force / "force.toml").read_text() + "\n", encoding="utf-8")
+    time.sleep(0.2)
+    client.get("/strength")
+    assert len(made) == 3
+
+
+def test_what_one_account_sees_is_given_to_no_other(force):
+    app, client = with_accounts(force)
+    state = app.state.admission.state
+    for name, districts in (("north", ("D1",)), ("south", ("D2",))):
+        accounts.add(state, name, "chief", "LV", password=PASSWORD, districts=districts)
+    seen = {name: client(name).get("/tables/areas.json").json() for name in ("north", "south", "chief")}
+    assert {row["area_id"] for row in seen["north"]} != {row["area_id"] for row in seen["south"]}
+    assert len(seen["chief"]) > len(seen["north"])
+    # Roles see other tables in the list of them.
+    assert client("planner").get("/tables").text != client("viewer").get("/tables").text
+    viewer = client("viewer")
+    assert viewer.get("/strength").status_code == client("planner").get("/strength").status_code == 200
+    assert viewer.get("/tables/coverage.csv").status_code == 403, "what another may take is kept, and still refused"
+
+
+def asked_for(path):
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "scheme": "http"}
+    return Request(scope | {"server": ("a", 80)})
+
+
+def test_what_is_asked_for_by_many_at_once_is_made_once(tmp_path):
+    kept, times = Kept(tmp_path), []
+
+    async def make():
+        times.append(1)
+        await asyncio.sleep(0.05)
+        return Response("a")
+
+    async def ask_together():
+        return await asyncio.gather(*(kept.answer(asked_for("/x"), None, make) for _ in range(20)))
+
+    assert {each.body for each in asyncio.run(ask_together())} == {b"a"}
+    assert len(times) == 1
+
+
+def test_errors_and_what_is_not_to_be_stored_are_kept_by_nobody(tmp_path):
+    kept, answers = (
+        Kept(tmp_path),
+        iter([Response(status_code=404), Response("a", headers={"cache-control": "no-store"}), Response("b")]),
+    )
+
+    async def ask():
+        request = asked_for("/x")
+
+        async def make():
+            return next(answers)
+
+        return [await kept.answer(request, None, make) for _ in range(4)]
+
+    found = asyncio.run(ask())
+    assert [each.status_code for each in found] == [404, 200, 200, 200]
+    assert [each.body for each in found[1:]] == [b"a", b"b", b"b"]
+
+
+def test_memory_is_bounded(tmp_path, monkeypatch):
+    import os
+
+    from bluelamp.web import kept as module
+
+    monkeypatch.setattr(module, "MOST_BYTES", 20_000)
+    kept = Kept(tmp_path)
+
+    async def ask(number):
+        request = asked_for(f"/{number}")
+
+        async def make():
+            return Response(os.urandom(1_500))
+
+        await kept.answer(request, None, make)
+
+    for number in range(100):
+        asyncio.run(ask(number))
+    assert kept._bytes <= 20_000
+    assert sum(len(page.content) for page in kept._pages.values()) == kept._bytes
