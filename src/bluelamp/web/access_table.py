@@ -72,7 +72,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/strength"): _look("figures", whole_force=True),
     ("GET", "/outlook"): _look("figures", whole_force=True),
     ("GET", "/hotspots"): _look("figures", whole_force=True),
-    ("GET", "/api/hotspots.json"): _look("figures", whole_force=True),
+    ("GET", "/api/hotspots.json"): _look("figures", whole_force=True, is_kept=False),
     ("GET", "/hotspots.csv"): _take("figures", whole_force=True),
     ("GET", "/hotspots.geojson"): _take("figures", whole_force=True),
     ("GET", "/what-if"): _look("figures", whole_force=True),
