@@ -58,6 +58,7 @@ from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.log_page import add_log
+from bluelamp.web.now_page import add_now, keep_look
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scope import of_districts, of_teams
@@ -76,8 +77,9 @@ ROWS_ON_A_PAGE = 500
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
          "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
-         *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES, "hotspots",
+         *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts", *scoreboard.NAMES, "hotspots",
          *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
+SIMULATED = ("next_dispatch", "backlog")
 IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
@@ -99,6 +101,7 @@ class Published:
         self._backtest = lru_cache(maxsize=1)(self._read_backtest)
         self._validation = lru_cache(maxsize=1)(self._read_validation)
         self._next = lru_cache(maxsize=1)(self._look_ahead)
+        self.look = keep_look(folder)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -143,6 +146,8 @@ class Published:
             return hotspot_trial.read(self.folder).scores
         if name in look_ahead.NAMES:
             return self._next(len(self.store.batches()), self.run(None)["run_id"])
+        if name in SIMULATED:
+            return self.look.get().value.table(name)
         if name in IMPORTED:
             return self.store.read(name)
         return self._result(name, self.run(run_id)["run_id"])
@@ -327,6 +332,7 @@ def make_app(
     add_openid(app, admission)
     _add_pages(app, published)
     _add_tables(app, published)
+    add_now(app, published.folder, published.settings.force, published.look)
     add_hotspots(app, published.folder, published.run)
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
@@ -518,6 +524,7 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
+        '<a href="/now">Now</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '
         '<a href="/outlook">Four years</a> · '
         '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '
