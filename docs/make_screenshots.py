@@ -2,9 +2,9 @@
 
     python docs/make_screenshots.py [FOLDER]      docs/images by default
 
-Light and dark, on a desktop (1280 × 800) and 400 px wide; the layer of hotspots; and the screen on a control room's wall
-(1920 × 1080), of a smaller force that has a status log. The page's clock stands at a fixed
-time, so that the age of the data that it tells does not depend on when the pictures are drawn.
+Light and dark, on a desktop (1280 × 800) and 400 px wide; the layer of hotspots; and the screen on a control room's
+wall (1920 × 1080), of a smaller force that has a status log. The page's clock stands at a fixed time, so that the age
+of the data that it tells does not depend on when the pictures are drawn.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def test_without_a_backtest_the_page_says_with_which_command_to_make_one(tmp_pat
     assert "bluelamp backtest north" in page.text
     table = client.get("/tables/backtest_scores.csv")
     assert table.status_code == 404
-    assert "bluelamp backtest" in table.json()["error"]
+    assert "bluelamp backtest" in table.json()["detail"]
 
 
 def test_other_pages_lead_there(client):

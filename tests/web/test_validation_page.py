@@ -105,7 +105,7 @@ def test_without_one_the_page_says_with_which_command_to_make_it(force):
     assert "bluelamp validate lantern" in client.get("/validation").text
     told = client.get("/tables/validation.csv")
     assert told.status_code == 404
-    assert "bluelamp validate" in told.json()["error"]
+    assert "bluelamp validate" in told.json()["detail"]
 
 
 def test_what_an_older_version_kept_or_what_is_harmed_counts_as_none(force):

@@ -39,8 +39,9 @@ Progress = Callable[[str, float], None]
 class NearTerm:
     """Tables `next_dispatch` (by hour) and `backlog` (by age at the ends of shifts), the moment, and what they say.
 
-    `logs` and `units` are what the run begins with, as tables `open_logs` and `units_now`; empty where nothing tells of
-    them. `notes` are those of the sentences that say what was supposed; `pool_of_area` says who covers what just then.
+    `logs` and `units` are what is there at that moment, as tables `open_logs` (of the last four weeks' logs) and
+    `units_now`; empty where nothing tells of them. `notes` are those of the sentences that say what was supposed;
+    `pool_of_area` says who covers what just then.
     """
 
     hours: pl.DataFrame
