@@ -111,6 +111,22 @@ def test_the_headline_is_where_most_calls_of_the_most_urgent_grade_will_be_late(
     assert "Promised: 10 % late at most" in page
 
 
+def test_the_picture_names_the_pool_where_most_calls_will_be_late(look):
+    hours = look.near.hours
+    first = hours["hour_starting"].min()
+    pool = hours.filter(level="pool")["place_id"][0]
+    other = hours.filter(level="pool", place_id=pool).with_columns(place_id=pl.lit("R-X9"))
+    is_it = (pl.col("place_id") == "R-X9") & (pl.col("grade_code") == "1") & (pl.col("hour_starting") == first)
+    told = pl.concat([hours, other]).with_columns(
+        share_late=pl.when(is_it).then(0.77).when(pl.col("level") == "pool").then(0.01).otherwise("share_late"),
+        calls_mean=pl.when(is_it).then(5.0).otherwise("calls_mean"),
+    )  # fmt: skip
+    page = shown(replace(look, near=replace(look.near, hours=told)))
+    assert page.count(">R-X9 77<") == 2
+    assert len(re.findall(r">R-X9 \d+<", page)) == 2
+    assert "R-X9 77" not in shown(replace(look, near=replace(look.near, hours=told)), pool="R-X9")
+
+
 def test_where_nothing_will_be_late_it_says_so_and_what_comes_closest(look):
     calm = replace(look, near=replace(look.near, hours=look.near.hours.with_columns(
         share_late=pl.when(pl.col("share_late").is_not_null()).then(0.02)

@@ -43,7 +43,8 @@ _STAGES = (
     ("Not known", ("unknown",)),
 )
 _IDLE = ("Free", "Break", "Not known")
-_POOLS_SHOWN = 8
+# With more, what the shift hands over would be below a wall's lower edge.
+_POOLS_SHOWN = 5
 _LEAST_HANDED = 0.05
 
 HOURS_ASKED = Annotated[int, Query(description="Coming hours, at most 24", ge=1, le=MOST_HOURS)]
@@ -189,6 +190,8 @@ def render_now_page(
     starts = of_place["hour_starting"].unique().sort().to_list()
     labels = clock.labels(starts)
     rows = _by_hour(of_place, starts, labels, promises)
+    if pool is None and len(pools) > 1:
+        _add_where(rows, shown, promises)
     query = f"?level=pool&place_id={pool}" if pool else "?level=force"
     return page.render(
         found=True,
@@ -493,6 +496,22 @@ def _by_hour(
         }
         found.append({"at": at, "words": words, "all": mine["all"], "late": late, "key": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
     return found
+
+
+def _add_where(rows: list[dict[str, Any]], shown: pl.DataFrame, promises: list[dict[str, Any]]) -> None:
+    """Add to hours of the force the pool that will be late more often than promised, where most calls will be."""
+    of_pools = shown.filter(pl.col("level") == "pool", pl.col("share_late").is_not_null())
+    for promise in promises:
+        over = of_pools.filter(pl.col("grade_code") == promise["grade"], pl.col("share_late") > promise["allowed"])
+        most = (
+            over.with_columns(late=pl.col("calls_mean") * pl.col("share_late"))
+            .sort(["late", "place_id"], descending=[True, False])
+            .unique("hour_starting", keep="first", maintain_order=True)
+        )
+        by_hour = {row["hour_starting"]: row for row in most.iter_rows(named=True)}
+        for row in rows:
+            if promise["grade"] in row["late"]:
+                row["late"][promise["grade"]]["where"] = by_hour.get(row["at"])
 
 
 def _handed_over(

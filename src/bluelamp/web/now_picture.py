@@ -12,6 +12,7 @@ from typing import Any
 
 _LEAST_DRAWN = 0.005
 _HEAD = 40
+_MOST_LETTERS = 9
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,13 @@ def _ranged(row: Mapping[str, Any], what: str) -> dict[str, Any]:
 def _late_of(late: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if late is None:
         return None
-    return {"value": late["share"], "words": f"{100 * late['share']:.0f} %", "is_over": late["is_over"]}
+    where = late.get("where")
+    # A long name would run into its neighbours'; the headline has it where it matters most.
+    small = f"{where['place_id']} {100 * where['share_late']:.0f}" if where else ""
+    return {
+        "value": late["share"], "words": f"{100 * late['share']:.0f} %", "is_over": late["is_over"],
+        "small": small if len(small) <= _MOST_LETTERS else "",
+    }  # fmt: skip
 
 
 def _units_of(row: Mapping[str, Any]) -> dict[str, Any]:
