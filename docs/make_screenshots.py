@@ -2,8 +2,9 @@
 
     python docs/make_screenshots.py [FOLDER]      docs/images by default
 
-Light and dark, on a desktop (1280 × 800) and 400 px wide; and the layer of hotspots. The page's clock stands at a fixed
-time, so that the age of the data that it tells does not depend on when the pictures are drawn.
+Light and dark, on a desktop (1280 × 800) and 400 px wide; the layer of hotspots; and the screen on a control room's
+wall (1920 × 1080), of a smaller force that has a status log. The page's clock stands at a fixed time, so that the age
+of the data that it tells does not depend on when the pictures are drawn.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ IMAGES = Path(__file__).parent / "images"
 FIRST_DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 SIZES = {"desktop": (1280, 800), "phone": (400, 860)}
+WALL = (1920, 1080)
+# The chart is loaded after the map is there.
+_OF_THE_MAP = "#chart canvas, #chart svg"
 LARGEST_BYTES = 250_000
 _COLOURS = 256
 _KEPT_EXACTLY = 96
@@ -48,19 +52,31 @@ def make_force(folder: Path) -> None:
     plan.plan(folder, now=lambda: NOW)
 
 
-def serve(folder: Path) -> tuple[uvicorn.Server, str]:
-    """Serve the force on a free port of this machine."""
+def make_watched_force(folder: Path) -> None:
+    """Make up a force whose units press buttons, and plan for it: what waits now is known."""
+    made = make_twin(areas=24, days=56, seed=7, until=FIRST_DAY, weekly_incidents=2400, feed_days=56)
+    write_twin(folder, made, mornings=1)
+    for table, path, map_name in intake.extracts_of(folder):
+        intake.import_extract(folder, path, table=table, map_name=map_name)
+    plan.plan(folder, now=lambda: NOW)
+
+
+def serve(folder: Path, at: datetime | None = None) -> tuple[uvicorn.Server, str]:
+    """Serve the force on a free port of this machine; the screen on the wall says that it is `at`."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(folder), log_level="warning"))
+    app = make_app(folder)
+    if at is not None:
+        app.state.wall.clock = lambda: at
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
     while not server.started:
         time.sleep(0.05)
     return server, f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
 
-def draw(browser: Browser, address: str, scheme: Any, size: tuple[int, int]) -> bytes:
-    """Give the page as a PNG of few colours."""
+def draw(browser: Browser, address: str, scheme: Any, size: tuple[int, int], last: str = _OF_THE_MAP) -> bytes:
+    """Give the page as a PNG of few colours, once what comes `last` is there."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce",
         locale="en-GB", timezone_id="Europe/London",
@@ -70,8 +86,7 @@ def draw(browser: Browser, address: str, scheme: Any, size: tuple[int, int]) -> 
     page.goto(address)
     # Not wait_for_function: the page's Content-Security-Policy lets no text be run as script again and again.
     page.wait_for_selector("body[data-phase='ready']", state="attached", timeout=60_000)
-    # The chart is loaded after the map is there.
-    page.wait_for_selector("#chart canvas, #chart svg", timeout=60_000)
+    page.wait_for_selector(last, timeout=60_000)
     page.wait_for_timeout(1_500)
     picture = page.screenshot()
     context.close()
@@ -182,6 +197,14 @@ def main(arguments: list[str]) -> int:
             (target / "hotspots-light.png").write_bytes(picture)
             print(f"hotspots-light.png: {len(picture):,} bytes")
             too_large += ["hotspots-light.png"] if len(picture) > LARGEST_BYTES else []
+            server.should_exit = True
+            watched = Path(scratch) / "watched"
+            make_watched_force(watched)
+            server, address = serve(watched, NOW.replace(hour=0, minute=4))
+            picture = draw(browser, f"{address}now", "dark", WALL, "svg.hours-chart")
+            (target / "wall-dark.png").write_bytes(picture)
+            print(f"wall-dark.png: {len(picture):,} bytes")
+            too_large += ["wall-dark.png"] if len(picture) > LARGEST_BYTES else []
             browser.close()
         server.should_exit = True
     if too_large:

@@ -113,3 +113,24 @@ def called_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
         plan.plan(folder)
 
     return made_once(tmp_path_factory, "called", make)
+
+
+@pytest.fixture(scope="session")
+def watched_force(called_force: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The force that gave contacts, with its units, duties and pools, planned four days before its data ends.
+
+    Tests must not change it.
+    """
+    import shutil
+    from datetime import UTC, datetime
+
+    from bluelamp import intake, plan
+
+    def make(folder: Path) -> None:
+        shutil.copytree(called_force, folder)
+        for table, path, map_name in intake.extracts_of(folder):
+            if table in ("pools", "standards", "duties", "people", "unit_status", "unit_crews"):
+                intake.import_extract(folder, path, table=table, map_name=map_name)
+        plan.plan(folder, forecast_from=datetime(2026, 10, 14, 23, tzinfo=UTC))
+
+    return made_once(tmp_path_factory, "watched", make)

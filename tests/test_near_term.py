@@ -33,15 +33,8 @@ RUN = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def fed(called_force: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The force that gave contacts, with its units, duties and pools, planned four days before its data ends."""
-    folder = tmp_path_factory.mktemp("forces") / "fed"
-    shutil.copytree(called_force, folder)
-    for table, path, map_name in intake.extracts_of(folder):
-        if table in ("pools", "standards", "duties", "people", "unit_status", "unit_crews"):
-            intake.import_extract(folder, path, table=table, map_name=map_name)
-    plan.plan(folder, forecast_from=datetime(2026, 10, 14, 23, tzinfo=UTC))
-    return folder
+def fed(watched_force: Path) -> Path:
+    return watched_force
 
 
 def test_now_is_what_the_records_say_of_now(fed: Path):
@@ -52,6 +45,34 @@ def test_now_is_what_the_records_say_of_now(fed: Path):
     now = found.backlog.filter("is_now", level="force")
     assert now["at"].unique().to_list() == [last]
     assert found.hours.filter(level="force", grade_code="all").height == 6
+
+
+def test_what_the_run_begins_with_is_told_as_tables_of_that_moment(fed: Path):
+    found = simulate_next(fed, hours=1, runs=20)
+    assert found.logs["at"].unique().to_list() == found.units["at"].unique().to_list() == [found.at]
+    incidents = (
+        Store(fed)
+        .read("incidents")
+        .filter(pl.col("merged_into").is_null(), pl.col("received_at") > found.at - timedelta(days=28))
+    )
+    is_open = incidents.filter((pl.col("closed_at") > found.at).fill_null(pl.col("status") == "open"))
+    assert found.logs.filter(level="force")["logs"].sum() == is_open.height > 0
+    of_areas = found.logs.filter(level="area")
+    assert of_areas["logs"].sum() == is_open.height
+    assert set(found.pool_of_area) >= set(of_areas["place_id"]) - {"unknown"}
+    by_level = [found.units.filter(level=level)["units"].sum() for level in ("pool", "force")]
+    assert by_level[0] == by_level[1] > 0
+    assert found.sentences[-len(found.notes) :] == found.notes
+
+
+def test_calls_of_an_hour_have_a_range_about_their_mean(fed: Path):
+    hours = simulate_next(fed, hours=6, runs=100).hours
+    whole = hours.filter(level="force", grade_code="all")
+    assert (whole["calls_p10"] <= whole["calls_p50"]).all()
+    assert (whole["calls_p50"] <= whole["calls_p90"]).all()
+    assert (whole["calls_mean"] <= whole["calls_p90"] + 1).all()
+    parts = hours.filter(pl.col("level") == "force", pl.col("grade_code") != "all")
+    assert whole["calls_mean"].sum() == pytest.approx(parts["calls_mean"].sum(), abs=0.02)
 
 
 def test_what_waits_at_an_hour_adds_up_over_pools_grades_and_ages(fed: Path):
@@ -121,6 +142,8 @@ def test_the_same_question_has_the_same_answer(fed: Path):
 def test_a_force_without_a_status_log_says_so(small_force: Path):
     found = simulate_next(small_force, hours=3, runs=20)
     assert any("There is no status log" in each for each in found.sentences)
+    assert found.units.is_empty()
+    assert found.logs.filter(level="force")["logs"].sum() > 0
     assert any("'bluelamp validate'" in each for each in found.sentences)
 
 

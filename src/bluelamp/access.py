@@ -64,7 +64,7 @@ _RIGHTS: dict[Role, dict[Kind, frozenset[Action]]] = {
 # Tables whose rows are single happenings; the others of law enforcement are figures.
 _RECORDS = frozenset({
     "incidents", "contacts", "offences", "grade_history", "unit_status", "cases", "commitments", "quarantine",
-    "open_logs", "units_now", "most_repeated", "vehicles", "erasures", "next_dispatch",
+    "open_logs", "units_now", "most_repeated", "vehicles", "erasures",
 })  # fmt: skip
 _PEOPLE = frozenset({"people", "duties", "absences", "unit_crews", "visits"})
 _SHARED = frozenset({"areas", "standards", "scoreboard_scores", "scoreboard_weeks", "scoreboard_places"})

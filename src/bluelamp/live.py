@@ -34,7 +34,7 @@ from bluelamp.state import State, arrivals, log
 from bluelamp.store import Store
 
 NAME = "next hours"
-HOURS = 12
+HOURS = 24
 _LOOK_SECONDS = 0.5
 # Made again at most so often: on a busy evening calls come every few seconds, and it takes a second.
 _REST_SECONDS = 1.0
@@ -52,6 +52,7 @@ class Current:
     events_waiting: int
     near: NearTerm
     next_hours: pl.DataFrame
+    made_of: tuple[int, int]  # how many imports and runs the store had
 
 
 def latest(kept: State, *, after: int = 0) -> Current | None:
@@ -64,11 +65,11 @@ def latest(kept: State, *, after: int = 0) -> Current | None:
     about = found.about
     near = NearTerm(
         tables["hours"], tables["backlog"], datetime.fromisoformat(about["at"]), about["run_id"], about["sentences"],
-        about["time_zone"],
+        about["time_zone"], tables["logs"], tables["units"], about["notes"], about["pool_of_area"],
     )  # fmt: skip
     return Current(
         found.sequence, found.made_at, datetime.fromisoformat(about["known_until"]), about["events_waiting"], near,
-        tables["next_hours"],
+        tables["next_hours"], (about["imports"], about["runs"]),
     )  # fmt: skip
 
 
@@ -126,14 +127,18 @@ class Keeper:
         expected = look_ahead.look_ahead(self.folder, HOURS, still=still)
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as parts:
-            for name, rows in {"hours": near.hours, "backlog": near.backlog, "next_hours": expected.table}.items():
+            for name, rows in {
+                "hours": near.hours, "backlog": near.backlog, "logs": near.logs, "units": near.units,
+                "next_hours": expected.table,
+            }.items():  # fmt: skip
                 part = io.BytesIO()
                 rows.write_ipc(part)
                 parts.writestr(name, part.getvalue())
         arrivals.publish(self.state, NAME, content.getvalue(), {
             "at": near.at.isoformat(), "run_id": near.run_id, "sentences": near.sentences,
             "time_zone": near.time_zone, "known_until": expected.known_until.isoformat(),
-            "events_waiting": self._arrived.events,
+            "events_waiting": self._arrived.events, "notes": near.notes, "pool_of_area": dict(near.pool_of_area),
+            "imports": still.batches().height, "runs": still.runs().height,
         })  # fmt: skip
 
     def _try(self, do: Callable[[], object]) -> bool:

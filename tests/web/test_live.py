@@ -149,7 +149,7 @@ def test_after_a_while_it_is_imported_and_the_next_hours_say_the_same(force, sys
 
     after = near_term.simulate_next(force, hours=live.HOURS)
     assert after.backlog.equals(seen.near.backlog)
-    assert look_ahead.look_ahead(force).table.equals(seen.next_hours)
+    assert look_ahead.look_ahead(force, live.HOURS).table.equals(seen.next_hours)
 
 
 def test_what_is_published_reads_back_as_it_was_made(force, state):

@@ -7,7 +7,7 @@ together, many times, with the units on duty, and what waits is counted by grade
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -38,7 +38,12 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class NearTerm:
-    """Tables `next_dispatch` (by hour) and `backlog` (by age at the ends of shifts), the moment, and what they say."""
+    """Tables `next_dispatch` (by hour) and `backlog` (by age at the ends of shifts), the moment, and what they say.
+
+    `logs` and `units` are what is there at that moment, as tables `open_logs` (of the last four weeks' logs) and
+    `units_now`; empty where nothing tells of them. `notes` are those of the sentences that say what was supposed;
+    `pool_of_area` says who covers what just then.
+    """
 
     hours: pl.DataFrame
     backlog: pl.DataFrame
@@ -46,6 +51,10 @@ class NearTerm:
     run_id: str
     sentences: list[str]
     time_zone: str
+    logs: pl.DataFrame
+    units: pl.DataFrame
+    notes: list[str]
+    pool_of_area: Mapping[str, str]
 
     def lines(self) -> list[str]:
         """Give the force's hours, then what waits at each end of a shift, by grade and age, and what it all says."""
@@ -141,7 +150,7 @@ def simulate_next(
     notes = [*world.notes, *found.notes]
     return NearTerm(
         table, backlog, world.moment(found.work.at), brought.run_id, [*_say(table, backlog, found, world), *notes],
-        brought.settings.force.time_zone,
+        brought.settings.force.time_zone, found.logs, found.units, notes, world.pool_of_area(),
     )  # fmt: skip
 
 

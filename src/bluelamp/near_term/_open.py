@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from bluelamp import committed
+from bluelamp import committed, tables
 from bluelamp.errors import count_of
 from bluelamp.look_ahead import Brought
 from bluelamp.near_term._between import Between
@@ -27,11 +27,16 @@ _HARDLY_ANY = 0.05
 
 @dataclass(frozen=True)
 class Open:
-    """Open work, and what has to be said of how it was found."""
+    """Open work, and what has to be said of how it was found.
+
+    `logs` and `units` are the same counted, as tables `open_logs` and `units_now`; empty where nothing tells of them.
+    """
 
     work: OpenWork
     notes: list[str]
     between: Between | None = None  # where a status log tells of it
+    logs: pl.DataFrame = field(default_factory=lambda: tables.empty("open_logs"))
+    units: pl.DataFrame = field(default_factory=lambda: tables.empty("units_now"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,10 @@ def find_open(brought: Brought, world: World, attended: Attended) -> Open:
     before = calls.filter(pl.col("received_at") < at)
     chance = _chance_of_unit(now.logs, before)
     found = _as_numbers(now.logs.with_columns(chance=chance), now.units, world, at, notes)
-    return replace(found, between=between)
+    force, is_told = brought.settings.force.id, attended.is_pressed or _is_told(calls)
+    logs = committed.count_open_logs(now.logs, calls["grade_code"], force, at) if is_told else found.logs
+    units = committed.count_units_now(now.units, attendances, calls, force, at) if attended.is_pressed else found.units
+    return replace(found, between=between, logs=logs, units=units)
 
 
 def _is_told(calls: pl.DataFrame) -> bool:
@@ -143,7 +151,8 @@ def _without_presses(now: committed.OpenNow, calls: pl.DataFrame, at: datetime) 
         pl.lit(None, dtype=pl.String).alias("pool_id"), "since", "class_code", "grade_code", "area_id",
         pl.lit(value=False).alias("is_long"), pl.int_ranges("units_sent").alias("unit"),
     ).explode("unit")  # fmt: skip
-    return committed.OpenNow(units, logs)
+    is_there = (pl.col("sent") > 0) & ~pl.col("is_cleared")
+    return committed.OpenNow(units, logs.with_columns(units_there=pl.when(is_there).then("sent").otherwise(0)))
 
 
 def _as_numbers(logs: pl.DataFrame, units: pl.DataFrame, world: World, at: datetime, notes: list[str]) -> Open:

@@ -30,7 +30,7 @@ class Seen:
         self.ends = _ends_of_shifts(world, work.at, hours)
         of = len(world.pool_hours.pool_ids), len(world.ground.grades)
         self.by_hour = np.zeros((*of, hours, len(draws)), dtype=np.int64)
-        self.came = np.zeros((*of, hours), dtype=np.int64)
+        self.came = np.zeros((*of, hours, len(draws)), dtype=np.int64)
         self.by_age = np.zeros((*of, len(self.ends), len(committed.AGES), len(draws)), dtype=np.int64)
 
     def add(self, run: int, drawn: Drawn, outcome: Outcome) -> None:
@@ -50,7 +50,7 @@ class Seen:
         came = np.flatnonzero(is_call & (outcome.ready >= 0) & (outcome.ready < 60.0 * hours))
         hour = (outcome.ready[came] // 60).astype(np.int64)
         pool = self.own[drawn.jobs.place[came], hour if self.own.shape[1] > 1 else 0]
-        np.add.at(self.came, (pool, drawn.grade[came], hour), 1)
+        np.add.at(self.came[..., run], (pool, drawn.grade[came], hour), 1)
 
     def _where(self, drawn: Drawn, jobs: Integers, minute: float) -> tuple[Integers, Integers]:
         """Give the pools that cover jobs at a minute, and their grades."""
@@ -60,7 +60,7 @@ class Seen:
     def hours(self, answered: Answered) -> pl.DataFrame:
         """Give the table `next_dispatch`."""
         world, ground = self.world, self.world.ground
-        hours, runs = self.by_hour.shape[2:]
+        hours = self.by_hour.shape[2]
         grade_of = np.array([ground.grades.index(each.grade_code) for each in ground.targets], dtype=np.int64)
         frames = []
         for level, place, pools in _places(world):
@@ -74,6 +74,8 @@ class Seen:
                 )
                 waiting = self.by_hour[pools][:, chosen].sum(axis=(0, 1))
                 low, middle, high = of_counts(waiting, _BANDS).T
+                came = self.came[pools][:, chosen].sum(axis=(0, 1))
+                fewest, usual, most = of_counts(came, _BANDS).T
                 frames.append(
                     pl.DataFrame(
                         {
@@ -81,7 +83,10 @@ class Seen:
                             "place_id": pl.repeat(place, hours, eager=True),
                             "hour_starting": world.hours[:hours],
                             "grade_code": pl.repeat(grade, hours, eager=True),
-                            "calls_mean": self.came[pools][:, chosen].sum(axis=(0, 1)) / runs,
+                            "calls_mean": came.mean(axis=1),
+                            "calls_p10": fewest,
+                            "calls_p50": usual,
+                            "calls_p90": most,
                             "share_late": pl.Series(np.where(calls > 0, late / np.maximum(calls, 1), np.nan)).fill_nan(
                                 None
                             ),

@@ -105,6 +105,12 @@ class World:
         found: datetime = self.hours[0] + timedelta(minutes=minute)
         return found
 
+    def pool_of_area(self) -> dict[str, str]:
+        """Say which pool covers each area in the first hour; areas that none covers are left out."""
+        cover = self.pool_hours
+        now = cover.patterns[cover.pattern_of_hour[0]]
+        return {area: cover.pool_ids[pool] for area, pool in zip(cover.area_ids, now, strict=True) if pool >= 0}
+
 
 def find_habits(folder: Path | str, world: World) -> Habits:
     """Find how the control room sends, as earlier weeks have shown; nothing is supposed where nobody has looked."""

@@ -7,7 +7,7 @@ asked for by value: `/tables/coverage.csv?level=pool&place_id=R-D2`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
@@ -45,6 +45,7 @@ from bluelamp.errors import (
     UsageError,
     did_you_mean,
 )
+from bluelamp.live import Current
 from bluelamp.reports.map import make_map_data, render_page
 from bluelamp.state import open_state
 from bluelamp.store import Store, tried_peaks
@@ -57,8 +58,9 @@ from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
-from bluelamp.web.live_pages import add_live
+from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
+from bluelamp.web.now_page import add_now, keep_look
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scope import of_districts, of_teams
@@ -77,8 +79,9 @@ ROWS_ON_A_PAGE = 500
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
          "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
-         *scored.NAMES, *look_ahead.NAMES, "filed_forecasts", *scoreboard.NAMES, "hotspots",
+         *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts", *scoreboard.NAMES, "hotspots",
          *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
+SIMULATED = ("next_dispatch", "backlog")
 IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
@@ -90,7 +93,7 @@ DAY = Annotated[str | None, Query(description="A local day with quarter-hours, s
 class Published:
     """What one force has published: its runs, read once and kept while they are asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, find_current: Callable[[], Current | None] = lambda: None) -> None:
         self.folder = folder
         self.settings = settings_.read(folder)
         self.store = Store(folder)
@@ -100,6 +103,7 @@ class Published:
         self._backtest = lru_cache(maxsize=1)(self._read_backtest)
         self._validation = lru_cache(maxsize=1)(self._read_validation)
         self._next = lru_cache(maxsize=1)(self._look_ahead)
+        self.look = keep_look(folder, find_current)
 
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
@@ -144,6 +148,8 @@ class Published:
             return hotspot_trial.read(self.folder).scores
         if name in look_ahead.NAMES:
             return self._next(len(self.store.batches()), self.run(None)["run_id"])
+        if name in SIMULATED:
+            return self.look.get().value.table(name)
         if name in IMPORTED:
             return self.store.read(name)
         return self._result(name, self.run(run_id)["run_id"])
@@ -309,10 +315,11 @@ def make_app(
     are, each sees what the account may see, and what they do is logged; without, whoever is at this machine sees all
     figures, and nobody else is let in.
     """
-    published = Published(Path(folder))
-    service = published.settings.service
-    state = open_state(published.folder, service.database) if sign_in else None
-    admission = Admission(published.folder, published.settings, state)
+    settings = settings_.read(folder)
+    state = open_state(folder, settings.service.database) if sign_in else None
+    admission = Admission(Path(folder), settings, state)
+    news = News(Path(folder), admission)
+    published = Published(Path(folder), news.current)
     app = FastAPI(
         title="Bluelamp", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         description="A police force's workforce against projected demand. Every table as JSON and CSV.",
@@ -329,11 +336,12 @@ def make_app(
     add_openid(app, admission)
     _add_pages(app, published)
     _add_tables(app, published)
+    add_now(app, published.folder, published.settings.force, published.look)
     add_hotspots(app, published.folder, published.run)
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
-    app.state.news = add_live(app, admission, published.folder)
+    add_live(app, admission, news)
     insist_on_rows(addresses_of(app))
     app.add_middleware(Guarded)
     return app
@@ -521,6 +529,7 @@ def _page(title: str, body: str) -> str:
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
+        '<a href="/now">Now</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '
         '<a href="/outlook">Four years</a> · '
         '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '

@@ -75,9 +75,8 @@ class News:
         return self._figures[1]
 
 
-def add_live(app: FastAPI, admission: Admission, folder: Path) -> News:
-    """Add the addresses, and give what pages ask for news."""
-    news = News(folder, admission)
+def add_live(app: FastAPI, admission: Admission, news: News) -> None:
+    """Add the addresses."""
 
     async def take(request: Request, name: str, key: str | None) -> Response:
         if admission.state is None:
@@ -113,8 +112,6 @@ def add_live(app: FastAPI, admission: Admission, folder: Path) -> News:
     async def listen(request: Request) -> StreamingResponse:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_events(request, news), media_type="text/event-stream", headers=headers)
-
-    return news
 
 
 async def _events(request: Request, news: News) -> AsyncIterator[bytes]:
