@@ -58,6 +58,7 @@ from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.log_page import add_log
+from bluelamp.web.ogc_features import add_ogc_features
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scope import of_districts, of_teams
@@ -328,6 +329,7 @@ def make_app(
     _add_pages(app, published)
     _add_tables(app, published)
     add_hotspots(app, published.folder, published.run)
+    add_ogc_features(app, published.folder, published.settings, published.run, published.table_for)
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
@@ -368,7 +370,9 @@ def _answer_errors(app: FastAPI) -> None:
     async def say_what_is_wrong(request: Request, error: RequestValidationError) -> Response:
         problems = [_sentence_of(each) for each in error.errors()]
         if _is_for_programs(request):
-            return _problem(422, "The address asks for what there can't be:", problems)
+            # OGC API Features wants 400 where others have 422.
+            status = 400 if request.url.path.startswith("/ogc/") else 422
+            return _problem(status, "The address asks for what there can't be:", problems)
         items = "".join(f"<li>{escape(each)}</li>" for each in problems)
         return HTMLResponse(_page("Something is not right", f"<ul>{items}</ul>"), 422)
 
@@ -382,7 +386,8 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _is_for_programs(request: Request) -> bool:
-    return request.url.path.endswith((".json", ".csv", ".geojson")) or request.url.path.startswith("/api/")
+    path = request.url.path
+    return path.endswith((".json", ".csv", ".geojson")) or path.startswith(("/api/", "/ogc/"))
 
 
 def _problem(status: int, summary: str, problems: Sequence[str]) -> Response:
