@@ -82,6 +82,9 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/tables/{name}"): _look(None),
     ("GET", "/tables/{name}.csv"): _take(None),
     ("GET", "/tables/{name}.json"): _take(None),
+    ("GET", "/api/v1/tables"): _look("shared"),
+    ("GET", "/api/v1/tables/{name}"): _take(None),
+    ("GET", "/api/v1/runs"): _look("figures"),
     # Layers for other maps: each is named as the table whose rows it draws
     ("GET", "/ogc/"): _look("shared"),
     ("GET", "/ogc/conformance"): _look("shared"),
