@@ -56,6 +56,7 @@ from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.description import describe, is_for_programs
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.log_page import add_log
 from bluelamp.web.ogc_features import add_ogc_features
@@ -344,6 +345,7 @@ def make_app(
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
     insist_on_rows(addresses_of(app))
+    describe(app, SHOWN)
     app.add_middleware(Guarded)
     return app
 
@@ -396,8 +398,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _is_for_programs(request: Request) -> bool:
-    path = request.url.path
-    return path.endswith((".json", ".csv", ".geojson")) or path.startswith(("/api/", "/ogc/"))
+    return is_for_programs(request.url.path)
 
 
 def _problem(status: int, summary: str, problems: Sequence[str]) -> Response:
