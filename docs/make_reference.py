@@ -416,12 +416,18 @@ def _web_page() -> str:
         "value: `/tables/coverage.csv?level=pool&place_id=R-D2` gives the rows in which both hold, and "
         "`/tables/required_staff.json?binding_grade=` those in which the field is empty. A table as a page shows the "
         f"first {ROWS_ON_A_PAGE} rows; its CSV and JSON give all of them.",
+        "`/api/v1/tables/NAME` gives the rows a page at a time, `limit` of them (1,000 where it is left out, 10,000 at "
+        "most), with the run that they are of and links: `next` leads to the next page of the same run, and is null on "
+        "the last one. JSON and CSV of tables carry an `ETag`; a request that names it in `If-None-Match` is answered "
+        "304 with nothing where nothing changed. How to read them is told in [Read tables from a program]"
+        "(../how-to/read-tables-from-a-program.md), and what lies below `/ogc/` in [Draw the layers in QGIS]"
+        "(../how-to/draw-the-layers-in-qgis.md).",
         "Tables that are given out, by the kind of data that they hold:",
         _grid(["Kind", "Tables"], [each for each in held if each[1]]),
         "The others are read on the machine itself, with `bluelamp table`.",
         "An address that can't be answered gives a sentence: as JSON (`application/problem+json`, with `problems` "
-        "where there are several) at addresses that end in `.json`, `.csv` or `.geojson` or begin with `/api/`, else "
-        "as a page. Requests for a host name other than the one that is served are refused.",
+        "where there are several) at addresses that end in `.json`, `.csv` or `.geojson` or begin with `/api/` or "
+        "`/ogc/`, else as a page. Requests for a host name other than the one that is served are refused.",
     )
 
 

@@ -264,6 +264,16 @@ def list_places(
     return Places(rows, sentences, scores, outlines)
 
 
+def outline(folder: Path | str, rows: pl.DataFrame, run_id: str | None = None) -> Mapping[str, BaseGeometry]:
+    """Give the shapes of the cells that rows of `hotspots` speak of, by code, in longitude and latitude.
+
+    A cell whose shape is no longer known, such as a street that has left the file since, is not among them.
+    """
+    if rows.is_empty():
+        return {}
+    return _outline(rows, plan.read_used(Store(folder), "areas", run_id), folder, settings_.read(folder))
+
+
 def _outline(
     rows: pl.DataFrame, areas: pl.DataFrame, folder: Path | str, settings: Settings
 ) -> dict[str, BaseGeometry]:

@@ -91,6 +91,16 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/tables/{name}"): _look(None),
     ("GET", "/tables/{name}.csv"): _take(None),
     ("GET", "/tables/{name}.json"): _take(None),
+    ("GET", "/api/v1/tables"): _look("shared"),
+    ("GET", "/api/v1/tables/{name}"): _take(None),
+    ("GET", "/api/v1/runs"): _look("figures"),
+    # Layers for other maps: each is named as the table whose rows it draws
+    ("GET", "/ogc/"): _look("shared"),
+    ("GET", "/ogc/conformance"): _look("shared"),
+    ("GET", "/ogc/collections"): _look("shared"),
+    ("GET", "/ogc/collections/{collection}"): _look(None),
+    ("GET", "/ogc/collections/{collection}/items"): _take(None),
+    ("GET", "/ogc/collections/{collection}/items/{feature_id}"): _take(None),
     # The crosswalk
     ("GET", "/codes"): _look("codes", whole_force=True, is_kept=False),
     ("GET", "/codes.json"): _take("codes", whole_force=True, is_kept=False),
@@ -109,14 +119,14 @@ TABLE: Mapping[tuple[str, str], Row] = {
 
 
 def row_of(method: str, path: str, parts: Mapping[str, Any]) -> Row | None:
-    """Give the row of an address, its kind told by the table that is asked for; None where there is none.
+    """Give the row of an address, its kind told by the table, or layer, that is asked for; None where there is none.
 
     `path` is the address as it was added, with its parameters in braces; `parts` are those of this request.
     """
     row = TABLE.get(("GET" if method == "HEAD" else method, path))
     if row is None or row.kind is not None:
         return row
-    name = str(parts.get("name", ""))
+    name = str(parts.get("name", parts.get("collection", "")))
     if name not in tables.names():
         # Whoever may see figures is told by the address itself which tables there are.
         return replace(row, kind="figures")

@@ -57,18 +57,21 @@ from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
+from bluelamp.web.description import describe, is_for_programs
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
 from bluelamp.web.now_page import add_now, keep_look
+from bluelamp.web.ogc_features import add_ogc_features
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.scope import of_districts, of_teams
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 from bluelamp.web.sign_in_pages import add_sign_in
-from bluelamp.web.squeezed import Squeezed, squeeze
+from bluelamp.web.squeezed import Squeezed, squeeze, tagged
 from bluelamp.web.strength_page import NAMES as OF_STRENGTH
 from bluelamp.web.strength_page import render_strength_page
+from bluelamp.web.table_api import add_table_api
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
@@ -83,6 +86,9 @@ SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "
          *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
 SIMULATED = ("next_dispatch", "backlog")
 IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
+# Tables that stand as they are now, whichever run is asked for.
+OF_NO_RUN = frozenset({"runs", "batches", "filed_forecasts", *received.NAMES, *scored.NAMES, *held.NAMES,
+                       *hotspot_trial.NAMES, *look_ahead.NAMES, *SIMULATED, *IMPORTED})  # fmt: skip
 NAME = Annotated[str, PathPart(description="A table's name", pattern=r"^[a-z_]+$")]
 PLACE = Annotated[str | None, Query(description="A district's id; the whole force where it is left out")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -116,6 +122,10 @@ class Published:
         if run_id not in known:
             raise NoInput(f"There is no run '{run_id}'.{did_you_mean(run_id, known)}")
         return runs.row(known.index(run_id), named=True)
+
+    def run_of(self, name: str, run_id: str | None) -> str | None:
+        """Give the id of the run that a table's rows are of, or None for a table that is of no run."""
+        return None if name in OF_NO_RUN else str(self.run(run_id)["run_id"])
 
     def table_for(self, holder: Holder, name: str, run_id: str | None) -> pl.DataFrame:
         """Give what an account may see of one table: its districts, and of people a supervisor's teams."""
@@ -338,11 +348,15 @@ def make_app(
     _add_tables(app, published)
     add_now(app, published.folder, published.settings.force, published.look)
     add_hotspots(app, published.folder, published.run)
+    force_id = published.settings.force.id
+    add_table_api(app, force_id, SHOWN, published.table_for, published.run_of, published.store.runs)
+    add_ogc_features(app, published.folder, published.settings, published.run, published.table_for)
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
     add_live(app, admission, news)
     insist_on_rows(addresses_of(app))
+    describe(app, SHOWN)
     app.add_middleware(Guarded)
     return app
 
@@ -379,7 +393,9 @@ def _answer_errors(app: FastAPI) -> None:
     async def say_what_is_wrong(request: Request, error: RequestValidationError) -> Response:
         problems = [_sentence_of(each) for each in error.errors()]
         if _is_for_programs(request):
-            return _problem(422, "The address asks for what there can't be:", problems)
+            # OGC API Features wants 400 where others have 422.
+            status = 400 if request.url.path.startswith("/ogc/") else 422
+            return _problem(status, "The address asks for what there can't be:", problems)
         items = "".join(f"<li>{escape(each)}</li>" for each in problems)
         return HTMLResponse(_page("Something is not right", f"<ul>{items}</ul>"), 422)
 
@@ -393,7 +409,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _is_for_programs(request: Request) -> bool:
-    return request.url.path.endswith((".json", ".csv", ".geojson")) or request.url.path.startswith("/api/")
+    return is_for_programs(request.url.path)
 
 
 def _problem(status: int, summary: str, problems: Sequence[str]) -> Response:
@@ -490,12 +506,12 @@ def _add_tables(app: FastAPI, published: Published) -> None:
     def as_csv(name: NAME, request: Request, run: RUN = None) -> Response:
         rows = tables.keep(published.table_for(request.state.asker.holder, name, run), name, request.query_params)
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return Response(tables.to_csv(rows, name), media_type="text/csv; charset=utf-8", headers=headers)
+        return tagged(request, tables.to_csv(rows, name).encode(), "text/csv; charset=utf-8", headers)
 
     @app.get("/tables/{name}.json", summary="A table as JSON: a list of rows, each as its schema says")
     def as_json(name: NAME, request: Request, run: RUN = None) -> Response:
         rows = tables.keep(published.table_for(request.state.asker.holder, name, run), name, request.query_params)
-        return Response(tables.to_json(rows, name), media_type="application/json")
+        return tagged(request, tables.to_json(rows, name), "application/json")
 
     @app.get("/tables/{name}", response_class=HTMLResponse, summary="A table as a page")
     def as_page(name: NAME, request: Request, run: RUN = None) -> HTMLResponse:

@@ -20,6 +20,8 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.responses import Response
 
+from bluelamp.web.squeezed import holds_already
+
 # A worker's pages together may take so much memory; one larger than a tenth of it is not kept.
 MOST_BYTES = 200_000_000
 # How long a worker believes that no file has changed.
@@ -46,7 +48,7 @@ class _Page:
             "Cache-Control": "private, no-cache",
             "Vary": "Accept-Encoding",
         }
-        if request.headers.get("if-none-match") == self.tag:
+        if holds_already(request, self.tag):
             return Response(status_code=304, headers={**headers, "Content-Length": "0"})
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(self.content, headers={**headers, "Content-Encoding": "gzip"})
@@ -67,7 +69,9 @@ class Kept:
     async def answer(self, request: Request, seen_by: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
         """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on."""
         key = (
-            request.url.path, request.url.query, seen_by, self._stamp_now(), int(time.time() // _MINUTE),
+            # Links that are whole begin with the name by which the asker came.
+            request.headers.get("host"), request.url.path, request.url.query, seen_by, self._stamp_now(),
+            int(time.time() // _MINUTE),
         )  # fmt: skip
         page = self._find(key)
         if page is None:
