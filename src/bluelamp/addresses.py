@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluelamp.errors import BadSettings
@@ -11,6 +12,8 @@ from bluelamp.errors import BadSettings
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+# Where the service keeps its own database, in the force's folder, when no address is given for it.
+OWN_FILE = Path("state") / "bluelamp.sqlite"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 

@@ -55,6 +55,10 @@ class Current:
     made_of: tuple[int, int]  # how many imports and runs the store had
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def latest(kept: State, *, after: int = 0) -> Current | None:
     """Give the next hours that were last published, if they are newer than the number that the caller knows."""
     found = arrivals.latest(kept, NAME, after=after)
@@ -94,7 +98,7 @@ class Keeper:
         service, now = self.settings.service, time.monotonic()
         if now - self._looked_at >= service.watch_seconds:
             self._looked_at = now
-            self._try(lambda: self._watch.look(self._say))
+            self._try(self._watch_folders)
         self._is_new = self._arrived.look() or self._is_new
         is_made = False
         made_of = self._stamp()
@@ -103,7 +107,7 @@ class Keeper:
             is_made = self._try(self._publish)
             self._made_at = time.monotonic()
         if self._is_due():
-            self._try(self._arrived.store_away)
+            self._try(self._store_away)
         if service.log_heads is not None and now - self._head_at >= 60 * service.log_head_minutes:
             self._head_at = now
             self._try(lambda: log.keep_head(log.head_of(self.state), self.folder / str(service.log_heads)))
@@ -140,6 +144,17 @@ class Keeper:
             "events_waiting": self._arrived.events, "notes": near.notes, "pool_of_area": dict(near.pool_of_area),
             "imports": still.batches().height, "runs": still.runs().height,
         })  # fmt: skip
+
+    def _store_away(self) -> None:
+        for batch in self._arrived.store_away():
+            happened = log.Happened("live", "service", "collection", "arrivals imported", {"batch": batch}, _now())
+            log.append(self.state, [happened])
+
+    def _watch_folders(self) -> None:
+        for done in self._watch.look(self._say):
+            subject = f"import into {done.batch['table_name']}"
+            happened = log.Happened("live", "service", "collection", subject, {"batch": done.batch["batch_id"]}, _now())
+            log.append(self.state, [happened])
 
     def _try(self, do: Callable[[], object]) -> bool:
         """Do something that may be done later as well; say why it could not be, once while that stays so."""

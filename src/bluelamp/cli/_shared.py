@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from bluelamp.errors import InputOutputError, UsageError
+from bluelamp.errors import BluelampError, InputOutputError, UsageError
+
+if TYPE_CHECKING:
+    from bluelamp.state.log import Operation
 
 app = typer.Typer(
     name="bluelamp",
@@ -99,3 +103,44 @@ def moment(text: str | None, folder: Path) -> datetime | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=periods.zone(settings.read(folder).force.time_zone))
     return at.astimezone(UTC)
+
+
+@contextmanager
+def logged(folder: Path, operation: Operation, subject: str) -> Iterator[dict[str, object]]:
+    """Log what the block does, where the force keeps a log; the block adds to the detail that is given to it.
+
+    The log is opened first, so that nothing is done that could not be logged. What fails is logged, too.
+    """
+    from bluelamp import addresses, settings
+
+    try:
+        address = settings.read(folder).service.database
+    except BluelampError:
+        # There is no force, or its settings can't be read: what the block does says so better.
+        yield {}
+        return
+    detail: dict[str, object] = {}
+    if address is None and not (folder / addresses.OWN_FILE).exists():
+        yield detail
+        return
+    from bluelamp import state
+    from bluelamp.state import log
+
+    kept = state.open_state(folder, address)
+    try:
+        yield detail
+    except BaseException as error:
+        detail["went"] = f"wrong: {type(error).__name__}"
+        raise
+    finally:
+        log.append(kept, [log.Happened(caller(), "command_line", operation, subject, detail, datetime.now(UTC))])
+        kept.close()
+
+
+def caller() -> str:
+    """Name whoever calls a command, for the log."""
+    try:
+        return f"{getpass.getuser()} at the command line"
+    except (KeyError, OSError):
+        # An account without a name, as containers have them.
+        return "somebody at the command line"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bluelamp.intake import Watch
     from bluelamp.sources import Question
 
-from bluelamp.cli._shared import ANSWERED_BY_OPTION, AsJson, Folder, Quiet, app, message, progressing
+from bluelamp.cli._shared import ANSWERED_BY_OPTION, AsJson, Folder, Quiet, app, logged, message, progressing
 
 
 class DateOrder(StrEnum):
@@ -252,7 +252,9 @@ def import_(
             )
     with progressing(quiet) as progress:
         for name, path, chosen in work:
-            done = intake.import_extract(folder, path, table=name, map_name=chosen, progress=progress)
+            with logged(folder, "collection", f"import into {name}") as detail:
+                done = intake.import_extract(folder, path, table=name, map_name=chosen, progress=progress)
+                detail |= {"batch": done.batch.get("batch_id"), "rows": done.batch.get("rows_read")}
             if as_json:
                 typer.echo(intake.as_json(done))
             elif not quiet:
@@ -371,7 +373,10 @@ def erase(
             raise UsageError("Erasing can't be undone. Say --yes to do it without being asked.")
         typer.confirm(f"Erase that {kind}'s rows for good?", abort=True, err=True)
     store = Store(folder)
-    done = store.erase(kind, key, reference)
+    with logged(folder, "erasure", f"erase {kind}") as detail:
+        done = store.erase(kind, key, reference)
+        # Never the number itself: it was erased.
+        detail |= {"reference": reference, "rows": done["rows_removed"] + done["rows_emptied"]}
     message.print(
         f"{count_of(done['rows_removed'], 'row')} removed, {count_of(done['rows_emptied'], 'row')} no longer naming "
         "it. Backups and the source still hold what they held.",
@@ -431,7 +436,8 @@ def codes(
         message.print(f"Wrote {path}. It is in use from the next import on.", markup=False)
         return
     if apply:
-        done = about.apply(folder)
+        with logged(folder, "alteration", "codes applied"):
+            done = about.apply(folder)
         if done is None:
             message.print("The stored incidents are mapped by it already; nothing was changed.", markup=False)
         else:

@@ -21,6 +21,7 @@ from bluelamp.cli._shared import (
     RunId,
     app,
     local_date,
+    logged,
     message,
     moment,
     progressing,
@@ -52,8 +53,9 @@ def plan(
     starts: datetime | None = None
     if first is not None:
         starts = periods.local_days(settings.read(folder).force.time_zone, first, first)["starts_at"][0]
-    with progressing(quiet) as progress:
+    with progressing(quiet) as progress, logged(folder, "combination", "plan") as detail:
         run_id = flow.plan(folder, forecast_from=starts, as_of=moment(as_of, folder), progress=progress)
+        detail["run"] = run_id
     from bluelamp.store import Store
 
     run = Store(folder).runs().filter(run_id=run_id).row(0, named=True)

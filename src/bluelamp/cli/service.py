@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import json
 import sys
 from dataclasses import asdict, fields
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluelamp.cli._shared import AsJson, Folder, app, message, moment
+from bluelamp.cli._shared import AsJson, Folder, app, caller, message, moment
 from bluelamp.errors import BadData, InputOutputError, UsageError, count_of
 
 if TYPE_CHECKING:
@@ -265,8 +264,7 @@ def _state(folder: Path) -> State:
 def _log(state: State, operation: str, subject: str, detail: dict[str, object]) -> None:
     from bluelamp.state import log
 
-    who = f"{getpass.getuser()} at the command line"
-    log.append(state, [log.Happened(who, "command_line", operation, subject, detail, datetime.now(UTC))])  # type: ignore[arg-type]
+    log.append(state, [log.Happened(caller(), "command_line", operation, subject, detail, datetime.now(UTC))])  # type: ignore[arg-type]
 
 
 def _password(from_input: bool) -> str:

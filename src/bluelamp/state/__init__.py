@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from bluelamp import addresses
 from bluelamp.errors import BadSettings, InputOutputError, NoInput, TryAgain
 
-FILE = Path("state") / "bluelamp.sqlite"
+FILE = addresses.OWN_FILE
 # How long a writer waits for another one.
 _PATIENCE_SECONDS = 10
 # Any number will do, as long as nobody else locks it in the same database: "bluelamp" as letters on a telephone.
