@@ -52,6 +52,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFileOrPage(config, log)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> None:
+    """Let tests sign in as often as they like: what makes a password slow to guess is tried where it is meant."""
+    from argon2 import PasswordHasher
+
+    from bluelamp.state import accounts
+
+    accounts._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    accounts._OF_NOBODY = accounts._hasher.hash("nobody's")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data; tests that need it are skipped, loudly, where it is absent."""

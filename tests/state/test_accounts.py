@@ -41,6 +41,11 @@ def test_no_password_can_be_read_from_the_database(state):
     assert PASSWORD not in hashed
 
 
+def test_passwords_are_as_slow_to_guess_as_is_advised():
+    hashed = accounts.as_strong_as_advised().hash(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 def test_a_wrong_name_a_wrong_password_and_a_closed_account_meet_the_same_words(state):
     accounts.add(state, "ann", "planner", "LV", password=PASSWORD)
     accounts.add(state, "bob", "viewer", "LV", password=PASSWORD)

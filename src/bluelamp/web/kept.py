@@ -24,14 +24,12 @@ from bluelamp.web.squeezed import holds_already
 
 # A worker's pages together may take so much memory; one larger than a tenth of it is not kept.
 MOST_BYTES = 200_000_000
-# How long a worker believes that no file has changed.
-_BELIEVED_SECONDS = 0.1
 # Pages that say how old something is are made again as often.
 _MINUTE = 60
 # Made anew by every answer, or by whoever answers.
 _OWN_HEADERS = ("content-length", "etag", "cache-control", "vary", "content-encoding")
-# Written while the service runs, and no part of what it shows.
-_APART = ("state", "lost+found")
+# Written while the service runs, or read by imports alone: no part of what pages show.
+_APART = ("state", "extracts", "feeds", "truth")
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,6 @@ class Kept:
         self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[Hashable, asyncio.Lock] = {}
-        self._stamp: tuple[object, ...] = ()
-        self._believed_until = float("-inf")
 
     async def answer(self, request: Request, seen_by: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
         """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on."""
@@ -105,10 +101,7 @@ class Kept:
 
     def _stamp_now(self) -> tuple[object, ...]:
         """Give what differs whenever a file of the force does that pages are made from."""
-        if time.monotonic() >= self._believed_until:
-            self._stamp = tuple(sorted(_changes(self._folder, depth=2)))
-            self._believed_until = time.monotonic() + _BELIEVED_SECONDS
-        return self._stamp
+        return tuple(sorted(_changes(self._folder, depth=2)))
 
 
 def _changes(folder: Path, depth: int) -> list[tuple[str, int, int]]:
@@ -125,7 +118,10 @@ def _changes(folder: Path, depth: int) -> list[tuple[str, int, int]]:
         except FileNotFoundError:
             continue
         found.append((each.path, status.st_mtime_ns, status.st_size))
-        if depth > 1 and each.is_dir():
+        # Of the store one file says whether anything in it counts that did not before.
+        if each.name == "store":
+            found += [one for one in _changes(Path(each.path), 1) if one[0].endswith(".head")]
+        elif depth > 1 and each.is_dir():
             found += _changes(Path(each.path), depth - 1)
     return found
 
