@@ -47,7 +47,7 @@ class _Page:
             "Vary": "Accept-Encoding",
         }
         if holds_already(request, self.tag):
-            return Response(status_code=304, headers={**headers, "Content-Length": "0"})
+            return Response(status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(self.content, headers={**headers, "Content-Encoding": "gzip"})
         return Response(gzip.decompress(self.content), headers=headers)
