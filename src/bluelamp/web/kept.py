@@ -93,8 +93,9 @@ class Kept:
     def _keep(self, key: Hashable, page: _Page) -> None:
         if len(page.content) > MOST_BYTES // 10:
             return
+        before = self._pages.pop(key, None)
         self._pages[key] = page
-        self._bytes += len(page.content)
+        self._bytes += len(page.content) - (0 if before is None else len(before.content))
         while self._bytes > MOST_BYTES:
             _, gone = self._pages.popitem(last=False)
             self._bytes -= len(gone.content)
