@@ -119,7 +119,7 @@ def test_an_event_may_empty_a_field(force, state):
 def test_a_request_that_is_sent_again_gets_its_answer_and_changes_nothing(state):
     first = send(state, created("L1"), key="one")
     again = send(state, created("L1"), key="one")
-    assert first == ({"table": "incidents", "events_taken": 1}, True)
+    assert first == ({"table": "incidents", "events_taken": 1, "arrival": 1}, True)
     assert again == (first[0], False)
     assert len(arrivals.waiting(state)) == 1
     with pytest.raises(UsageError, match="another content"):

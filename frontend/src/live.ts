@@ -10,6 +10,7 @@ export interface Live {
   at: number;
   run_id: string;
   events_waiting: number;
+  arrivals_until: number;
   starting: number[];
   places: string[];
   grades: Record<string, Record<'late' | 'waiting' | 'waiting_p10' | 'waiting_p90', (number | null)[][]>>;
@@ -64,6 +65,8 @@ export function describeLive(live: Live, now: number): void {
   const old = age < 90 ? 'just now' : age < 5400 ? `${Math.round(age / 60)} minutes old` : ageText(age);
   setText(said, `live: last news ${old}${live.events_waiting > 0 ? `, ${live.events_waiting} not imported yet` : ''}`);
   said.classList.toggle('is-stale', age > QUIET_SECONDS);
+  // Whoever sent something can tell from the page that it is in what is shown.
+  said.dataset['arrivals'] = String(live.arrivals_until);
 }
 
 /** What the service says of itself when a page begins to listen, and whenever there is something new. */

@@ -283,8 +283,8 @@ async function start(): Promise<void> {
   if (document.body.dataset['mode'] === 'served') {
     listenForNews((live) => {
       map.setLive(new LiveHours(live));
-      describeLive(live, Date.now() / 1000);
       drawHourText();
+      describeLive(live, Date.now() / 1000);
     }, sayNewRun);
   }
 }

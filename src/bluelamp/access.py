@@ -12,7 +12,16 @@ from typing import Literal, get_args
 from bluelamp import tables
 
 Role = Literal[
-    "viewer", "analyst", "planner", "supervisor", "chief", "auditor", "administrator", "peer_force", "source"
+    "viewer",
+    "analyst",
+    "planner",
+    "supervisor",
+    "chief",
+    "auditor",
+    "administrator",
+    "peer_force",
+    "source",
+    "monitor",
 ]
 Action = Literal["consult", "export", "change"]
 Kind = Literal[
@@ -43,11 +52,13 @@ ROLE_WORDS: dict[Role, str] = {
     "administrator": "makes and closes accounts, and looks after the service; sees nobody's duties",
     "peer_force": "another force: sees what forces share, and nothing else",
     "source": "a system that sends incidents as they happen, and reads nothing",
+    "monitor": "a system that watches how the service runs: its metrics and jobs, and no figures",
 }  # fmt: skip
 
 _LOOK: frozenset[Action] = frozenset({"consult"})
 _TAKE: frozenset[Action] = frozenset({"consult", "export"})
 _ALL: frozenset[Action] = frozenset(ACTIONS)
+_SYSTEMS: tuple[Role, ...] = ("source", "monitor")
 _EVERYBODY: dict[Kind, frozenset[Action]] = {"public": _ALL, "own": _ALL, "shared": _TAKE}
 _RIGHTS: dict[Role, dict[Kind, frozenset[Action]]] = {
     "viewer": {"figures": _LOOK},
@@ -59,6 +70,7 @@ _RIGHTS: dict[Role, dict[Kind, frozenset[Action]]] = {
     "administrator": {"figures": _LOOK, "accounts": _ALL, "operations": _ALL, "codes": _LOOK},
     "peer_force": {},
     "source": {"arrivals": _ALL},
+    "monitor": {"operations": _LOOK},
 }
 
 # Tables whose rows are single happenings; the others of law enforcement are figures.
@@ -109,7 +121,7 @@ def may(holder: Holder, kind: Kind, action: Action, force_id: str) -> bool:
     if holder.role is None:
         return False
     role = holder.role if holder.force_id == force_id else "peer_force"
-    if role == "source":
+    if role in _SYSTEMS:
         # A key that lies in another system's settings opens one door only.
         return action in _RIGHTS[role].get(kind, frozenset())
     return action in (_EVERYBODY | _RIGHTS[role]).get(kind, frozenset())

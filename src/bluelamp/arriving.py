@@ -114,6 +114,7 @@ class Arriving:
         self.folder = folder
         self.state = state
         self._read: dict[int, arrivals.Arrival] = {}
+        self.latest = 0  # the number of the latest request that was looked at
 
     def look(self) -> bool:
         """Read what came, and forget what was imported; say whether anything differs from the last look."""
@@ -124,6 +125,7 @@ class Arriving:
             del self._read[number]
         for each in arrivals.read(self.state, new):
             self._read[each.arrival_id] = each
+        self.latest = max(self.latest, *waiting, 0)
         return bool(new or gone)
 
     @property

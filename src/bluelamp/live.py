@@ -44,12 +44,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Current:
-    """The next hours as they were last made: what is simulated, what is expected, and how many events made them."""
+    """The next hours as they were last made: what is simulated, what is expected, and what they know of.
+
+    `arrivals_until` is the number of the latest request that was sent to the service and that they know of.
+    """
 
     sequence: int
     made_at: datetime
     known_until: datetime
     events_waiting: int
+    arrivals_until: int
     near: NearTerm
     next_hours: pl.DataFrame
     made_of: tuple[int, int]  # how many imports and runs the store had
@@ -72,8 +76,8 @@ def latest(kept: State, *, after: int = 0) -> Current | None:
         about["time_zone"], tables["logs"], tables["units"], about["notes"], about["pool_of_area"],
     )  # fmt: skip
     return Current(
-        found.sequence, found.made_at, datetime.fromisoformat(about["known_until"]), about["events_waiting"], near,
-        tables["next_hours"], (about["imports"], about["runs"]),
+        found.sequence, found.made_at, datetime.fromisoformat(about["known_until"]), about["events_waiting"],
+        about.get("arrivals_until", 0), near, tables["next_hours"], (about["imports"], about["runs"]),
     )  # fmt: skip
 
 
@@ -141,7 +145,8 @@ class Keeper:
         arrivals.publish(self.state, NAME, content.getvalue(), {
             "at": near.at.isoformat(), "run_id": near.run_id, "sentences": near.sentences,
             "time_zone": near.time_zone, "known_until": expected.known_until.isoformat(),
-            "events_waiting": self._arrived.events, "notes": near.notes, "pool_of_area": dict(near.pool_of_area),
+            "events_waiting": self._arrived.events, "arrivals_until": self._arrived.latest,
+            "notes": near.notes, "pool_of_area": dict(near.pool_of_area),
             "imports": still.batches().height, "runs": still.runs().height,
         })  # fmt: skip
 

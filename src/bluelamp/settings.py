@@ -632,6 +632,12 @@ class ServicePart(_Part):
     import_minutes: float = Field(
         5, gt=0, le=60, description="How long what is sent as it happens may wait to be imported; it is seen at once"
     )
+    workers: int = Field(
+        2, ge=1, le=64, description="Processes that answer; more than the machine has cores are of no use"
+    )
+    request_lines: Literal["none", "text", "json"] = Field(
+        "none", description="Whether the service writes a line a request to standard error, as text or as JSON"
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

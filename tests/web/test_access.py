@@ -26,6 +26,7 @@ auditor       cew    cew ce     c       -        -       -      -     -        c
 administrator cew    cew ce     c       -        -       -      c     -        cew      -   cew
 peer_force    cew    cew ce     -       -        -       -      -     -        -        -   -
 source        cew    -   -      -       -        -       -      -     cew      -        -   -
+monitor       cew    -   -      -       -        -       -      -     -        -        -   c
 """
 LETTERS = {"consult": "c", "export": "e", "change": "w"}
 

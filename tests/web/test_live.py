@@ -74,7 +74,7 @@ def read_incidents(force):
 
 def test_events_are_taken_from_a_system_with_a_key_and_from_nobody_else(served, system, state, force):
     answer = send(system, *calls(force, 2))
-    assert (answer.status_code, answer.json()) == (202, {"table": "incidents", "events_taken": 2})
+    assert (answer.status_code, answer.json()) == (202, {"table": "incidents", "events_taken": 2, "arrival": 1})
     (entry,) = log.entries(state, operation="collection")
     assert (entry.who, entry.subject) == ("source", "POST /api/incidents")
     client = served[1]

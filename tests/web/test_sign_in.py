@@ -200,18 +200,17 @@ def test_the_first_account_is_made_with_the_code_that_was_said_and_by_no_other(f
 def test_serve_asks_people_to_sign_in_where_others_reach_it_or_accounts_are(
     monkeypatch, force, host, names, flag, has_accounts, asks
 ):
-    asked = {}
-
-    def stop(folder, **said):
-        asked.update(said)
-        raise KeyboardInterrupt
-
+    asked = []
     if has_accounts:
         with_accounts(force)
-    monkeypatch.setattr(serve, "make_app", stop)
-    with pytest.raises(KeyboardInterrupt):
-        serve.serve(force, host=host, names=names, sign_in=flag)
-    assert asked["sign_in"] is asks
+    monkeypatch.setattr(serve, "_answer", lambda *given: asked.extend(given))
+    monkeypatch.setattr(serve, "_keep_current", lambda *_: None)
+    serve.serve(force, host=host, port=0, names=names, sign_in=flag, open_browser=False)
+    _, _, workers, load = asked
+    folder, hosts, needs_sign_in = load.args
+    assert (folder, needs_sign_in) == (force, asks)
+    assert set(names) <= set(hosts)
+    assert workers == (2 if asks else 1)
 
 
 def test_serve_refuses_to_show_everything_to_everybody(force):

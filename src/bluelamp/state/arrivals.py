@@ -50,7 +50,7 @@ def known_answer(state: State, who: str, sender_key: str, content: str) -> dict[
     """
     with state.reading() as connection:
         row = connection.execute(
-            sa.select(arrivals.c.content_sha256, arrivals.c.answer).where(
+            sa.select(arrivals.c.arrival_id, arrivals.c.content_sha256, arrivals.c.answer).where(
                 arrivals.c.who == who, arrivals.c.sender_key == sender_key
             )
         ).one_or_none()
@@ -61,8 +61,7 @@ def known_answer(state: State, who: str, sender_key: str, content: str) -> dict[
             "This Idempotency-Key came before with another content. Every request needs a key of its own, and only one "
             "that is sent again keeps it. Nothing of it was taken."
         )
-    answer: dict[str, Any] = json.loads(row.answer)
-    return answer
+    return {**json.loads(row.answer), "arrival": row.arrival_id}
 
 
 def take(
@@ -77,7 +76,8 @@ def take(
 ) -> tuple[dict[str, Any], bool]:
     """Keep of a request with this content what was read of it, and give its answer and whether it is new.
 
-    Of two that come at once, one is. Raises UsageError where the sender used the key for another content.
+    The answer says the number under which it is kept, too. Of two that come at once, one is. Raises UsageError where
+    the sender used the key for another content.
     """
     values = {
         "who": who, "sender_key": sender_key, "content_sha256": _sha256(content), "table_name": table_name,
@@ -85,12 +85,12 @@ def take(
     }  # fmt: skip
     try:
         with state.writing() as connection:
-            connection.execute(arrivals.insert().values(values))
+            number = connection.scalar(arrivals.insert().values(values).returning(arrivals.c.arrival_id))
     except sa.exc.IntegrityError:
         known = known_answer(state, who, sender_key, content)
         assert known is not None
         return known, False
-    return dict(answer), True
+    return {**answer, "arrival": number}, True
 
 
 def waiting(state: State) -> list[int]:

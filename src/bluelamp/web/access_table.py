@@ -52,6 +52,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/openid/sign-in"): _OPEN,
     ("GET", "/openid/back"): _OPEN,
     ("GET", "/health/live.json"): _OPEN,
+    ("GET", "/health/ready.json"): _OPEN,
     ("GET", "/openapi.json"): _OPEN,
     ("GET", "/schemas/{name}.json"): _OPEN,
     # What is sent as it happens, and news of it
@@ -107,7 +108,8 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/codes.csv"): _take("codes", whole_force=True, is_kept=False),
     ("POST", "/codes"): _change("codes", "alteration"),
     ("POST", "/codes/effect.json"): Row("codes", "change", None, whole_force=True),
-    # The service itself
+    # The service itself; a program asks for its metrics every few seconds, and they speak of nobody
+    ("GET", "/metrics"): Row("operations", "consult", None),
     ("GET", "/health.json"): _look("figures"),
     ("GET", "/accounts"): _look("accounts", whole_force=True, is_kept=False),
     ("POST", "/accounts"): _change("accounts", "administration"),

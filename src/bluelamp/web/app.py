@@ -62,6 +62,7 @@ from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
 from bluelamp.web.now_page import add_now, keep_look
+from bluelamp.web.observed import Observed, add_observed
 from bluelamp.web.ogc_features import add_ogc_features
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
@@ -114,11 +115,9 @@ class Published:
     def run(self, run_id: str | None) -> dict[str, Any]:
         """Give one run's row. Raises NoInput, naming the nearest, where there is none."""
         runs = self.store.runs()
-        if runs.is_empty():
-            raise NoInput(f"This force has no run yet. 'bluelamp plan {self.folder}' makes one.")
+        if run_id is None or runs.is_empty():
+            return latest_run(self.store, self.folder)
         known = runs["run_id"].to_list()
-        if run_id is None:
-            return runs.sort("sequence").row(-1, named=True)
         if run_id not in known:
             raise NoInput(f"There is no run '{run_id}'.{did_you_mean(run_id, known)}")
         return runs.row(known.index(run_id), named=True)
@@ -299,6 +298,14 @@ class Published:
         return {"id": force.id, "name": force.name, "time_zone": force.time_zone}
 
 
+def latest_run(store: Store, folder: Path | str) -> dict[str, Any]:
+    """Give the row of a force's latest run. Raises NoInput where there is none."""
+    runs = store.runs()
+    if runs.is_empty():
+        raise NoInput(f"This force has no run yet. 'bluelamp plan {folder}' makes one.")
+    return runs.sort("sequence").row(-1, named=True)
+
+
 NOW = ("open_logs", "units_now")
 MAP_RESULTS = ("areas", "pools", "standards", "outages", "demand", "coverage")
 
@@ -355,8 +362,10 @@ def make_app(
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
     add_live(app, admission, news)
+    add_observed(app, published.store, state, news.current)
     insist_on_rows(addresses_of(app))
     describe(app, SHOWN)
+    app.add_middleware(Observed, say_unforeseen=_say_unforeseen)
     app.add_middleware(Guarded)
     return app
 
@@ -406,6 +415,16 @@ def _answer_errors(app: FastAPI) -> None:
         if _is_for_programs(request):
             return _problem(error.status_code, said, ())
         return HTMLResponse(_page("Something is not there", f"<p>{escape(said)}</p>"), error.status_code)
+
+
+def _say_unforeseen(request: Request, request_id: str) -> Response:
+    said = (
+        f"The service failed at this, which is its own fault and not yours. Whoever looks after it finds what happened "
+        f"in its lines under {request_id}."
+    )
+    if _is_for_programs(request):
+        return _problem(500, said, ())
+    return HTMLResponse(_page("Something went wrong here", f"<p>{escape(said)}</p>"), 500)
 
 
 def _is_for_programs(request: Request) -> bool:

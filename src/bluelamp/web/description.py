@@ -68,7 +68,7 @@ _ALSO = {
 
 def is_for_programs(path: str) -> bool:
     """Say whether what an address answers is read by programs, so that its errors are, too."""
-    return path.endswith((".json", ".csv", ".geojson")) or path.startswith(("/api/", "/ogc/"))
+    return path.endswith((".json", ".csv", ".geojson")) or path.startswith(("/api/", "/ogc/", "/metrics"))
 
 
 def describe(app: FastAPI, shown: Sequence[str]) -> None:
@@ -146,6 +146,8 @@ def _problem_at(path: str, status: int, method: str) -> dict[str, Any]:
 def _media_type(path: str) -> str:
     if path == "/api/live":
         return "text/event-stream"
+    if path == "/metrics":
+        return "text/plain"
     if path.startswith("/schemas/"):
         return "application/schema+json"
     if path.endswith(".geojson") or "/items" in path:

@@ -157,6 +157,7 @@ def _figures_of(current: Current) -> dict[str, Any]:
         "at": int(near.at.timestamp()),
         "run_id": near.run_id,
         "events_waiting": current.events_waiting,
+        "arrivals_until": current.arrivals_until,
         "starting": hours.dt.epoch("s").to_list(),
         "places": places["place_id"].to_list(),
         "grades": {

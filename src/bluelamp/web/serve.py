@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import socket
+import tempfile
 import threading
 import time
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from fastapi import FastAPI
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server import Server as Granian
 
 from bluelamp import live, settings, state
 from bluelamp.errors import InputOutputError, NotPermitted
 from bluelamp.state import accounts
-from bluelamp.web.app import make_app
+from bluelamp.store import Store
+from bluelamp.web import worker
+from bluelamp.web.app import latest_run
+from bluelamp.web.observed import TOGETHER
 from bluelamp.web.sign_in_pages import make_set_up_code
 
 _PAUSE_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
+# Who listens for news would never be done: so long has every other answer to end when the service is stopped.
+_LAST_ANSWERS_SECONDS = 3
+_TO_STANDARD_ERROR = {
+    "handlers": {
+        name: {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        for name in ("console", "access")
+    }
+}
 
 
 def serve(
@@ -36,8 +57,6 @@ def serve(
     Raises NotPermitted where others could reach a server without sign-in, InputOutputError where the port is taken,
     NoInput where there is no force or no run.
     """
-    import uvicorn
-
     local = ("localhost", "127.0.0.1", "[::1]")
     is_local = host in ("127.0.0.1", "localhost", "::1")
     is_for_others = not is_local or bool(names)
@@ -46,38 +65,84 @@ def serve(
             "Without sign-in the service is for this machine alone: whoever reaches it sees everything. Leave out "
             "--host and --allow-host, or --no-sign-in."
         )
-    database = settings.read(folder).service.database
-    needs_sign_in = bool(sign_in) or (sign_in is None and (is_for_others or state.exists(folder, database)))
-    app = make_app(folder, allowed_hosts=(*local, *names, *(() if is_local else (host,))), sign_in=needs_sign_in)
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    service = settings.read(folder).service
+    needs_sign_in = bool(sign_in) or (sign_in is None and (is_for_others or state.exists(folder, service.database)))
+    # What would keep the workers from answering is told here once, and not by each of them.
+    latest_run(Store(folder), folder)
+    reserved = _reserve(host, port)
+    port = reserved.getsockname()[1]
+    address = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}/"
+    told = [f"The map is at {address} (Ctrl-C stops it)."]
+    if not is_local:
+        told.append(
+            f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
+        )
+    if needs_sign_in and not accounts.is_any(state.open_state(folder, service.database)):
+        address = f"{address}set-up?code={make_set_up_code()}"
+        told.append(f"There is no account yet. The first one is made at {address}")
+
+    def tell() -> None:
+        _wait_until_up(host, port)
+        for each in told:
+            say(each)
+        if open_browser:
+            webbrowser.open(address)
+
+    threading.Thread(target=tell, daemon=True).start()
+    if needs_sign_in:
+        threading.Thread(target=_keep_current, args=(folder, say), daemon=True).start()
+    hosts = (*local, *names, *(() if is_local else (host,)))
+    with tempfile.TemporaryDirectory(prefix="bluelamp-metrics-") as together:
+        os.environ[TOGETHER] = together
+        # Whoever is at this machine is one person, whose pages carry what one process alone knows.
+        workers = service.workers if needs_sign_in else 1
+        _answer(host, port, workers, partial(worker.load, Path(folder), hosts, needs_sign_in))
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Take a port, for as long as what is given is kept, in such a way that the workers can listen to it together.
+
+    Raises InputOutputError where somebody else has it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reserved = socket.socket(family)
     try:
-        listening.bind((host, port))
-        # Listening before the address is said: whoever opens it at once waits a moment and is not refused.
-        listening.listen()
+        # Another service that shares its port with its own workers would share it with ours, too: ask without sharing.
+        with socket.socket(family) as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            asking.bind((host, port))
+            asking.listen()
+            port = asking.getsockname()[1]
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind((host, port))
     except OSError as error:
         raise InputOutputError(
             f"Port {port} of {host} can't be used: {error.strerror}. Choose another with --port, or --port 0 for a "
             "free one."
         ) from None
-    address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listening.getsockname()[1]}/"
-    # The figures are made ready before anyone asks, so that the first view is quick.
-    app.state.published.map_data(None)
-    say(f"The map is at {address} (Ctrl-C stops it).")
-    if not is_local:
-        say(
-            f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
-        )
-    admission = app.state.admission
-    if admission.state is not None and not accounts.is_any(admission.state):
-        address = f"{address}set-up?code={make_set_up_code()}"
-        say(f"There is no account yet. The first one is made at {address}")
-    if open_browser:
-        threading.Timer(0.5, webbrowser.open, [address]).start()
-    if needs_sign_in:
-        threading.Thread(target=_keep_current, args=(folder, say), daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2))
-    server.run(sockets=[listening])
+    return reserved
+
+
+def _answer(host: str, port: int, workers: int, load: Callable[[], FastAPI]) -> None:
+    """Answer with so many processes, each started again where it dies, until a signal ends them."""
+    # A process that is split off in the middle of a run's threads would inherit their locks.
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Granian(
+        "bluelamp.web.worker", host, port, interface=Interfaces.ASGINL, workers=workers, websockets=False,
+        http=HTTPModes.http1, log_level=LogLevels.error, log_dictconfig=_TO_STANDARD_ERROR,
+        respawn_failed_workers=True, workers_kill_timeout=_LAST_ANSWERS_SECONDS,
+    )  # fmt: skip
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+def _wait_until_up(host: str, port: int) -> None:
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def _keep_current(folder: Path | str, say: Callable[[str], None]) -> None:
