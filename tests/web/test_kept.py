@@ -68,6 +68,18 @@ def test_it_is_made_anew_when_the_store_or_the_settings_change(force, made):
     assert len(made) == 3
 
 
+def test_a_runs_tables_outlast_the_minute_and_pages_that_tell_ages_do_not(force, made, monkeypatch):
+    read = []
+    before = web_app.Published.table
+    monkeypatch.setattr(web_app.Published, "table", lambda *a: read.append(a[1]) or before(*a))
+    client = TestClient(make_app(force))
+    for minute in range(3):
+        monkeypatch.setattr("bluelamp.web.kept.time.time", lambda now=minute: now * 10**9)
+        for address in ("/tables/coverage.json?level=force", "/tables/received.json", "/strength"):
+            assert client.get(address).status_code == 200
+    assert (read.count("coverage"), read.count("received"), len(made)) == (1, 3, 3)
+
+
 def test_what_one_account_sees_is_given_to_no_other(force):
     app, client = with_accounts(force)
     state = app.state.admission.state

@@ -130,7 +130,8 @@ class Admission:
         # Named people are kept for nobody, and a supervisor's teams are nobody else's.
         if not row.is_kept or row.kind in _LOGGED_EACH:
             return await make()
-        return await self.kept.answer(request, (holder.role, holder.force_id, holder.districts), make)
+        seen_by = (holder.role, holder.force_id, holder.districts)
+        return await self.kept.answer(request, seen_by, make, outlasts_minute=row.outlasts_minute)
 
     async def asker_of(self, request: Request) -> Asker:
         """Say who asks: by a key, by a session, from this machine, or nobody."""

@@ -62,12 +62,19 @@ class Kept:
         self._bytes = 0
         self._under_way: dict[Hashable, asyncio.Lock] = {}
 
-    async def answer(self, request: Request, seen_by: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
+    async def answer(
+        self,
+        request: Request,
+        seen_by: Hashable,
+        make: Callable[[], Awaitable[Response]],
+        *,
+        outlasts_minute: bool = False,
+    ) -> Response:
         """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on."""
         key = (
             # Links that are whole begin with the name by which the asker came.
             request.headers.get("host"), request.url.path, request.url.query, seen_by, self._stamp_now(),
-            int(time.time() // _MINUTE),
+            None if outlasts_minute else int(time.time() // _MINUTE),
         )  # fmt: skip
         page = self._find(key)
         if page is None:
