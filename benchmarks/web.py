@@ -8,8 +8,8 @@
 The service is `bluelamp serve` as anybody starts it, with its workers, its log and the process that keeps the next
 hours current; wrk asks, from the same cores. Each of fifty accounts signs in and keeps its cookie. Forty-eight go round
 the pages and figures in a stated mix, waiting between two requests as the rate asks for; two try one what-if after
-another, none of them twice. Figures of the two groups are told apart, and put together for the bars. Then the people stay and
-nobody waits between requests: what the service gives at most.
+another, none of them twice. Figures of the two groups are told apart, and put together for the bars. Then the people
+stay and nobody waits between requests: what the service gives at most.
 
 Meanwhile, or alone, a control room's system posts five events a second, and a real browser has the map open: the delay
 of an event is from before it is sent until the map shows figures that know of it, by one clock.

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from bluelamp import plan
+from bluelamp import plan, reading
 from bluelamp.cli import app
 from bluelamp.errors import UsageError
 from tests.recorded import force_with
@@ -116,4 +116,4 @@ def test_what_is_asked_wrongly_is_told_in_a_sentence(force: Path, words: list[st
 def test_a_table_that_no_run_makes_names_the_command_that_does(force: Path):
     for name, command in (("near_repeats", "near-repeat"), ("before_after", "before-after")):
         with pytest.raises(UsageError, match=f"'{name}' is not stored.*'bluelamp {command} "):
-            plan.read_table(force, name)
+            reading.read_table(force, name)

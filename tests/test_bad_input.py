@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bluelamp import abandonment, hypercube, plan, queueing, several_units
+from bluelamp import abandonment, hypercube, queueing, reading, several_units
 from bluelamp.answering import Lines
 from bluelamp.cli import app
 from bluelamp.errors import BadData, BluelampError
@@ -270,13 +270,13 @@ def test_numbers_beyond_sense_do_not_pass_the_door(table: str, row: str, said: s
 def test_a_force_whose_pools_cover_nothing_is_told_so_before_anybody_is_sent(monkeypatch, small_force: Path):
     from bluelamp import coming_work
 
-    real = plan.read_used
+    real = reading.read_used
 
     def elsewhere(store: Any, name: str, run_id: str | None) -> Any:
         found = real(store, name, run_id)
         return found.with_columns(area_id=found["area_id"] + "-gone") if name == "pools" else found
 
-    monkeypatch.setattr(plan, "read_used", elsewhere)
+    monkeypatch.setattr(reading, "read_used", elsewhere)
     with pytest.raises(BadData, match="covers any area in these days"):
         coming_work.read_coming(small_force, days=1)
 

@@ -13,7 +13,7 @@ import pytest
 import shapely
 from typer.testing import CliRunner
 
-from bluelamp import geography, plan, tables
+from bluelamp import geography, plan, reading, tables
 from bluelamp.beats import Beats, Wanted, Work, propose_beats
 from bluelamp.cli import app
 from bluelamp.errors import BadData, BluelampError, UsageError
@@ -201,7 +201,7 @@ def test_work_is_that_of_the_hours_and_days_asked_for(small_force: Path):
     assert night + day == pytest.approx(load(), rel=1e-4)
     weekend, week = load("--weekdays", "Sat,sun"), load("--weekdays", "mon,tue,wed,thu,fri")
     assert weekend + week == pytest.approx(load(), rel=1e-4)
-    forecast = plan.read_table(small_force, "forecast").filter(
+    forecast = reading.read_table(small_force, "forecast").filter(
         level="area", span="hour", class_code="all", grade_code="all"
     ).filter(pl.col("area_id") != "unknown")  # fmt: skip
     weeks = forecast["hour_starting"].n_unique() / 168
@@ -259,7 +259,7 @@ def test_a_file_that_is_none_is_told_in_a_sentence(small_force: Path, tmp_path: 
 
 
 def test_a_file_of_load_goes_before_the_runs_work_and_nothing_chooses_of_it(small_force: Path, tmp_path: Path):
-    ids = plan.read_table(small_force, "areas").filter(level="area")["area_id"].unique().sort()
+    ids = reading.read_table(small_force, "areas").filter(level="area")["area_id"].unique().sort()
     file = tmp_path / "load.csv"
     pl.DataFrame({"area_id": ids, "load": [10.0] * len(ids)}).write_csv(file)
     answer = json.loads(run("beats", small_force, "--districts", 2, "--load", file, "--json"))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from bluelamp import plan
+from bluelamp import reading
 from bluelamp.cli import app
 from bluelamp.comparison import compare
 from bluelamp.errors import NoInput, UsageError
@@ -20,7 +20,7 @@ FRIDAY, LAST_FRIDAY = date(2026, 10, 23), date(2026, 10, 16)
 
 def test_a_day_to_come_has_the_range_that_the_forecast_tells(small_force: Path):
     found = compare(small_force, FRIDAY, LAST_FRIDAY)
-    table = plan.read_table(small_force, "forecast").filter(
+    table = reading.read_table(small_force, "forecast").filter(
         pl.col("hour_starting").dt.convert_time_zone("Europe/London").dt.date() == FRIDAY,
         level="force", span="day", class_code="all", grade_code="all",
     )  # fmt: skip
@@ -32,7 +32,7 @@ def test_a_day_to_come_has_the_range_that_the_forecast_tells(small_force: Path):
 
 
 def test_a_day_behind_has_what_came(small_force: Path):
-    demand = plan.read_table(small_force, "demand").filter(
+    demand = reading.read_table(small_force, "demand").filter(
         pl.col("hour_starting").dt.convert_time_zone("Europe/London").dt.date() == LAST_FRIDAY,
         pl.col("origin").is_in(["public", "partner", "mandatory_internal", "unknown"]),
     )
@@ -62,7 +62,7 @@ def test_a_night_belongs_to_the_day_on_which_it_begins(small_force: Path):
 
 
 def test_parts_of_the_force_add_up_to_it_in_every_path(small_force: Path):
-    districts = plan.read_table(small_force, "forecast").filter(level="district")["area_id"].unique()
+    districts = reading.read_table(small_force, "forecast").filter(level="district")["area_id"].unique()
     parts = [compare(small_force, FRIDAY, LAST_FRIDAY, place=each) for each in districts]
     whole = compare(small_force, FRIDAY, LAST_FRIDAY)
     assert (sum(part.one.counts for part in parts) == whole.one.counts).all()

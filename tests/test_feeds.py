@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bluelamp import deployable, intake, periods, plan, pools, settings, tables
+from bluelamp import deployable, intake, periods, plan, pools, reading, settings, tables
 from bluelamp.committed import measure_without_log
 from bluelamp.sources.twin import Twin, exports, make_twin, write_twin
 from bluelamp.store import Store
@@ -90,7 +90,7 @@ def weekly(hours: pl.DataFrame, value: str, by: list[str]) -> pl.DataFrame:
 
 def committed(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Committed hours found and true, in hours that both speak of."""
-    found = plan.read_table(folder, "committed").filter(level="pool")
+    found = reading.read_table(folder, "committed").filter(level="pool")
     truth = pl.read_parquet(folder / "truth" / "committed.parquet").filter(level="pool")
     ours = pl.col("stage").is_in(
         ["en_route", "at_scene", "committed", "committed_deployable", "custody", "guard", "write_up"]
@@ -155,7 +155,7 @@ def test_net_deployable_is_that_of_the_truth_by_pool_and_kind_of_shift(force):
 def test_what_incidents_asked_for_is_that_of_the_truth(force):
     """Ten days of a small force are few: `make soak` holds the whole requirement of a county against its truth."""
     times, silent = what_units_really_did(force, "Europe/London")
-    both = times.join(plan.read_table(force, "service_times"), on=KEY, suffix="_found")
+    both = times.join(reading.read_table(force, "service_times"), on=KEY, suffix="_found")
     assert both.height == times.height
     sent = pl.col("incidents") * pl.col("share_deployed")
     parts = {
@@ -166,13 +166,13 @@ def test_what_incidents_asked_for_is_that_of_the_truth(force):
     for name, minutes in parts.items():
         truth, found = both.select(truth=minutes("").sum(), found=minutes("_found").sum()).row(0)
         assert found == pytest.approx(truth, rel=0.06), name
-    measured = measure_without_log(plan.read_table(force, "committed"), "Europe/London")
+    measured = measure_without_log(reading.read_table(force, "committed"), "Europe/London")
     assert measured.usual == pytest.approx(silent.usual, rel=0.06)
     assert measured.pressing == pytest.approx(silent.pressing, rel=0.25), "few hours, of ten days"
 
 
 def test_the_requirement_has_all_parts_of_the_work_and_switches_take_them_out(force):
-    rows = plan.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
+    rows = reading.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
     parts = rows.select(pl.col("write_up_load", "without_log_load", "long_load").sum()).row(0)
     assert min(parts) > 0.02 * rows["offered_load"].sum()
     inputs = {name: Store(force).read(name) for name in plan.INPUTS}
@@ -204,7 +204,7 @@ def test_with_the_flat_incident_file_alone_the_run_says_what_is_missing_and_how_
     more, fewer = (int(part.split("%")[0].split()[-1]) for part in note.split("far off: ")[1].split("log, "))
     rows = planned.results["required_staff"].filter(role_code="response", grade_code="all", method="mol")
     assert rows.select(pl.col("write_up_load", "without_log_load", "long_load").sum()).row(0) == (0, 0, 0)
-    whole = plan.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
+    whole = reading.read_table(force, "required_staff").filter(role_code="response", grade_code="all", method="mol")
     both = rows.join(whole, on=["pool_id", "hour_starting"], suffix="_whole")
     off = both["units_required_whole"].sum() / both["units_required"].sum() - 1
     assert abs(off) > 0.02
@@ -231,12 +231,12 @@ def test_repeat_callers_and_places_are_those_of_the_truth(force, twin, kind):
     expected = {band: int(each.is_between(*limits).sum()) for band, limits in bounds.items()}
     expected |= {"unknown": truth["token"].null_count()}
     overall = pl.col("class_code") == "all", pl.col("grade_code") == "all"
-    found = plan.read_table(force, "repeats").filter(*overall, kind=kind)
+    found = reading.read_table(force, "repeats").filter(*overall, kind=kind)
 
     counts = found.select("incidents_each", pl.coalesce("tokens", "incidents")).rows()
     assert dict(counts) == {band: number for band, number in expected.items() if number}
     assert found["officer_hours"].sum() > 0
-    most = plan.read_table(force, "most_repeated").filter(kind=kind)
+    most = reading.read_table(force, "most_repeated").filter(kind=kind)
     assert most["incidents"].to_list() == each.sort(descending=True).head(most.height).to_list()
     assert not set(most["token"]) & set(truth["token"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bluelamp import plan
+from bluelamp import reading
 from bluelamp.coming_work import Coming, read_coming
 from bluelamp.errors import BadData, NoInput
 from bluelamp.store import Store
@@ -63,7 +63,7 @@ def test_recorded_journeys_of_a_made_up_force_take_what_they_took(force):
 
 
 def test_ways_over_streets_follow_the_file_that_is_named(force):
-    areas = plan.read_used(Store(force).snapshot(), "areas").filter(level="area").sort("area_id")
+    areas = reading.read_used(Store(force).snapshot(), "areas").filter(level="area").sort("area_id")
     middles = areas.select("centre_longitude", "centre_latitude").rows()
     lines = {"type": "LineString", "coordinates": middles}
     file = {"type": "FeatureCollection", "features": [

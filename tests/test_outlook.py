@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bluelamp import outlook, plan, tables
+from bluelamp import outlook, reading, tables
 from bluelamp.errors import BadData
 from bluelamp.outlook import _levels
 from tests.drawn import drawn
@@ -381,13 +381,13 @@ def test_a_stated_change_of_an_unknown_class_does_nothing_and_one_with_a_crooked
 
 
 def test_a_run_adds_up_the_days_of_its_own_forecast_for_every_district_and_class(small_force):
-    days_of_run = plan.read_table(small_force, "forecast").filter(span="day", grade_code="all", level="district")
+    days_of_run = reading.read_table(small_force, "forecast").filter(span="day", grade_code="all", level="district")
     local = pl.col("hour_starting").dt.convert_time_zone("Europe/London").dt.date()
     summed = days_of_run.group_by("area_id", "class_code", month=local.dt.truncate("1mo")).agg(
         pl.col("incidents_mean").sum(), days=pl.len()
     )
     whole = summed.filter(pl.col("days") == pl.col("month").dt.month_end().dt.day())
-    months = plan.read_table(small_force, "forecast_months").filter(level="district", span="month", is_history=False)
+    months = reading.read_table(small_force, "forecast_months").filter(level="district", span="month", is_history=False)
     both = whole.join(months, on=["area_id", "class_code", "month"], suffix="_by_month")
     assert both.height == whole.height > 100
     assert (both["incidents_mean"] - both["incidents_mean_by_month"]).abs().max() < 0.2

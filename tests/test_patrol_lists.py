@@ -10,12 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from bluelamp import hotspot_trial, intake, patrol_lists, plan, tables
+from bluelamp import hotspot_trial, intake, patrol_lists, plan, reading, tables
 from bluelamp.cli import app
 from bluelamp.errors import NoInput, UsageError
 from bluelamp.store import Store, listed
+from bluelamp.web.app import make_app
 from bluelamp.web.patrol_page import render_patrol_page
 
 
@@ -37,7 +39,7 @@ def test_a_list_of_a_shift_is_made_kept_and_given_as_table(force):
     assert rows["list_id"].unique().to_list() == ["2026-10-19-all-15"]
     assert rows["seed"].unique().to_list() == [7]
     assert listed.read(force).equals(rows)
-    assert plan.read_table(force, "patrol_plan").equals(rows)
+    assert reading.read_table(force, "patrol_plan").equals(rows)
     shown = hotspot_trial.list_places(force, "all", 15, 1.0).rows
     assert rows.sort("rank")["cell_id"].unique(maintain_order=True).to_list() == shown["cell_id"].head(5).to_list()
 
@@ -193,7 +195,7 @@ def test_a_run_after_visits_came_has_dose_and_exposure_by_visits(force):
     made = patrol_lists.make_lists(force, day=date(2026, 10, 12), from_hour=15, units=3, places=5, seed=7)
     bring_visits(force, visits_of(made.rows))
     plan.plan(force)
-    dose, exposure = (plan.read_table(force, name) for name in ("patrol_dose", "exposure"))
+    dose, exposure = (reading.read_table(force, name) for name in ("patrol_dose", "exposure"))
     assert dose.equals(patrol_lists.read_dose(force).table)
     assert exposure["measure"].unique().to_list() == ["visits"]
     assert exposure["visits"].sum() == len(made.rows[::2])
@@ -216,7 +218,11 @@ def test_a_kept_list_that_can_not_be_read_is_left_out(force):
 def test_the_guard_is_tried_on_the_forces_own_map_and_kept(force):
     made = hotspot_trial.try_guard(force, years=4)
     assert made.table.filter(level="force").height == 16
-    assert plan.read_table(force, "feedback_simulation").equals(made.table)
+    assert reading.read_table(force, "feedback_simulation").equals(made.table)
+    told = CliRunner().invoke(app, ["table", "feedback_simulation", str(force), "--csv"])
+    assert told.stdout == tables.to_csv(made.table, "feedback_simulation")
+    page = TestClient(make_app(force)).get("/tables/feedback_simulation.csv")
+    assert page.text == told.stdout
     assert any("Without the guard it runs away." in sentence for sentence in made.sentences)
     with pytest.raises(UsageError, match="At least two simulated years"):
         hotspot_trial.try_guard(force, years=1)

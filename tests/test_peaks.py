@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bluelamp import incidents, peaks, periods, plan, shifts, tables
+from bluelamp import incidents, peaks, periods, plan, reading, shifts, tables
 from bluelamp.briefing import read_briefing
 from bluelamp.cli import app
 from bluelamp.errors import NoInput, UsageError
@@ -388,7 +388,7 @@ def test_the_command_says_when_where_how_many_and_why(small_force: Path):
 
 
 def test_the_command_gives_the_rows_of_the_tables(small_force: Path):
-    table = plan.read_table(small_force, "peaks")
+    table = reading.read_table(small_force, "peaks")
     found = read_briefing(small_force, scope="quarter", measure="incidents")
     assert found.peaks.height == table.filter(pl.col("level") != "area", scope="quarter", measure="incidents").height
     assert "not days so far ahead" in found.lines()[-1]

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bluelamp import plan, tables
+from bluelamp import plan, reading, tables
 from bluelamp.errors import NoInput, UsageError
 from bluelamp.plan import Planned, crew_by_hour
 from bluelamp.sources.twin import make_twin
@@ -36,7 +36,7 @@ def compute(settings=None, forecast_from: datetime | None = None, **changed: pl.
 # ---- what comes out ----
 
 
-@pytest.mark.parametrize("name", plan.RESULTS + plan.USED)
+@pytest.mark.parametrize("name", plan.RESULTS + reading.USED)
 def test_what_comes_out_is_the_table_that_it_says(name):
     run = planned()
     frame = (run.results | run.used)[name]

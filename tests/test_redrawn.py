@@ -12,7 +12,7 @@ import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bluelamp import geography, intake, plan, tables
+from bluelamp import geography, intake, plan, reading, tables
 from bluelamp.plan import Planned
 from bluelamp.redrawn import succeed, that_hold
 from bluelamp.store import Store
@@ -249,7 +249,7 @@ def test_a_new_file_of_areas_ends_those_before_it_and_history_moves(tmp_path):
     may_a = [hour for hour in range(24 * 17 - 1) if hour % 3]
     june_a = [hour for hour in range(24 * 17 - 1, 24 * 21) if hour % 3]
     assert now["A"] == len([hour for hour in may_a if not hour % 2]) + len(june_a)
-    used = plan.read_table(tmp_path, "areas", second)
+    used = reading.read_table(tmp_path, "areas", second)
     assert set(used.filter(level="area")["area_id"]) == {"A", "B2"}
     assert tables.publish(used, "areas").equals(used)
 
@@ -442,7 +442,7 @@ def test_each_incident_counts_once_after_a_first_day_was_put_right(tmp_path):
     demand = Store(tmp_path).result("demand", run)
     assert set(demand["area_id"]) == {"C", "D"}
     assert demand["incidents"].sum() == 24 * 21
-    used = plan.read_table(tmp_path, "areas", run)
+    used = reading.read_table(tmp_path, "areas", run)
     assert sorted(used.filter(level="area")["area_id"]) == ["C", "D"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import peaks, plan, shifts
+from bluelamp import peaks, reading, shifts
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, did_you_mean, one_of
 from bluelamp.store import Store, tried_peaks
@@ -133,7 +133,7 @@ def read_briefing(
     if "peaks" not in store.results(run["run_id"]):
         raise NoInput(f"Run {run['run_id']} is older than peaks. 'bluelamp plan {folder}' makes one that has them.")
     found, hours = (store.result(name, run["run_id"]) for name in peaks.NAMES)
-    areas = plan.read_used(store, "areas", run["run_id"])
+    areas = reading.read_used(store, "areas", run["run_id"])
     names = _names(areas, settings)
     known = sorted(set(found["measure"]) | set(hours["measure"]))
     if measure is not None and measure not in known:

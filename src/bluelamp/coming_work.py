@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp import journeys, periods, plan
+from bluelamp import journeys, periods, plan, reading
 from bluelamp import settings as settings_
 from bluelamp.drawn_work import Came, Drawn, Ground
 from bluelamp.errors import BadData, NoInput, UsageError, count_of
@@ -84,7 +84,7 @@ def read_coming(folder: Path | str, *, days: int = DAYS, run_id: str | None = No
         )
     model = read_model(store.artefact("forecast_parameters.npz", run_id).read_bytes())
     areas, service_times, standards, cover = (
-        plan.read_used(store, name, run_id) for name in ("areas", "service_times", "standards", "pools")
+        reading.read_used(store, name, run_id) for name in ("areas", "service_times", "standards", "pools")
     )
     first: datetime = run["forecast_from"]
     first_day = first.astimezone(periods.zone(zone)).date()

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp import periods, plan, tables
+from bluelamp import periods, reading, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, did_you_mean
 from bluelamp.forecast import RateModel, draw_again, read_model
@@ -242,7 +242,7 @@ class _Ground:
         if not days:
             return {}
         force, run = self.settings.force, self.run
-        areas = plan.read_used(self.store, "areas", run["run_id"])
+        areas = reading.read_used(self.store, "areas", run["run_id"])
         events = self.store.read("events", as_of=run["made_at"])
         found = {}
         for drawn in draw_again(

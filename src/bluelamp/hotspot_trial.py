@@ -12,7 +12,7 @@ import polars as pl
 from shapely import to_geojson
 from shapely.geometry.base import BaseGeometry
 
-from bluelamp import extensions, grids, hotspots, plan, settled
+from bluelamp import extensions, grids, hotspots, plan, reading, settled
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.settings import Settings
@@ -260,7 +260,7 @@ def list_places(
         rows = rows.filter((pl.col("ground_share") <= share) | (pl.col("rank") == 1))
     rows = rows.sort("from_hour", "rank")
     scores, sentences = _how_right(folder, settings, class_code, rows["method"][0])
-    outlines = _outline(rows, plan.read_used(store, "areas", run_id), folder, settings)
+    outlines = _outline(rows, reading.read_used(store, "areas", run_id), folder, settings)
     return Places(rows, sentences, scores, outlines)
 
 
@@ -271,7 +271,7 @@ def outline(folder: Path | str, rows: pl.DataFrame, run_id: str | None = None) -
     """
     if rows.is_empty():
         return {}
-    return _outline(rows, plan.read_used(Store(folder), "areas", run_id), folder, settings_.read(folder))
+    return _outline(rows, reading.read_used(Store(folder), "areas", run_id), folder, settings_.read(folder))
 
 
 def _outline(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bluelamp import committed, plan, redrawn, settled, travel
+from bluelamp import committed, reading, redrawn, settled, travel
 from bluelamp.errors import BadData, NoInput
 from bluelamp.periods import zone
 from bluelamp.pools import UNKNOWN_AREA
@@ -36,7 +36,7 @@ def read_ways(
     if asked.by == "standards":
         return None
     run_id = str(run["run_id"])
-    areas = plan.read_used(store, "areas", run_id)
+    areas = reading.read_used(store, "areas", run_id)
     driving = travel.Driving(asked.speed_kmh, asked.detour, asked.turnout_minutes, asked.variation)
     places = _places(areas, ids, _work(store, run_id))
     if asked.by == "distance":

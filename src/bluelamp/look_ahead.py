@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import incidents, periods, plan, settled, tables
+from bluelamp import incidents, periods, plan, reading, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
 from bluelamp.forecast import NextDraws, draw_next, read_model
@@ -141,7 +141,7 @@ def bring_forward(
     begins: datetime = periods.hours_between(zone, last - timedelta(hours=2), last + timedelta(microseconds=1))[-1]
     known_until = max(begins, planned_until)
     outages = settled.find_outages(calls.filter(pl.col("received_at") < known_until), settings)
-    areas = plan.read_used(still, "areas", run_id)
+    areas = reading.read_used(still, "areas", run_id)
     since = min(
         planned_until,
         periods.local_days(zone, *[known_until.astimezone(periods.zone(zone)).date()] * 2)["starts_at"][0],
@@ -173,7 +173,7 @@ def _count(calls: pl.DataFrame, areas: pl.DataFrame, store: Store, run_id: str, 
     """Count what drives the forecast by hour, in the areas of the run."""
     lowest = areas.filter(pl.col("level") == "area")["area_id"].to_list()
     calls = calls.filter(pl.col("origin").is_in(list(settings.demand.origins)))
-    times = plan.read_used(store, "service_times", run_id)
+    times = reading.read_used(store, "service_times", run_id)
     return incidents.count_demand(calls, times, lowest, settings.force.time_zone, plan.crew_by_hour(settings))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bluelamp import hotspot_trial, hotspots, patrols, periods, plan, tables
+from bluelamp import hotspot_trial, hotspots, patrols, periods, plan, reading, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of
 from bluelamp.patrols import PatrolList
@@ -225,7 +225,7 @@ def read_dose(folder: Path | str) -> Dose:
             f"There is neither a patrol list nor a visit yet. 'bluelamp patrol {folder}' makes a list, and 'bluelamp "
             f"import {folder} FILE --table visits' brings in the visits that happened."
         )
-    areas = plan.read_table(folder, "areas")
+    areas = reading.read_table(folder, "areas")
     grid = hotspots.lay_grid(areas, settings.offending, plan.read_streets(folder, settings))
     placed = patrols.place_visits(visits, areas, grid)
     found = patrols.find_dose(

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bluelamp import districting, periods, plan, pool_trial, redrawn, tables
+from bluelamp import districting, periods, pool_trial, reading, redrawn, tables
 from bluelamp.coming_work import Coming, read_coming
 from bluelamp.errors import BadData, UsageError, count_of, did_you_mean, one_of
 from bluelamp.pool_trial import Duties, Way
@@ -365,7 +365,7 @@ def _say_travel(speed_kmh: float | None) -> str:
 
 def _areas(folder: Path | str, coming: Coming, ids: Sequence[str]) -> pl.DataFrame:
     """Give the areas by their ids, in that order. Raises BadData where one has no place."""
-    used = redrawn.that_hold(plan.read_used(Store(folder).snapshot(), "areas", coming.run_id))
+    used = redrawn.that_hold(reading.read_used(Store(folder).snapshot(), "areas", coming.run_id))
     used = used.filter(level="area").unique("area_id", keep="last")
     areas = pl.DataFrame({"area_id": ids}).join(used, on="area_id", how="left", maintain_order="left")
     if areas["centre_longitude"].null_count() or areas["area_km2"].null_count():

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from bluelamp import intake, plan, tables
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
 from tests.browser.axe import insist_on_no_fault, on_both_screens

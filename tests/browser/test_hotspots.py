@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bluelamp import hotspot_trial
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.store import tried
 from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bluelamp import cli
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from tests.browser.axe import insist_on_no_fault
 
 pytestmark = pytest.mark.browser

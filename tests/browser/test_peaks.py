@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.test_page import Page
 

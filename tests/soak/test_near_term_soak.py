@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bluelamp import intake, plan, validation
+from bluelamp import intake, plan, reading, validation
 from bluelamp.near_term import simulate_next
 from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.store import Store
@@ -37,7 +37,7 @@ def test_logs_said_to_wait_and_to_be_late_are_about_those_that_were(earlier: Pat
     calls = (
         store.read("incidents", where=pl.col("received_at") > datetime(2026, 9, 10, tzinfo=UTC))
         .filter(pl.col("merged_into").is_null())
-        .join(plan.read_used(store, "areas").select("area_id", "kind"), on="area_id", how="left")
+        .join(reading.read_used(store, "areas").select("area_id", "kind"), on="area_id", how="left")
         .select(
             "received_at", "arrived_at", "grade_code", "kind", sent=pl.min_horizontal("dispatched_at", "arrived_at")
         )

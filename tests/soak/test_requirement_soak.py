@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bluelamp import intake, plan, settings, sources
+from bluelamp import intake, plan, reading, settings, sources
 from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.store import Store
 from tests.true_requirement import true_requirement
@@ -44,7 +44,7 @@ def mean_error(both: pl.DataFrame) -> float:
 
 
 def test_required_units_are_unbiased_from_feeds_alone(county):
-    both = against_the_truth(county, plan.read_table(county, "required_staff"))
+    both = against_the_truth(county, reading.read_table(county, "required_staff"))
     assert both.height > 3000
     by_shift = both.group_by("pool_id", "shift").agg(
         mean_error=pl.col("off").mean(), absolute=pl.col("off").abs().mean(), true=pl.col("units_required_true").mean()

@@ -177,7 +177,7 @@ def test_every_change_is_refused_to_whom_its_row_does_not_name_and_without_the_p
 
 
 def test_a_supervisor_sees_the_people_of_the_teams_that_the_account_names_and_no_others(clients, small_force):
-    from bluelamp.plan import read_table
+    from bluelamp.reading import read_table
 
     people = read_table(small_force, "people")
     pool, team = people.drop_nulls(["pool_id", "team"]).select("pool_id", "team").row(0)
@@ -201,7 +201,7 @@ def test_a_supervisor_sees_the_people_of_the_teams_that_the_account_names_and_no
 
 
 def test_an_account_of_one_district_sees_its_rows_and_no_page_of_the_whole_force(served, small_force):
-    from bluelamp.plan import read_table
+    from bluelamp.reading import read_table
     from bluelamp.state import accounts
 
     app, client = served

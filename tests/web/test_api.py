@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from bluelamp import plan, tables
+from bluelamp import plan, reading, tables
 from bluelamp.access import ROLES, Holder, kind_of_table, may
 from bluelamp.state import accounts
 from bluelamp.web.app import OF_NO_RUN, SHOWN, make_app
@@ -190,7 +190,7 @@ def test_each_account_is_told_of_the_tables_that_it_may_take_and_gets_those(serv
 
 def test_an_account_of_one_district_gets_its_rows_and_no_others(served, small_force):
     app, client = served
-    areas = plan.read_table(small_force, "areas")
+    areas = reading.read_table(small_force, "areas")
     district, other = areas.filter(level="district")["area_id"].sort().to_list()[:2]
     accounts.add(app.state.admission.state, "of.one", "chief", "LV", password="correct horse battery",
                  districts=(district,))  # fmt: skip

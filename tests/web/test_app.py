@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from bluelamp import backtest as scored
 from bluelamp import hotspot_trial, intake, tables, validation
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.received import account_for as read_account
 from bluelamp.web import data_page
 from bluelamp.web.app import SHOWN, make_app

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bluelamp import tables
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.web.app import make_app
 from bluelamp.web.contacts_page import NAMES, render_contacts_page
 

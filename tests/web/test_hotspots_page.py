@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bluelamp import cli, hotspot_trial, tables
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.store import Store, tried
 from bluelamp.web.app import make_app
 from bluelamp.web.hotspots_page import render_hotspots_page

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from bluelamp.access import ROLES, Holder, kind_of_table, may
 from bluelamp.errors import UsageError
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.state import accounts
 from bluelamp.web.app import make_app
 from bluelamp.web.ogc_features import COLLECTIONS, draw_areas, read_box, read_interval

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bluelamp import tables
-from bluelamp.plan import read_table
+from bluelamp.reading import read_table
 from bluelamp.store import Store
 from bluelamp.web import outlook_page
 from bluelamp.web.app import make_app

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bluelamp import geography, periods, plan, redrawn
+from bluelamp import geography, periods, reading, redrawn
 from bluelamp import settings as settings_
 from bluelamp.beats import Beats, Wanted, Work, propose_beats
 from bluelamp.errors import BadData, NoInput, UsageError, count_of, did_you_mean, one_of
@@ -107,7 +107,7 @@ def _work_of_run(
     what = "forecast officer-hours" if source == "forecast" else "officer-hours of demand"
     local = [each.astimezone(periods.zone(zone)).date() for each in (first, last)]
     areas = geography.areas_on(
-        redrawn.that_hold(plan.read_used(store, "areas", run_id)), local[0 if source == "forecast" else 1]
+        redrawn.that_hold(reading.read_used(store, "areas", run_id)), local[0 if source == "forecast" else 1]
     )
     return areas, Work(rows, "officer-hours a week", f"{what}{when}{on_days}, {local[0]} to {local[1]}")
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,9 @@ from bluelamp.cli._shared import (
     write_whole,
 )
 from bluelamp.errors import InputOutputError, UsageError, count_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @app.command()
@@ -345,26 +348,16 @@ def table(
     """
     import polars as pl
 
-    from bluelamp import backtest as scored
-    from bluelamp import hotspot_trial, look_ahead, received, tables
-    from bluelamp import plan as flow
-    from bluelamp import validation as held
+    from bluelamp import reading, tables
 
     _refuse_swapped(name, folder)
-    if name in (*received.NAMES, *scored.NAMES, *look_ahead.NAMES, *hotspot_trial.NAMES, *held.NAMES):
+    if tables.table(name).kind in ("account", "backtest"):
         if run is not None or as_of is not None:
             raise UsageError(f"'{name}' is worked out from the store as it is now. Leave --run and --as-of out.")
-        if name in look_ahead.NAMES:
-            rows = look_ahead.look_ahead(folder).table
-        elif name in hotspot_trial.NAMES:
-            rows = hotspot_trial.read(folder).scores
-        elif name in held.NAMES:
-            rows = held.read(folder).named(name)
-        else:
-            rows = scored.read(folder).table(name) if name in scored.NAMES else received.account_for(folder)[name]
+        rows = _worked_out(folder, name)
     else:
-        rows = flow.read_table(folder, name, run, moment(as_of, folder))
-        if run is None and as_of is None and (since := flow.tell_imported_since(folder, name)):
+        rows = reading.read_table(folder, name, run, moment(as_of, folder))
+        if run is None and as_of is None and (since := reading.tell_imported_since(folder, name)):
             message.print(since, markup=False)
     asked = {}
     for condition in where or []:
@@ -383,6 +376,21 @@ def table(
     else:
         with pl.Config(tbl_rows=40, tbl_cols=-1, tbl_width_chars=message.width, fmt_str_lengths=40):
             typer.echo(str(rows))
+
+
+def _worked_out(folder: Path, name: str) -> pl.DataFrame:
+    """Give a table that speaks of the store as it is now, or of what was last tried on it."""
+    from bluelamp import backtest, hotspot_trial, look_ahead, reading, received, validation
+
+    if name == "feedback_simulation":
+        return reading.read_table(folder, name)
+    if name in look_ahead.NAMES:
+        return look_ahead.look_ahead(folder).table
+    if name in hotspot_trial.NAMES:
+        return hotspot_trial.read(folder).scores
+    if name in validation.NAMES:
+        return validation.read(folder).named(name)
+    return backtest.read(folder).table(name) if name in backtest.NAMES else received.account_for(folder)[name]
 
 
 def _refuse_swapped(name: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bluelamp import breaks, journeys, periods, plan, settled, validation
+from bluelamp import breaks, journeys, periods, plan, reading, settled, validation
 from bluelamp.coming_work import lay_by_pool, share_without_log
 from bluelamp.drawn_work import Ground
 from bluelamp.errors import NoInput
@@ -49,7 +49,7 @@ class World:
         settings, still, run_id = brought.settings, brought.still, brought.run_id
         zone, hours, series = settings.force.time_zone, brought.draws.starts, brought.draws.series
         service_times, standards, cover = (
-            plan.read_used(still, name, run_id) for name in ("service_times", "standards", "pools")
+            reading.read_used(still, name, run_id) for name in ("service_times", "standards", "pools")
         )
         pool_hours = lay_out_pools(cover, settings.staffing.role, series.area_ids, hours, zone)
         kinds = dict(brought.areas.filter(pl.col("level") == "area").select("area_id", "kind").iter_rows())

@@ -28,9 +28,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, hotspot_trial, look_ahead, received, scoreboard, standing, tables
+from bluelamp import __version__, hotspot_trial, look_ahead, reading, received, scoreboard, standing, tables
 from bluelamp import backtest as scored
-from bluelamp import plan as flow
 from bluelamp import settings as settings_
 from bluelamp import validation as held
 from bluelamp.access import NOBODY, Holder, kind_of_table, may
@@ -153,6 +152,8 @@ class Published:
             return self._backtest(scored.stamp(self.folder)).table(name)
         if name in held.NAMES:
             return self._validation(held.stamp(self.folder)).named(name)
+        if name == "feedback_simulation":
+            return reading.read_table(self.folder, name)
         if name in hotspot_trial.NAMES:
             return hotspot_trial.read(self.folder).scores
         if name in look_ahead.NAMES:
@@ -254,7 +255,7 @@ class Published:
         return self._result(name, run["run_id"])
 
     def _read_result(self, name: str, run_id: str) -> pl.DataFrame:
-        return flow.read_used(self.store, name, run_id) if name in flow.USED else self.store.result(name, run_id)
+        return reading.read_used(self.store, name, run_id) if name in reading.USED else self.store.result(name, run_id)
 
     def map_data(self, run_id: str | None, holder: Holder = NOBODY) -> Squeezed:
         """Give the map's figures, cut down to an account's districts where it has some."""

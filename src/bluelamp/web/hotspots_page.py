@@ -20,7 +20,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from bluelamp import hotspot_trial, hotspots, periods, plan, tables
+from bluelamp import hotspot_trial, hotspots, periods, plan, reading, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean
 from bluelamp.reports.hotspots import make_hotspot_data
@@ -124,7 +124,7 @@ def _places(folder: Path, run_id: str) -> pl.DataFrame:
 
 
 def _names(folder: Path, run_id: str) -> dict[str, str]:
-    areas = plan.read_used(Store(folder), "areas", run_id)
+    areas = reading.read_used(Store(folder), "areas", run_id)
     return dict(areas.select("area_id", pl.coalesce("area_name", "area_id")).unique("area_id").iter_rows())
 
 

@@ -20,7 +20,7 @@ from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from bluelamp import committed, look_ahead, near_term, periods, plan, tables
+from bluelamp import committed, look_ahead, near_term, periods, reading, tables
 from bluelamp import validation as held
 from bluelamp.access import kind_of_table, may
 from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean
@@ -86,9 +86,9 @@ def keep_look(folder: Path, find_current: Callable[[], Current | None] = lambda:
     def make() -> Look:
         current, store = find_current(), Store(folder)
         if current is not None and current.made_of == (store.batches().height, store.runs().height):
-            return Look(current.near, current.next_hours, plan.read_used(store, "standards", current.near.run_id))
+            return Look(current.near, current.next_hours, reading.read_used(store, "standards", current.near.run_id))
         near = near_term.simulate_next(folder, hours=MOST_HOURS)
-        return Look(near, look_ahead.look_ahead(folder).table, plan.read_used(store, "standards", near.run_id))
+        return Look(near, look_ahead.look_ahead(folder).table, reading.read_used(store, "standards", near.run_id))
 
     def state() -> tuple[int | str, ...]:
         # The clock is no part of it: from the same records the same hours follow, however late it is.
