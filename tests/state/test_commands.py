@@ -49,6 +49,20 @@ def test_imports_and_erasures_are_logged_and_no_number_of_what_was_erased(force)
     assert "The log holds" in run("log", "verify", force).output
 
 
+def test_what_a_watched_folder_brings_is_logged_and_an_empty_look_is_not(force, tmp_path):
+    run("accounts", "add", force, "ann", "--role", "administrator", "--password-stdin", given=PASSWORD + "\n")
+    arriving = tmp_path / "arriving"
+    arriving.mkdir()
+    run("watch", force, arriving, "--once", "-q")
+    assert len(logged(force)) == 1
+    extract = next((force / "extracts").glob("*incidents*"))
+    (arriving / extract.name).write_bytes(extract.read_bytes())
+    run("watch", force, arriving, "--once", "-q")
+    operation, subject, detail = logged(force)[-1]
+    assert (operation, subject) == ("collection", "import into incidents")
+    assert '"batch": "b000001-' in detail
+
+
 def test_what_fails_is_logged_too(force, tmp_path):
     run("accounts", "add", force, "ann", "--role", "administrator", "--password-stdin", given=PASSWORD + "\n")
     (tmp_path / "no.csv").write_text("nothing\nof use\n", encoding="utf-8")

@@ -339,7 +339,9 @@ def _look(folder: Path, watched: Watch, say: Callable[[str], None], *, settled: 
         return Store(folder).batches().filter(table_name="incidents").height
 
     before = incidents()
-    watched.look(say, settled=settled)
+    for done in watched.look(say, settled=settled):
+        with logged(folder, "collection", f"import into {done.batch['table_name']}") as detail:
+            detail["batch"] = done.batch["batch_id"]
     if incidents() > before:
         with suppress(NoInput):
             say(look_ahead(folder).sentence())
