@@ -144,7 +144,7 @@ def test_what_came_is_imported_whole_and_taken_from_here(force, state):
     send(state, {"unit_id": "U1", "status_at": at(-55), "status": "en_route", "incident_id": "L1"}, name="unit_status")
     arrived = Arriving(force, state)
     assert arrived.look()
-    assert (arrived.events, len(arrived.store_away())) == (7, 2)
+    assert (arrived.events, len(arrived.store_away())) == (7, 3)
     assert arrived.events == 0
     insist_on_its_end(Store(force).read("incidents").row(0, named=True))
     assert Store(force).read("unit_status")["status"].to_list() == ["en_route"]
@@ -173,9 +173,11 @@ def test_killed_between_the_import_and_its_note_nothing_is_lost_or_doubled(force
     after = Arriving(force, state)
     after.look()
     after.store_away()
-    batches = Store(force).batches()
-    assert batches["rows_accepted"].to_list() == [1, 0]
-    assert batches["rows_unchanged"].to_list() == [0, 1]
+    for name in ("incidents", "grade_history"):
+        batches = Store(force).batches().filter(table_name=name)
+        assert batches["rows_accepted"].to_list() == [1, 0]
+        assert batches["rows_unchanged"].to_list() == [0, 1]
+    assert Store(force).read("grade_history")["step"].to_list() == ["opening"]
 
 
 def test_while_another_import_runs_what_came_waits(force, state):
@@ -187,7 +189,32 @@ def test_while_another_import_runs_what_came_waits(force, state):
         with pytest.raises(TryAgain):
             arrived.store_away()
     assert arrived.events == 1
-    assert len(arrived.store_away()) == 1
+    assert len(arrived.store_away()) == 2
+
+
+def test_each_grade_that_a_log_had_is_kept_and_one_that_is_said_again_is_no_other(force, state):
+    stored(
+        force,
+        {
+            **created("L9", -200),
+            "received_at": NOW - timedelta(minutes=200),
+            "updated_at": NOW - timedelta(minutes=200),
+        },
+    )
+    send(state, created("L1"), {"incident_id": "L1", "updated_at": at(-20), "grade_code": "1"})
+    send(state, {"incident_id": "L1", "updated_at": at(-40), "grade_code": "3"})
+    send(state, {"incident_id": "L1", "updated_at": at(-10), "grade_code": "1", "status": "closed"})
+    send(state, {"incident_id": "L9", "updated_at": at(-5), "grade_code": "2"})
+    send(state, {"incident_id": "L9", "updated_at": at(-4), "grade_code": "1"})
+    arrived = Arriving(force, state)
+    arrived.look()
+    arrived.store_away()
+    rows = Store(force).read("grade_history").sort("incident_id", "graded_at")
+    assert rows.select("incident_id", "grade_code", "step").rows() == [
+        ("L1", "2", "opening"), ("L1", "3", None), ("L1", "1", None), ("L9", "1", None),
+    ]  # fmt: skip
+    assert rows["graded_at"].to_list() == [NOW + timedelta(minutes=each) for each in (-60, -40, -20, -4)]
+    assert Store(force).read("incidents", where=pl.col("incident_id") == "L1")["grade_code"].to_list() == ["1"]
 
 
 def test_an_event_waits_for_its_log_and_is_set_aside_where_none_comes(force, state):

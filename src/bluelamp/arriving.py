@@ -9,7 +9,7 @@ second would soon be all batches.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from bluelamp.store import Store
 
 # Tables that events are of. A status of a unit is whole in itself; an incident is put together from its events.
 TABLES = ("incidents", "unit_status")
+_GRADES = "grade_history"
 # Tokens are made at the door of an import from what only the source knows, and repairs are ours to note.
 _NOT_TAKEN = ("caller_token", "place_token", "repairs")
 MOST_EVENTS = 2_000
@@ -162,6 +163,8 @@ class Arriving:
             if not stored:
                 continue
             told = f"arrivals {stored[0]} to {stored[-1]}"
+            if name == "incidents":
+                done += self._store_gradings(store, set(stored), told)
             with store.writing(name, source_name=told, map_name="bluelamp") as writer:
                 numbers = pl.Series("row_number", range(1, rows.height + 1), dtype=pl.Int64)
                 wanted, erased = store.leave_out_erased(name, rows, numbers, told)
@@ -176,13 +179,30 @@ class Arriving:
             done.append(str(writer.batch["batch_id"]))
         return done
 
+    def _store_gradings(self, store: Store, stored: Collection[int], told: str) -> list[str]:
+        """Import which grade a log had when: the log itself keeps the last of them alone."""
+        events = [event for event in self._events()["incidents"] if event.arrival_id in stored]
+        rows = _gradings(events, store.snapshot())
+        if rows.is_empty():
+            return []
+        with store.writing(_GRADES, source_name=told, map_name="bluelamp") as writer:
+            numbers = pl.Series("row_number", range(1, rows.height + 1), dtype=pl.Int64)
+            wanted, erased = store.leave_out_erased(_GRADES, rows, numbers, told)
+            writer.add(wanted)
+            if erased.height:
+                writer.quarantine(erased)
+        return [str(writer.batch["batch_id"])]
+
     def _put_together(self, store: Store) -> dict[str, tuple[pl.DataFrame, list[_Event]]]:
         """Put events together by table: the rows that are whole, and the events of those that are not."""
+        return {name: _fold(events, name, store) for name, events in sorted(self._events().items())}
+
+    def _events(self) -> dict[str, list[_Event]]:
         found: dict[str, list[_Event]] = {}
         for number, each in sorted(self._read.items()):
             parsed = [_Event(number, each.came_at, _typed(row, each.table_name)) for row in json.loads(each.content)]
             found.setdefault(each.table_name, []).extend(parsed)
-        return {name: _fold(events, name, store) for name, events in sorted(found.items())}
+        return found
 
 
 def _fold(events: Sequence[_Event], name: str, store: Store) -> tuple[pl.DataFrame, list[_Event]]:
@@ -192,14 +212,9 @@ def _fold(events: Sequence[_Event], name: str, store: Store) -> tuple[pl.DataFra
         return _frame(rows, name), []
     version = definition.version
     assert version is not None
-    by_log: dict[str, list[_Event]] = {}
-    for event in events:
-        by_log.setdefault(event.given["incident_id"], []).append(event)
+    by_log = _by_log(events)
     # What is there keeps for an event nothing but its row's fields: who sent a unit, say, stays as it was.
-    held = {
-        row["incident_id"]: row
-        for row in store.read(name, where=pl.col("incident_id").is_in(list(by_log))).iter_rows(named=True)
-    }
+    held = _held(store, by_log)
     rows, left = [], []
     for log, told in by_log.items():
         before = held.get(log)
@@ -219,6 +234,45 @@ def _fold(events: Sequence[_Event], name: str, store: Store) -> tuple[pl.DataFra
         else:
             rows.append(row)
     return _frame(rows, name), left
+
+
+def _by_log(events: Sequence[_Event]) -> dict[str, list[_Event]]:
+    found: dict[str, list[_Event]] = {}
+    for event in events:
+        found.setdefault(event.given["incident_id"], []).append(event)
+    return found
+
+
+def _held(store: Store, logs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    rows = store.read("incidents", where=pl.col("incident_id").is_in(list(logs)))
+    return {row["incident_id"]: row for row in rows.iter_rows(named=True)}
+
+
+def _gradings(events: Sequence[_Event], store: Store) -> pl.DataFrame:
+    """Give the rows of `grade_history` that events tell of: each change of a log's grade, and the first it had.
+
+    What an event says again is no change, and one that says no time is of none.
+    """
+    graded = [event for event in events if event.given.get("grade_code") is not None]
+    by_log = _by_log(graded)
+    held = _held(store, by_log)
+    rows = []
+    for log, told in by_log.items():
+        given = {
+            at: (event.given["grade_code"], event.given.get("received_at") == at)
+            for event in told
+            if (at := event.given.get("updated_at") or event.given.get("received_at")) is not None
+        }
+        before, known_at = held.get(log, {}), held.get(log, {}).get("updated_at")
+        # What is held may have been made by these very events, where an import was cut off before it was noted.
+        is_older = known_at is None or known_at < min(given, default=known_at)
+        grade = before.get("grade_code") if is_older else None
+        for at, (code, is_first) in sorted(given.items()):
+            if code != grade:
+                step = "opening" if is_first else None
+                rows.append({"incident_id": log, "graded_at": at, "grade_code": code, "step": step})
+            grade = code
+    return _frame(rows, _GRADES)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], name: str) -> pl.DataFrame:
