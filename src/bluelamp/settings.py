@@ -632,6 +632,11 @@ class ServicePart(_Part):
     import_minutes: float = Field(
         5, gt=0, le=60, description="How long what is sent as it happens may wait to be imported; it is seen at once"
     )
+    plan_at: str | None = Field(
+        None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="A time of day by the force's clock, such as 05:00, at which a new run is made each day",
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

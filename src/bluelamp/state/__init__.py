@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bluelamp import addresses
-from bluelamp.errors import BadSettings, InputOutputError, NoInput, TryAgain
+from bluelamp.errors import BadSettings, InputOutputError, NoInput, NoRoom, TryAgain
 
 FILE = addresses.OWN_FILE
 # How long a writer waits for another one.
@@ -80,7 +80,7 @@ def _sentence(error: sa.exc.DBAPIError, shown: str) -> TryAgain | InputOutputErr
     if "locked" in said or "busy" in said:
         return TryAgain("Somebody else is writing to the service's database. Try again in a moment.")
     if "full" in said or "no space" in said:
-        return InputOutputError(f"The disk of the service's database is full ({shown}). Free some space and try again.")
+        return NoRoom(f"The disk of the service's database is full ({shown}). Free some space and try again.")
     if "readonly" in said or "read-only" in said:
         return InputOutputError(f"The service's database can only be read ({shown}). Let this account write there.")
     if "malformed" in said or "not a database" in said:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from bluelamp import live, settings, state
+from bluelamp import beside, settings, state
 from bluelamp.errors import InputOutputError, NotPermitted
 from bluelamp.state import accounts
 from bluelamp.web.app import make_app
 from bluelamp.web.sign_in_pages import make_set_up_code
-
-_PAUSE_SECONDS = 2.0
 
 
 def serve(
@@ -75,14 +72,7 @@ def serve(
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     if needs_sign_in:
-        threading.Thread(target=_keep_current, args=(folder, say), daemon=True).start()
+        for command in ("live", "work"):
+            threading.Thread(target=beside.keep_going, args=(folder, command, say), daemon=True).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2))
     server.run(sockets=[listening])
-
-
-def _keep_current(folder: Path | str, say: Callable[[str], None]) -> None:
-    """Have the next hours kept current by a process of its own, so that nobody's page waits for it."""
-    while True:
-        ended = live.starts_with(folder).wait()
-        say(f"What keeps the next hours current has ended ({ended}); it is started again.")
-        time.sleep(_PAUSE_SECONDS)
