@@ -40,6 +40,7 @@ from bluelamp.errors import (
     BadSettings,
     BluelampError,
     NoInput,
+    NoRoom,
     NotPermitted,
     TryAgain,
     UsageError,
@@ -59,6 +60,7 @@ from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.description import describe, is_for_programs
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
+from bluelamp.web.jobs_page import add_jobs
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
 from bluelamp.web.now_page import add_now, keep_look
@@ -75,7 +77,8 @@ from bluelamp.web.table_api import add_table_api
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
-STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
+STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503,
+          NoRoom: 507}  # fmt: skip
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
@@ -354,6 +357,7 @@ def make_app(
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
+    add_jobs(app, admission, published.folder)
     add_live(app, admission, news)
     insist_on_rows(addresses_of(app))
     describe(app, SHOWN)
