@@ -27,7 +27,7 @@ def told():
 
 def doing(kind, do):
     """Stand something in for what a kind of job does."""
-    return {**_kinds.KINDS, kind: _kinds.Kind("words", "combination", _kinds.KINDS[kind].settings, do)}
+    return {**_kinds.KINDS, kind: _kinds.Kind("Name", "words", "combination", _kinds.KINDS[kind].settings, do)}
 
 
 @pytest.fixture

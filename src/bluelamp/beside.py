@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -70,3 +70,16 @@ def only_one(folder: Path | str, name: str, is_over: Callable[[], bool]) -> Iter
             yield True
             return
     yield False
+
+
+def is_anyone(folder: Path | str, names: Iterable[str]) -> bool:
+    """Say whether any process of a force does what one of the names says."""
+    for name in names:
+        try:
+            with (Path(folder) / addresses.OWN_FILE.parent / f".{name}").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            continue
+    return False

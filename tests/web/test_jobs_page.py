@@ -65,7 +65,7 @@ def test_nobody_else_may_ask(served, state, name):
 def test_who_may_look_and_not_ask_gets_no_buttons(served, state):
     jobs.ask(state, "plan", {}, "ann")
     page = served[1]("chief").get("/jobs").text
-    assert "Plan again" in page
+    assert "New run" in page
     assert "<form" not in page
 
 

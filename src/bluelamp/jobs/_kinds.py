@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bluelamp import backtest, intake, plan, tables, validation
 from bluelamp import settings as settings_
-from bluelamp.errors import UsageError, count_of, did_you_mean, one_of
+from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean, one_of
 from bluelamp.sources import Query
 from bluelamp.state.jobs import Job
 from bluelamp.state.log import Operation
@@ -62,8 +62,9 @@ class Validate(_Settings):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of job: how people call it, what the log calls it, its settings, and what does it."""
+    """One kind of job: its name, how people ask for it, what the log calls it, its settings, and what does it."""
 
+    name: str
     words: str
     operation: Operation
     settings: type[_Settings]
@@ -74,6 +75,8 @@ def _import(folder: Path, job: Job, progress: Progress) -> Did:
     given = Import.model_validate(job.settings)
     sent = upload_of(folder, job)
     work: list[tuple[str, Path | Query, str | None]]
+    if sent is not None and not sent.exists():
+        raise NoInput(f"{given.name} is no longer here: it was imported before a backup was put back. Send it again.")
     if sent is None:
         work = list(intake.extracts_of(folder))
     elif given.table is not None:
@@ -123,10 +126,10 @@ def _validate(folder: Path, job: Job, progress: Progress) -> Did:
 
 
 KINDS: Mapping[str, Kind] = {
-    "import": Kind("Import what force.toml names and has not come yet", "collection", Import, _import),
-    "plan": Kind("Plan again from what is there", "combination", Plan, _plan),
-    "backtest": Kind("Score the forecast on the force's own past", "combination", Backtest, _backtest),
-    "validate": Kind("Hold the simulation against what happened", "combination", Validate, _validate),
+    "import": Kind("Import", "Import what force.toml names and has not come yet", "collection", Import, _import),
+    "plan": Kind("New run", "Plan again from what is there", "combination", Plan, _plan),
+    "backtest": Kind("Backtest", "Score the forecast on the force's own past", "combination", Backtest, _backtest),
+    "validate": Kind("Validation", "Hold the simulation against what happened", "combination", Validate, _validate),
 }
 
 

@@ -7,7 +7,7 @@ servers or many people share it. Figures are not in it: those are published by r
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,17 @@ class State:
         """Give a connection that only reads; each of its statements sees one state of everything."""
         with self._told(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def still(self) -> Iterator[sa.Connection]:
+        """Give a connection that only reads, all of whose statements see one state of everything."""
+        with self._told(), self.engine.connect() as connection:
+            if self.is_postgresql:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            else:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -95,7 +106,7 @@ def exists(folder: Path | str, address: str | None) -> bool:
     return address is not None or (Path(folder) / FILE).exists()
 
 
-def open_state(folder: Path | str, address: str | None = None) -> State:
+def open_state(folder: Path | str, address: str | None = None, *, bring_forward: bool = True) -> State:
     """Open the service's database of a force, made or brought to the newest version where it is not.
 
     `address` is what force.toml names, as SQLAlchemy writes it; the file in the force's folder where there is none.
@@ -119,7 +130,8 @@ def open_state(folder: Path | str, address: str | None = None) -> State:
                 "postgresql+psycopg://bluelamp:${STATE_PASSWORD}@host/bluelamp was expected, or no setting for a file."
             )
     state = State(_engine(url), shown)
-    _bring_forward(state, Path(folder))
+    if bring_forward:
+        _bring_forward(state, Path(folder))
     return state
 
 
@@ -167,15 +179,32 @@ def version_of(state: State) -> str | None:
 
 def migrate(state: State, to: str = "head") -> None:
     """Bring a database to a version of its tables, forward or back; `base` is before the first of them."""
-    config = _alembic()
+    with _migrating(state) as connection:
+        _move(connection, to)
+
+
+def rebuild(state: State, version: str, fill: Callable[[sa.Connection], None]) -> None:
+    """Make a database's tables anew, of a version, and fill them: all of it at one instant, or nothing of it."""
+    with _migrating(state) as connection:
+        _move(connection, "base")
+        _move(connection, version)
+        fill(connection)
+
+
+@contextmanager
+def _migrating(state: State) -> Iterator[sa.Connection]:
     with state.writing() as connection:
         if state.is_postgresql:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        is_back = to == "base" or (
-            to != "head" and to < (MigrationContext.configure(connection).get_current_revision() or "")
-        )
-        (command.downgrade if is_back else command.upgrade)(config, to)
+        yield connection
+
+
+def _move(connection: sa.Connection, to: str) -> None:
+    config = _alembic()
+    config.attributes["connection"] = connection
+    there = MigrationContext.configure(connection).get_current_revision() or ""
+    is_back = to == "base" or (to != "head" and to < there)
+    (command.downgrade if is_back else command.upgrade)(config, to)
 
 
 def _bring_forward(state: State, folder: Path) -> None:

@@ -155,7 +155,7 @@ def _words(job: Job) -> str:
     if job.kind == "import" and "name" in job.settings:
         into = f" into '{job.settings['table']}'" if "table" in job.settings else ""
         return f"Import {job.settings['name']}{into}"
-    return jobs.KINDS[job.kind].words
+    return jobs.KINDS[job.kind].name
 
 
 def _json(content: Any, status: int = 200) -> Response:
