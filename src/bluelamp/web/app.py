@@ -39,6 +39,7 @@ from bluelamp.errors import (
     BadData,
     BadSettings,
     BluelampError,
+    InputOutputError,
     NoInput,
     NoRoom,
     NotPermitted,
@@ -78,7 +79,7 @@ from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
 STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503,
-          NoRoom: 507}  # fmt: skip
+          NoRoom: 507, InputOutputError: 503}  # fmt: skip
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
