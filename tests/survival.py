@@ -279,3 +279,50 @@ def course(service: Service, kills: list[tuple[str, str]], kill, *, seed: int) -
             service.wait_for(key)
         keys += asked.values()
     return keys
+
+
+def kill_with(service: Service, server):
+    """Give what kills a process of the service, or its database, which is away for a second."""
+
+    def kill(what: str) -> None:
+        if what != "postgresql":
+            service.kill(what)
+            return
+        server.kill()
+        # While it is away, what needs it says so, and to try again.
+        answer = service.client().get("/jobs.json")
+        assert answer.status_code == 503
+        assert "can't be reached" in answer.json()["detail"]
+        time.sleep(1)
+        server.start()
+
+    return kill
+
+
+def write_at_once(force: Path, tmp_path: Path) -> None:
+    """Send extracts from two at once, ask for a run, and import by hand meanwhile; insist that all of it came."""
+    with serving(force) as service, read_all_the_while(service):
+        answers: list[str] = []
+
+        def send(first: int) -> None:
+            answers.extend(service.send(first + each) for each in range(2))
+
+        threads = [threading.Thread(target=send, args=(10 * each,)) for each in range(2)]
+        for each in threads:
+            each.start()
+        plan = service.ask("plan")
+        # Somebody imports at the command line meanwhile, and is told to try again or comes through.
+        extract = tmp_path / "by hand.csv"
+        extract.write_bytes(events(99))
+        command = [sys.executable, "-m", "bluelamp", "import", str(force), str(extract), "--table", "events", "-q"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        while (code := subprocess.run(command, check=False, env=environment).returncode) == 75:
+            time.sleep(0.2)
+        assert code == 0
+        for each in threads:
+            each.join()
+        assert len(answers) == 4
+        for key in (*answers, plan):
+            service.wait_for(key)
+        insist_on_whole(service, [*answers, plan])
+        assert Store(force).read("events").filter(event_name="Fair 7").height == 5
