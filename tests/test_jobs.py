@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,7 +28,7 @@ def told():
 
 def doing(kind, do):
     """Stand something in for what a kind of job does."""
-    return {**_kinds.KINDS, kind: _kinds.Kind("Name", "words", "combination", _kinds.KINDS[kind].settings, do)}
+    return {**_kinds.KINDS, kind: replace(_kinds.KINDS[kind], do=do)}
 
 
 @pytest.fixture
