@@ -444,6 +444,18 @@ def test_a_disk_that_fills_leaves_no_part_of_a_backup_and_says_so(tmp_path):
         assert backup.restore(place / "kept.tar", place / "again")
 
 
+def test_a_place_that_can_only_be_read_gets_a_sentence(force, tmp_path):
+    with small_disk(tmp_path) as place:
+        if place is None:
+            pytest.skip("READ-ONLY FOLDER NOT TESTED: this needs the right to mount a small file system.")
+        made = _made(force, tmp_path)
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        with pytest.raises(InputOutputError, match="can only be read"):
+            backup.back_up(force, place / "kept.tar")
+        with pytest.raises(InputOutputError, match="can only be read"):
+            backup.restore(made, place / "again")
+
+
 def test_the_commands_say_the_same_content(force, tmp_path):
     with_people(force).close()
 

@@ -243,17 +243,17 @@ def test_the_same_look_at_figures_is_logged_once_and_each_look_at_people(served,
 
 
 def test_what_can_not_be_logged_is_not_shown(served, monkeypatch):
-    from bluelamp.errors import InputOutputError
+    from bluelamp.errors import NoRoom
 
     _, client = served
     planner = client("planner")
 
     def full(*_):
-        raise InputOutputError("The disk of the service's database is full.")
+        raise NoRoom("The disk of the service's database is full.")
 
     monkeypatch.setattr(log, "append", full)
     answer = planner.get("/tables/duties.json")
-    assert answer.status_code == 500
+    assert answer.status_code == 507
     assert "disk" in answer.json()["detail"]
 
 

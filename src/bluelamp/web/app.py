@@ -80,6 +80,7 @@ from bluelamp.web.what_if_page import add_what_if
 
 STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503,
           NoRoom: 507, InputOutputError: 503}  # fmt: skip
+_TITLES = {403: "This is not for your account", 503: "Not just now", 507: "There is no room"}
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
@@ -391,7 +392,7 @@ def _answer_errors(app: FastAPI) -> None:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         if _is_for_programs(request):
             return _problem(status, error.summary, error.problems)
-        title = "This is not for your account" if status == 403 else "Something is not there"
+        title = _TITLES.get(status, "Something is not there")
         return HTMLResponse(_page(title, f"<p>{escape(str(error))}</p>"), status)
 
     @app.exception_handler(RequestValidationError)
