@@ -151,9 +151,7 @@ def _write(folder: Path, database: str | None, file: Any, near: Path) -> Content
     raise TryAgain("Files of the force were taken away again and again while they were copied. Try again in a moment.")
 
 
-def _restore_state(
-    opened: _archive.Reader, staging: Path, database: str | None, *, replace: bool
-) -> int:  # fmt: skip
+def _restore_state(opened: _archive.Reader, staging: Path, database: str | None, *, replace: bool) -> int:
     if opened.contents.state is None:
         return 0
     kept = state.open_state(staging, _address(staging, database), bring_forward=False)

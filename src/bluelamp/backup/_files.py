@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -42,8 +43,11 @@ def write(folder: Path, archive: Writer) -> list[str]:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             continue
-        except OSError:
-            left_out.append(f"{name} (a link, or not to be read)")
+        except OSError as error:
+            # Links, and sockets. What can't be read for another reason is missed, and not left out.
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            left_out.append(f"{name} (a link, or no file)")
             continue
         with os.fdopen(handle, "rb") as file:
             status = os.fstat(handle)

@@ -52,9 +52,7 @@ def offer_of(state: State) -> kept.Offer | None:
     return offer
 
 
-def hand_out(
-    state: State, do: Callable[[str], None], tick: Callable[[], None], is_over: Callable[[], bool]
-) -> None:  # fmt: skip
+def hand_out(state: State, do: Callable[[str], None], tick: Callable[[], None], is_over: Callable[[], bool]) -> None:
     """Give jobs one at a time to `do`, and call `tick` about once a second, until it is over.
 
     Raises TryAgain where the database has gone, once the job at hand has ended.

@@ -187,9 +187,7 @@ def take_over(state: State, offer: Offer | None = None) -> list[Job]:
     """
     now = datetime.now(UTC)
     with state.writing() as connection:
-        found = [
-            _job(row) for row in connection.execute(sa.select(*_COLUMNS).where(jobs.c.state == "running")).all()
-        ]  # fmt: skip
+        found = [_job(row) for row in connection.execute(sa.select(*_COLUMNS).where(jobs.c.state == "running")).all()]
         for job in found:
             this = jobs.update().where(jobs.c.job_key == job.key)
             if job.is_stopping:
