@@ -85,7 +85,7 @@ await build({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 2000,
     rolldownOptions: {
-      input: { app: entry, codes: path.join(here, 'src/codes.ts'), data: path.join(here, 'src/data.ts'), now: path.join(here, 'src/now.ts'), 'what-if': path.join(here, 'src/what-if.ts') },
+      input: { app: entry, codes: path.join(here, 'src/codes.ts'), data: path.join(here, 'src/data.ts'), now: path.join(here, 'src/now.ts'), 'what-if': path.join(here, 'src/what-if.ts'), jobs: path.join(here, 'src/jobs.ts') },
       output: {
         format: 'es',
         entryFileNames: '[name].js',

@@ -3,10 +3,13 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,7 +28,34 @@ class Server:
     host: str
     port: int
     tools: Path
+    home: Path
     password: str = PASSWORD
+
+    def start(self) -> None:
+        """Start it, as it was left."""
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
+        self.control("-o", options, "start")
+
+    def control(self, *arguments: str) -> None:
+        """Call its control program."""
+        command = (self.tools / "pg_ctl", "-D", self.home / "data", "-l", self.home / "log", "-w", *arguments)
+        done = subprocess.run(_as_account(*command), stdout=subprocess.DEVNULL, cwd=self.home, check=False)
+        assert done.returncode == 0, (self.home / "log").read_text()[-2000:]
+
+    def kill(self) -> None:
+        """End it as a crash does: nothing of it runs after this."""
+        first = int((self.home / "data" / "postmaster.pid").read_text().splitlines()[0])
+        # It must not start another process between our looking and our killing: that one would keep the memory.
+        os.kill(first, signal.SIGSTOP)
+        of_it = [first, *(int(each) for each in subprocess.run(
+            ["pgrep", "-P", str(first)], capture_output=True, text=True, check=False
+        ).stdout.split())]  # fmt: skip
+        for each in of_it:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        # One that is dead and not yet forgotten by the system is taken for a running server by the next.
+        while any(Path(f"/proc/{each}").exists() for each in of_it):
+            time.sleep(0.05)
 
     def url(self, variable: str = "BLUELAMP_TEST_PASSWORD") -> str:
         """The address, as a settings file would hold it."""
@@ -53,14 +83,13 @@ def _as_account(*command: str | Path) -> list[str]:
     return ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups", *(str(each) for each in command)]
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
-    """A PostgreSQL that lives as long as the tests; absent, its tests are skipped, loudly, and fail in CI."""
+@contextmanager
+def started() -> Iterator[Server]:
+    """A PostgreSQL of its own; absent, its tests are skipped, loudly, and fail in CI."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         told = "POSTGRESQL ABSENT: no real database was read. 'apt-get install postgresql' brings it."
         pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
-    tools = found[-1].parent
     # Not below pytest's own folder, which other accounts may not enter.
     home = Path(tempfile.mkdtemp(prefix="bluelamp-postgresql-"))
     secret = home / "password"
@@ -71,17 +100,22 @@ def postgresql() -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": home}
+    server = Server("127.0.0.1", port, found[-1].parent, home)
     subprocess.run(
         _as_account(
-            tools / "initdb", "-D", home / "data", "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "-N",
-            "-E", "UTF8", "--locale=C.UTF-8",
+            server.tools / "initdb", "-D", home / "data", "-U", "postgres", "--auth=scram-sha-256",
+            f"--pwfile={secret}", "-N", "-E", "UTF8", "--locale=C.UTF-8",
         ),
-        **quiet,
+        check=True, stdout=subprocess.DEVNULL, cwd=home,
     )  # fmt: skip
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-    control = (tools / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w")
-    subprocess.run(_as_account(*control, "-o", options, "start"), **quiet)
-    yield Server("127.0.0.1", port, tools)
-    subprocess.run(_as_account(*control, "-m", "immediate", "stop"), **quiet)
+    server.start()
+    yield server
+    server.control("-m", "immediate", "stop")
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL that lives as long as the tests, and that none of them may end."""
+    with started() as server:
+        yield server

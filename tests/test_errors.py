@@ -22,8 +22,8 @@ def test_an_error_is_its_sentence_and_all_its_problems():
 def test_scripts_can_tell_kinds_apart_by_the_exit_codes_that_are_promised():
     codes = {kind.__name__: kind.exit_code for kind in KINDS}
     assert codes == {
-        "BluelampError": 1, "UsageError": 2, "BadData": 65, "NoInput": 66, "InputOutputError": 74, "TryAgain": 75,
-        "NotPermitted": 77, "BadSettings": 78,
+        "BluelampError": 1, "UsageError": 2, "BadData": 65, "NoInput": 66, "InputOutputError": 74, "NoRoom": 74,
+        "TryAgain": 75, "NotPermitted": 77, "BadSettings": 78,
     }  # fmt: skip
 
 

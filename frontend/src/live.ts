@@ -18,6 +18,8 @@ export interface Live {
   units_at_work: (number | null)[][];
 }
 
+/** How long after the service refused to be listened to, because its database is away, it is asked again. */
+const AGAIN_MS = 5000;
 /** Figures older than this are told as old: nothing has come for longer than a control room is ever silent. */
 const QUIET_SECONDS = 20 * 60;
 
@@ -77,7 +79,7 @@ interface News {
 
 /**
  * Listens for news: asks for the next hours each time they were made again, where the service makes them, and says when
- * there is another run. While the line is broken, the browser tries again by itself.
+ * there is another run. While the line is broken, it is tried again and again.
  */
 export function listenForNews(tell: (live: Live) => void, isNewRun: () => void): void {
   let [asked, runs] = [0, -1];
@@ -94,7 +96,14 @@ export function listenForNews(tell: (live: Live) => void, isNewRun: () => void):
     runs = news.runs;
     if (news.is_live) void fetchFigures().catch((error: unknown) => console.warn(error));
   };
-  const source = new EventSource('/api/live');
-  source.addEventListener('here', hear);
-  source.addEventListener('news', hear);
+  const listen = () => {
+    const source = new EventSource('/api/live');
+    source.addEventListener('here', hear);
+    source.addEventListener('news', hear);
+    // A browser tries again by itself where the line breaks, but not where it was told that the database is away.
+    source.addEventListener('error', () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    });
+  };
+  listen();
 }

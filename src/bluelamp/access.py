@@ -36,7 +36,8 @@ Kind = Literal[
     "arrivals",  # what a control room's system sends as it happens
     "accounts",  # who may sign in
     "log",  # who saw, changed, exported or shared what
-    "operations",  # how the service runs: metrics, jobs, runs
+    "jobs",  # long work that is asked for, such as a new run, and what became of it
+    "operations",  # how the service runs: metrics, runs
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -44,8 +45,8 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 ROLE_WORDS: dict[Role, str] = {
     "viewer": "sees the map and its figures, such as a screen on the wall",
-    "analyst": "sees and exports figures and records, and keeps the crosswalk",
-    "planner": "sees and exports figures and named duties with what people can do, never why not",
+    "analyst": "sees and exports figures and records, keeps the crosswalk, and asks for imports and runs",
+    "planner": "sees and exports figures and named duties with what people can do, never why not, and asks for runs",
     "supervisor": "sees figures, records and the people of the teams that the account names",
     "chief": "sees and exports figures",
     "auditor": "sees and exports the log, and who may sign in",
@@ -62,15 +63,22 @@ _SYSTEMS: tuple[Role, ...] = ("source", "monitor")
 _EVERYBODY: dict[Kind, frozenset[Action]] = {"public": _ALL, "own": _ALL, "shared": _TAKE}
 _RIGHTS: dict[Role, dict[Kind, frozenset[Action]]] = {
     "viewer": {"figures": _LOOK},
-    "analyst": {"figures": _TAKE, "strength": _TAKE, "records": _TAKE, "codes": _ALL, "operations": _LOOK},
-    "planner": {"figures": _TAKE, "strength": _TAKE, "people": _TAKE},
-    "supervisor": {"figures": _TAKE, "strength": _LOOK, "records": _LOOK, "people": _LOOK},
-    "chief": {"figures": _TAKE, "strength": _TAKE},
-    "auditor": {"figures": _LOOK, "accounts": _LOOK, "log": _TAKE},
-    "administrator": {"figures": _LOOK, "accounts": _ALL, "operations": _ALL, "codes": _LOOK},
+    "analyst": {
+        "figures": _TAKE,
+        "strength": _TAKE,
+        "records": _TAKE,
+        "codes": _ALL,
+        "jobs": _ALL,
+        "operations": _LOOK,
+    },
+    "planner": {"figures": _TAKE, "strength": _TAKE, "people": _TAKE, "jobs": _ALL},
+    "supervisor": {"figures": _TAKE, "strength": _LOOK, "records": _LOOK, "people": _LOOK, "jobs": _LOOK},
+    "chief": {"figures": _TAKE, "strength": _TAKE, "jobs": _LOOK},
+    "auditor": {"figures": _LOOK, "accounts": _LOOK, "log": _TAKE, "jobs": _LOOK},
+    "administrator": {"figures": _LOOK, "accounts": _ALL, "jobs": _ALL, "operations": _ALL, "codes": _LOOK},
     "peer_force": {},
     "source": {"arrivals": _ALL},
-    "monitor": {"operations": _LOOK},
+    "monitor": {"jobs": _LOOK, "operations": _LOOK},
 }
 
 # Tables whose rows are single happenings; the others of law enforcement are figures.

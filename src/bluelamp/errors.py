@@ -48,6 +48,10 @@ class InputOutputError(BluelampError):
     exit_code = 74
 
 
+class NoRoom(InputOutputError):
+    """The disk, or what this account may use of it, is full; the same command works once there is room."""
+
+
 class TryAgain(BluelampError):
     """Someone else is writing just now; the same command works in a moment."""
 

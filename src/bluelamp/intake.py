@@ -177,7 +177,7 @@ class Watch:
         work, _ = tell_tables(self.folder, by_place)
         imported: list[Imported] = []
         for name, path, chosen in work:
-            known = is_known(self.folder, path)
+            known = is_known(self.folder, path, name)
             if known is not None:
                 say(f"{path.name} came before, as batch {known}.")
             elif not self._import(name, path, chosen, path.name, say, imported):
@@ -232,9 +232,12 @@ def _in_order(settings: Settings) -> list[tuple[str, settings_.SourcePart]]:
     return sorted(settings.sources.items(), key=lambda each: (place.get(each[0], len(ORDER)), each[0]))
 
 
-def is_known(folder: Path | str, path: Path) -> str | None:
-    """Give the batch that a file's very bytes came in with, if any: importing it again would change nothing."""
-    batches = Store(folder).batches().filter(pl.col("source_sha256") == sources.file_sha256(path))
+def is_known(folder: Path | str, path: Path, table: str | None = None) -> str | None:
+    """Give the batch that a file's very bytes came in with, if any: importing it again would change nothing.
+
+    `table` is for a file that fills several: it may have come into some of them.
+    """
+    batches = Store(folder).batches(table).filter(pl.col("source_sha256") == sources.file_sha256(path))
     return None if batches.is_empty() else str(batches["batch_id"][-1])
 
 

@@ -8,16 +8,10 @@ log's head elsewhere.
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-import select
-import subprocess
-import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from bluelamp import intake, look_ahead, near_term, state
+from bluelamp import beside, intake, look_ahead, near_term, state
 from bluelamp import settings as settings_
 from bluelamp.arriving import Arriving
 from bluelamp.errors import BluelampError, NoInput
@@ -176,42 +170,13 @@ class Keeper:
         return True
 
 
-def starts_with(folder: Path | str) -> subprocess.Popen[bytes]:
-    """Start a process that keeps a force's next hours current for as long as this one lives, even if it is killed."""
-    command = [sys.executable, "-m", "bluelamp", "live", str(folder), "--while-input"]
-    # Its input ends when this process does, whatever ended it.
-    return subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own command
-
-
-def input_is_over() -> bool:
-    """Say whether whoever started this process has gone."""
-    ready, _, _ = select.select([sys.stdin], [], [], 0)
-    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
-
-
 def keep_current(folder: Path | str, say: Say, *, is_over: Callable[[], bool] = lambda: False) -> None:
     """Keep a force's next hours current until it is over. Where another process does so already, wait for its turn."""
     kept = state.open_state(folder, settings_.read(folder).service.database)
-    with _only_one(Path(folder), is_over) as is_mine:
+    with beside.only_one(folder, "live", is_over) as is_mine:
         if not is_mine:
             return
         keeper = Keeper(folder, kept, say)
         while not is_over():
             keeper.step()
             time.sleep(_LOOK_SECONDS)
-
-
-@contextmanager
-def _only_one(folder: Path, is_over: Callable[[], bool]) -> Iterator[bool]:
-    place = folder / state.FILE.parent
-    place.mkdir(mode=0o700, exist_ok=True)
-    with (place / ".live").open("w") as lock:
-        while not is_over():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_LOOK_SECONDS)
-                continue
-            yield True
-            return
-    yield False

@@ -120,6 +120,7 @@ def plan(
     *,
     forecast_from: datetime | None = None,
     as_of: datetime | None = None,
+    artefacts: Mapping[str, bytes] | None = None,
     progress: Progress = lambda stage, share: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(microsecond=0),
 ) -> str:
@@ -129,7 +130,8 @@ def plan(
     the method that forecasts filed before speak for.
 
     `forecast_from` is the first hour to forecast (a local midnight; by default the first one after the data ends);
-    `as_of` reads every table as it was known at an earlier moment.
+    `as_of` reads every table as it was known at an earlier moment. `artefacts` are kept with the run beside its own, by
+    which whoever asked for it can find it again.
     Raises NoInput where there is nothing to plan from, BadSettings where force.toml is wrong.
     """
     settings = settings_.read(folder)
@@ -170,9 +172,9 @@ def plan(
         "seconds": _as_json({stage: round(seconds, 3) for stage, seconds in planned.seconds.items()}),
     }
     progress("filing", 0.0)
-    artefacts = {f"{name}.parquet": _as_parquet(planned.used[name]) for name in USED}
-    artefacts |= {"forecast_parameters.npz": planned.parameters, **_file_forecast(folder, planned, settings, made_at)}
-    run_id = store.write_run(run, planned.results, artefacts)
+    kept = {**(artefacts or {}), **{f"{name}.parquet": _as_parquet(planned.used[name]) for name in USED}}
+    kept |= {"forecast_parameters.npz": planned.parameters, **_file_forecast(folder, planned, settings, made_at)}
+    run_id = store.write_run(run, planned.results, kept)
     progress("filing", 1.0)
     return run_id
 

@@ -638,6 +638,11 @@ class ServicePart(_Part):
     request_lines: Literal["none", "text", "json"] = Field(
         "none", description="Whether the service writes a line a request to standard error, as text or as JSON"
     )
+    plan_at: str | None = Field(
+        None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="A time of day by the force's clock, such as 05:00, at which a new run is made each day",
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

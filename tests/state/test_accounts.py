@@ -206,3 +206,20 @@ def test_the_last_administrator_stays(state):
 def test_workers_share_a_secret(state):
     assert sessions.shared_secret(state, "cookies") == sessions.shared_secret(state, "cookies")
     assert sessions.shared_secret(state, "cookies") != sessions.shared_secret(state, "others")
+
+
+def test_of_many_workers_that_start_at_once_all_have_the_same_secret(state):
+    found = []
+    together = threading.Barrier(8)
+
+    def ask():
+        together.wait()
+        found.append(sessions.shared_secret(state, "cookies"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1

@@ -175,8 +175,8 @@ def flip_bits(place: Path, times: int, seed: int) -> int:
 
 
 @contextlib.contextmanager
-def small_disk(tmp_path: Path) -> Iterator[Path | None]:
-    """A file system of 8 MB, or nothing where this account may not mount one."""
+def small_disk(tmp_path: Path, megabytes: int = 8) -> Iterator[Path | None]:
+    """A file system of so many megabytes, or nothing where this account may not mount one."""
     place = tmp_path / "small_disk"
     place.mkdir()
     mount = shutil.which("mount")
@@ -184,7 +184,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
         yield None
         return
     made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True, check=False
+        [mount, "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)], capture_output=True, check=False
     )
     if made.returncode:
         yield None

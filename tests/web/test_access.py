@@ -16,17 +16,17 @@ from tests.web.served import HERE, copied, form_token, with_accounts
 # Written by hand, so that a change of rights is something that somebody reads and agrees to.
 # c consult, e export, w change; rows are roles, columns kinds, in the order that access.py has them.
 RIGHTS = """
-              public own shared figures strength records people codes arrivals accounts log operations
-viewer        cew    cew ce     c       -        -       -      -     -        -        -   -
-analyst       cew    cew ce     ce      ce       ce      -      cew   -        -        -   c
-planner       cew    cew ce     ce      ce       -       ce     -     -        -        -   -
-supervisor    cew    cew ce     ce      c        c       c      -     -        -        -   -
-chief         cew    cew ce     ce      ce       -       -      -     -        -        -   -
-auditor       cew    cew ce     c       -        -       -      -     -        c        ce  -
-administrator cew    cew ce     c       -        -       -      c     -        cew      -   cew
-peer_force    cew    cew ce     -       -        -       -      -     -        -        -   -
-source        cew    -   -      -       -        -       -      -     cew      -        -   -
-monitor       cew    -   -      -       -        -       -      -     -        -        -   c
+              public own shared figures strength records people codes arrivals accounts log jobs operations
+viewer        cew    cew ce     c       -        -       -      -     -        -        -   -    -
+analyst       cew    cew ce     ce      ce       ce      -      cew   -        -        -   cew  c
+planner       cew    cew ce     ce      ce       -       ce     -     -        -        -   cew  -
+supervisor    cew    cew ce     ce      c        c       c      -     -        -        -   c    -
+chief         cew    cew ce     ce      ce       -       -      -     -        -        -   c    -
+auditor       cew    cew ce     c       -        -       -      -     -        c        ce  c    -
+administrator cew    cew ce     c       -        -       -      c     -        cew      -   cew  cew
+peer_force    cew    cew ce     -       -        -       -      -     -        -        -   -    -
+source        cew    -   -      -       -        -       -      -     cew      -        -   -    -
+monitor       cew    -   -      -       -        -       -      -     -        -        -   c    c
 """
 LETTERS = {"consult": "c", "export": "e", "change": "w"}
 

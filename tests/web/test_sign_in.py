@@ -204,7 +204,7 @@ def test_serve_asks_people_to_sign_in_where_others_reach_it_or_accounts_are(
     if has_accounts:
         with_accounts(force)
     monkeypatch.setattr(serve, "_answer", lambda *given: asked.extend(given))
-    monkeypatch.setattr(serve, "_keep_current", lambda *_: None)
+    monkeypatch.setattr(serve.beside, "keep_going", lambda *_: None)
     serve.serve(force, host=host, port=0, names=names, sign_in=flag, open_browser=False)
     _, _, workers, load = asked
     folder, hosts, needs_sign_in = load.args
@@ -242,17 +242,17 @@ def test_the_same_look_at_figures_is_logged_once_and_each_look_at_people(served,
 
 
 def test_what_can_not_be_logged_is_not_shown(served, monkeypatch):
-    from bluelamp.errors import InputOutputError
+    from bluelamp.errors import NoRoom
 
     _, client = served
     planner = client("planner")
 
     def full(*_):
-        raise InputOutputError("The disk of the service's database is full.")
+        raise NoRoom("The disk of the service's database is full.")
 
     monkeypatch.setattr(log, "append", full)
     answer = planner.get("/tables/duties.json")
-    assert answer.status_code == 500
+    assert answer.status_code == 507
     assert "disk" in answer.json()["detail"]
 
 

@@ -156,10 +156,64 @@ def live(
     \b
     bluelamp live north
     """
-    from bluelamp.live import input_is_over, keep_current
+    from bluelamp.beside import input_is_over
+    from bluelamp.live import keep_current
 
     is_over = input_is_over if while_input else lambda: False
     keep_current(folder, lambda text: message.print(text, markup=False), is_over=is_over)
+
+
+@app.command()
+def work(
+    folder: Folder,
+    while_input: Annotated[
+        bool, typer.Option("--while-input", help="End when standard input does, as with whoever started it")
+    ] = False,
+) -> None:
+    """Do the jobs that people ask the service for, one at a time; `serve` starts this by itself.
+
+    \b
+    bluelamp work north
+    """
+    from bluelamp.beside import end_with_input
+    from bluelamp.jobs import work as do_jobs
+
+    if while_input:
+        end_with_input()
+    do_jobs(folder, lambda text: message.print(text, markup=False))
+
+
+@app.command()
+def jobs(
+    folder: Folder,
+    ask: Annotated[str | None, typer.Option("--ask", help="Ask for one: import, plan, backtest or validate")] = None,
+    stop: Annotated[str | None, typer.Option("--stop", metavar="JOB", help="Ask for one to be stopped")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs that people asked the service for, the newest first, and ask for one or stop one.
+
+    \b
+    bluelamp jobs north
+    bluelamp jobs north --ask plan
+    bluelamp jobs north --stop j261123-5f0c2d9ab1e7
+    """
+    from bluelamp import jobs as asked
+    from bluelamp.state import jobs as kept
+
+    state = _state(folder)
+    if ask is not None:
+        made, is_new = asked.ask(state, ask, {}, caller())
+        _log(state, "administration", f"job {made.kind}", {"job": made.key, "asked": "new" if is_new else "again"})
+    if stop is not None:
+        made = asked.ask_to_stop(state, folder, stop)
+        _log(state, "administration", f"job {made.kind}", {"job": made.key, "asked": "stop"})
+    found = kept.every(state)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], default=str, ensure_ascii=False))
+        return
+    for each in found:
+        share = f" {each.share:.0%}" if each.state == "running" and each.share is not None else ""
+        typer.echo(f"{each.key}  {each.kind:<9} {each.state}{share}  {each.words or ''}".rstrip())
 
 
 @log_app.command()

@@ -7,7 +7,7 @@ servers or many people share it. Figures are not in it: those are published by r
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bluelamp import addresses
-from bluelamp.errors import BadSettings, InputOutputError, NoInput, TryAgain
+from bluelamp.errors import BadSettings, InputOutputError, NoInput, NoRoom, TryAgain
 
 FILE = addresses.OWN_FILE
 # How long a writer waits for another one.
@@ -51,6 +51,17 @@ class State:
             yield connection
 
     @contextmanager
+    def still(self) -> Iterator[sa.Connection]:
+        """Give a connection that only reads, all of whose statements see one state of everything."""
+        with self._told(), self.engine.connect() as connection:
+            if self.is_postgresql:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            else:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Give a connection whose changes are kept when the block ends, or none of them where it fails."""
         with self._told(), self.engine.connect() as connection:
@@ -80,7 +91,7 @@ def _sentence(error: sa.exc.DBAPIError, shown: str) -> TryAgain | InputOutputErr
     if "locked" in said or "busy" in said:
         return TryAgain("Somebody else is writing to the service's database. Try again in a moment.")
     if "full" in said or "no space" in said:
-        return InputOutputError(f"The disk of the service's database is full ({shown}). Free some space and try again.")
+        return NoRoom(f"The disk of the service's database is full ({shown}). Free some space and try again.")
     if "readonly" in said or "read-only" in said:
         return InputOutputError(f"The service's database can only be read ({shown}). Let this account write there.")
     if "malformed" in said or "not a database" in said:
@@ -95,7 +106,7 @@ def exists(folder: Path | str, address: str | None) -> bool:
     return address is not None or (Path(folder) / FILE).exists()
 
 
-def open_state(folder: Path | str, address: str | None = None) -> State:
+def open_state(folder: Path | str, address: str | None = None, *, bring_forward: bool = True) -> State:
     """Open the service's database of a force, made or brought to the newest version where it is not.
 
     `address` is what force.toml names, as SQLAlchemy writes it; the file in the force's folder where there is none.
@@ -119,7 +130,8 @@ def open_state(folder: Path | str, address: str | None = None) -> State:
                 "postgresql+psycopg://bluelamp:${STATE_PASSWORD}@host/bluelamp was expected, or no setting for a file."
             )
     state = State(_engine(url), shown)
-    _bring_forward(state, Path(folder))
+    if bring_forward:
+        _bring_forward(state, Path(folder))
     return state
 
 
@@ -167,15 +179,32 @@ def version_of(state: State) -> str | None:
 
 def migrate(state: State, to: str = "head") -> None:
     """Bring a database to a version of its tables, forward or back; `base` is before the first of them."""
-    config = _alembic()
+    with _migrating(state) as connection:
+        _move(connection, to)
+
+
+def rebuild(state: State, version: str, fill: Callable[[sa.Connection], None]) -> None:
+    """Make a database's tables anew, of a version, and fill them: all of it at one instant, or nothing of it."""
+    with _migrating(state) as connection:
+        _move(connection, "base")
+        _move(connection, version)
+        fill(connection)
+
+
+@contextmanager
+def _migrating(state: State) -> Iterator[sa.Connection]:
     with state.writing() as connection:
         if state.is_postgresql:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        is_back = to == "base" or (
-            to != "head" and to < (MigrationContext.configure(connection).get_current_revision() or "")
-        )
-        (command.downgrade if is_back else command.upgrade)(config, to)
+        yield connection
+
+
+def _move(connection: sa.Connection, to: str) -> None:
+    config = _alembic()
+    config.attributes["connection"] = connection
+    there = MigrationContext.configure(connection).get_current_revision() or ""
+    is_back = to == "base" or (to != "head" and to < there)
+    (command.downgrade if is_back else command.upgrade)(config, to)
 
 
 def _bring_forward(state: State, folder: Path) -> None:

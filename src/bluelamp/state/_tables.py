@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -131,4 +132,25 @@ published = Table(
     Column("made_at", Instant, nullable=False),
     Column("about", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+)  # fmt: skip
+
+jobs = Table(
+    "jobs", metadata,
+    Column("job_id", _Number, primary_key=True),
+    Column("job_key", String(40), nullable=False, unique=True),
+    Column("once_key", String(100), unique=True),
+    Column("kind", String(20), nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("asked_by", String(100), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Instant),
+    Column("is_stopping", Boolean, nullable=False),
+    Column("began_at", Instant),
+    Column("ended_at", Instant),
+    Column("stage", String(50)),
+    Column("share", Float),
+    Column("words", Text),
+    Column("outcome", Text),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -73,13 +74,16 @@ def end_all(state: State, account_id: int) -> int:
 
 def shared_secret(state: State, name: str) -> str:
     """Give a secret that all workers share, made when it is first asked for."""
-    with state.writing() as connection:
-        found = connection.scalar(sa.select(shared.c.value).where(shared.c.name == name))
-        if found is not None:
-            return str(found)
-        value = secrets.token_urlsafe(48)
-        connection.execute(shared.insert().values(name=name, value=value))
-    return value
+    named = sa.select(shared.c.value).where(shared.c.name == name)
+    with state.reading() as connection:
+        found = connection.scalar(named)
+    if found is not None:
+        return str(found)
+    # Two workers that start at once both come here: the first to write decides for both.
+    with suppress(sa.exc.IntegrityError), state.writing() as connection:
+        connection.execute(shared.insert().values(name=name, value=secrets.token_urlsafe(48)))
+    with state.reading() as connection:
+        return str(connection.scalar(named))
 
 
 def _digest(token: str) -> str:

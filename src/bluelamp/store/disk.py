@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,9 +19,10 @@ from typing import NamedTuple
 import polars as pl
 from deltalake.exceptions import DeltaError
 
-from bluelamp.errors import BluelampError, InputOutputError, TryAgain
+from bluelamp.errors import BluelampError, InputOutputError, NoRoom, TryAgain
 
 _BLOCK = 1 << 20
+_LOOK_SECONDS = 0.2
 # What the operating system says, wherever a library has wrapped it. Library messages themselves are never passed
 # on, because they may quote values of rows.
 _REASONS = (
@@ -57,12 +59,17 @@ def failures_told(doing: str) -> Iterator[None]:
         # A column that there is not is the caller's slip, not the disk's.
         raise
     except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
-        raise InputOutputError(f"{doing} failed: {_reason(error)}.") from error
+        raise _failure(doing, error) from error
     except BaseException as error:
         # A Rust panic reaches Python as a BaseException of a class that can't be imported.
         if type(error).__name__ != "PanicException":
             raise
-        raise InputOutputError(f"{doing} failed: {_reason(error)}.") from error
+        raise _failure(doing, error) from error
+
+
+def _failure(doing: str, error: BaseException) -> InputOutputError:
+    reason = _reason(error)
+    return (NoRoom if "Free some space" in reason else InputOutputError)(f"{doing} failed: {reason}.")
 
 
 def _reason(error: BaseException) -> str:
@@ -195,6 +202,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+_patience = 0.0
+
+
+def be_patient(seconds: float) -> None:
+    """Let this process wait so long for other writers, as what works by itself does; people are told at once."""
+    global _patience
+    _patience = seconds
+
+
 class WriterLock:
     """The right to write to a store, held by one process at a time and freed by the system when that ends."""
 
@@ -207,7 +223,7 @@ class WriterLock:
         """Take the right to write. Raises TryAgain, saying who has it, when another has."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle, time.monotonic() + _patience)
         except BlockingIOError:
             holder = _holder(os.pread(handle, 200, 0))
             os.close(handle)
@@ -234,6 +250,18 @@ class WriterLock:
                 os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
+
+
+def _lock(handle: int, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def _holder(said: bytes) -> str:

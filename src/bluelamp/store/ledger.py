@@ -131,6 +131,10 @@ class Ledger:
                 raise
         return Ledger(self.store)._with_lines(_read_lines(self.store, 0, size), sha256)
 
+    def head(self) -> bytes:
+        """Give the head that seals what the ledger says here, whatever was added since."""
+        return _head(self.size, self._digest.hexdigest())
+
     def log_versions(self) -> dict[str, int]:
         """The last version of each table's Delta log."""
         commits = self.logs.filter(pl.col("kind") == "json")

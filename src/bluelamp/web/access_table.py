@@ -109,6 +109,14 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/codes.csv"): _take("codes", whole_force=True, is_kept=False),
     ("POST", "/codes"): _change("codes", "alteration"),
     ("POST", "/codes/effect.json"): Row("codes", "change", None, whole_force=True),
+    # Long work
+    ("GET", "/jobs"): _look("jobs", whole_force=True, is_kept=False),
+    ("GET", "/jobs.json"): _look("jobs", whole_force=True, is_kept=False),
+    ("GET", "/jobs/{key}.json"): _look("jobs", whole_force=True, is_kept=False),
+    ("POST", "/jobs"): _change("jobs", "combination"),
+    ("POST", "/jobs.json"): _change("jobs", "combination"),
+    ("POST", "/jobs/{key}/stop"): _change("jobs", "administration"),
+    ("POST", "/api/extracts"): _change("jobs", "collection"),
     # The service itself; a program asks for its metrics every few seconds, and they speak of nobody
     ("GET", "/metrics"): Row("operations", "consult", None),
     ("GET", "/health.json"): _look("figures"),

@@ -38,7 +38,9 @@ from bluelamp.errors import (
     BadData,
     BadSettings,
     BluelampError,
+    InputOutputError,
     NoInput,
+    NoRoom,
     NotPermitted,
     TryAgain,
     UsageError,
@@ -58,6 +60,7 @@ from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.description import describe, is_for_programs
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
+from bluelamp.web.jobs_page import add_jobs
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
 from bluelamp.web.now_page import add_now, keep_look
@@ -75,7 +78,9 @@ from bluelamp.web.table_api import add_table_api
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
-STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503}
+STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503,
+          NoRoom: 507, InputOutputError: 503}  # fmt: skip
+_TITLES = {403: "This is not for your account", 503: "Not just now", 507: "There is no room"}
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
@@ -362,6 +367,7 @@ def make_app(
     add_what_if(app, published.folder, published.run, published.verdict)
     add_codes(app, published.folder)
     add_log(app, admission, published.folder)
+    add_jobs(app, admission, published.folder)
     add_live(app, admission, news)
     add_observed(app, published.store, state, news.current)
     insist_on_rows(addresses_of(app))
@@ -396,7 +402,7 @@ def _answer_errors(app: FastAPI) -> None:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         if _is_for_programs(request):
             return _problem(status, error.summary, error.problems)
-        title = "This is not for your account" if status == 403 else "Something is not there"
+        title = _TITLES.get(status, "Something is not there")
         return HTMLResponse(_page(title, f"<p>{escape(str(error))}</p>"), status)
 
     @app.exception_handler(RequestValidationError)

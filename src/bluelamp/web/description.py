@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 
 from bluelamp import tables
 from bluelamp.access import ROLES
+from bluelamp.jobs import KINDS
 from bluelamp.web.ogc_features import COLLECTIONS
 
 _TEXT = {"type": "string"}
@@ -29,6 +30,8 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     "/account/password": {"password": _TEXT, "new": _TEXT, "again": _TEXT, **_TOKEN},
     "/accounts": {"name": _TEXT, "force": _TEXT, **_ACCOUNT, **_TOKEN},
     "/accounts/{name}": {"action": {"type": "string", "enum": ["", "close", "open"]}, **_ACCOUNT, **_TOKEN},
+    "/jobs": {"kind": {"type": "string", "enum": list(KINDS)}, **_TOKEN},
+    "/jobs/{key}/stop": _TOKEN,
     "/codes": {"action": {"type": "string", "enum": ["save", "apply"]}, "author": _TEXT, "version": _TEXT, **_TOKEN},
     "/codes/effect.json": {"version": _TEXT, **_TOKEN},
 }  # fmt: skip
@@ -39,8 +42,14 @@ _EVENTS = {
     address: {"type": "array", "minItems": 1, "items": {"type": "object", "required": list(tables.table(name).key)}}
     for address, name in (("/api/incidents", "incidents"), ("/api/unit_status", "unit_status"))
 }
+_JOB = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {"kind": {"type": "string", "enum": list(KINDS)}, "settings": {"type": "object"}},
+    "additionalProperties": False,
+}
 _SENT_ON = ("/sign-in", "/sign-out", "/set-up", "/openid/sign-in", "/openid/back", "/codes", "/account/password",
-            "/accounts", "/accounts/{name}")  # fmt: skip
+            "/accounts", "/accounts/{name}", "/jobs", "/jobs/{key}/stop")  # fmt: skip
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "problems"],
@@ -58,7 +67,8 @@ _ERRORS = {
     403: "This is not for the account",
     404: "There is no such table, run or place",
     422: "Something that was given is not what it should be",
-    503: "Too many requests, or somebody else is writing: the same request works in a moment",
+    503: "Too many requests, somebody else is writing, or the database is away: the same request works in a moment",
+    507: "The disk is full: the same request works once there is room",
 }
 _ALSO = {
     "/sign-in": (429, "Too many wrong passwords: wait a quarter of an hour"),
@@ -95,7 +105,7 @@ def describe(app: FastAPI, shown: Sequence[str]) -> None:
 
 
 def _amend(operation: dict[str, Any], method: str, path: str) -> None:
-    is_list = path.startswith("/tables/") or path == "/log.json"
+    is_list = path.startswith("/tables/") or path == "/log.json" or (path == "/jobs.json" and method == "get")
     kind = _media_type(path)
     schema: dict[str, Any] = {"type": "string"}
     if kind.endswith("json"):
@@ -104,6 +114,12 @@ def _amend(operation: dict[str, Any], method: str, path: str) -> None:
     if path in _EVENTS:
         responses = {"202": responses["200"] | {"description": "Taken, and kept: nothing of it can be lost"}}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _EVENTS[path]}}}
+    if path in ("/jobs.json", "/api/extracts") and method == "post":
+        responses = {"202": responses["200"] | {"description": "Asked for, and kept: it is done when its turn comes"}}
+        content = {"application/json": {"schema": _JOB}}
+        if path == "/api/extracts":
+            content = {"application/octet-stream": {"schema": {"type": "string", "minLength": 1}}}
+        operation["requestBody"] = {"required": True, "content": content}
     if _TAGGED.match(path):
         responses["200"]["headers"] = {"ETag": {"schema": _TEXT, "required": True}}
         responses["304"] = {"description": "The asker has the same already"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from bluelamp import arriving, live
-from bluelamp.errors import BadData, NoInput, UsageError
+from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError
 from bluelamp.live import Current
 from bluelamp.store import Store
 from bluelamp.web.admission import Admission
@@ -121,17 +121,28 @@ async def _events(request: Request, news: News) -> AsyncIterator[bytes]:
     while not await request.is_disconnected():
         await asyncio.sleep(_LOOK_SECONDS)
         silent += _LOOK_SECONDS
-        newer = await run_in_threadpool(news.mark)
+        newer = await _still(news.mark, mark)
         if newer != mark:
             mark, silent = newer, 0.0
             yield b"event: news\ndata: " + orjson.dumps(mark) + b"\n\n"
         elif silent >= _BEAT_SECONDS:
             silent = 0.0
             # Whoever was signed out meanwhile hears no more.
-            asker = await news.admission.asker_of(request)
+            try:
+                asker = await news.admission.asker_of(request)
+            except TryAgain:
+                continue
             if news.admission.needs_sign_in and not asker.holder.is_signed_in:
                 return
             yield b": still here\n\n"
+
+
+async def _still(look: Callable[[], dict[str, Any]], known: dict[str, Any]) -> dict[str, Any]:
+    """Give what is new, and what is known where the database is away for a moment: listeners need not hear of it."""
+    try:
+        return await run_in_threadpool(look)
+    except BluelampError:
+        return known
 
 
 def _figures_of(current: Current) -> dict[str, Any]:

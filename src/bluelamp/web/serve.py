@@ -18,7 +18,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server as Granian
 
-from bluelamp import live, settings, state
+from bluelamp import beside, settings, state
 from bluelamp.errors import InputOutputError, NotPermitted
 from bluelamp.state import accounts
 from bluelamp.store import Store
@@ -27,7 +27,6 @@ from bluelamp.web.app import latest_run
 from bluelamp.web.observed import TOGETHER
 from bluelamp.web.sign_in_pages import make_set_up_code
 
-_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 # Who listens for news would never be done: so long has every other answer to end when the service is stopped.
 _LAST_ANSWERS_SECONDS = 3
@@ -90,7 +89,8 @@ def serve(
 
     threading.Thread(target=tell, daemon=True).start()
     if needs_sign_in:
-        threading.Thread(target=_keep_current, args=(folder, say), daemon=True).start()
+        for command in ("live", "work"):
+            threading.Thread(target=beside.keep_going, args=(folder, command, say), daemon=True).start()
     hosts = (*local, *names, *(() if is_local else (host,)))
     with tempfile.TemporaryDirectory(prefix="bluelamp-metrics-") as together:
         os.environ[TOGETHER] = together
@@ -143,11 +143,3 @@ def _wait_until_up(host: str, port: int) -> None:
             time.sleep(_LOOK_SECONDS)
         else:
             return
-
-
-def _keep_current(folder: Path | str, say: Callable[[str], None]) -> None:
-    """Have the next hours kept current by a process of its own, so that nobody's page waits for it."""
-    while True:
-        ended = live.starts_with(folder).wait()
-        say(f"What keeps the next hours current has ended ({ended}); it is started again.")
-        time.sleep(_PAUSE_SECONDS)
