@@ -13,7 +13,7 @@ export function drawLegend(view: View, scale: Scale, theme: Theme, hasGaps: bool
     return make('li', {}, swatch, make('span', {}, scale.labels[index] ?? ''));
   });
   if (hasGaps) {
-    const swatch = make('span', { class: 'swatch', 'aria-hidden': 'true' });
+    const swatch = make('span', { class: 'swatch is-dotted', 'aria-hidden': 'true' });
     swatch.style.backgroundColor = theme.noFigure;
     items.push(make('li', { class: 'legend-blank' }, swatch, make('span', {}, 'no figure')));
   }

@@ -1,6 +1,7 @@
 /** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
 
 import { describeLive, listenForNews, LiveHours } from './live';
+import 'virtual:tokens.css';
 import './style.css';
 import { ALL_ROLES, type Backlog, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
