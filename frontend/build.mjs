@@ -97,6 +97,7 @@ const entry = path.join(here, 'src/main.ts');
 await build({
   ...common,
   plugins: [written('served')],
+  define: { ...common.define, SERVED: 'true' },
   build: {
     outDir: out,
     emptyOutDir: false,
@@ -121,7 +122,7 @@ const single = [await build({
   ...common,
   plugins: [written('single')],
   // MapLibre would look for its worker beside its own module, which a single file does not have.
-  define: { ...common.define, 'import.meta.url': '""' },
+  define: { ...common.define, 'import.meta.url': '""', SERVED: 'false' },
   build: {
     write: false,
     target: 'es2022',

@@ -2,13 +2,13 @@
 
 import { byId, make } from './dom';
 import type { Scale } from './scales';
-import type { Theme } from './theme';
+import { mixed, type Theme } from './theme';
 import type { View } from './wording';
 
-export function drawLegend(view: View, scale: Scale, theme: Theme, hasGaps: boolean): void {
+export function drawLegend(view: View, scale: Scale, theme: Theme, hasGaps: boolean, veil = 0): void {
   const items = scale.colours(theme).map((colour, index) => {
     const swatch = make('span', { class: 'swatch', 'aria-hidden': 'true' });
-    swatch.style.backgroundColor = colour;
+    swatch.style.backgroundColor = mixed(colour, theme.paper, veil);
     if (scale.short && index < scale.short.below) swatch.classList.add(index < scale.short.severe ? 'is-cross-hatched' : 'is-hatched');
     return make('li', {}, swatch, make('span', {}, scale.labels[index] ?? ''));
   });

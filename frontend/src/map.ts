@@ -9,6 +9,7 @@ import { Map as MapLibreMap, Marker, setWorkerUrl, type GeoJSONSource, type GeoJ
 import { workerUrl } from 'virtual:map-worker';
 import { overlap, placeLabels, withoutCollisions, type Box } from './spread';
 import { bordersOfPattern, boxOf, contains, findBorders, labelPoint, ringsOf, type Rings } from './borders';
+import type { Underlay } from './basemap';
 import { type AreaShapes, type ForceMap, type Place } from './decode';
 import { make, setText } from './dom';
 import { classesOf, type Scale } from './scales';
@@ -28,6 +29,8 @@ const NAME = { size: 11, lineWidth: 77, lineHeight: 13.2, padding: 3 };
 const MOST_NAMES = 45;
 /** How an area without a figure is marked; 1 and 2 are the hatches of a shortage. */
 const NO_FIGURE = 3;
+/** How much of a base map shines through the colours of the areas; the legend is mixed alike. */
+export const VEIL = 0.25;
 const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
 
 export class AreaMap {
@@ -52,6 +55,7 @@ export class AreaMap {
   private pattern = -1;
   private hovered: number | null = null;
   private loaded = false;
+  private underlay: Underlay | null = null;
   /** The person has moved the map: it is theirs, and is no longer fitted to its frame. */
   private moved = false;
   private lastFill: string[] = [];
@@ -146,8 +150,17 @@ export class AreaMap {
     this.drawHour();
   }
 
+  /** Draws the force's own base map under its areas, which then let it shine through. */
+  async lay(underlay: Underlay): Promise<string> {
+    const credit = await underlay.draw(this.theme);
+    this.underlay = underlay;
+    this.map.setPaintProperty('areas', 'fill-opacity', 1 - VEIL);
+    return credit;
+  }
+
   setTheme(theme: Theme): void {
     this.theme = theme;
+    this.underlay?.paint(theme);
     this.colours = this.scale?.colours(theme) ?? [];
     if (!this.loaded) return;
     this.map.setPaintProperty('paper', 'background-color', theme.paper);

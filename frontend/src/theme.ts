@@ -17,6 +17,8 @@ export interface Theme {
   muted: string;
   rule: string;
   line: string;
+  /** Under the areas: water, ground that is built or wooded, and the lines of roads. */
+  under: Record<'water' | 'land' | 'road', string>;
   border: string;
   /** The rim that sets a line off from whatever it crosses. */
   casing: string;
@@ -47,6 +49,7 @@ function themeOf(name: ThemeName): Theme {
     muted: colour('muted'),
     rule: colour('line'),
     line: colour('map-line'),
+    under: { water: colour('under-water'), land: colour('under-land'), road: colour('under-road') },
     border: colour('map-border'),
     casing: colour('map-casing'),
     accent: colour('accent'),

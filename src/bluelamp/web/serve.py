@@ -64,6 +64,8 @@ def serve(
     # The figures are made ready before anyone asks, so that the first view is quick.
     app.state.published.map_data(None)
     say(f"The map is at {address} (Ctrl-C stops it).")
+    if app.state.published.no_basemap:
+        say(f"It is drawn without a base map. {app.state.published.no_basemap}")
     if not is_local:
         say(
             f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
