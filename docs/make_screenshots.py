@@ -1,10 +1,10 @@
-"""Draw the pictures of the page that the docs show: a made-up force, planned and served, seen in headless Chromium.
+"""Draw the pictures of every view that the docs show: made-up forces, planned and served, seen in headless Chromium.
 
     python docs/make_screenshots.py [FOLDER]      docs/images by default
 
-Light and dark, on a desktop (1280 × 800) and 400 px wide; the layer of hotspots; and the screen on a control room's
-wall (1920 × 1080), of a smaller force that has a status log. The page's clock stands at a fixed time, so that the age
-of the data that it tells does not depend on when the pictures are drawn.
+Each view once on a desktop (1280 × 800), and where it differs there 400 px wide and in the dark; the screen on a
+control room's wall at 1920 × 1080. The pages' clock stands at a fixed time, so that the age of the data that the map
+tells does not depend on when the pictures are drawn.
 """
 
 from __future__ import annotations
@@ -21,26 +21,66 @@ import time
 import zlib
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
-from bluelamp import hotspot_trial, intake, plan
+from bluelamp import backtest, hotspot_trial, intake, plan, validation
 from bluelamp.sources.twin import make_twin, write_twin
+from bluelamp.state import accounts, open_state
 from bluelamp.web.app import make_app
 
 IMAGES = Path(__file__).parent / "images"
 FIRST_DAY = date(2026, 11, 23)
+PASSWORD = "made up for pictures"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-SIZES = {"desktop": (1280, 800), "phone": (400, 860)}
-WALL = (1920, 1080)
+DESKTOP, PHONE, WALL = (1280, 800), (400, 860), (1920, 1080)
 # The chart is loaded after the map is there.
 _OF_THE_MAP = "#chart canvas, #chart svg"
 LARGEST_BYTES = 250_000
 _COLOURS = 256
 _KEPT_EXACTLY = 96
+
+
+class Picture(NamedTuple):
+    """One picture: its file, the view's address, whose force it is of, and what of it comes last."""
+
+    name: str
+    path: str = ""
+    force: str = "planned"
+    last: str = _OF_THE_MAP
+    scheme: str = "light"
+    size: tuple[int, int] = DESKTOP
+
+
+PICTURES = [
+    Picture("desktop-light"),
+    Picture("desktop-dark", scheme="dark"),
+    Picture("phone-light", size=PHONE),
+    Picture("phone-dark", scheme="dark", size=PHONE),
+    Picture("hotspots-light", "#hotspots=violence,hour,0.01"),
+    Picture("wall-dark", "now", "watched", "svg.hours-chart", "dark", WALL),
+    Picture("what-if", "what-if?service=1.2", last="svg.plan-hours"),
+    Picture("what-if-phone", "what-if?service=1.2", last="#change", size=PHONE),
+    Picture("contacts-dark", "contacts?day=2026-11-24", "watched", ".contact-chart svg", "dark"),
+    Picture("strength", "strength", "watched", "table"),
+    Picture("outlook", "outlook", last="svg.fan"),
+    Picture("outlook-phone", "outlook", last="#whole", size=PHONE),
+    Picture("hotspot-scores", "hotspots?class=violence", last="table"),
+    Picture("backtest", "backtest", last="table"),
+    Picture("validation", "validation", "watched", "table"),
+    Picture("scoreboard", "scoreboard", last="table"),
+    Picture("data", "data", "watched", "[data-table=received]"),
+    Picture("codes", "codes", "watched", "table"),
+    Picture("tables", "tables", last="table"),
+    Picture("sign-in", "sign-in", "asking", "form"),
+    Picture("accounts", "accounts", "asking", "table"),
+    Picture("log", "log", "asking", "table"),
+]
+# Who looks where people sign in; nobody yet at the sign-in.
+_READERS = {"accounts": "administrator", "log": "auditor"}
 
 
 def make_force(folder: Path) -> None:
@@ -49,6 +89,7 @@ def make_force(folder: Path) -> None:
     for table, path, map_name in intake.extracts_of(folder):
         intake.import_extract(folder, path, table=table, map_name=map_name)
     hotspot_trial.try_maps(folder, weeks=13, methods=["counts", "kernel_density"])
+    backtest.backtest(folder, origins=3, paths=50, methods=["pooled", "slot_mean_8", "last_week"])
     plan.plan(folder, now=lambda: NOW)
 
 
@@ -59,15 +100,15 @@ def make_watched_force(folder: Path) -> None:
     for table, path, map_name in intake.extracts_of(folder):
         intake.import_extract(folder, path, table=table, map_name=map_name)
     plan.plan(folder, now=lambda: NOW)
+    validation.validate(folder)
 
 
-def serve(folder: Path, at: datetime | None = None) -> tuple[uvicorn.Server, str]:
-    """Serve the force on a free port of this machine; the screen on the wall says that it is `at`."""
+def serve(folder: Path, *, sign_in: bool = False) -> tuple[uvicorn.Server, str]:
+    """Serve the force on a free port of this machine; the screen on the wall says that it is just past midnight."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    app = make_app(folder)
-    if at is not None:
-        app.state.wall.clock = lambda: at
+    app = make_app(folder, sign_in=sign_in)
+    app.state.wall.clock = lambda: NOW.replace(hour=0, minute=4)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
     while not server.started:
@@ -75,22 +116,32 @@ def serve(folder: Path, at: datetime | None = None) -> tuple[uvicorn.Server, str
     return server, f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
 
-def draw(browser: Browser, address: str, scheme: Any, size: tuple[int, int], last: str = _OF_THE_MAP) -> bytes:
-    """Give the page as a PNG of few colours, once what comes `last` is there."""
+def draw(browser: Browser, address: str, picture: Picture, cookies: list[Any]) -> bytes:
+    """Give a view as a PNG of few colours, once what comes last is there."""
     context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce",
-        locale="en-GB", timezone_id="Europe/London",
+        viewport={"width": picture.size[0], "height": picture.size[1]}, color_scheme=cast("Any", picture.scheme),
+        reduced_motion="reduce", locale="en-GB", timezone_id="Europe/London",
     )  # fmt: skip
+    context.add_cookies(cookies)
     page = context.new_page()
     page.clock.set_fixed_time(NOW)
-    page.goto(address)
+    page.goto(f"{address}{picture.path}")
     # Not wait_for_function: the page's Content-Security-Policy lets no text be run as script again and again.
-    page.wait_for_selector("body[data-phase='ready']", state="attached", timeout=60_000)
-    page.wait_for_selector(last, timeout=60_000)
+    page.locator(picture.last).first.wait_for(timeout=60_000)
     page.wait_for_timeout(1_500)
-    picture = page.screenshot()
+    drawn = page.screenshot()
     context.close()
-    return write_png(reduce_colours(_pixels(browser, picture)))
+    return write_png(reduce_colours(_pixels(browser, drawn)))
+
+
+def sign_in(browser: Browser, address: str, name: str) -> list[Any]:
+    """Give the cookies of whoever has signed in by that name."""
+    context = browser.new_context()
+    fields = {"name": name, "password": PASSWORD, "next": "/account"}
+    context.request.post(f"{address}sign-in", form=fields, headers={"origin": address.rstrip("/")})
+    cookies = context.cookies()
+    context.close()
+    return list(cookies)
 
 
 def _pixels(browser: Browser, picture: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -179,34 +230,27 @@ def main(arguments: list[str]) -> int:
     target = Path(arguments[0]) if arguments else IMAGES
     target.mkdir(parents=True, exist_ok=True)
     too_large = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "force"
-        make_force(folder)
-        server, address = serve(folder)
-        with sync_playwright() as players:
-            browser = players.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-            )
-            for name, size in SIZES.items():
-                for scheme in ("light", "dark"):
-                    picture = draw(browser, address, scheme, size)
-                    (target / f"{name}-{scheme}.png").write_bytes(picture)
-                    print(f"{name}-{scheme}.png: {len(picture):,} bytes")
-                    too_large += [f"{name}-{scheme}.png"] if len(picture) > LARGEST_BYTES else []
-            picture = draw(browser, f"{address}#hotspots=violence,hour,0.01", "light", SIZES["desktop"])
-            (target / "hotspots-light.png").write_bytes(picture)
-            print(f"hotspots-light.png: {len(picture):,} bytes")
-            too_large += ["hotspots-light.png"] if len(picture) > LARGEST_BYTES else []
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as players:
+        forces = {name: Path(scratch) / name for name in ("planned", "watched", "asking")}
+        make_force(forces["planned"])
+        make_watched_force(forces["watched"])
+        shutil.copytree(forces["watched"], forces["asking"])
+        for role in _READERS.values():
+            accounts.add(open_state(forces["asking"]), role, role, "LV", password=PASSWORD)
+        served = {name: serve(folder, sign_in=name == "asking") for name, folder in forces.items()}
+        browser = players.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
+        )
+        for picture in PICTURES:
+            _, address = served[picture.force]
+            reader = _READERS.get(picture.path)
+            drawn = draw(browser, address, picture, sign_in(browser, address, reader) if reader else [])
+            (target / f"{picture.name}.png").write_bytes(drawn)
+            print(f"{picture.name}.png: {len(drawn):,} bytes")
+            too_large += [picture.name] if len(drawn) > LARGEST_BYTES else []
+        browser.close()
+        for server, _ in served.values():
             server.should_exit = True
-            watched = Path(scratch) / "watched"
-            make_watched_force(watched)
-            server, address = serve(watched, NOW.replace(hour=0, minute=4))
-            picture = draw(browser, f"{address}now", "dark", WALL, "svg.hours-chart")
-            (target / "wall-dark.png").write_bytes(picture)
-            print(f"wall-dark.png: {len(picture):,} bytes")
-            too_large += ["wall-dark.png"] if len(picture) > LARGEST_BYTES else []
-            browser.close()
-        server.should_exit = True
     if too_large:
         print(f"Too large for the docs (over {LARGEST_BYTES:,} bytes): {', '.join(too_large)}.", file=sys.stderr)
     return 1 if too_large else 0

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { wcagContrast } from 'culori';
 import { build } from 'vite';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -54,12 +55,31 @@ function quietLogger(warnings) {
   return logger;
 }
 
+/** The tokens as the sheets read them: `--ink`, `--ramp-blue-3` and what can be read on it, `--text-note`. */
+async function writeTokens() {
+  const { colour, ramp, set, text, space } = JSON.parse(await readFile(path.join(here, 'src/tokens.json'), 'utf8'));
+  const both = (name, light, dark) => (light === dark ? `--${name}:${light}` : `--${name}:light-dark(${light},${dark})`);
+  const black = (under) => wcagContrast(under, '#000000') >= wcagContrast(under, '#ffffff');
+  const ink = (under) => (black(under) ? '#000000' : '#ffffff');
+  const steps = (name, { light, dark }) => light.flatMap((step, at) => [both(`${name}-${at}`, step, dark[at]), both(`${name}-${at}-ink`, ink(step), ink(dark[at]))]);
+  const lines = [
+    ...Object.entries(colour).map(([name, { light, dark }]) => both(name, light, dark)),
+    ...Object.entries(ramp).flatMap(([name, colours]) => steps(`ramp-${name}`, colours)),
+    ...Object.entries(set).flatMap(([name, colours]) => steps(name, colours)),
+    ...Object.entries(text).map(([name, size]) => `--text-${name}:${size}`),
+    ...Object.entries(space).map(([name, size]) => `--${name}:${size}`),
+  ];
+  return `:root{${lines.join(';')}}`;
+}
+
 const worker = await bundleMapWorker();
+const tokens = await writeTokens();
 const chart = await compileChart();
 
 /** Modules that only a build can write: the chart's specification, and where MapLibre finds its worker. */
 function written(mode) {
   const modules = {
+    'virtual:tokens.css': tokens,
     'virtual:chart': `export default ${JSON.stringify(chart)};`,
     'virtual:map-worker': mode === 'single'
       ? `const source = ${JSON.stringify(worker)};\n// MapLibre starts a classic worker when its address ends in ".cjs".\nexport const workerUrl = () => URL.createObjectURL(new Blob([source], { type: 'text/javascript' })) + '#map-worker.cjs';`
@@ -77,6 +97,7 @@ const entry = path.join(here, 'src/main.ts');
 await build({
   ...common,
   plugins: [written('served')],
+  define: { ...common.define, SERVED: 'true' },
   build: {
     outDir: out,
     emptyOutDir: false,
@@ -101,7 +122,7 @@ const single = [await build({
   ...common,
   plugins: [written('single')],
   // MapLibre would look for its worker beside its own module, which a single file does not have.
-  define: { ...common.define, 'import.meta.url': '""' },
+  define: { ...common.define, 'import.meta.url': '""', SERVED: 'false' },
   build: {
     write: false,
     target: 'es2022',

@@ -285,8 +285,8 @@ export class PlaceChart {
     const colours: Record<string, string> = {
       ink: theme.ink,
       muted: theme.muted,
-      gridColour: theme.name === 'dark' ? '#2b3743' : '#dde3ea',
-      demandColour: theme.steps.blue[theme.name === 'dark' ? 4 : 5] as string,
+      gridColour: theme.rule,
+      demandColour: theme.series,
       seenColour: theme.ink,
       requiredColour: theme.ink,
       dutyColour: theme.accent,

@@ -85,6 +85,14 @@ interface Payload {
   validation?: { verdict: string; address: string } | null;
   /** Where jobs waiting by hour are fetched, which are simulated when they are asked for; none in a file. */
   backlog?: string | null;
+  /** The map under the areas: a PMTiles file that the force gave; none in a file. */
+  basemap?: Basemap | null;
+}
+
+export interface Basemap {
+  address: string;
+  tiles: string;
+  attribution: string | null;
 }
 
 /** Jobs waiting at the start of each hour as the plan stands, by pool and in the force ("all"), from so many runs. */
@@ -155,6 +163,10 @@ export class ForceMap {
   get peaks() {
     return this.payload.peaks ?? { rows: [], tried: {} };
   }
+  get basemap(): Basemap | null {
+    return this.payload.basemap ?? null;
+  }
+
   get links() {
     return this.payload.links;
   }

@@ -134,8 +134,7 @@ export class HotspotLayer {
   /** Widths and colours, by what a place is, how large, and by the theme. */
   private paint(hotspots: Hotspots, rows: number[], theme: Theme): void {
     const isHexagon = hotspots.kind === 'hexagon';
-    const casing = theme.name === 'dark' ? '#000000' : '#ffffff';
-    const line = theme.name === 'dark' ? '#ffe3f0' : '#4a0a2c';
+    const { casing, hotspotLine: line } = theme;
     this.map.setPaintProperty('hotspot-fill', 'fill-opacity', isHexagon ? 0.92 : 0);
     this.map.setLayoutProperty('hotspot-fill', 'visibility', hotspots.kind === 'street' ? 'none' : 'visible');
     this.map.setPaintProperty('hotspot-casing', 'line-color', isHexagon ? casing : line);

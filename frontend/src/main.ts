@@ -1,6 +1,7 @@
 /** Starts the page: fetches a run's figures, and ties map, grid, slider, panel, table and address together. */
 
 import { describeLive, listenForNews, LiveHours } from './live';
+import 'virtual:tokens.css';
 import './style.css';
 import { ALL_ROLES, type Backlog, decodeForceMap, MapDataError, type ForceMap, type Place, WHOLE_FORCE } from './decode';
 import { PlaceChart } from './chart';
@@ -14,7 +15,8 @@ import { startHotspots } from './hotspot-card';
 import { NO_HOTSPOTS } from './hotspots';
 import { listenForKeys } from './keys';
 import { drawLegend } from './legend';
-import { AreaMap } from './map';
+import { addProtocol } from 'maplibre-gl';
+import { AreaMap, VEIL } from './map';
 import { ageOf, isStale, notesOf, wordsForNoMap, type Note } from './notes';
 import { PeakList } from './peak-list';
 import { ageText, Calendar, momentLabel } from './periods';
@@ -137,14 +139,15 @@ async function start(): Promise<void> {
   document.documentElement.dataset['theme'] = theme().name;
   const tip = new MapTip(map, () => store.state);
   const areaMap = startMap(map, theme(), store, tip);
+  let credit = '';
   if (!areaMap && map.hasShapes && store.state.view === 'map') store.set({ view: 'table' });
 
   const hotspots = startHotspots(map, calendar, store, areaMap, tip, theme);
-  buildExportDialog(map, calendar, hourNow, areaMap && (() => drawPicture(areaMap.picture(), pictureWords(map, calendar, store.state, hotspots?.words()), view(), scale('area'), theme())));
+  buildExportDialog(map, calendar, hourNow, areaMap && (() => drawPicture(areaMap.picture(), [...pictureWords(map, calendar, store.state, hotspots?.words()), ...(credit === '' ? [] : [credit])], view(), scale('area'), theme())));
   buildFigureChoice(views.map(({ key }) => key), store);
   const drawWhole = () => {
     const { hour, place } = store.state;
-    drawLegend(view(), scale('area'), theme(), areaMap?.hasBlanks() ?? false);
+    drawLegend(view(), scale('area'), theme(), areaMap?.hasBlanks() ?? false, credit === '' ? 0 : VEIL);
     grid.draw(view(), scale(place.scope), place, theme(), hour);
     timebar.draw(view(), scale(place.scope), place, theme());
   };
@@ -253,6 +256,10 @@ async function start(): Promise<void> {
   showView(store.state, areaMap);
   checkFigure(store.state.figure);
   if (store.state.hotspots.shown) void hotspots?.draw();
+  void layBasemap(map, areaMap).then((words) => {
+    credit = words;
+    drawWhole();
+  });
   areaMap?.setView(view(), scale('area'));
   areaMap?.setHour(store.state.hour);
   drawWhole();
@@ -328,6 +335,23 @@ function startMap(map: ForceMap, theme: Theme, store: Store, tip: MapTip): AreaM
     byId('map-frame').hidden = true;
     sayNoMap();
     return null;
+  }
+}
+
+/** Draws the base map that the force gave, once its areas are there; gives whose it is, '' where there is none. */
+async function layBasemap(map: ForceMap, areaMap: AreaMap | null): Promise<string> {
+  // A file that is sent to others carries none.
+  if (!SERVED || areaMap === null || map.basemap === null) return '';
+  const [{ Underlay }] = await Promise.all([import('./basemap'), areaMap.ready]);
+  const frame = byId('map-view');
+  try {
+    const credit = await areaMap.lay(new Underlay(areaMap.map, map.basemap, addProtocol));
+    frame.append(make('p', { class: 'map-credit' }, credit));
+    return credit;
+  } catch (error) {
+    console.warn(error);
+    frame.append(make('p', { class: 'map-credit' }, 'The base map could not be drawn.'));
+    return '';
   }
 }
 

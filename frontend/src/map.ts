@@ -9,6 +9,7 @@ import { Map as MapLibreMap, Marker, setWorkerUrl, type GeoJSONSource, type GeoJ
 import { workerUrl } from 'virtual:map-worker';
 import { overlap, placeLabels, withoutCollisions, type Box } from './spread';
 import { bordersOfPattern, boxOf, contains, findBorders, labelPoint, ringsOf, type Rings } from './borders';
+import type { Underlay } from './basemap';
 import { type AreaShapes, type ForceMap, type Place } from './decode';
 import { make, setText } from './dom';
 import { classesOf, type Scale } from './scales';
@@ -26,6 +27,10 @@ const HATCH_SIZE = 12;
 const NAME = { size: 11, lineWidth: 77, lineHeight: 13.2, padding: 3 };
 /** With more areas than this, names wait until the map is closer. */
 const MOST_NAMES = 45;
+/** How an area without a figure is marked; 1 and 2 are the hatches of a shortage. */
+const NO_FIGURE = 3;
+/** How much of a base map shines through the colours of the areas; the legend is mixed alike. */
+export const VEIL = 0.25;
 const NOTHING: AreaShapes = { type: 'FeatureCollection', features: [] };
 
 export class AreaMap {
@@ -50,6 +55,7 @@ export class AreaMap {
   private pattern = -1;
   private hovered: number | null = null;
   private loaded = false;
+  private underlay: Underlay | null = null;
   /** The person has moved the map: it is theirs, and is no longer fitted to its frame. */
   private moved = false;
   private lastFill: string[] = [];
@@ -144,14 +150,23 @@ export class AreaMap {
     this.drawHour();
   }
 
+  /** Draws the force's own base map under its areas, which then let it shine through. */
+  async lay(underlay: Underlay): Promise<string> {
+    const credit = await underlay.draw(this.theme);
+    this.underlay = underlay;
+    this.map.setPaintProperty('areas', 'fill-opacity', 1 - VEIL);
+    return credit;
+  }
+
   setTheme(theme: Theme): void {
     this.theme = theme;
+    this.underlay?.paint(theme);
     this.colours = this.scale?.colours(theme) ?? [];
     if (!this.loaded) return;
     this.map.setPaintProperty('paper', 'background-color', theme.paper);
     this.map.setPaintProperty('area-lines', 'line-color', theme.line);
     this.map.setPaintProperty('pool-lines', 'line-color', theme.border);
-    this.map.setPaintProperty('chosen-casing', 'line-color', theme.name === 'dark' ? '#000000' : '#ffffff');
+    this.map.setPaintProperty('chosen-casing', 'line-color', theme.casing);
     this.map.setPaintProperty('chosen', 'line-color', theme.accent);
     this.map.setPaintProperty('hovered', 'line-color', theme.ink);
     this.map.setPaintProperty('area-names', 'text-color', theme.ink);
@@ -311,7 +326,7 @@ export class AreaMap {
       const own = index < 0 ? this.theme.noFigure : (this.colours[index] as string);
       // Faded here and not by a layer over the map: every layer costs time where there is no graphics card.
       const fill = dim ? mixed(own, this.theme.paper, 0.68) : own;
-      const hatch = this.scale.short && !dim && index >= 0 && index < this.scale.short.below ? (index < this.scale.short.severe ? 2 : 1) : 0;
+      const hatch = dim ? 0 : index < 0 ? NO_FIGURE : this.scale.short && index < this.scale.short.below ? (index < this.scale.short.severe ? 2 : 1) : 0;
       if (fill !== this.lastFill[area] || hatch !== this.lastHatch[area]) {
         this.map.setFeatureState({ source: 'areas', id: area }, { fill, hatch });
         this.lastFill[area] = fill;
@@ -481,6 +496,7 @@ export class AreaMap {
         { id: 'areas', type: 'fill', source: 'areas', paint: { 'fill-color': ['to-color', ['feature-state', 'fill'], theme.noFigure], 'fill-antialias': false } },
         { id: 'short', type: 'fill', source: 'areas', layout: { visibility: 'none' }, paint: { 'fill-antialias': false, 'fill-pattern': 'hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 1], 1, 0] } },
         { id: 'very-short', type: 'fill', source: 'areas', layout: { visibility: 'none' }, paint: { 'fill-antialias': false, 'fill-pattern': 'cross-hatch', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], 2], 1, 0] } },
+        { id: 'no-figure', type: 'fill', source: 'areas', layout: { visibility: 'none' }, paint: { 'fill-antialias': false, 'fill-pattern': 'dots', 'fill-opacity': ['case', ['==', ['feature-state', 'hatch'], NO_FIGURE], 1, 0] } },
         { id: 'area-lines', type: 'line', source: 'areas', paint: { 'line-color': theme.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 6, 0.5, 12, 1.2], 'line-opacity': 0.85 } },
         {
           id: 'pool-lines',
@@ -490,7 +506,7 @@ export class AreaMap {
           paint: { 'line-color': theme.border, 'line-width': 2.2, 'line-opacity': ['case', ['boolean', ['feature-state', 'shown'], false], 0.9, 0] },
         },
         { id: 'hovered', type: 'line', source: 'hovered', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.ink, 'line-width': 1.6 } },
-        { id: 'chosen-casing', type: 'line', source: 'chosen', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.name === 'dark' ? '#000000' : '#ffffff', 'line-width': 6 } },
+        { id: 'chosen-casing', type: 'line', source: 'chosen', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.casing, 'line-width': 6 } },
         { id: 'chosen', type: 'line', source: 'chosen', layout: { 'line-join': 'round' }, paint: { 'line-color': theme.accent, 'line-width': 3.2 } },
         {
           id: 'area-names',
@@ -508,6 +524,7 @@ export class AreaMap {
   /** Layers that could hatch nothing are not drawn at all. */
   private showHatches(): void {
     for (const layer of ['short', 'very-short']) this.map.setLayoutProperty(layer, 'visibility', this.scale?.short ? 'visible' : 'none');
+    this.map.setLayoutProperty('no-figure', 'visibility', this.hasBlanks() ? 'visible' : 'none');
   }
 
   private addHatches(): void {
@@ -518,6 +535,7 @@ export class AreaMap {
     return [
       ['hatch', drawHatch(this.theme.shortInk, false)],
       ['cross-hatch', drawHatch(this.theme.shortInk, true)],
+      ['dots', drawDots(this.theme.muted)],
     ];
   }
 }
@@ -542,7 +560,7 @@ function measureName(): (name: string) => { width: number; height: number } {
 function drawHatch(colour: string, crossed: boolean): { width: number; height: number; data: Uint8ClampedArray } {
   const size = HATCH_SIZE;
   const data = new Uint8ClampedArray(size * size * 4);
-  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
+  const [red, green, blue] = channels(colour);
   const strength = (distance: number) => Math.max(0, Math.min(1, 1.6 - distance));
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
@@ -553,4 +571,22 @@ function drawHatch(colour: string, crossed: boolean): { width: number; height: n
     }
   }
   return { width: size, height: size, data };
+}
+
+/** Dots where there is no figure, so that grey alone never says so. */
+function drawDots(colour: string): { width: number; height: number; data: Uint8ClampedArray } {
+  const size = HATCH_SIZE;
+  const data = new Uint8ClampedArray(size * size * 4);
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const away = Math.hypot(x - (size - 1) / 2, y - (size - 1) / 2);
+      data.set([...channels(colour), Math.round(160 * Math.max(0, Math.min(1, 2.2 - away)))], (y * size + x) * 4);
+    }
+  }
+  return { width: size, height: size, data };
+}
+
+function channels(colour: string): [number, number, number] {
+  const channel = (from: number) => parseInt(colour.slice(from, from + 2), 16);
+  return [channel(1), channel(3), channel(5)];
 }

@@ -109,7 +109,7 @@ export class Timebar {
       context.scale(ratio, ratio);
       const along = (clientWidth - 2 * HANDLE) / Math.max(1, values.length - 1);
       const colours = scale.colours(theme);
-      context.fillStyle = theme.name === 'dark' ? '#2b3743' : '#cfd7e0';
+      context.fillStyle = theme.rule;
       for (const { hours } of this.calendar.days) {
         const start = hours[0];
         if (start && start.index > 0) context.fillRect(HANDLE + (start.index - 0.5) * along, 0, 1, clientHeight);

@@ -10,3 +10,6 @@ declare module 'virtual:map-worker' {
 }
 
 declare module '*.css';
+
+/** False in the one file that is sent to others. */
+declare const SERVED: boolean;

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from bluelamp import settings
+from bluelamp import basemap, settings
 from bluelamp.errors import BluelampError, count_of
 from bluelamp.store import Store
 
@@ -54,6 +54,9 @@ def _examine_force(folder: Path) -> list[Finding]:
     except BluelampError as error:
         return [Finding("settings", False, str(error))]
     found = [Finding("settings", True, f"{read.force.name}, {read.force.time_zone}")]
+    if read.map.basemap is not None:
+        _, why_not = basemap.find_or_say(folder, read)
+        found.append(Finding("base map", why_not is None, why_not or f"{read.map.basemap} can be drawn"))
     store = Store(folder)
     problems = store.verify()
     found.append(Finding("store", not problems, "; ".join(problems) or "every stored byte is as it was written"))

@@ -653,6 +653,28 @@ class ServicePart(_Part):
         return value
 
 
+class MapPart(_Part):
+    """What lies under the areas on the map."""
+
+    basemap: str | None = Field(
+        None,
+        description="A PMTiles file of roads, rivers and the like, relative to the force's folder; none without it",
+    )
+    attribution: str | None = Field(
+        None,
+        max_length=200,
+        description="Whose map that is, as its licence asks for, such as 'Contains OS data © Crown copyright and "
+        "database right 2026'; what the file says of itself without it",
+    )
+
+    @field_validator("basemap")
+    @classmethod
+    def _is_pmtiles(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".pmtiles"):
+            raise ValueError("a file that ends in .pmtiles was expected; other formats are made into one first")
+        return value
+
+
 class Settings(_Part):
     """All of force.toml."""
 
@@ -668,7 +690,8 @@ class Settings(_Part):
     duties: DutiesPart = DutiesPart.model_validate({})
     offending: OffendingPart = OffendingPart.model_validate({})
     patrols: PatrolsPart = PatrolsPart.model_validate({})
-    # Kept out of what a run records of its settings, because no figure follows from it.
+    # Kept out of what a run records of its settings, because no figure follows from them.
+    map: MapPart = Field(MapPart.model_validate({}), exclude=True)
     service: ServicePart = Field(ServicePart.model_validate({}), exclude=True)
 
     @field_validator("sources")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.serving import serving
+from tests.forces import made_once
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -48,3 +49,21 @@ def single_file(small_force: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("single") / "map.html"
     out.write_text(render_page("Lantern Valley", data=data), encoding="utf-8")
     return out.as_uri()
+
+
+@pytest.fixture(scope="session")
+def scored_force(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up force whose forecast was scored on its own past; tests must not change it."""
+    from datetime import date
+
+    from bluelamp import backtest, intake
+    from bluelamp.sources.twin import make_twin, write_twin
+
+    def make(folder: Path) -> None:
+        write_twin(folder, make_twin(areas=6, days=240, seed=3, until=date(2026, 11, 23)))
+        for table, path, map_name in intake.extracts_of(folder):
+            if table in ("incidents", "areas", "events"):
+                intake.import_extract(folder, path, table=table, map_name=map_name)
+        backtest.backtest(folder, origins=3, paths=20, methods=["slot_mean", "last_week", "slot_mean_8"])
+
+    return made_once(tmp_path_factory, "scored", make)

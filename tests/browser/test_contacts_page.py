@@ -1,4 +1,4 @@
-"""The control room's page in headless Chromium: pictures are there, axe is content, nothing scrolls sideways."""
+"""The control room's page in headless Chromium: pictures are there without scripts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -26,18 +25,4 @@ def test_the_pictures_are_drawn_without_scripts_too(browser, address):
     assert bands
     assert all(band.bounding_box()["height"] > 10 for band in bands)
     assert page.locator(".contact-chart svg").first.get_attribute("aria-label")
-    context.close()
-
-
-@on_both_screens
-def test_axe_finds_nothing_wrong(browser, address, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}/contacts")
-    page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-    insist_on_no_fault(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
-    assert complaints == []
     context.close()

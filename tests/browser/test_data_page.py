@@ -1,4 +1,4 @@
-"""The data page in headless Chromium: figures are those of the tables, keys lead there and back, axe is content."""
+"""The data page in headless Chromium: figures are those of the tables, keys lead there and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bluelamp import intake, plan, tables
 from bluelamp.reading import read_table
 from bluelamp.received import account_for
 from bluelamp.sources.twin import make_twin, write_twin
-from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 from tests.forces import forecast_quickly
 
@@ -151,18 +150,6 @@ def test_every_wide_table_can_be_reached_and_moved_by_keys(browser, address):
         opened.keyboard.press("ArrowRight")
     opened.wait_for_timeout(400)
     assert received.evaluate("each => each.scrollLeft") > 0
-    context.close()
-
-
-@on_both_screens
-@pytest.mark.parametrize("path", ["/data", "/tables/open_logs", "/tables"])
-def test_axe_finds_nothing_wrong_with_the_pages_that_are_read(browser, address, path, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    opened = context.new_page()
-    opened.goto(address + path)
-    opened.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    insist_on_no_fault(opened)
-    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
     context.close()
 
 

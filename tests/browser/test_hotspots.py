@@ -11,7 +11,6 @@ import pytest
 from bluelamp import hotspot_trial
 from bluelamp.reading import read_table
 from bluelamp.store import tried
-from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 from tests.browser.test_page import Page
 
@@ -191,26 +190,3 @@ def test_the_map_as_a_file_has_no_hotspots(browser, single_file):
     assert opened.page.is_hidden("#hotspots")
     assert opened.complaints == []
     opened.context.close()
-
-
-@on_both_screens
-@pytest.mark.parametrize("what", ["#hotspots=all,hour,0.01", "hotspots?class=violence"])
-def test_axe_finds_nothing_wrong(browser, address, what, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}{what}")
-    page.wait_for_timeout(2500)
-    if what.startswith("#"):
-        page.locator("#hotspots-list button").nth(1).click()
-        page.wait_for_timeout(900)
-    else:
-        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-        letters = "[...document.querySelectorAll('svg.caught text')]"
-        assert page.evaluate(f"{letters}.every(each => each.getBoundingClientRect().height >= 8)")
-    insist_on_no_fault(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
-    assert complaints == []
-    context.close()

@@ -10,7 +10,6 @@ import pytest
 
 from bluelamp import cli
 from bluelamp.reading import read_table
-from tests.browser.axe import insist_on_no_fault
 
 pytestmark = pytest.mark.browser
 
@@ -293,22 +292,6 @@ def test_the_address_keeps_the_whole_state(page, browser):
     again = Page(browser, page.page.url)
     assert again.page.evaluate("window.bluelamp.state()") == state
     again.context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_axe_finds_nothing_wrong(browser, served, scheme, width):
-    opened = Page(browser, served, viewport={"width": width, "height": 800}, color_scheme=scheme)
-    opened.page.wait_for_timeout(800)
-    for key in (None, "t", "?"):
-        if key:
-            opened.press(key)
-            opened.page.wait_for_timeout(300)
-        insist_on_no_fault(opened.page, f"after the key {key}")
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-        "the page scrolls sideways"
-    )
-    opened.context.close()
 
 
 def test_play_stops_for_people_who_asked_for_less_motion(browser, served):

@@ -1,4 +1,4 @@
-"""The list of peaks in headless Chromium: it leads to the hour and the place, by the keyboard alone, and reads well."""
+"""The list of peaks in headless Chromium: it leads to the hour and the place, by the keyboard alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from bluelamp.reading import read_table
-from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.test_page import Page
 
 pytestmark = pytest.mark.browser
@@ -65,15 +64,4 @@ def test_a_run_without_peaks_has_no_choice_of_lists(browser, single_file):
     opened = Page(browser, single_file)
     assert not opened.page.locator("#lists").is_visible()
     assert opened.complaints == []
-    opened.context.close()
-
-
-@on_both_screens
-def test_axe_finds_nothing_wrong_with_the_list(browser, served, scheme, width):
-    opened = Page(browser, served, color_scheme=scheme, viewport={"width": width, "height": 850}, bypass_csp=True)
-    opened.page.click("[data-list=peaks]")
-    insist_on_no_fault(opened.page)
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-        "the page scrolls sideways"
-    )
     opened.context.close()

@@ -9,7 +9,6 @@ import pytest
 
 from bluelamp.state import accounts
 from bluelamp.web.sign_in_pages import SET_UP, make_set_up_code
-from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
 from tests.web.served import PASSWORD, copied
 
@@ -53,14 +52,12 @@ def fill(page, **fields):
 def test_the_first_account_is_made_and_makes_another_by_keyboard_alone(force, page):
     with serving(force, sign_in=True) as at:
         page.goto(f"{at}/set-up?code={make_set_up_code()}")
-        insist_on_no_fault(page)
         page.focus("[name=name]")
         for typed in ("ann", PASSWORD, PASSWORD):
             page.keyboard.type(typed)
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_url(f"{at}/accounts")
-        insist_on_no_fault(page)
         page.focus("#name")
         page.keyboard.type("ben")
         page.select_option("#role", "planner")
@@ -72,7 +69,6 @@ def test_the_first_account_is_made_and_makes_another_by_keyboard_alone(force, pa
         page.goto(f"{at}/log")
         assert "may not consult this" in page.inner_text("main"), "an administrator does not read the log"
         page.goto(f"{at}/account")
-        insist_on_no_fault(page)
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url(f"{at}/sign-in")
 
@@ -85,7 +81,6 @@ def test_whoever_signs_in_comes_to_where_they_were_going(force, page):
         accounts.add(open_state(force), "dora", "auditor", "LV", password=PASSWORD)
         page.goto(f"{at}/log?operation=sign_in")
         page.wait_for_url("**/sign-in?next=*")
-        insist_on_no_fault(page)
         fill(page, name="dora", password="wrong wrong wrong")
         page.keyboard.press("Enter")
         page.get_by_role("alert").wait_for()
@@ -94,7 +89,6 @@ def test_whoever_signs_in_comes_to_where_they_were_going(force, page):
         fill(page, password=PASSWORD)
         page.keyboard.press("Enter")
         page.wait_for_url(f"{at}/log?operation=sign_in")
-        insist_on_no_fault(page)
         assert page.locator("tbody tr").count() >= 2
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault, on_both_screens
 from tests.browser.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -91,14 +90,4 @@ def test_what_can_not_be_tried_is_told_in_sentences(browser, address):
     told = page.inner_text("#problems")
     assert "There is no pool 'Nowhere'" in told
     assert "There is no target for grade '9'" in told
-    context.close()
-
-
-@on_both_screens
-def test_axe_finds_nothing_wrong(browser, address, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(f"{address}/what-if?service=1.4&days=1&runs=6")
-    insist_on_no_fault(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     context.close()

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -137,3 +138,9 @@ def test_what_does_not_drive_the_forecast_is_counted_apart_by_origin():
     counted = dict(kept.group_by("origin").agg(pl.col("incidents").sum()).iter_rows())
     assert {origin: sum(by_area) for origin, by_area in apart.items()} == counted
     assert {"officer_initiated", "directed", "administrative"} == set(counted)
+
+
+def test_a_map_sent_as_a_file_carries_no_base_map_nor_what_would_read_one():
+    static = files("bluelamp.web") / "static"
+    assert "pmtiles://" in "".join(each.read_text("utf-8") for each in (static / "chunks").iterdir())
+    assert "pmtiles" not in (static / "single.js").read_text("utf-8")

@@ -9,6 +9,7 @@ from bluelamp.errors import NotPermitted
 from bluelamp.state import accounts, log
 from bluelamp.web import serve
 from bluelamp.web.app import make_app
+from bluelamp.web.log_page import in_words
 from bluelamp.web.sign_in_pages import make_set_up_code, own_address
 from tests.web.served import HERE, PASSWORD, copied, form_token, sign_in, with_accounts
 
@@ -282,3 +283,10 @@ def test_too_many_requests_in_a_moment_are_told_to_wait(served):
     assert statuses[0] == 200
     assert statuses[-1] in (200, 503)
     assert 503 in statuses
+
+
+def test_the_log_s_page_tells_what_happened_in_words():
+    assert in_words("{}") == ""
+    assert in_words('{"from": "127.0.0.1", "rows_given": 12, "went": "well"}') == (
+        "from: 127.0.0.1; rows given: 12; went: well"
+    )

@@ -53,6 +53,7 @@ def make_map_data(
     hotspots: Mapping[str, Any] | None = None,
     validation: Mapping[str, str] | None = None,
     backlog: str | None = None,
+    basemap: Mapping[str, str | None] | None = None,
 ) -> bytes:
     """Give the figures of the map as JSON (format bluelamp-map/1).
 
@@ -60,7 +61,8 @@ def make_map_data(
     `runs`, `force` has id, name and time_zone. `links` are addresses of the tables behind the page, where it is served;
     `peaks` those that the page lists, as `briefing.lay_on_map` gives them; `hotspots` says where the layer of hotspots
     is fetched and for which classes; `validation` has the verdict of the last validation and the address of its page;
-    `backlog` is the address of `make_backlog`'s figures, which are simulated when the page asks for them.
+    `backlog` is the address of `make_backlog`'s figures, which are simulated when the page asks for them; `basemap`
+    says where the tiles under the areas are fetched, of which kind they are, and whose.
     """
     zone = force["time_zone"]
     coverage = results["coverage"]
@@ -127,6 +129,7 @@ def make_map_data(
         "hotspots": None if hotspots is None else dict(hotspots),
         "validation": None if validation is None else dict(validation),
         "backlog": backlog,
+        "basemap": None if basemap is None else dict(basemap),
     }
     return orjson.dumps(data)
 

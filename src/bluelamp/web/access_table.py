@@ -68,6 +68,8 @@ TABLE: Mapping[tuple[str, str], Row] = {
     # The views
     ("GET", "/"): _look("figures"),
     ("GET", "/api/map.json"): _look("figures", is_kept=False),
+    # One request a handful of tiles: a line in the log for each would bury the others.
+    ("GET", "/api/basemap.pmtiles"): Row("figures", "consult", None),
     ("GET", "/api/backlog.json"): _look("figures", whole_force=True),
     ("GET", "/now"): _look("figures", whole_force=True, is_kept=False),
     ("GET", "/now/{name}.csv"): _take(None, whole_force=True, is_kept=False),

@@ -28,7 +28,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from bluelamp import __version__, hotspot_trial, look_ahead, reading, received, scoreboard, standing, tables
+from bluelamp import __version__, basemap, hotspot_trial, look_ahead, reading, received, scoreboard, standing, tables
 from bluelamp import backtest as scored
 from bluelamp import settings as settings_
 from bluelamp import validation as held
@@ -54,6 +54,7 @@ from bluelamp.store import filed as filing
 from bluelamp.web.access_table import insist_on_rows
 from bluelamp.web.admission import Admission, Guarded, NotSignedIn, door_of
 from bluelamp.web.backtest_page import render_backtest_page
+from bluelamp.web.basemap_file import add_basemap
 from bluelamp.web.codes_page import add_codes
 from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
@@ -107,6 +108,7 @@ class Published:
     def __init__(self, folder: Path, find_current: Callable[[], Current | None] = lambda: None) -> None:
         self.folder = folder
         self.settings = settings_.read(folder)
+        self.basemap, self.no_basemap = basemap.find_or_say(folder, self.settings)
         self.store = Store(folder)
         self._map = lru_cache(maxsize=4)(self._make_map)
         self._result = lru_cache(maxsize=24)(self._read_result)
@@ -280,6 +282,7 @@ class Published:
             hotspots=layer_of(self.folder, run_id) if is_whole else None,
             validation={"verdict": self.verdict(), "address": "/validation"},
             backlog=f"/api/backlog.json?run={run_id}" if is_whole else None,
+            basemap=self.basemap.for_map() if self.basemap else None,
         )  # fmt: skip
         return squeeze(data)
 
@@ -361,6 +364,7 @@ def make_app(
     _add_tables(app, published)
     add_now(app, published.folder, published.settings.force, published.look)
     add_hotspots(app, published.folder, published.run)
+    add_basemap(app, published.basemap, published.no_basemap)
     force_id = published.settings.force.id
     add_table_api(app, force_id, SHOWN, published.table_for, published.run_of, published.store.runs)
     add_ogc_features(app, published.folder, published.settings, published.run, published.table_for)
@@ -510,11 +514,17 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         holder, force_id = request.state.asker.holder, published.settings.force.id
         seen = [name for name in SHOWN if may(holder, kind_of_table(name), "consult", force_id)]
         items = "".join(
-            f'<li><a href="/tables/{name}">{escape(tables.table(name).title)}</a>: '
-            f"{escape(tables.table(name).row)} "
-            f'(<a href="/tables/{name}.csv">CSV</a>, <a href="/tables/{name}.json">JSON</a>, '
-            f'<a href="/schemas/{name}.json">schema</a>)</li>'
+            f'<tr><th scope="row"><a href="/tables/{name}">{escape(tables.table(name).title)}</a></th>'
+            f"<td>{escape(tables.table(name).row)}</td>"
+            f'<td><span class="twins"><a href="/tables/{name}.csv" aria-label="{name} as CSV">CSV</a> '
+            f'<a href="/tables/{name}.json" aria-label="{name} as JSON">JSON</a> '
+            f'<a href="/schemas/{name}.json" aria-label="schema of {name}">schema</a></span></td></tr>'
             for name in seen
+        )
+        heads = '<thead><tr><th scope="col">Table</th><th scope="col">A row is</th><th scope="col">As</th></tr></thead>'
+        listed = (
+            '<div class="wide" tabindex="0" role="region" aria-label="Every table">'
+            f"<table>{heads}<tbody>{items}</tbody></table></div>"
         )
         codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
         scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
@@ -522,7 +532,7 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
         years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
         places = '<p><a href="/hotspots">Hotspots by class, and how right such maps have been</a></p>'
-        return HTMLResponse(_page("Tables", f"<ul>{items}</ul>{codes}{scores}{years}{places}"))
+        return HTMLResponse(_page("Tables", f"{listed}{codes}{scores}{years}{places}"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
@@ -564,12 +574,15 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         )
 
 
+_ICON = (files("bluelamp.web") / "templates" / "icon.html").read_text(encoding="utf-8")
+
+
 def _page(title: str, body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · Bluelamp</title>"
-        '<link rel="stylesheet" href="/static/app.css"></head>'
+        f'{_ICON}<link rel="stylesheet" href="/static/app.css"></head>'
         f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
         '<a href="/now">Now</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '

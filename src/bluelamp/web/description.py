@@ -125,6 +125,10 @@ def _amend(operation: dict[str, Any], method: str, path: str) -> None:
         responses["304"] = {"description": "The asker has the same already"}
     if path in _SENT_ON or not is_for_programs(path):
         responses["303"] = {"description": "Elsewhere: to the sign-in, or to where a form leads"}
+    if path.endswith(".pmtiles"):
+        responses["206"] = responses["200"] | {"description": "The bytes that were asked for"}
+        for status, words in ((400, "The range can't be read"), (416, "The file has no such bytes")):
+            responses[str(status)] = {"description": words, "content": {"text/plain": {"schema": _TEXT}}}
     for status, words in _ERRORS.items():
         if not (status == 422 and path.startswith("/ogc/")):
             responses[str(status)] = {"description": words, "content": _problem_at(path, status, method)}
@@ -170,6 +174,8 @@ def _media_type(path: str) -> str:
         return "application/geo+json"
     if path.endswith(".csv"):
         return "text/csv"
+    if path.endswith(".pmtiles"):
+        return "application/vnd.pmtiles"
     return "application/json" if is_for_programs(path) else "text/html"
 
 

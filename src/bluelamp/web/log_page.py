@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -30,6 +31,15 @@ BEFORE = Annotated[int | None, Query(ge=1, description="Only entries before this
 MOST = Annotated[int, Query(ge=1, le=_MOST, description="At most so many, the newest first")]
 
 
+def in_words(detail: str) -> str:
+    """Give an entry's detail as people read it: 'from: 127.0.0.1; went: well'."""
+    told = orjson.loads(detail)
+    lines = {
+        name.replace("_", " "): value if isinstance(value, str) else json.dumps(value) for name, value in told.items()
+    }
+    return "; ".join(f"{name}: {words}" for name, words in lines.items())
+
+
 def add_log(app: FastAPI, admission: Admission, folder: Path) -> None:
     """Add the page and its twins."""
     templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
@@ -52,7 +62,7 @@ def add_log(app: FastAPI, admission: Admission, folder: Path) -> None:
         asked = {"operation": operation, "who": who}
         text = templates.get_template("log.html").render(
             force_name=admission.settings.force.name, entries=found, operations=log.OPERATION_WORDS,
-            operation=operation, who=who, local=local, is_kept=admission.state is not None,
+            operation=operation, who=who, local=local, in_words=in_words, is_kept=admission.state is not None,
             verdict=None if admission.state is None else log.verify(admission.state, _heads(admission, folder)),
             query=_query(asked), older=_older(asked, found),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server as Granian
 
-from bluelamp import beside, settings, state
+from bluelamp import basemap, beside, settings, state
 from bluelamp.errors import InputOutputError, NotPermitted
 from bluelamp.state import accounts
 from bluelamp.store import Store
@@ -64,7 +64,8 @@ def serve(
             "Without sign-in the service is for this machine alone: whoever reaches it sees everything. Leave out "
             "--host and --allow-host, or --no-sign-in."
         )
-    service = settings.read(folder).service
+    chosen = settings.read(folder)
+    service = chosen.service
     needs_sign_in = bool(sign_in) or (sign_in is None and (is_for_others or state.exists(folder, service.database)))
     # What would keep the workers from answering is told here once, and not by each of them.
     latest_run(Store(folder), folder)
@@ -72,6 +73,8 @@ def serve(
     port = reserved.getsockname()[1]
     address = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}/"
     told = [f"The map is at {address} (Ctrl-C stops it)."]
+    if no_basemap := basemap.find_or_say(folder, chosen)[1]:
+        told.append(f"It is drawn without a base map. {no_basemap}")
     if not is_local:
         told.append(
             f"It answers to these names alone: {', '.join((*local, *names, host))}. Others are added with --allow-host."
