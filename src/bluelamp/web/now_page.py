@@ -18,7 +18,6 @@ import polars as pl
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import committed, look_ahead, near_term, periods, plan, tables
 from bluelamp import validation as held
@@ -29,6 +28,7 @@ from bluelamp.settings import ForcePart
 from bluelamp.store import Store
 from bluelamp.web.kept_fresh import Kept, KeptFresh
 from bluelamp.web.now_picture import draw_hours
+from bluelamp.web.templating import TEMPLATES
 
 NAMES = ("open_logs", "units_now", "next_dispatch", "backlog", "next_hours")
 HOURS, MOST_HOURS = 12, 24
@@ -171,7 +171,6 @@ def render_now_page(
     takes: Collection[str] = NAMES,
 ) -> str:
     """Give the page as it is `now`; without `kept` it says `why_not`. Raises UsageError for an unknown pool."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     clock = _Clock(time_zone, now)
     asked = {"hours": hours, "pool": pool, "theme": theme}
     common = {
@@ -185,7 +184,7 @@ def render_now_page(
         "number": lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
         "percent": lambda share: "" if share is None else f"{100 * share:.0f} %",
     }
-    page = templates.get_template("now.html")
+    page = TEMPLATES.get_template("now.html")
     if kept is None:
         return page.render(found=False, about=f"Clock of {time_zone}.", why_not=why_not, **common)
     look = kept.value
@@ -204,7 +203,8 @@ def render_now_page(
     query = f"?level=pool&place_id={pool}" if pool else "?level=force"
     return page.render(
         found=True,
-        about=f"Clock of {time_zone}. Run {near.run_id}.",
+        about=f"Clock of {time_zone}.",
+        run_id=near.run_id,
         pool=pool,
         pools=pools,
         place=pool or "the whole force",
