@@ -81,7 +81,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/now/{name}.json"): _take(None, whole_force=True, is_kept=False),
     ("GET", "/data"): _look("figures", whole_force=True),
     ("GET", "/contacts"): _look("figures", whole_force=True),
-    ("GET", "/strength"): _look("figures", whole_force=True),
+    ("GET", "/strength"): _look("strength", whole_force=True),
     ("GET", "/outlook"): _look("figures", whole_force=True),
     ("GET", "/hotspots"): _look("figures", whole_force=True),
     ("GET", "/api/hotspots.json"): _look("figures", whole_force=True, is_kept=False),

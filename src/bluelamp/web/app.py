@@ -84,7 +84,7 @@ ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
-         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
+         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *OF_STRENGTH, *received.NAMES,
          *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts", *scoreboard.NAMES, "hotspots",
          *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
 SIMULATED = ("next_dispatch", "backlog")
