@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from tests.browser.axe import insist_on_no_fault
+from tests.browser.axe import insist_on_no_fault, on_both_screens
+from tests.browser.serving import serving_app
+from tests.web.served import PASSWORD, copied, with_accounts
 
 pytestmark = pytest.mark.browser
 
@@ -170,4 +172,50 @@ def test_the_district_stays_while_the_wall_renews_itself(browser, served):
     assert renewed.value.url == asked
     page.wait_for_timeout(300)
     assert name in page.locator("#coming-title").inner_text()
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in_at(small_force, tmp_path_factory):
+    app, _ = with_accounts(copied(small_force, tmp_path_factory.mktemp("signed") / "lantern"))
+    with serving_app(app) as at:
+        yield at
+
+
+@on_both_screens
+def test_a_planner_finds_who_is_on_the_sheet_by_keyboard_alone(browser, signed_in_at, width, scheme):
+    page = opened(browser, f"{signed_in_at}/sign-in", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.locator("#name").fill("planner")
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav.views")
+    assert page.locator(".views-own a").inner_text() == "Account"
+    page.locator("#views-more summary").focus()
+    page.keyboard.press("Enter")
+    tab_to(page, ".views-groups a[href='/duties']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/duties")
+    insist_on_no_fault(page)
+    tab_to(page, "[data-table=sheets] a")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**pool=**")
+    assert page.locator("[data-table=duties] tbody tr").count() > 0
+    insist_on_no_fault(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_viewer_is_shown_no_view_that_would_be_refused(browser, signed_in_at):
+    page = opened(browser, f"{signed_in_at}/sign-in")
+    page.locator("#name").fill("viewer")
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav.views")
+    addresses = [each.get_attribute("href") for each in page.locator("nav.views a").all()]
+    assert "/areas" in addresses
+    assert not {"/strength", "/duties", "/log", "/accounts"} & set(addresses)
+    page.goto(f"{signed_in_at}/areas")
+    for each in addresses:
+        assert page.request.get(f"{signed_in_at}{each}").status == 200, each
     page.context.close()

@@ -82,6 +82,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/data"): _look("figures", whole_force=True),
     ("GET", "/contacts"): _look("figures", whole_force=True),
     ("GET", "/strength"): _look("strength", whole_force=True),
+    ("GET", "/duties"): _look("people", is_kept=False),
     ("GET", "/outlook"): _look("figures", whole_force=True),
     ("GET", "/hotspots"): _look("figures", whole_force=True),
     ("GET", "/api/hotspots.json"): _look("figures", whole_force=True, is_kept=False),

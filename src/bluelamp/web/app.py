@@ -59,6 +59,7 @@ from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.description import describe, is_for_programs
+from bluelamp.web.duties_page import add_duties
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
@@ -84,9 +85,9 @@ ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
-         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *OF_STRENGTH, *received.NAMES,
-         *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts", *scoreboard.NAMES, "hotspots",
-         *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
+         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *OF_STRENGTH,
+         *received.NAMES, *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts",
+         *scoreboard.NAMES, "hotspots", *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
 SIMULATED = ("next_dispatch", "backlog")
 IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
 # Tables that stand as they are now, whichever run is asked for.
@@ -357,6 +358,7 @@ def make_app(
             published.table_for,
         ),
     )  # fmt: skip
+    add_duties(app, published.store, published.settings, published.table_for)
     add_runs(app, published.store, published.settings.force, SHOWN)
     add_hotspots(app, published.folder, published.run)
     force_id = published.settings.force.id

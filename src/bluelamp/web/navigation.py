@@ -31,7 +31,11 @@ FIRST = (
     View("/data", "Data", takes_run=True),
 )
 MORE: Mapping[str, tuple[View, ...]] = {
-    "People": (View("/contacts", "Contacts", takes_run=True), View("/strength", "Strength", takes_run=True)),
+    "People": (
+        View("/contacts", "Contacts", takes_run=True),
+        View("/strength", "Strength", takes_run=True),
+        View("/duties", "Duties"),
+    ),
     "Further ahead": (View("/outlook", "Four years", takes_run=True), View("/hotspots", "Hotspots", takes_run=True)),
     "How right": (
         View("/backtest", "Backtest"),
