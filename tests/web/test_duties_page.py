@@ -25,7 +25,7 @@ ZONE = "Europe/London"
 
 @pytest.fixture(scope="module")
 def served(small_force: Path, tmp_path_factory: pytest.TempPathFactory):
-    return with_accounts(copied(small_force, tmp_path_factory.mktemp("duties") / "lantern"))
+    return with_accounts(copied(small_force, tmp_path_factory.mktemp("duties") / "lantern", is_written=True))
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,7 @@ def test_a_worked_duty_takes_the_place_of_the_planned_one_and_a_night_belongs_to
     assert "not driving on response" in shown["d2"]
     assert "not sent to incidents" in shown["d3"]
     assert "driving" not in shown["d3"], "what is not known is not said to be a limit"
+    assert "no limit known" in shown["d4"], "one flag of three is not given"
     assert ">away<" in shown["d3"]
     assert ">yes<" in shown["d4"]
 

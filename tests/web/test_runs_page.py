@@ -24,7 +24,7 @@ CELL = re.compile(r'data-field="([^"]+)" data-value="([^"]*)"')
 @pytest.fixture(scope="module")
 def twice(small_force: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small force, planned again with a setting changed and one more import."""
-    folder = copied(small_force, tmp_path_factory.mktemp("runs") / "lantern")
+    folder = copied(small_force, tmp_path_factory.mktemp("runs") / "lantern", is_written=True)
     text = (folder / "force.toml").read_text(encoding="utf-8")
     assert "paths = 100" in text
     (folder / "force.toml").write_text(text.replace("paths = 100", "paths = 120"), encoding="utf-8")
@@ -118,7 +118,7 @@ def test_a_run_that_is_not_there_is_not_found_and_the_nearest_is_named(client, t
 
 
 def test_a_run_whose_rows_were_erased_says_so(twice, tmp_path):
-    folder = copied(twice, tmp_path / "erased")
+    folder = copied(twice, tmp_path / "erased", is_written=True)
     store = Store(folder)
     run = store.latest_run()["run_id"]
     assert read_record(store, run).erasures == 0

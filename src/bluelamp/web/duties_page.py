@@ -94,6 +94,7 @@ def render_duties_page(
         sheets=_count(rows, zone),
         named=[] if pool is None else [_name(row, zone) for row in _sorted(rows.filter(pool_id=pool))],
         sentences=_sentences(rows, chosen),
+        knows_away=not away.is_empty(),
         **common,
     )
 
@@ -137,6 +138,7 @@ def _clock(at: datetime, zone: str) -> str:
 
 def _name(row: Mapping[str, Any], zone: str) -> dict[str, Any]:
     limits = [words for flag, words in _LIMITS.items() if row[flag] is False]
+    is_known = all(row[flag] is not None for flag in _LIMITS)
     if row["is_tutored"]:
         limits.append("goes out with a tutor")
     if row["posted_pool_id"] and row["posted_pool_id"] != row["pool_id"]:
@@ -144,7 +146,7 @@ def _name(row: Mapping[str, Any], zone: str) -> dict[str, Any]:
     return {
         "duty_id": row["duty_id"], "person": row["person_id"], "team": row["team"] or "", "role": row["role_code"],
         "from": _clock(row["starts_at"], zone), "to": _clock(row["ends_at"], zone), "is_away": row["is_away"],
-        "kind": row["kind"] or "planned", "limits": limits,
+        "kind": row["kind"] or "planned", "limits": limits or ["all" if is_known else "no limit known"],
     }  # fmt: skip
 
 
