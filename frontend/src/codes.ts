@@ -4,6 +4,7 @@
 
 import './style.css';
 import './codes.css';
+import './views';
 import { afterQuiet, byId, make, setText } from './dom';
 
 interface Share { before: number; after: number }

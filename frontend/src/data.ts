@@ -3,11 +3,13 @@
 import './data.css';
 import { byId } from './dom';
 import { keysTaken, singleKeysOn } from './keys';
+import './views';
 import { mapAddress } from './way-back';
 
-const map = byId<HTMLAnchorElement>('map-link');
+// Whoever may not see the map has no way to it.
+const map = document.getElementById('map-link') as HTMLAnchorElement | null;
 const left = mapAddress.read();
-if (left !== null) map.href = left;
+if (map && left !== null) map.href = left;
 
 const root = document.documentElement;
 const chosen = /[#&]theme=(light|dark)/.exec(left ?? '')?.[1];
@@ -25,9 +27,9 @@ document.addEventListener('keydown', (event) => {
   const target = event.target instanceof HTMLElement ? event.target : null;
   // Letters that are being written are no commands.
   if (keysTaken(target && { tagName: target.tagName, type: target.getAttribute('type') ?? '' }) === 'all') return;
-  if (event.key === 'Escape') location.assign(map.href);
+  if (map && event.key === 'Escape') location.assign(map.href);
   if (!singleKeysOn()) return;
-  if (event.key === 'm') location.assign(map.href);
+  if (map && event.key === 'm') location.assign(map.href);
   if (event.key === 'd') turn();
 });
 document.body.dataset['phase'] = 'ready';

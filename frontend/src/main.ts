@@ -27,6 +27,7 @@ import { readAddress, Store, writeAddress, type State } from './state';
 import { TwinTable } from './table';
 import { THEMES, type Theme } from './theme';
 import { Timebar } from './timebar';
+import './views';
 import { mapAddress } from './way-back';
 import { MapTip } from './tip';
 import { count, methodName, valueOf, viewOfPlace, viewsOf, VIEWS } from './wording';
@@ -198,10 +199,12 @@ async function start(): Promise<void> {
   const open = (id: string) => byId<HTMLDialogElement>(id).showModal();
   // A map sent as a file has no data page.
   const toData = document.getElementById('data-link');
-  toData?.addEventListener('click', () => {
-    history.replaceState(null, '', writeAddress(map, store.state));
-    mapAddress.keep();
-  });
+  for (const link of document.querySelectorAll('.views a, #panel')) {
+    link.addEventListener('click', () => {
+      history.replaceState(null, '', writeAddress(map, store.state));
+      mapAddress.keep();
+    });
+  }
   byId('table-button').addEventListener('click', toggleTable);
   byId('export-button').addEventListener('click', () => open('export'));
   byId('help-button').addEventListener('click', () => open('help'));

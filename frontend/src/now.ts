@@ -10,6 +10,7 @@ import './data.css';
 import './now.css';
 import { byId, setText } from './dom';
 import { keysTaken, singleKeysOn } from './keys';
+import './views';
 import { mapAddress } from './way-back';
 
 const EVERY = 60_000;
@@ -22,8 +23,8 @@ const main = document.querySelector('main') as HTMLElement;
 const renewal = byId('renewal');
 const hold = byId<HTMLButtonElement>('hold');
 const theme = byId<HTMLButtonElement>('theme-button');
-const map = byId<HTMLAnchorElement>('map-link');
-map.href = mapAddress.read() ?? map.href;
+const map = document.getElementById('map-link') as HTMLAnchorElement | null;
+if (map) map.href = mapAddress.read() ?? map.href;
 
 let isHeld = hold.getAttribute('aria-pressed') === 'true';
 let isAsking = false;
@@ -144,7 +145,7 @@ document.addEventListener('keydown', (event) => {
   const target = event.target instanceof HTMLElement ? event.target : null;
   if (keysTaken(target && { tagName: target.tagName, type: target.getAttribute('type') ?? '' }) === 'all') return;
   if (!singleKeysOn()) return;
-  if (event.key === 'm') location.assign(map.href);
+  if (map && event.key === 'm') location.assign(map.href);
   if (event.key === 'd') turnTheme();
   if (event.key === 'p') turnHold();
 });

@@ -72,7 +72,7 @@ export class Panel {
     const { district, kind } = this.map.areas;
     const pool = this.map.poolCovering(area, hour);
     const facts = [district[area], kind[area] === 'all' ? '' : kind[area], `area ${this.map.areas.id[area]}`].filter(Boolean).join(' · ');
-    const above = [make('p', { class: 'place-facts' }, facts), this.demandTiles(place, hour)];
+    const above = [make('p', { class: 'place-facts' }, facts, ...this.areaLink(area, hour)), this.demandTiles(place, hour)];
     const below = [make('h3', {}, 'Demand in this area, this hour'), this.demandList(place, hour)];
     if (pool === null) return [[...above, make('p', { class: 'place-facts' }, 'No pool covers this area at this hour.')], below];
     const link = make('button', { type: 'button', class: 'link' }, this.map.pools.name[pool] ?? '');
@@ -85,6 +85,14 @@ export class Panel {
     );
     below.push(make('h3', {}, `Cover by ${this.map.pools.name[pool] ?? ''}, the whole pool`), this.coverList(pool, hour, true));
     return [above, below];
+  }
+
+  /** The way to the area's own page, in the week of the hour shown; a map sent as a file has none. */
+  private areaLink(area: number, hour: number): Node[] {
+    if (this.map.links['tables'] === undefined) return [];
+    const from = this.calendar.weeks[this.calendar.weekIndex(hour)]?.days[0]?.date ?? '';
+    const address = `/areas/${encodeURIComponent(this.map.areas.id[area] ?? '')}?${new URLSearchParams({ run: this.map.run.run_id, from })}`;
+    return [document.createTextNode(' · '), make('a', { href: address, id: 'area-link' }, 'its own page')];
   }
 
   private drawPool(pool: number, hour: number): [(Node | string)[], (Node | string)[]] {

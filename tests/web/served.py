@@ -16,9 +16,11 @@ PASSWORD = "correct horse battery"
 HERE = {"origin": "http://testserver"}
 
 
-def copied(force: Path, to: Path) -> Path:
-    """Give a force of one's own with the same files, for tests that write beside its store."""
-    shutil.copytree(force, to, copy_function=os.link)
+def copied(force: Path, to: Path, *, is_written: bool = False) -> Path:
+    """Give a force of one's own with the same files, for tests that write beside its store; with files of its own where
+    `is_written`, for those that write into it.
+    """
+    shutil.copytree(force, to, copy_function=shutil.copy2 if is_written else os.link)
     # A file that two forces share must not be written; the settings are, by tests.
     for name in ("force.toml",):
         text = (to / name).read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from tests.web.served import PASSWORD, copied, with_accounts
 
 @pytest.fixture
 def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
+    return copied(small_force, tmp_path / "lantern", is_written=True)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_one_account_sees_is_given_to_no_other(force):
     # Roles see other tables in the list of them.
     assert client("planner").get("/tables").text != client("viewer").get("/tables").text
     viewer = client("viewer")
-    assert viewer.get("/strength").status_code == client("planner").get("/strength").status_code == 200
+    assert viewer.get("/outlook").status_code == client("planner").get("/outlook").status_code == 200
     assert viewer.get("/tables/coverage.csv").status_code == 403, "what another may take is kept, and still refused"
 
 

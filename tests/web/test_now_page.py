@@ -301,3 +301,46 @@ def test_how_it_looks_and_whether_it_holds_still_is_in_the_address(client):
     assert 'http-equiv="refresh" content="60"' in client.get("/now").text
     assert "http-equiv" not in client.get("/now?hold=true").text
     assert client.get("/now?theme=pink").status_code == 422
+
+
+def test_a_district_is_shown_its_own_logs_and_the_hours_of_the_pool_that_covers_it(client, look):
+    district, name = next(iter(look.districts.names.items()))
+    page = client.get(f"/now?district={district}&hours=24").text
+    coverage = Store(client.app.state.published.folder).result("coverage").filter(level="area")
+    theirs = look.districts.areas[district]
+    rows = look.near.hours.filter(level="pool")
+    cells = HOUR_CELL.findall(page)
+    assert cells
+    for at, grade, field, value in cells:
+        begins = datetime.fromisoformat(at)
+        covering = coverage.filter(pl.col("place_id").is_in(list(theirs)), hour_starting=begins)["pool_id"].unique()
+        assert covering.len() == 1, "in the made-up force one pool covers a district"
+        row = rows.filter(hour_starting=begins, grade_code=grade, place_id=covering[0]).row(0, named=True)
+        assert float(value) == row[field]
+    waiting = look.near.logs.filter(pl.col("place_id").is_in(list(theirs)))["logs_waiting"].sum()
+    assert f"{waiting} open log" in words_of(page)
+    assert f"Open logs are those of {name} alone" in words_of(page)
+
+
+def test_units_of_a_district_are_those_of_the_pools_that_cover_it_in_these_hours(client, look):
+    for district, by_hour in look.districts.pools.items():
+        page = shown(look, district=district)
+        named = {key.split()[0] for table, key, _ in CELL.findall(page) if table == "units_now"} - {"force"}
+        assert named <= set(by_hour.values())
+        assert named
+
+
+def test_a_place_that_is_not_there_or_two_at_once_are_refused(client, look):
+    district = next(iter(look.districts.names))
+    pool = look.near.hours.filter(level="pool")["place_id"][0]
+    assert "There is no district 'D99'" in unescape(client.get("/now?district=D99").text)
+    both = client.get(f"/now?district={district}&pool={pool}")
+    assert both.status_code == 400
+    assert "not both" in both.text
+
+
+def test_the_district_stays_in_every_address_of_the_page(client, look):
+    district = next(iter(look.districts.names))
+    page = unescape(client.get(f"/now?district={district}&theme=light").text)
+    assert f'id="hours-6" href="/now?hours=6&district={district}&theme=light"' in page
+    assert 'id="place-all" href="/now?theme=light"' in page

@@ -337,10 +337,10 @@ def _recent(
 
 
 def render_page(
-    title: str, *, data: bytes | None = None, data_url: str = "", static_base: str = "/static", data_page: str = "/data"
+    title: str, *, data: bytes | None = None, data_url: str = "", static_base: str = "/static", navigation: str = ""
 ) -> str:
-    """Give the page: with `data`, one self-contained file; else the page that fetches `data_url` and leads to
-    `data_page`.
+    """Give the page: with `data`, one self-contained file; else the page that fetches `data_url`, with the links to
+    other views that `navigation` has as HTML.
 
     Raises NoInput where the front end was not built into the package.
     """
@@ -348,7 +348,12 @@ def render_page(
     page = templates.get_template("page.html")
     if data is None:
         return page.render(
-            title=title, mode="served", static_base=static_base, data_url=data_url, data_page=data_page, lang="en"
+            title=title,
+            mode="served",
+            static_base=static_base,
+            data_url=data_url,
+            navigation=navigation,
+            lang="en",
         )
     # '<' is escaped so that no text in the data can close the script element.
     data_json = data.decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

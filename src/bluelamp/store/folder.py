@@ -173,6 +173,13 @@ class Store:
         files = self._ledger.files.filter(pl.col("owner_id") == run["run_id"])
         return sorted(set(files["table"].to_list()) - {ARTEFACTS, "runs"})
 
+    def rows_of_results(self, run_id: str | None = None) -> dict[str, int]:
+        """Say how many rows each result of a run has, of the latest run unless another is named."""
+        names = self.results(run_id)
+        files = self._ledger.files.filter(pl.col("owner_id") == self._run(run_id)["run_id"])
+        rows = dict(files.group_by("table").agg(pl.col("rows").sum()).iter_rows())
+        return {name: int(rows[name]) for name in names}
+
     def artefact(self, name: str, run_id: str | None = None) -> Path:
         """Give the path of a run's artefact, its content checked; of the latest run unless another is named.
 

@@ -30,6 +30,7 @@ from bluelamp.access import NOBODY, Holder, Role, may
 from bluelamp.errors import BluelampError, NotPermitted, TryAgain, UsageError
 from bluelamp.settings import Settings
 from bluelamp.state import accounts, log, sessions
+from bluelamp.web import navigation
 from bluelamp.web.access_table import Row, row_of
 from bluelamp.web.kept import Kept
 
@@ -105,6 +106,7 @@ class Admission:
         """Let a request in, and log it. Raises NotSignedIn, NotPermitted or TryAgain."""
         asker = await self.asker_of(request)
         request.state.asker = asker
+        navigation.tell(asker.holder, self.force_id, request.query_params.get("run"))
         self._insist_on_pace(asker, request)
         path = request.scope["route"].path_format
         row = row_of(request.method, path, request.path_params)

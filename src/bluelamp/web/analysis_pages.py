@@ -9,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from bluelamp import before_after, near_repeats
 from bluelamp.before_after import BeforeAfter
 from bluelamp.near_repeats import ALPHA, NearRepeats
 from bluelamp.reports.map import asset
+from bluelamp.web.templating import TEMPLATES
 
 # Pictures for a wide screen and for a narrow one, whose letters must be read.
 _SIZES = ((900, "is-wide"), (360, "is-narrow"))
@@ -61,8 +60,7 @@ def render_near_repeat_page(found: NearRepeats) -> str:
 
 
 def _render(template: str, found: NearRepeats | BeforeAfter, **parts: Any) -> str:
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    return templates.get_template(template).render(
+    return TEMPLATES.get_template(template).render(
         css=asset("app.css"),
         force_name=found.of.settings.force.name,
         sentences=found.sentences(),

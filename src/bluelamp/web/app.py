@@ -53,6 +53,7 @@ from bluelamp.store import Store, tried_peaks
 from bluelamp.store import filed as filing
 from bluelamp.web.access_table import insist_on_rows
 from bluelamp.web.admission import Admission, Guarded, NotSignedIn, door_of
+from bluelamp.web.area_page import Source, add_areas
 from bluelamp.web.backtest_page import render_backtest_page
 from bluelamp.web.basemap_file import add_basemap
 from bluelamp.web.codes_page import add_codes
@@ -60,6 +61,7 @@ from bluelamp.web.contacts_page import NAMES as OF_CONTACTS
 from bluelamp.web.contacts_page import render_contacts_page
 from bluelamp.web.data_page import render_data_page
 from bluelamp.web.description import describe, is_for_programs
+from bluelamp.web.duties_page import add_duties
 from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.jobs_page import add_jobs
 from bluelamp.web.live_pages import News, add_live
@@ -69,6 +71,7 @@ from bluelamp.web.observed import Observed, add_observed
 from bluelamp.web.ogc_features import add_ogc_features
 from bluelamp.web.openid_pages import add_openid
 from bluelamp.web.outlook_page import render_outlook_page
+from bluelamp.web.runs_page import add_runs
 from bluelamp.web.scope import of_districts, of_teams
 from bluelamp.web.scoreboard_page import render_scoreboard_page
 from bluelamp.web.sign_in_pages import add_sign_in
@@ -76,6 +79,7 @@ from bluelamp.web.squeezed import Squeezed, squeeze, tagged
 from bluelamp.web.strength_page import NAMES as OF_STRENGTH
 from bluelamp.web.strength_page import render_strength_page
 from bluelamp.web.table_api import add_table_api
+from bluelamp.web.templating import TEMPLATES
 from bluelamp.web.validation_page import render_validation_page
 from bluelamp.web.what_if_page import add_what_if
 
@@ -87,9 +91,9 @@ ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.
 SHOWN = ("areas", "pools", "standards", "minimums", "events", "service_times", "outages", "demand", "offending",
          "forecast", "forecast_months", "stated_changes", "required_staff", "coverage", "exposure", "committed_rules",
-         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *received.NAMES,
-         *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts", *scoreboard.NAMES, "hotspots",
-         *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
+         "open_logs", "units_now", "peaks", "peak_hours", "batches", "runs", *OF_CONTACTS, *OF_STRENGTH,
+         *received.NAMES, *scored.NAMES, *look_ahead.NAMES, "next_dispatch", "backlog", "filed_forecasts",
+         *scoreboard.NAMES, "hotspots", *hotspot_trial.NAMES, *held.NAMES, "people", "duties")  # fmt: skip
 SIMULATED = ("next_dispatch", "backlog")
 IMPORTED = ("minimums", "events", "stated_changes", "people", "duties")
 # Tables that stand as they are now, whichever run is asked for.
@@ -184,7 +188,7 @@ class Published:
         """Give the page of what came in; a force that has no run yet has one, too."""
         run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
         return render_data_page(
-            self.account(), self.store.batches(), run, {name: self._told(name, run) for name in NOW},
+            self.account(), self.store.batches(), run, {name: self.told(name, run) for name in NOW},
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
             time_zone=self.settings.force.time_zone, now=datetime.now(UTC),
         )  # fmt: skip
@@ -224,7 +228,7 @@ class Published:
         """Give the page of the coming years; a run that is older than the outlook has one that says how to make it."""
         run, force = self.run(run_id), self.settings.force
         return render_outlook_page(
-            self._told("forecast_months", run), run, place=place, force_name=force.name,
+            self.told("forecast_months", run), run, place=place, force_name=force.name,
             folder=self.folder.resolve().name, time_zone=force.time_zone,
         )  # fmt: skip
 
@@ -232,7 +236,7 @@ class Published:
         """Give the control room's page; a force that has no run yet has one, too."""
         run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
         return render_contacts_page(
-            {name: self._told(name, run) for name in OF_CONTACTS}, run,
+            {name: self.told(name, run) for name in OF_CONTACTS}, run,
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
             time_zone=self.settings.force.time_zone, now=datetime.now(UTC), day=day,
         )  # fmt: skip
@@ -241,7 +245,7 @@ class Published:
         """Give the duty planner's page; a force that has no run yet has one, too."""
         run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
         return render_strength_page(
-            {name: self._told(name, run) for name in OF_STRENGTH}, run,
+            {name: self.told(name, run) for name in OF_STRENGTH}, run,
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
             time_zone=self.settings.force.time_zone, day=day,
         )  # fmt: skip
@@ -255,7 +259,7 @@ class Published:
     def _look_ahead(self, *_state: int | str) -> pl.DataFrame:
         return look_ahead.look_ahead(self.folder).table
 
-    def _told(self, name: str, run: Mapping[str, Any] | None) -> pl.DataFrame:
+    def told(self, name: str, run: Mapping[str, Any] | None) -> pl.DataFrame:
         """Give a result of a run, empty where the run is older than that table."""
         if run is None or name not in self.store.results(run["run_id"]):
             return tables.empty(name)
@@ -298,7 +302,7 @@ class Published:
     def peaks_for_map(self, run_id: str, holder: Holder = NOBODY) -> dict[str, Any]:
         """Give the peaks that the map lists, none where the run is older than they are."""
         areas, pools = self._result("areas", run_id), self._result("pools", run_id)
-        found = of_districts(self._told("peaks", self.run(run_id)), holder, areas, pools)
+        found = of_districts(self.told("peaks", self.run(run_id)), holder, areas, pools)
         return lay_on_map(found, areas, tried_peaks.read(self.folder), self.settings.force.time_zone)
 
     def force(self) -> dict[str, str]:
@@ -363,6 +367,15 @@ def make_app(
     _add_pages(app, published)
     _add_tables(app, published)
     add_now(app, published.folder, published.settings.force, published.look)
+    add_areas(
+        app,
+        Source(
+            published.folder.resolve().name, published.settings.force, published.run, published.table, published.told,
+            published.table_for,
+        ),
+    )  # fmt: skip
+    add_duties(app, published.store, published.settings, published.table_for)
+    add_runs(app, published.store, published.settings.force, SHOWN)
     add_hotspots(app, published.folder, published.run)
     add_basemap(app, published.basemap, published.no_basemap)
     force_id = published.settings.force.id
@@ -407,7 +420,7 @@ def _answer_errors(app: FastAPI) -> None:
         if _is_for_programs(request):
             return _problem(status, error.summary, error.problems)
         title = _TITLES.get(status, "Something is not there")
-        return HTMLResponse(_page(title, f"<p>{escape(str(error))}</p>"), status)
+        return HTMLResponse(_page(request.app, title, f"<p>{escape(str(error))}</p>"), status)
 
     @app.exception_handler(RequestValidationError)
     async def say_what_is_wrong(request: Request, error: RequestValidationError) -> Response:
@@ -417,7 +430,7 @@ def _answer_errors(app: FastAPI) -> None:
             status = 400 if request.url.path.startswith("/ogc/") else 422
             return _problem(status, "The address asks for what there can't be:", problems)
         items = "".join(f"<li>{escape(each)}</li>" for each in problems)
-        return HTMLResponse(_page("Something is not right", f"<ul>{items}</ul>"), 422)
+        return HTMLResponse(_page(request.app, "Something is not right", f"<ul>{items}</ul>"), 422)
 
     @app.exception_handler(HTTPException)
     async def say_it_is_not_there(request: Request, error: HTTPException) -> Response:
@@ -425,7 +438,7 @@ def _answer_errors(app: FastAPI) -> None:
         said = words.get(error.status_code, str(error.detail))
         if _is_for_programs(request):
             return _problem(error.status_code, said, ())
-        return HTMLResponse(_page("Something is not there", f"<p>{escape(said)}</p>"), error.status_code)
+        return HTMLResponse(_page(request.app, "Something is not there", f"<p>{escape(said)}</p>"), error.status_code)
 
 
 def _say_unforeseen(request: Request, request_id: str) -> Response:
@@ -435,7 +448,7 @@ def _say_unforeseen(request: Request, request_id: str) -> Response:
     )
     if _is_for_programs(request):
         return _problem(500, said, ())
-    return HTMLResponse(_page("Something went wrong here", f"<p>{escape(said)}</p>"), 500)
+    return HTMLResponse(_page(request.app, "Something went wrong here", f"<p>{escape(said)}</p>"), 500)
 
 
 def _is_for_programs(request: Request) -> bool:
@@ -459,7 +472,9 @@ def _add_pages(app: FastAPI, published: Published) -> None:
     def map_page(run: RUN = None) -> HTMLResponse:
         run_id = published.run(run)["run_id"]
         title = f"{published.settings.force.name} · workforce against demand"
-        return HTMLResponse(render_page(title, data_url=f"/api/map.json?run={run_id}", data_page=f"/data?run={run_id}"))
+        return HTMLResponse(
+            render_page(title, data_url=f"/api/map.json?run={run_id}", navigation=_map_navigation(run_id))
+        )
 
     @app.get("/data", response_class=HTMLResponse, summary="What came in, what each rule did, what is set aside")
     def data_page(run: RUN = None) -> HTMLResponse:
@@ -508,6 +523,12 @@ def _add_pages(app: FastAPI, published: Published) -> None:
         return Response(orjson.dumps(answer), media_type="application/json")
 
 
+def _map_navigation(run_id: str) -> str:
+    """Give the links to other views as the map's page has them: the data page is that of the run shown."""
+    pages = TEMPLATES.get_template("pages.html").module.pages  # type: ignore[attr-defined]
+    return str(pages("/", None, f"/data?run={run_id}"))
+
+
 def _add_tables(app: FastAPI, published: Published) -> None:
     @app.get("/tables", response_class=HTMLResponse, summary="The tables there are")
     def index(request: Request) -> HTMLResponse:
@@ -526,13 +547,7 @@ def _add_tables(app: FastAPI, published: Published) -> None:
             '<div class="wide" tabindex="0" role="region" aria-label="Every table">'
             f"<table>{heads}<tbody>{items}</tbody></table></div>"
         )
-        codes = '<p><a href="/codes">The codes of incidents, and the crosswalk that gives them a meaning</a></p>'
-        scores = '<p><a href="/backtest">How good the forecast was on the force\'s own past</a></p>'
-        scores += '<p><a href="/validation">The simulation held against what happened</a></p>'
-        scores += '<p><a href="/scoreboard">How forecasts filed before the fact did</a></p>'
-        years = '<p><a href="/outlook">What four years may bring, by month and class</a></p>'
-        places = '<p><a href="/hotspots">Hotspots by class, and how right such maps have been</a></p>'
-        return HTMLResponse(_page("Tables", f"{listed}{codes}{scores}{years}{places}"))
+        return HTMLResponse(_page(app, "All tables", listed, "/tables"))
 
     @app.get("/schemas/{name}.json", summary="A table's JSON Schema")
     def schema(name: NAME) -> Response:
@@ -566,30 +581,19 @@ def _add_tables(app: FastAPI, published: Published) -> None:
         )
         return HTMLResponse(
             _page(
+                app,
                 definition.title,
                 f"<p>A row is: {escape(definition.row)}. {rows.height:,} rows.{more} {links}</p>"
                 f'<div class="wide" tabindex="0" role="region" aria-label="{escape(definition.title)}">'
                 f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+                "/tables",
             )
         )
 
 
-_ICON = (files("bluelamp.web") / "templates" / "icon.html").read_text(encoding="utf-8")
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · Bluelamp</title>"
-        f'{_ICON}<link rel="stylesheet" href="/static/app.css"></head>'
-        f'<body class="plain"><main><h1>{escape(title)}</h1>{body}<p><a href="/">The map</a> · '
-        '<a href="/now">Now</a> · '
-        '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '
-        '<a href="/outlook">Four years</a> · '
-        '<a href="/hotspots">Hotspots</a> · <a href="/what-if">What if</a> · '
-        '<a href="/backtest">Scores of the forecast</a> · '
-        '<a href="/validation">Validation</a> · '
-        '<a href="/scoreboard">Scoreboard</a> · '
-        '<a href="/tables">All tables</a></p></main></body></html>'
+def _page(app: FastAPI, title: str, body: str, here: str = "") -> str:
+    """Give a page of words; `body` is HTML in which what others wrote is escaped."""
+    force_name = app.state.published.settings.force.name
+    return TEMPLATES.get_template("written.html").render(
+        force_name=force_name, title=title, body=body, here=here, about=""
     )

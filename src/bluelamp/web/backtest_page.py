@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import backtest as scored
 from bluelamp import periods
 from bluelamp.backtest import Backtest, levels_told, methods_tried, place_words
 from bluelamp.errors import count_of
+from bluelamp.web.templating import TEMPLATES
 
 _WORST = 8
 _BIN_WIDTH, _PIT_HEIGHT = 6, 36
@@ -28,8 +28,7 @@ _SHADES = ((-0.15, "many-more"), (-0.05, "more"), (0.05, "as-expected"), (0.15, 
 
 def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str, time_zone: str) -> str:
     """Give the page; `found` is None where the forecasts were not scored yet."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    page = templates.get_template("backtest.html")
+    page = TEMPLATES.get_template("backtest.html")
     if found is None:
         return page.render(force_name=force_name, folder=folder, found=False)
     about, tried = found.about, methods_tried(found.summary, found.about)

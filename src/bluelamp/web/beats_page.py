@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp.beats import Beats
 from bluelamp.plane import Plane
 from bluelamp.reports.map import asset
+from bluelamp.web.templating import TEMPLATES
 
 # Both maps and the bars fit a narrow screen; on a wide one they stand side by side.
 _WIDTH, _MOST_HEIGHT, _EDGE = 360.0, 460.0, 6.0
@@ -22,8 +22,7 @@ _ROW, _LEFT = 30, 92
 
 def render_beats_page(found: Beats) -> str:
     """Give the page of a proposal, whole. Raises NoInput where the front end was not built."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    return templates.get_template("beats.html").render(
+    return TEMPLATES.get_template("beats.html").render(
         css=asset("app.css"),
         force_name=found.force_name,
         about=f"{found.wanted.districts} districts by {found.work.what}.",

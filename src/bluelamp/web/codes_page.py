@@ -11,12 +11,12 @@ import orjson
 import polars as pl
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
 
 from bluelamp import codes, settings, sources, tables
 from bluelamp.errors import BluelampError, UsageError
 from bluelamp.web.admission import form_of
+from bluelamp.web.templating import TEMPLATES
 
 CODES_ON_A_PAGE = 300
 # The browser sends no origin with a form where the page's policy is to send no referrer.
@@ -25,7 +25,6 @@ _HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 def add_codes(app: FastAPI, folder: Path) -> None:
     """Add the page and its addresses."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
 
     def show(
         token: str,
@@ -35,7 +34,7 @@ def add_codes(app: FastAPI, folder: Path) -> None:
         saved: int | None = None,
     ) -> str:
         seen = _Seen(folder)
-        return templates.get_template("codes.html").render(
+        return TEMPLATES.get_template("codes.html").render(
             force=settings.read(folder).force.name, token=token, used=seen.used, before=seen.before,
             codes=seen.code_lines(change), rules=seen.rule_lines(change), left_out=seen.left_out, author=author,
             effect=seen.effect(change), decides=seen.used.decides, error=error, saved=saved, classes=sources.classes(),

@@ -10,11 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import UsageError
 from bluelamp.remarks import weeks_told
+from bluelamp.web.templating import TEMPLATES
 
 NAMES = ("contact_forecast", "required_agents", "suppressed", "feedback")
 _CHANNELS = {
@@ -51,13 +51,13 @@ def render_contacts_page(
     It shows the 24 hours that follow `now`, the first ones of the forecast where `now` lies outside it, or the local
     `day` that is asked for (2026-11-23). Raises UsageError where that is no day with quarters.
     """
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    page = templates.get_template("contacts.html")
+    page = TEMPLATES.get_template("contacts.html")
     told, zone = results["contact_forecast"], periods.zone(time_zone)
     quarters = told.filter(span="quarter").sort("starts_at")
     common = {
         "force_name": force_name,
         "folder": folder,
+        "run_id": None if run is None else run["run_id"],
         "run_query": "" if run is None else f"?run={run['run_id']}",
         "run_part": "" if run is None else f"&run={run['run_id']}",
         "suppressed": _suppressed(results["suppressed"], time_zone),
@@ -80,7 +80,7 @@ def render_contacts_page(
     return page.render(
         found=True,
         about=f"{_moment(begins.astimezone(zone))} to {_moment(ends.astimezone(zone))}, clock of {time_zone}; "
-        f"run {run['run_id']}, data until {_moment(run['data_until'].astimezone(zone))}.",
+        f"data until {_moment(run['data_until'].astimezone(zone))}.",
         sentences=_in_short(shown, channels, zone),
         channels=[{"id": name, "words": _CHANNELS[name]} for name in channels],
         charts=[_chart(shown.filter(channel=name), _CHANNELS[name], local) for name in drawn],

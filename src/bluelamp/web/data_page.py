@@ -11,11 +11,11 @@ from itertools import groupby
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import committed, periods, sources
 from bluelamp.errors import count_of
 from bluelamp.reports import data
+from bluelamp.web.templating import TEMPLATES
 
 _STRIP_DAYS = 35
 _PITCH = 5
@@ -56,12 +56,12 @@ def render_data_page(
     strips = _strips(account["received_days"], now.astimezone(periods.zone(time_zone)).date())
     rules = account["rules_applied"]
     to_mend, kept_out = data.part_erased(account["set_aside"])
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    return templates.get_template("data.html").render(
+    return TEMPLATES.get_template("data.html").render(
         force_name=force_name,
         folder=folder,
         about=f"As the store stood {clock.when(now)}; clock of {time_zone}.",
         map_address="/" if run is None else f"/?run={run['run_id']}",
+        run_id=None if run is None else run["run_id"],
         run_query="" if run is None else f"?run={run['run_id']}",
         notes=_notes(account, clock),
         now=_now_words(results, run, clock),

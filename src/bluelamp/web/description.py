@@ -105,7 +105,8 @@ def describe(app: FastAPI, shown: Sequence[str]) -> None:
 
 
 def _amend(operation: dict[str, Any], method: str, path: str) -> None:
-    is_list = path.startswith("/tables/") or path == "/log.json" or (path == "/jobs.json" and method == "get")
+    is_list = path.startswith("/tables/") or path in ("/log.json", "/now/{name}.json")
+    is_list = is_list or (path == "/jobs.json" and method == "get")
     kind = _media_type(path)
     schema: dict[str, Any] = {"type": "string"}
     if kind.endswith("json"):
@@ -145,7 +146,8 @@ def _amend(operation: dict[str, Any], method: str, path: str) -> None:
 def _name_choices(operation: Mapping[str, Any], path: str, shown: Sequence[str]) -> None:
     """Say which tables and layers there are, where an address has the name of one in it."""
     choices = {"collection": list(COLLECTIONS)}
-    if path != "/accounts/{name}":
+    # A path that lists its own choices keeps them.
+    if path != "/accounts/{name}" and not path.startswith("/now/"):
         choices["name"] = tables.names() if path.startswith("/schemas/") else list(shown)
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path" and parameter["name"] in choices:

@@ -18,7 +18,6 @@ import orjson
 import polars as pl
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import hotspot_trial, hotspots, periods, plan, reading, tables
 from bluelamp import settings as settings_
@@ -26,6 +25,7 @@ from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean
 from bluelamp.reports.hotspots import make_hotspot_data
 from bluelamp.store import Store, tried
 from bluelamp.web.squeezed import Squeezed, squeeze
+from bluelamp.web.templating import TEMPLATES
 
 SHARES = hotspots.SHARES
 _PLACES_SHOWN = 8
@@ -146,7 +146,6 @@ def render_hotspots_page(
 
     Raises UsageError for a class that has neither a map nor scores.
     """
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     scores = tables.empty("hotspot_scores") if tested is None else tested.scores
     classes = _classes(pl.concat([places.select("class_code"), scores.select("class_code")]))
     if classes and class_code not in classes:
@@ -162,7 +161,7 @@ def render_hotspots_page(
     own = of_class.filter(method=shown_in_run or chosen.get(class_code, hotspots.COUNTS), watched_share=0.01)
     stand_out = None if own.is_empty() or not is_of_this_ground else hotspot_trial.stands_out(own.row(0, named=True))
     zone = periods.zone(time_zone)
-    return templates.get_template("hotspots.html").render(
+    return TEMPLATES.get_template("hotspots.html").render(
         force_name=force_name,
         folder=folder,
         about=_about(tested, run, zone, time_zone),
@@ -170,8 +169,8 @@ def render_hotspots_page(
         is_of_this_ground=is_of_this_ground,
         headlines=[] if tested is None else _headlines(tested),
         sentences=[] if tested is None else tested.sentences,
-        run_query="" if run is None else f"?run={run['run_id']}",
         run_id=None if run is None else run["run_id"],
+        run_query="" if run is None else f"?run={run['run_id']}",
         class_code=class_code,
         class_query=quote(class_code),
         words=class_words,

@@ -11,7 +11,6 @@ import orjson
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
 
 from bluelamp import intake, jobs, periods
@@ -21,6 +20,7 @@ from bluelamp.jobs import Job
 from bluelamp.state import State
 from bluelamp.state import jobs as kept
 from bluelamp.web.admission import Admission, form_of
+from bluelamp.web.templating import TEMPLATES
 
 JOBS_ON_A_PAGE = 50
 _MOST = 1_000
@@ -35,7 +35,6 @@ TABLE = Annotated[str | None, Query(pattern=r"^[a-z_]+$", description="The table
 
 def add_jobs(app: FastAPI, admission: Admission, folder: Path) -> None:
     """Add the page and its twins."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     zone = periods.zone(admission.settings.force.time_zone)
 
     def local(at: datetime) -> str:
@@ -44,7 +43,7 @@ def add_jobs(app: FastAPI, admission: Admission, folder: Path) -> None:
     def render(request: Request, status: int = 200, error: str | None = None) -> HTMLResponse:
         asker = request.state.asker
         found = [] if admission.state is None else kept.every(admission.state, most=JOBS_ON_A_PAGE)
-        text = templates.get_template("jobs.html").render(
+        text = TEMPLATES.get_template("jobs.html").render(
             force_name=admission.settings.force.name, asker=asker, jobs=found, kinds=jobs.KINDS, words=_words,
             local=local, is_kept=admission.state is not None, tables=intake.ORDER, error=error,
             may_ask=may(asker.holder, "jobs", "change", admission.force_id),

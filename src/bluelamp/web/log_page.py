@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 import orjson
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import InputOutputError, UsageError, did_you_mean, one_of
 from bluelamp.state import log
 from bluelamp.web.admission import Admission
+from bluelamp.web.templating import TEMPLATES
 
 ENTRIES_ON_A_PAGE = 200
 _MOST = 100_000
@@ -42,7 +42,6 @@ def in_words(detail: str) -> str:
 
 def add_log(app: FastAPI, admission: Admission, folder: Path) -> None:
     """Add the page and its twins."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     zone = periods.zone(admission.settings.force.time_zone)
 
     def local(at: str) -> str:
@@ -60,7 +59,7 @@ def add_log(app: FastAPI, admission: Admission, folder: Path) -> None:
     def page(operation: OPERATION = None, who: WHO = None, before: BEFORE = None) -> HTMLResponse:
         found = find(operation, who, before, ENTRIES_ON_A_PAGE)
         asked = {"operation": operation, "who": who}
-        text = templates.get_template("log.html").render(
+        text = TEMPLATES.get_template("log.html").render(
             force_name=admission.settings.force.name, entries=found, operations=log.OPERATION_WORDS,
             operation=operation, who=who, local=local, in_words=in_words, is_kept=admission.state is not None,
             verdict=None if admission.state is None else log.verify(admission.state, _heads(admission, folder)),

@@ -18,17 +18,19 @@ import polars as pl
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import committed, look_ahead, near_term, periods, reading, tables
 from bluelamp import validation as held
 from bluelamp.access import kind_of_table, may
-from bluelamp.errors import NoInput, UsageError, count_of, did_you_mean
+from bluelamp.errors import NoInput, count_of
 from bluelamp.live import Current
 from bluelamp.settings import ForcePart
 from bluelamp.store import Store
 from bluelamp.web.kept_fresh import Kept, KeptFresh
+from bluelamp.web.navigation import seen_by
 from bluelamp.web.now_picture import draw_hours
+from bluelamp.web.now_place import Districts, Place, find_place, read_districts
+from bluelamp.web.templating import TEMPLATES
 
 NAMES = ("open_logs", "units_now", "next_dispatch", "backlog", "next_hours")
 HOURS, MOST_HOURS = 12, 24
@@ -49,6 +51,7 @@ _POOLS_SHOWN = 5
 _LEAST_HANDED = 0.05
 
 HOURS_ASKED = Annotated[int, Query(description="Coming hours, at most 24", ge=1, le=MOST_HOURS)]
+DISTRICT = Annotated[str | None, Query(description="A district's id, instead of a pool's")]
 POOL = Annotated[str | None, Query(description="A pool's id; the whole force where it is left out")]
 THEME = Annotated[Literal["dark", "light"], Query(description="Dark, for a wall, or light")]
 HOLD = Annotated[bool, Query(description="Whether the page stays as it is, instead of renewing itself")]
@@ -66,6 +69,7 @@ class Look:
     near: near_term.NearTerm
     next_hours: pl.DataFrame
     standards: pl.DataFrame
+    districts: Districts
 
     def table(self, name: str) -> pl.DataFrame:
         """Give one of the tables of `NAMES`."""
@@ -86,9 +90,11 @@ def keep_look(folder: Path, find_current: Callable[[], Current | None] = lambda:
     def make() -> Look:
         current, store = find_current(), Store(folder)
         if current is not None and current.made_of == (store.batches().height, store.runs().height):
-            return Look(current.near, current.next_hours, reading.read_used(store, "standards", current.near.run_id))
-        near = near_term.simulate_next(folder, hours=MOST_HOURS)
-        return Look(near, look_ahead.look_ahead(folder).table, reading.read_used(store, "standards", near.run_id))
+            near, next_hours = current.near, current.next_hours
+        else:
+            near, next_hours = near_term.simulate_next(folder, hours=MOST_HOURS), look_ahead.look_ahead(folder).table
+        districts = read_districts(store, near.run_id, near.hours["hour_starting"])
+        return Look(near, next_hours, reading.read_used(store, "standards", near.run_id), districts)
 
     def state() -> tuple[int | str, ...]:
         # The clock is no part of it: from the same records the same hours follow, however late it is.
@@ -108,7 +114,9 @@ class Wall:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._page = lru_cache(maxsize=32)(self._render)
 
-    def page(self, request: Request, hours: int, pool: str | None, theme: str, *, is_held: bool) -> str:
+    def page(
+        self, request: Request, hours: int, pool: str | None, district: str | None, theme: str, *, is_held: bool
+    ) -> str:
         """Give the page for whoever asks; a force of which nothing can be told has one, too."""
         holder = request.state.asker.holder
         try:
@@ -120,15 +128,16 @@ class Wall:
         takes = tuple(name for name in NAMES if may(holder, kind_of_table(name), "export", self.force.id))
         # It tells minutes, so that all screens of a room are given one page in each.
         now = self.clock().replace(second=0, microsecond=0)
-        return self._page(kept, why_not, now, hours, pool, theme, is_held, is_live, takes)
+        links = seen_by(holder, self.force.id)
+        return self._page(kept, why_not, now, hours, pool, district, theme, is_held, is_live, takes, links)
 
     def _render(
-        self, kept: Kept[Look] | None, why_not: str, now: datetime, hours: int, pool: str | None, theme: str,
-        is_held: bool, is_live: bool, takes: tuple[str, ...],
+        self, kept: Kept[Look] | None, why_not: str, now: datetime, hours: int, pool: str | None,
+        district: str | None, theme: str, is_held: bool, is_live: bool, takes: tuple[str, ...], _links: frozenset[str],
     ) -> str:  # fmt: skip
         return render_now_page(
             kept, why_not, force_name=self.force.name, time_zone=self.force.time_zone, now=now, hours=hours, pool=pool,
-            theme=theme, is_held=is_held, is_live=is_live, takes=takes,
+            district=district, theme=theme, is_held=is_held, is_live=is_live, takes=takes,
         )  # fmt: skip
 
 
@@ -139,9 +148,10 @@ def add_now(app: FastAPI, folder: Path, force: ForcePart, look: KeptFresh[Look])
 
     @app.get("/now", response_class=HTMLResponse, summary="Now and the next 12 hours, for a control room's wall")
     def now_page(
-        request: Request, hours: HOURS_ASKED = HOURS, pool: POOL = None, theme: THEME = "dark", hold: HOLD = False
-    ) -> HTMLResponse:
-        page = wall.page(request, hours, pool, theme, is_held=hold)
+        request: Request, hours: HOURS_ASKED = HOURS, pool: POOL = None, district: DISTRICT = None,
+        theme: THEME = "dark", hold: HOLD = False,
+    ) -> HTMLResponse:  # fmt: skip
+        page = wall.page(request, hours, pool, district, theme, is_held=hold)
         return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     @app.get("/now/{name}.csv", summary="A table behind the page of now, as CSV")
@@ -165,15 +175,15 @@ def render_now_page(
     now: datetime,
     hours: int = HOURS,
     pool: str | None = None,
+    district: str | None = None,
     theme: str = "dark",
     is_held: bool = False,
     is_live: bool = False,
     takes: Collection[str] = NAMES,
 ) -> str:
-    """Give the page as it is `now`; without `kept` it says `why_not`. Raises UsageError for an unknown pool."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
+    """Give the page as it is `now`; without `kept` it says `why_not`. Raises UsageError for an unknown place."""
     clock = _Clock(time_zone, now)
-    asked = {"hours": hours, "pool": pool, "theme": theme}
+    asked = {"hours": hours, "pool": pool, "district": district, "theme": theme}
     common = {
         "force_name": force_name,
         "time": clock.moment(now),
@@ -185,41 +195,44 @@ def render_now_page(
         "number": lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
         "percent": lambda share: "" if share is None else f"{100 * share:.0f} %",
     }
-    page = templates.get_template("now.html")
+    page = TEMPLATES.get_template("now.html")
     if kept is None:
         return page.render(found=False, about=f"Clock of {time_zone}.", why_not=why_not, **common)
     look = kept.value
     near = look.near
     pools = near.hours.filter(level="pool")["place_id"].unique().sort().to_list()
-    if pool is not None and pool not in pools:
-        raise UsageError(f"There is no pool '{pool}' in the latest run.{did_you_mean(pool, pools)}")
+    place = find_place(pool, district, pools, look.districts, near.pool_of_area)
     shown = _shown(near.hours, now, hours)
-    of_place = shown.filter(level="pool", place_id=pool) if pool else shown.filter(level="force")
+    of_place = place.rows_of(shown)
     promises = _promises(look.standards)
     starts = of_place["hour_starting"].unique().sort().to_list()
     labels = clock.labels(starts)
     rows = _by_hour(of_place, starts, labels, promises)
-    if pool is None and len(pools) > 1:
+    if place.is_force and len(pools) > 1:
         _add_where(rows, shown, promises)
-    query = f"?level=pool&place_id={pool}" if pool else "?level=force"
+    query = f"?level=pool&place_id={pool}" if pool else "?level=force" if place.is_force else "?level=pool"
     return page.render(
         found=True,
-        about=f"Clock of {time_zone}. Run {near.run_id}.",
+        about=f"Clock of {time_zone}.",
+        run_id=near.run_id,
         pool=pool,
         pools=pools,
-        place=pool or "the whole force",
+        district=district,
+        districts=look.districts.names if len(look.districts.names) > 1 else {},
+        of_district=place.told(starts, labels) if district else "",
+        place=place.name,
         since=clock.moment(near.at),
         age=_age(near.at, now, clock),
         is_renewing=kept.is_old,
         problem=kept.problem,
-        headline=_headline(shown, promises, pool, pools, labels, starts),
-        expected=_expected(look.next_hours, clock) if pool is None else "",
-        logs=_logs(near, pool, clock),
-        units=_units(near, pool, pools, clock),
+        headline=_headline(place.pools_of(shown), promises, pools, labels, starts),
+        expected=_expected(look.next_hours, clock) if place.is_force else "",
+        logs=_logs(near, place, clock),
+        units=_units(near, place, pools, clock),
         hours=rows,
         grades=[each for each in promises if any(each["grade"] in row["late"] for row in rows)],
         charts=draw_hours(rows, promises),
-        handed=_handed_over(near.backlog, pool, now, starts, clock),
+        handed=_handed_over(near.backlog, place, now, starts, clock),
         notes=near.notes,
         links=[{"name": name, "query": _query_of(name, query)} for name in NAMES if name in takes],
         **common,
@@ -264,7 +277,7 @@ def _lasting(minutes: float) -> str:
 
 
 def _address(asked: Mapping[str, Any]) -> str:
-    usual = {"hours": HOURS, "pool": None, "theme": "dark", "hold": None}
+    usual = {"hours": HOURS, "pool": None, "district": None, "theme": "dark", "hold": None}
     told = {name: value for name, value in asked.items() if value != usual[name]}
     return f"/now?{urlencode(told)}" if told else "/now"
 
@@ -321,17 +334,14 @@ def _promises(standards: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _headline(
-    shown: pl.DataFrame, promises: list[dict[str, Any]], pool: str | None, pools: list[str], labels: list[str],
-    starts: list[datetime],
+    shown: pl.DataFrame, promises: list[dict[str, Any]], pools: list[str], labels: list[str], starts: list[datetime]
 ) -> dict[str, Any]:  # fmt: skip
     """Say the one thing that matters most: of the most urgent grade that will be late more often than promised, the
     place and hour where most calls of it will be.
 
     Not the highest share: a place to which hardly any call comes would have it by chance.
     """
-    known = shown.filter(pl.col("level") == "pool", pl.col("share_late").is_not_null())
-    if pool:
-        known = known.filter(place_id=pool)
+    known = shown.filter(pl.col("share_late").is_not_null())
     known = known.with_columns(late=pl.col("calls_mean") * pl.col("share_late"))
     words_of = dict(zip(starts, labels, strict=True))
     nearest: dict[str, Any] | None = None
@@ -387,15 +397,14 @@ def _age_words(begins: int, ends: int | None) -> str:
     return f"under {span(ends)}" if begins == 0 else f"{span(begins)} to {span(ends)}"
 
 
-def _logs(near: near_term.NearTerm, pool: str | None, clock: _Clock) -> dict[str, Any] | None:
+def _logs(near: near_term.NearTerm, place: Place, clock: _Clock) -> dict[str, Any] | None:
     """Count what is open by grade and age, the oldest first; nothing where nobody knows."""
     if near.logs.is_empty():
         return None
     rows = near.logs.filter(level="force")
     grades = rows["grade_code"].unique().sort().to_list()
-    if pool:
-        theirs = [area for area, of in near.pool_of_area.items() if of == pool]
-        rows = near.logs.filter(pl.col("level") == "area", pl.col("place_id").is_in(theirs))
+    if place.areas is not None:
+        rows = near.logs.filter(pl.col("level") == "area", pl.col("place_id").is_in(list(place.areas)))
     # Ages at which nothing is open would only make the others smaller.
     ages = [
         (begins, ends)
@@ -425,7 +434,7 @@ def _logs(near: near_term.NearTerm, pool: str | None, clock: _Clock) -> dict[str
         "rows": told,
         **whole,
         "words": count_of(whole["waiting"], "open log has", "open logs have") + " no unit",
-        "will_get_one": _will_get_one(near, pool),
+        "will_get_one": _will_get_one(near, place),
         "oldest": (
             f"the oldest is {_lasting((near.at - oldest).total_seconds() / 60)} old (grade {of[0]})"
             if isinstance(oldest, datetime) else ""
@@ -433,9 +442,14 @@ def _logs(near: near_term.NearTerm, pool: str | None, clock: _Clock) -> dict[str
     }  # fmt: skip
 
 
-def _will_get_one(near: near_term.NearTerm, pool: str | None) -> float:
-    """Give how many of the logs that wait now will be sent a unit: what the first simulated hour begins with."""
-    rows = near.hours.filter(level="pool", place_id=pool) if pool else near.hours.filter(level="force")
+def _will_get_one(near: near_term.NearTerm, place: Place) -> float | None:
+    """Give how many of the logs that wait now will be sent a unit: what the first simulated hour begins with.
+
+    It is known of pools: of a district's own logs nothing tells.
+    """
+    if place.district is not None:
+        return None
+    rows = place.rows_of(near.hours)
     first = rows.filter(pl.col("hour_starting") == pl.col("hour_starting").min(), grade_code="all")
     return float(first["logs_waiting_mean"].item())
 
@@ -444,17 +458,20 @@ def _sums(rows: pl.DataFrame) -> dict[str, int]:
     return {"waiting": int(rows["logs_waiting"].sum()), "open": int(rows["logs"].sum())}
 
 
-def _units(near: near_term.NearTerm, pool: str | None, pools: list[str], clock: _Clock) -> dict[str, Any] | None:
+def _units(near: near_term.NearTerm, place: Place, pools: list[str], clock: _Clock) -> dict[str, Any] | None:
     """Count units by pool and what they do, those with fewest free first, each with when such units are free again."""
     if near.units.is_empty():
         return None
-    whole = near.units.filter(level="pool", place_id=pool) if pool else near.units.filter(level="force")
+    whole = near.units.filter(level="force")
+    if not place.is_force:
+        theirs = [each for each in near.units.filter(level="pool")["place_id"].unique() if place.has(each)]
+        whole = near.units.filter(pl.col("level") == "pool", pl.col("place_id").is_in(theirs))
     names = [name for name, stages in _STAGES if name != "Not known" or whole["stage"].is_in(list(stages)).any()]
     every = {*pools, *near.units.filter(level="pool")["place_id"].to_list()}
     rows = [
         {"name": each, "cells": _cells(near.units.filter(level="pool", place_id=each), names, near.at, clock)}
         for each in sorted(every)
-        if pool in (None, each)
+        if place.has(each)
     ]
     rows.sort(key=lambda row: row["cells"][0]["units"])
     total = _cells(whole, names, near.at, clock)
@@ -524,10 +541,10 @@ def _add_where(rows: list[dict[str, Any]], shown: pl.DataFrame, promises: list[d
 
 
 def _handed_over(
-    backlog: pl.DataFrame, pool: str | None, now: datetime, starts: list[datetime], clock: _Clock
+    backlog: pl.DataFrame, place: Place, now: datetime, starts: list[datetime], clock: _Clock
 ) -> list[dict[str, Any]]:
     """Lay out what waits at the ends of the shifts that end within the hours shown, by grade and age."""
-    rows = backlog.filter(level="pool", place_id=pool) if pool else backlog.filter(level="force")
+    rows = place.rows_of(backlog, "at")
     begins, ends = starts[0], starts[-1] + timedelta(hours=1)
     # Where all hours are over, they are shown as they were foreseen.
     after = now if begins < now < ends else begins

@@ -12,10 +12,10 @@ from datetime import date, datetime
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import UsageError, did_you_mean
+from bluelamp.web.templating import TEMPLATES
 
 # Months of the history that a picture goes back.
 _BACK = 48
@@ -37,8 +37,7 @@ def render_outlook_page(
 
     Raises UsageError for a place that is not there.
     """
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    page = templates.get_template("outlook.html")
+    page = TEMPLATES.get_template("outlook.html")
     if months.is_empty():
         return page.render(force_name=force_name, folder=folder, found=False)
     districts = months.filter(pl.col("level") == "district")["area_id"].unique().sort().to_list()

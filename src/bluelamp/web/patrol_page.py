@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.patrol_lists import ABOUT_PLACES, Briefing
+from bluelamp.web.templating import TEMPLATES
 
 
 def render_patrol_page(briefing: Briefing) -> str:
@@ -18,7 +18,6 @@ def render_patrol_page(briefing: Briefing) -> str:
     def clock(at: datetime) -> str:
         return f"{at.astimezone(zone):%H:%M}"
 
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     sheets = []
     for watch in briefing.watches:
         rows = watch.made.rows
@@ -34,7 +33,7 @@ def render_patrol_page(briefing: Briefing) -> str:
             }
         )
     kind = "Harm" if briefing.class_code == "harm" else "Offences"
-    return templates.get_template("patrol.html").render(
+    return TEMPLATES.get_template("patrol.html").render(
         force_name=briefing.force_name,
         about=f"{briefing.day:%A} {briefing.day.day} {briefing.day:%B %Y}, class {briefing.class_code}; clock of "
         f"{briefing.time_zone}.",

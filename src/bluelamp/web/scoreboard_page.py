@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import forecast, periods
 from bluelamp.errors import count_of
 from bluelamp.standing import Standing
+from bluelamp.web.templating import TEMPLATES
 
 _HORIZONS = {"day_1": "day 1", "days_2_7": "days 2 to 7", "days_8_28": "days 8 to 28", "days_29_56": "days 29 to 56"}
 _SPANS = {"hour": "hours", "day": "days"}
@@ -25,7 +25,6 @@ _LATEST = 8
 
 def render_scoreboard_page(standing: Standing, *, force_name: str, folder: str, time_zone: str) -> str:
     """Give the page; a force that has filed nothing yet has one, too."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     places = standing.tables["scoreboard_places"].sort(pl.col("level") != "force", "area_id")
     weeks, scores = standing.tables["scoreboard_weeks"], standing.tables["scoreboard_scores"]
     zone = periods.zone(time_zone)
@@ -34,7 +33,7 @@ def render_scoreboard_page(standing: Standing, *, force_name: str, folder: str, 
         local = at.astimezone(zone)
         return f"{local.day} {local:%b %Y}"
 
-    return templates.get_template("scoreboard.html").render(
+    return TEMPLATES.get_template("scoreboard.html").render(
         force_name=force_name,
         folder=folder,
         run=standing.run,

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
 
 from bluelamp import access
@@ -21,6 +20,7 @@ from bluelamp.errors import BluelampError, NoInput, NotPermitted
 from bluelamp.state import accounts, sessions
 from bluelamp.state.accounts import Account
 from bluelamp.web.admission import Admission, Asker, address_of, form_of
+from bluelamp.web.templating import TEMPLATES
 
 # The fingerprint of the code that lets the first account be made; the code itself is said once, where it was started.
 SET_UP = "BLUELAMP_SET_UP"
@@ -38,11 +38,10 @@ def make_set_up_code() -> str:
 
 def add_sign_in(app: FastAPI, admission: Admission) -> None:
     """Add the pages."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     force_name = admission.settings.force.name
 
     def render(template: str, status: int = 200, **told: Any) -> HTMLResponse:
-        page = templates.get_template(f"{template}.html").render(force_name=force_name, **told)
+        page = TEMPLATES.get_template(f"{template}.html").render(force_name=force_name, **told)
         return HTMLResponse(page, status, headers=PAGE_HEADERS)
 
     def come_in(account: Account, onward: str) -> Response:

@@ -11,10 +11,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import UsageError, count_of
+from bluelamp.web.templating import TEMPLATES
 
 NAMES = ("headroom", "time_budget", "required_investigators", "abstraction", "relief_factors")
 _DAYS_SHOWN = 7
@@ -35,13 +35,13 @@ def render_strength_page(
     Leave is shown for the seven days from the local `day` that is asked for (2026-11-23), the first ones where none is.
     Raises UsageError where that is no day with shifts.
     """
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
     zone = periods.zone(time_zone)
-    about = "" if run is None else f"run {run['run_id']}, data until {_moment(run['data_until'].astimezone(zone))}."
-    return templates.get_template("strength.html").render(
+    about = "" if run is None else f"Data until {_moment(run['data_until'].astimezone(zone))}."
+    return TEMPLATES.get_template("strength.html").render(
         about=about,
         force_name=force_name,
         folder=folder,
+        run_id=None if run is None else run["run_id"],
         run_query="" if run is None else f"?run={run['run_id']}",
         run_part="" if run is None else f"&run={run['run_id']}",
         leave=_leave(results["headroom"], day, zone),

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from bluelamp import periods
 from bluelamp.errors import count_of
@@ -26,14 +25,14 @@ from bluelamp.validation import (
     number_words,
     rows_told,
 )
+from bluelamp.web.templating import TEMPLATES
 
 _ALL = "all"
 
 
 def render_validation_page(found: Validation | None, *, force_name: str, folder: str, time_zone: str) -> str:
     """Give the page; `found` is None where nothing was held against what happened yet."""
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    page = templates.get_template("validation.html")
+    page = TEMPLATES.get_template("validation.html")
     if found is None:
         return page.render(force_name=force_name, folder=folder, found=False)
     made_at = datetime.fromisoformat(found.about["made_at"]).astimezone(periods.zone(time_zone))

@@ -20,7 +20,6 @@ import orjson
 import polars as pl
 from fastapi import Depends, FastAPI, Query
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.background import BackgroundTask
 
 from bluelamp import periods, tables
@@ -32,6 +31,7 @@ from bluelamp.reports.map import DAYS as MAP_DAYS
 from bluelamp.reports.map import make_backlog
 from bluelamp.store import Store
 from bluelamp.validation import RUNG_WORDS
+from bluelamp.web.templating import TEMPLATES
 from bluelamp.web.two_plans import draw_hours, place_whisker
 
 FindRun = Callable[[str | None], Mapping[str, Any]]
@@ -206,8 +206,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _render(told: Mapping[str, Any]) -> str:
-    templates = Environment(loader=PackageLoader("bluelamp.web", "templates"), autoescape=select_autoescape(["html"]))
-    return templates.get_template("what_if.html").render(**told)
+    return TEMPLATES.get_template("what_if.html").render(**told)
 
 
 def _form(coming: Coming, asked: Asked, run_id: str) -> dict[str, Any]:
