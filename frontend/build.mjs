@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { paperCss } from './src/paper-css.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.resolve(here, '../src/bluelamp/web/static');
@@ -96,6 +97,8 @@ await build({
   },
 });
 await writeFile(path.join(out, 'map-worker.js'), worker);
+const sheets = await Promise.all(['style', 'data', 'now', 'codes'].map((name) => readFile(path.join(here, `src/${name}.css`), 'utf8')));
+await writeFile(path.join(out, 'paper.css'), paperCss(sheets));
 
 const single = [await build({
   ...common,
