@@ -632,6 +632,14 @@ class ServicePart(_Part):
     import_minutes: float = Field(
         5, gt=0, le=60, description="How long what is sent as it happens may wait to be imported; it is seen at once"
     )
+    # Words on paper: no figure depends on them.
+    marking: str | None = Field(
+        None,
+        exclude=True,
+        min_length=1,
+        max_length=60,
+        description="The protective marking that stands on every sheet of paper, such as OFFICIAL-SENSITIVE",
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

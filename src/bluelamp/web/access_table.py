@@ -43,7 +43,12 @@ def _change(kind: Kind, operation: Operation) -> Row:
 _OPEN = Row("public", "consult", None)
 _OWN = Row("own", "consult", None)
 
-TABLE: Mapping[tuple[str, str], Row] = {
+# Views that are given as PDF and PNG, too, at their address with .pdf and .png behind it.
+SHEETS = ("/map", "/now", "/data", "/contacts", "/strength", "/outlook", "/hotspots", "/what-if", "/backtest",
+          "/validation", "/scoreboard", "/log", "/tables/{name}")  # fmt: skip
+SHEET_FORMS = ("pdf", "png")
+
+_ROWS: dict[tuple[str, str], Row] = {
     # How to come in, and whether the service is alive
     ("GET", "/sign-in"): _OPEN,
     ("POST", "/sign-in"): Row("public", "change", None),
@@ -65,6 +70,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("POST", "/sign-out"): Row("own", "change", None),
     # The views
     ("GET", "/"): _look("figures"),
+    ("GET", "/map"): _look("figures"),
     ("GET", "/api/map.json"): _look("figures", is_kept=False),
     ("GET", "/api/backlog.json"): _look("figures", whole_force=True),
     ("GET", "/now"): _look("figures", whole_force=True, is_kept=False),
@@ -115,6 +121,12 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/log"): _look("log", whole_force=True, is_kept=False),
     ("GET", "/log.csv"): _take("log", whole_force=True, is_kept=False),
     ("GET", "/log.json"): _take("log", whole_force=True, is_kept=False),
+}
+# A sheet takes a view out: whoever may export what the view shows may have it, cut down as the view is.
+TABLE: Mapping[tuple[str, str], Row] = _ROWS | {
+    ("GET", f"{view}.{form}"): replace(_ROWS["GET", view], action="export", operation="disclosure")
+    for view in SHEETS
+    for form in SHEET_FORMS
 }
 
 

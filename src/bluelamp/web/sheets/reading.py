@@ -21,7 +21,7 @@ MOST_ROWS, MOST_FOLDED_ROWS, MOST_LETTERS = 200, 40, 150_000
 _LEFT_OUT = {"nav", "form", "button", "script", "style", "template", "noscript", "input", "select", "textarea", "dialog",
              "iframe", "object", "img", "canvas", "audio", "video", "head", "title", "link", "meta", "kbd"}  # fmt: skip
 _LEFT_OUT_CLASSES = {"no-print", "twins", "twins-of", "skip-link", "visually-hidden", "is-narrow", "tools", "brand",
-                     "wall-foot", "on-map", "hours-links"}  # fmt: skip
+                     "wall-foot", "on-map", "hours-links", "renewal", "every-table", "day-links"}  # fmt: skip
 _GROUPS = {"fans", "charts", "shift-places", "beside", "standing"}
 _WARNINGS = {"is-warning", "stale", "form-error"}
 _QUIET = {"card-words", "small", "moment", "is-lesser"}
@@ -53,15 +53,11 @@ def read_page(html: str) -> Page:
     title, about = tree.css_first("h1"), tree.css_first(".about")
     reader = _Reader()
     blocks = reader.blocks(main or body, reader.style_of(main or body))
-    page = Page(_plain(title), _plain(about), _stepped(blocks))
+    page = Page(reader.words(title), reader.words(about), _stepped(blocks))
     if reader.is_cut:
         words = f"This sheet ends here, after {MOST_LETTERS:,} letters. The page itself has all of it."
         page.blocks.append({"k": "p", "kind": "warning", "c": [{"t": words}]})
     return page
-
-
-def _plain(node: LexborNode | None) -> str:
-    return "" if node is None else " ".join(printable(node.text()).split())
 
 
 def _stepped(blocks: list[Block]) -> list[Block]:
@@ -105,6 +101,11 @@ class _Reader:
         end_line()
         return found
 
+    def words(self, node: LexborNode | None) -> str:
+        """Give what a node says as one line of text, empty without one."""
+        runs = [] if node is None else [run for each in node.iter(include_text=True) for run in self.runs(each)]
+        return " ".join("".join(run.get("t", " ") for run in runs).split())
+
     def runs(self, node: LexborNode, style: str = "") -> list[Run]:
         """Give a node as runs of text, each in one style, with small pictures between them."""
         if node.tag == "-text":
@@ -120,7 +121,7 @@ class _Reader:
         style = self.style_of(node, style)
         found = [run for each in node.iter(include_text=True) for run in self.runs(each, style)]
         # What stands in a box of its own is parted from what follows it.
-        return [*found, {"t": " ", "s": style}] if "together" in _classes(node) else found
+        return [*found, {"t": "\u2003", "s": style}] if "together" in _classes(node) else found
 
     def style_of(self, node: LexborNode, style: str = "") -> str:
         classes = _classes(node)
@@ -139,6 +140,8 @@ class _Reader:
         return not (
             node.tag is None or node.tag in _LEFT_OUT or node.tag.startswith(("-", "_", "!")) or is_phones or left_out
             or "hidden" in node.attributes
+            # A sign beside words that say the same.
+            or (node.attributes.get("aria-hidden") == "true" and node.tag != "svg")
         )  # fmt: skip
 
     def _block(self, node: LexborNode, style: str) -> list[Block]:
@@ -171,8 +174,7 @@ class _Reader:
         return [{"k": "warning", "items": [inner]}] if classes & _WARNINGS else inner
 
     def _heading(self, node: LexborNode, level: int) -> list[Block]:
-        runs = _tidied([run for each in node.iter(include_text=True) for run in self.runs(each)])
-        words = " ".join("".join(run.get("t", " ") for run in runs).split())
+        words = self.words(node)
         return [{"k": "h", "level": max(level, 1), "t": words}] if words else []
 
     def _add_paragraph(self, found: list[Block], runs: list[Run], kind: str) -> None:
@@ -228,8 +230,10 @@ class _Reader:
         for each in node.iter(include_text=True):
             runs += self.runs(each, style)
         span = node.attributes.get("colspan") or "1"
-        right = {"align": "right"} if "number" in _classes(node) else {}
-        return {"c": _tidied(runs), "span": int(span) if span.isdigit() else 1} | right
+        classes = _classes(node)
+        right = {"align": "right"} if "number" in classes else {}
+        whole = {"is_whole": True} if "when" in classes else {}
+        return {"c": _tidied(runs), "span": int(span) if span.isdigit() else 1} | right | whole
 
 
 def _classes(node: LexborNode) -> set[str]:

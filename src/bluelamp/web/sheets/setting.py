@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -84,15 +83,19 @@ def _fitted(picture: Mapping[str, Any], width: float, highest: float) -> Block:
 
 
 def _beside(block: Block, available: float, highest: float) -> list[Block]:
-    """Put parts side by side, as many as there is room for, or one below the other where a table needs the width."""
+    """Put parts side by side, as many as there is room for, or one below the other where each needs the width."""
     items = block["items"]
-    needs = [max((_need(each) for each in _all_blocks(item)), default=0.0) for item in items]
-    room = max([_NARROWEST_BESIDE, *needs])
-    columns = max(1, min(len(items), int((available + _GAP) // (room + _GAP))))
-    if columns == 1:
+    needs = [max([_NARROWEST_BESIDE, *(_need(each) for each in _all_blocks(item))]) for item in items]
+    room = available - _GAP * (len(items) - 1)
+    if len(items) > 1 and sum(needs) <= room:
+        widths = [need + (room - sum(needs)) / len(needs) for need in needs]
+    else:
+        columns = max(1, min(len(items), int((available + _GAP) // (max(needs) + _GAP))))
+        widths = [(available - _GAP * (columns - 1)) / columns] * columns
+    if len(widths) == 1:
         return [laid for item in items for laid in _laid(item, available, highest)]
-    each_has = (available - _GAP * (columns - 1)) / columns
-    return [{"k": "beside", "columns": columns, "items": [_laid(item, each_has, highest) for item in items]}]
+    laid_items = [_laid(item, widths[number % len(widths)], highest) for number, item in enumerate(items)]
+    return [{"k": "beside", "widths": [round(each, 2) for each in widths], "items": laid_items}]
 
 
 def _need(block: Block) -> float:
@@ -100,7 +103,7 @@ def _need(block: Block) -> float:
         return float(block["w"]) * _POINTS
     if block["k"] == "table":
         least, most = preferred(_cells(block["rows"]))
-        return min(most, least * 1.25)
+        return min(most, least * 1.12)
     return 0.0
 
 
@@ -119,10 +122,7 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
             text = text.replace("\u200b", " ") if each["span"] == 1 else ""
             picture = max((run["w"] * _POINTS_IN_TABLE for run in runs if "svg" in run), default=0.0)
             bold = row["is_head"] or any(run.get("s") == "b" for run in runs)
-            # Figures are read whole.
-            if each.get("align") == "right" and not row["is_head"]:
-                text = re.sub(r"(?<=[−+<≥≤~]) ", "\u00a0", text)
-            cells += [Cell(text, picture, bold)] + [Cell("")] * (each["span"] - 1)
+            cells += [Cell(text, picture, bold, bool(each.get("is_whole")))] + [Cell("")] * (each["span"] - 1)
         found.append(cells)
     return found
 

@@ -20,11 +20,12 @@ _BOLD = 1.08
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell needs: its text, the width of a picture in it, and whether it may be broken between words."""
+    """What a cell needs: its text, the width of a picture in it, and whether lines may be broken between words."""
 
     text: str
     picture: float = 0.0
     is_bold: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ def lay_out(rows: Sequence[Sequence[Cell]], available: float) -> Layout:
         least, most = _needs(rows, count, size)
         if sum(least) <= available:
             return Layout(size, ((tuple(range(count)), _shared(least, most, available)),))
+    # A table that is parted anyway need not be small.
+    size = SIZES[1]
+    least, most = _needs(rows, count, size)
     parts = _parted(least, available)
     return Layout(
         size,
@@ -79,7 +83,7 @@ def _needs(rows: Sequence[Sequence[Cell]], count: int, size: float) -> tuple[lis
         for column, cell in enumerate(row):
             bold = _BOLD if cell.is_bold else 1.0
             lines = cell.text.splitlines() or [""]
-            words = [width_of(word, size) * bold for word in cell.text.split()]
+            words = [width_of(word, size) * bold for word in (lines if cell.is_whole else cell.text.split())]
             least[column] = max(least[column], cell.picture, *words, 0.0)
             most[column] = max(most[column], cell.picture, *(width_of(line, size) * bold for line in lines))
     return [each + _PADDING for each in least], [each + _PADDING for each in most]
@@ -96,9 +100,18 @@ def _shared(least: Sequence[float], most: Sequence[float], available: float) -> 
 
 
 def _parted(least: Sequence[float], available: float) -> list[tuple[int, ...]]:
-    parts: list[list[int]] = [[0]]
-    for column in range(1, len(least)):
-        if len(parts[-1]) > 1 and sum(least[each] for each in parts[-1]) + least[column] > available:
-            parts.append([0])
-        parts[-1].append(column)
-    return [tuple(part) for part in parts]
+    """Part columns into as few parts as hold them, about as wide as each other, each with the first column."""
+    rest = sum(least[1:])
+    count = max(1, -int(-rest // max(available - least[0], 1.0)))
+    while True:
+        parts: list[list[int]] = [[0]]
+        for column in range(1, len(least)):
+            wide = sum(least[each] for each in parts[-1])
+            is_full = wide - least[0] >= rest / count or wide + least[column] > available
+            if len(parts[-1]) > 1 and is_full:
+                parts.append([0])
+            parts[-1].append(column)
+        # Rounding may leave a part over: it is one more then, and all are narrower.
+        if len(parts) <= count or count >= len(least):
+            return [tuple(part) for part in parts]
+        count += 1
