@@ -84,5 +84,16 @@ def bluelamp(
 
 
 # Commands join the application where they are written; help lists them in this order.
-for _story in ("force", "results", "staffing", "patrols", "analyses", "beats", "made_up", "service", "around"):
+for _story in (
+    "force",
+    "results",
+    "staffing",
+    "patrols",
+    "analyses",
+    "beats",
+    "made_up",
+    "service",
+    "sheets",
+    "around",
+):
     import_module(f"bluelamp.cli.{_story}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bluelamp import access, tables
 from bluelamp.access import Action, Kind
@@ -46,7 +46,8 @@ _OWN = Row("own", "consult", None)
 # Views that are given as PDF and PNG, too, at their address with .pdf and .png behind it.
 SHEETS = ("/map", "/now", "/data", "/contacts", "/strength", "/outlook", "/hotspots", "/what-if", "/backtest",
           "/validation", "/scoreboard", "/log", "/tables/{name}")  # fmt: skip
-SHEET_FORMS = ("pdf", "png")
+SheetForm = Literal["pdf", "png"]
+SHEET_FORMS: tuple[SheetForm, ...] = get_args(SheetForm)
 
 _ROWS: dict[tuple[str, str], Row] = {
     # How to come in, and whether the service is alive

@@ -553,7 +553,8 @@ def _page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · Bluelamp</title>"
         '<link rel="stylesheet" href="/static/app.css"></head>'
-        f'<body class="plain"><main><h1>{escape(title)}</h1><!-- sheets -->{body}<p class="no-print"><a href="/">The map</a> · '
+        f'<body class="plain"><main><h1>{escape(title)}</h1><!-- sheets -->{body}<p class="no-print">'
+        '<a href="/">The map</a> · '
         '<a href="/now">Now</a> · '
         '<a href="/data">The data</a> · <a href="/contacts">Contacts</a> · <a href="/strength">Strength</a> · '
         '<a href="/outlook">Four years</a> · '

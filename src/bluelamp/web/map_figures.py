@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from bluelamp.errors import UsageError, did_you_mean, one_of
@@ -33,7 +34,7 @@ _A_NIGHT = 18
 def plain(value: float) -> str:
     """Write two or three digits that mean something: 0.62, 3.4, 14."""
     size = abs(value)
-    text = f"{size:.{0 if size == 0 else 2 if size < 1 else 1 if size < 10 else 0}f}"  # noqa: PLR2004
+    text = f"{size:.{0 if size == 0 else 2 if size < 1 else 1 if size < 10 else 0}f}"
     return f"{_MINUS}{text}" if value < 0 and float(text) else text
 
 
@@ -46,19 +47,19 @@ def signed(value: float) -> str:
 def percent(share: float) -> str:
     """Write a share: 38%; what is possible is never 0%, nor what is not certain 100%."""
     value = share * 100
-    if 0 < value < 0.1:  # noqa: PLR2004
+    if 0 < value < 0.1:
         return "<0.1%"
     if 0 < value < 1:
         return f"{value:.1f}%"
-    return ">99%" if 99.5 < value < 100 else f"{value:.0f}%"  # noqa: PLR2004
+    return ">99%" if 99.5 < value < 100 else f"{value:.0f}%"
 
 
 def _brief(value: float) -> str:
     if value == math.inf:
         return "∞"
-    if value >= 0.95 or value == 0:  # noqa: PLR2004
+    if value >= 0.95 or value == 0:
         return f"{value:.0f}"
-    return f"{value:.1f}".removeprefix("0") if value >= 0.05 else ""  # noqa: PLR2004
+    return f"{value:.1f}".removeprefix("0") if value >= 0.05 else ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class Figures:
 
     def pool_of(self, area: int, hour: int) -> int | None:
         """Give the pool that covers an area."""
-        return self.patterns[self.data["pool_of_area"]["pattern_of_hour"][hour]][area]
+        pattern: int = self.data["pool_of_area"]["pattern_of_hour"][hour]
+        return self.patterns[pattern][area]
 
     def pools_at(self, hour: int) -> list[int]:
         """Give the pools that cover areas in an hour."""
@@ -245,7 +247,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Scale:
-    """Classes of a figure with their colours and words; the first `short` of them mean too few, `severe` far too few."""
+    """Classes of a figure with their colours and words; the first `short` of them mean too few."""
 
     bounds: tuple[float, ...]
     colours: tuple[str, ...]
@@ -287,11 +289,11 @@ def gap_scale(largest: float) -> Scale:
     step = max(1, math.ceil(largest / 5))
 
     def label(index: int) -> str:
-        away, sign = abs(index - 4), -1 if index < 4 else 1  # noqa: PLR2004
+        away, sign = abs(index - 4), -1 if index < 4 else 1
         near, far = (away - 1) * step + 1, away * step
         if away == 0:
             return "0"
-        if away == 4:  # noqa: PLR2004
+        if away == 4:
             return f"{'≤' if sign < 0 else '≥'} {signed(sign * near)}"
         if near == far:
             return signed(sign * near)
@@ -325,7 +327,7 @@ def late_bounds(allowed: float | None) -> list[float]:
 def _bounded(bounds: Sequence[float], hue: str, write: Callable[[float], str]) -> Scale:
     ramp, count = STEPS[hue], len(bounds) + 1
     colours = [ramp[0 if count == 1 else int(each * (len(ramp) - 1) / (count - 1) + 0.5)] for each in range(count)]
-    between = [f"{write(low)}–{write(high)}" for low, high in zip(bounds, bounds[1:], strict=False)]
+    between = [f"{write(low)}–{write(high)}" for low, high in pairwise(bounds)]
     return Scale(tuple(bounds), tuple(colours), (f"< {write(bounds[0])}", *between, f"≥ {write(bounds[-1])}"))
 
 
@@ -338,6 +340,6 @@ def _largest_shortage(figures: Figures) -> float:
 def ink_on(colour: str) -> str:
     """Give black or white, whichever can be read on a colour."""
     channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]  # noqa: PLR2004
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
     bright = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#000000" if bright > 0.179 else "#ffffff"  # noqa: PLR2004
+    return "#000000" if bright > 0.179 else "#ffffff"

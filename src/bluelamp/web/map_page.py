@@ -79,8 +79,8 @@ def _summary(figures: Figures, short: list[dict[str, Any]], hours: list[int]) ->
     worst = short[0]
     return (
         f"In {in_short} of {len(hours)} hours at least one of {count_of(pools, 'pool')} has fewer units than it "
-        f"requires. The largest shortage: {figures.data['pools']['name'][worst['pool']]}, {signed(worst['peak'])} units, "
-        f"{figures.span(worst['peak_hour'])}."
+        f"requires. The largest shortage: {figures.name_of(Place('pool', worst['pool']))}, {signed(worst['peak'])} "
+        f"units, {figures.span(worst['peak_hour'])}."
     )
 
 

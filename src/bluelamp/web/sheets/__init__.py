@@ -60,7 +60,7 @@ def _sheet_of(page: APIRoute, make: Make, form: Form, settings: Settings, find_r
     async def sheet(request: Request, **_: object) -> Response:
         insist_on_typesetter()
         shown = request.url.path.removesuffix(f".{form}")
-        of_page = Request(request.scope | {"path": shown, "raw_path": shown.encode()}, request.receive)
+        of_page = Request({**request.scope, "path": shown, "raw_path": shown.encode()}, request.receive)
         answer = await make(of_page)
         run = await run_in_threadpool(find_run, request.query_params.get("run") if "run" in names else None)
         address = _address(request, shown, names)
@@ -103,7 +103,7 @@ def _facts(run: Mapping[str, Any], time_zone: str) -> str:
     zone = periods.zone(time_zone)
     made, until = (run[name].astimezone(zone) for name in ("made_at", "data_until"))
     hours = max(int((made - until).total_seconds() // 3600), 0)
-    age = f"{hours} {'hour' if hours == 1 else 'hours'}" if hours < 48 else f"{hours // 24} days"  # noqa: PLR2004
+    age = f"{hours} {'hour' if hours == 1 else 'hours'}" if hours < 48 else f"{hours // 24} days"
     return (
         f"Run {run['run_id']}, made {made:%a} {made.day} {made:%b %Y %H:%M %Z}; data until {until:%a} {until.day} "
         f"{until:%b %Y %H:%M %Z}, {age} old when the run was made."
@@ -151,6 +151,8 @@ def _links(request: Request, admission: Admission) -> str:
     if row is None or row.kind is None or not may(holder, row.kind, row.action, admission.force_id):
         return ""
     query = f"?{request.url.query}" if request.url.query else ""
-    links = [f'<a href="{escape(path)}.{form}{escape(query)}" aria-label="This page as {form.upper()}">{form.upper()}</a>'
-             for form in SHEET_FORMS]  # fmt: skip
+    links = [
+        f'<a href="{escape(f"{path}.{form}{query}")}" aria-label="This page as {form.upper()}">{form.upper()}</a>'
+        for form in SHEET_FORMS
+    ]
     return f'<span class="twins sheet-links">{" ".join(links)}</span>'

@@ -18,7 +18,8 @@ from bluelamp.web.sheets.pictures import printable, size_of, standing_alone
 
 # Rows of one table, of one that is folded away on the page, and letters of a whole sheet: some 40 pages.
 MOST_ROWS, MOST_FOLDED_ROWS, MOST_LETTERS = 200, 40, 150_000
-_LEFT_OUT = {"nav", "form", "button", "script", "style", "template", "noscript", "input", "select", "textarea", "dialog",
+_LEFT_OUT = {"nav", "form", "button", "script", "style", "template", "noscript", "input", "select", "textarea",
+             "dialog",
              "iframe", "object", "img", "canvas", "audio", "video", "head", "title", "link", "meta", "kbd"}  # fmt: skip
 _LEFT_OUT_CLASSES = {"no-print", "twins", "twins-of", "skip-link", "visually-hidden", "is-narrow", "tools", "brand",
                      "wall-foot", "on-map", "hours-links", "renewal", "every-table", "day-links"}  # fmt: skip
@@ -56,7 +57,7 @@ def read_page(html: str) -> Page:
     page = Page(reader.words(title), reader.words(about), _stepped(blocks))
     if reader.is_cut:
         words = f"This sheet ends here, after {MOST_LETTERS:,} letters. The page itself has all of it."
-        page.blocks.append({"k": "p", "kind": "warning", "c": [{"t": words}]})
+        page.blocks.append({"k": "p", "kind": "warning", "c": [{"t": words, "s": ""}]})
     return page
 
 
@@ -146,6 +147,8 @@ class _Reader:
 
     def _block(self, node: LexborNode, style: str) -> list[Block]:
         tag, classes = node.tag or "", _classes(node)
+        if tag == "h1":
+            return []  # the title of the page, which is the sheet's
         if _HEADING.match(tag):
             return self._heading(node, int(tag[1]) - 1)
         if tag in ("p", "pre", "summary", "figcaption", "caption", "legend", "address"):
@@ -242,7 +245,7 @@ def _classes(node: LexborNode) -> set[str]:
 
 def _is_small(svg: LexborNode) -> bool:
     """Say whether a picture stands in a line of text: the keys of a legend do."""
-    return size_of(svg)[1] <= 20 and size_of(svg)[0] <= 40  # noqa: PLR2004
+    return size_of(svg)[1] <= 20 and size_of(svg)[0] <= 40
 
 
 def _picture(svg: LexborNode) -> Run:

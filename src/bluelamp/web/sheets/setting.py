@@ -1,4 +1,4 @@
-"""A page laid out on paper: which way round, how wide its columns, how large its pictures, what stands on every sheet."""
+"""A page laid out on paper: which way round, how wide its columns, how large its pictures, what is on every sheet."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
 def _text_of(run: Run) -> str:
     if "br" in run:
         return "\n"
-    return run["t"] if "t" in run else " "
+    return str(run.get("t", " "))
 
 
 def _table(block: Block, available: float) -> list[Block]:

@@ -6,7 +6,6 @@ printed as its number, such as [U+1F694], because an empty box says nothing.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -33,8 +32,7 @@ _turn = Lock()
 def insist_on_typesetter() -> None:
     """Raise UsageError, saying what to install, where no sheet can be made here."""
     for name in ("typst", "selectolax"):
-        if importlib.util.find_spec(name) is None:
-            optional(name, "sheets", "A sheet as PDF or PNG")
+        optional(name, "sheets", "A sheet as PDF or PNG")
 
 
 def typeset(document: Mapping[str, Any], form: Form) -> bytes:
@@ -82,9 +80,12 @@ def _set(document: dict[str, Any], form: Form) -> bytes:
             text = _numbered(text, missing)
             continue
         if form == "pdf":
-            return bytes(pdf)
+            assert isinstance(pdf, bytes)
+            return pdf
         pages = compiler.compile(source, format="png", ppi=DOTS_AN_INCH, sys_inputs=inputs)
-        return bytes(pages[0] if isinstance(pages, list) else pages)
+        first = pages[0] if isinstance(pages, list) else pages
+        assert first is not None
+        return first
     raise ValueError("letters that no font has were found again and again")
 
 
