@@ -25,6 +25,7 @@ from bluelamp.web.access_table import SHEET_FORMS, SHEETS, row_of
 from bluelamp.web.admission import Admission
 from bluelamp.web.description import MEDIA_TYPES
 from bluelamp.web.sheets.typesetting import Form, insist_on_typesetter, typeset
+from bluelamp.web.squeezed import tagged
 
 # Where a page's links to its sheets go: it does not know by which address it was asked for.
 SLOT = b"<!-- sheets -->"
@@ -70,9 +71,10 @@ def _sheet_of(page: APIRoute, make: Make, form: Form, settings: Settings, find_r
         )  # fmt: skip
         name = "-".join(["bluelamp", settings.force.id, *shown.strip("/").split("/")])
         headers = {"Content-Disposition": f'inline; filename="{name}.{form}"'}
+        response = tagged(request, content, MEDIA_TYPES[form], headers)
         if "cache-control" in answer.headers:
-            headers["Cache-Control"] = answer.headers["cache-control"]
-        return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+            response.headers["cache-control"] = answer.headers["cache-control"]
+        return response
 
     request = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
     sheet.__signature__ = inspect.Signature([request, *taken])  # type: ignore[attr-defined]
