@@ -168,7 +168,6 @@ def test_an_account_of_one_district_gets_that_much_on_paper_too(served):
     others = {row["area_id"] for row in client("planner").get("/tables/areas.json").json() if row["parent_id"] == "D2"}
     assert others
     assert all(each in whole and each not in cut for each in others)
-    assert "R-D2" in text_of(client("planner").get("/map.pdf?figure=demand").content) or len(others) > 0
     assert theirs.get("/map.pdf").content != client("planner").get("/map.pdf").content
 
 
