@@ -2,11 +2,12 @@
 // one sheet that a self-contained file carries. Both come from the same sources.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { wcagContrast } from 'culori';
 import { build } from 'vite';
+import { paperCss } from './src/paper-css.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.resolve(here, '../src/bluelamp/web/static');
@@ -117,6 +118,10 @@ await build({
   },
 });
 await writeFile(path.join(out, 'map-worker.js'), worker);
+const sheets = await Promise.all(['style', 'data', 'now', 'codes'].map((name) => readFile(path.join(here, `src/${name}.css`), 'utf8')));
+// Pictures that are drawn for paper, without a browser, have the same colours.
+await copyFile(path.join(here, 'src/tokens.json'), path.join(out, 'tokens.json'));
+await writeFile(path.join(out, 'paper.css'), paperCss(sheets));
 
 const single = [await build({
   ...common,

@@ -45,6 +45,17 @@ export function words(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** The address of what is shown as a sheet of paper, which a service makes: a file has nobody to ask. */
+export function sheetAddress(runId: string, hash: string, form: 'pdf' | 'png'): string {
+  const shown = new URLSearchParams(hash.replace(/^#/, ''));
+  const asked = new URLSearchParams({ run: runId });
+  for (const name of ['hour', 'place', 'figure']) {
+    const value = shown.get(name);
+    if (value !== null) asked.set(name, value);
+  }
+  return `/map.${form}?${asked}`;
+}
+
 export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: () => number, picture: (() => HTMLCanvasElement) | null): void {
   const dialog = byId<HTMLDialogElement>('export');
   const choose = (name: string, legend: string, options: [string, string][]) =>
@@ -72,6 +83,13 @@ export function buildExportDialog(map: ForceMap, calendar: Calendar, hourNow: ()
   );
   const links = Object.entries(map.links);
   if (links.length > 0) {
+    const sheet = (form: 'pdf' | 'png') => {
+      const link = make('a', { href: sheetAddress(map.run.run_id, location.hash, form), id: `sheet-${form}` }, form.toUpperCase());
+      // What is shown may change until it is asked for.
+      for (const event of ['pointerdown', 'focus']) link.addEventListener(event, () => (link.href = sheetAddress(map.run.run_id, location.hash, form)));
+      return link;
+    };
+    form.append(make('p', { class: 'sheet-choice' }, 'A4 sheet of what is shown: ', sheet('pdf'), ' ', sheet('png')));
     form.append(
       make('h3', {}, 'The run’s own tables'),
       make('ul', { class: 'links' }, ...links.map(([name, address]) => make('li', {}, make('a', { href: address }, name.replace(/_(csv|json|parquet)$/, (_, kind: string) => ` as ${kind.toUpperCase()}`).replaceAll('_', ' '))))),

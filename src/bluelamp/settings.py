@@ -643,6 +643,14 @@ class ServicePart(_Part):
         pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
         description="A time of day by the force's clock, such as 05:00, at which a new run is made each day",
     )
+    # Words on paper: no figure depends on them.
+    marking: str | None = Field(
+        None,
+        exclude=True,
+        min_length=1,
+        max_length=60,
+        description="The protective marking that stands on every sheet of paper, such as OFFICIAL-SENSITIVE",
+    )
     openid: OpenIdPart | None = Field(None, description="An OpenID provider through which people sign in")
 
     @field_validator("database")

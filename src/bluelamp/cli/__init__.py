@@ -94,6 +94,7 @@ for _story in (
     "made_up",
     "service",
     "keeping",
+    "sheets",
     "around",
 ):
     import_module(f"bluelamp.cli.{_story}")

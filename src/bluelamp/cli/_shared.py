@@ -40,11 +40,11 @@ AsOf = Annotated[
 RunId = Annotated[str | None, typer.Option("--run", help="A run's id; the latest run where it is left out")]
 
 
-def write_whole(out: Path, text: str) -> None:
+def write_whole(out: Path, content: str | bytes) -> None:
     """Write a file in one go: whoever looks finds what was there before or the whole of it. Raises InputOutputError."""
     beside = out.with_name(out.name + ".part")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
         beside.replace(out)
     except OSError as error:
         raise InputOutputError(

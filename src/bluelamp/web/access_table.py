@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bluelamp import access, tables
 from bluelamp.access import Action, Kind
@@ -44,7 +44,13 @@ def _change(kind: Kind, operation: Operation) -> Row:
 _OPEN = Row("public", "consult", None)
 _OWN = Row("own", "consult", None)
 
-TABLE: Mapping[tuple[str, str], Row] = {
+# Views that are given as PDF and PNG, too, at their address with .pdf and .png behind it.
+SHEETS = ("/map", "/now", "/data", "/contacts", "/strength", "/outlook", "/hotspots", "/what-if", "/backtest",
+          "/validation", "/scoreboard", "/log", "/tables/{name}")  # fmt: skip
+SheetForm = Literal["pdf", "png"]
+SHEET_FORMS: tuple[SheetForm, ...] = get_args(SheetForm)
+
+_ROWS: dict[tuple[str, str], Row] = {
     # How to come in, and whether the service is alive
     ("GET", "/sign-in"): _OPEN,
     ("POST", "/sign-in"): Row("public", "change", None),
@@ -67,6 +73,7 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("POST", "/sign-out"): Row("own", "change", None),
     # The views
     ("GET", "/"): _look("figures"),
+    ("GET", "/map"): _look("figures"),
     ("GET", "/api/map.json"): _look("figures", is_kept=False),
     # One request a handful of tiles: a line in the log for each would bury the others.
     ("GET", "/api/basemap.pmtiles"): Row("figures", "consult", None),
@@ -138,6 +145,12 @@ TABLE: Mapping[tuple[str, str], Row] = {
     ("GET", "/log"): _look("log", whole_force=True, is_kept=False),
     ("GET", "/log.csv"): _take("log", whole_force=True, is_kept=False),
     ("GET", "/log.json"): _take("log", whole_force=True, is_kept=False),
+}
+# A sheet takes a view out: whoever may export what the view shows may have it, cut down as the view is.
+TABLE: Mapping[tuple[str, str], Row] = _ROWS | {
+    ("GET", f"{view}.{form}"): replace(_ROWS["GET", view], action="export", operation="disclosure")
+    for view in SHEETS
+    for form in SHEET_FORMS
 }
 
 

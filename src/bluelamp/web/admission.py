@@ -253,11 +253,14 @@ def door_of(admission: Admission) -> type[APIRoute]:
     """Give the kind of route that every address of a service is: one that lets in whom it may, and then answers."""
 
     class Door(APIRoute):
+        # What answers whoever was let in. A sheet asks for its page here, having been let in at its own door.
+        behind: Callable[[Request], Coroutine[Any, Any, Response]]
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            behind = super().get_route_handler()
+            self.behind = super().get_route_handler()
 
             async def answer(request: Request) -> Response:
-                return await admission.answer(request, lambda: behind(request))
+                return await admission.answer(request, lambda: self.behind(request))
 
             return answer
 

@@ -66,6 +66,7 @@ from bluelamp.web.hotspots_page import add_hotspots, layer_of
 from bluelamp.web.jobs_page import add_jobs
 from bluelamp.web.live_pages import News, add_live
 from bluelamp.web.log_page import add_log
+from bluelamp.web.map_page import add_map
 from bluelamp.web.now_page import add_now, keep_look
 from bluelamp.web.observed import Observed, add_observed
 from bluelamp.web.ogc_features import add_ogc_features
@@ -74,6 +75,7 @@ from bluelamp.web.outlook_page import render_outlook_page
 from bluelamp.web.runs_page import add_runs
 from bluelamp.web.scope import of_districts, of_teams
 from bluelamp.web.scoreboard_page import render_scoreboard_page
+from bluelamp.web.sheets import add_sheets
 from bluelamp.web.sign_in_pages import add_sign_in
 from bluelamp.web.squeezed import Squeezed, squeeze, tagged
 from bluelamp.web.strength_page import NAMES as OF_STRENGTH
@@ -132,6 +134,10 @@ class Published:
             raise NoInput(f"There is no run '{run_id}'.{did_you_mean(run_id, known)}")
         return runs.row(known.index(run_id), named=True)
 
+    def run_if_any(self, run_id: str | None) -> dict[str, Any] | None:
+        """Give one run's row, or None where the force has no run yet."""
+        return None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+
     def run_of(self, name: str, run_id: str | None) -> str | None:
         """Give the id of the run that a table's rows are of, or None for a table that is of no run."""
         return None if name in OF_NO_RUN else str(self.run(run_id)["run_id"])
@@ -186,7 +192,7 @@ class Published:
 
     def data_page(self, run_id: str | None) -> str:
         """Give the page of what came in; a force that has no run yet has one, too."""
-        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        run = self.run_if_any(run_id)
         return render_data_page(
             self.account(), self.store.batches(), run, {name: self.told(name, run) for name in NOW},
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
@@ -234,7 +240,7 @@ class Published:
 
     def contacts_page(self, run_id: str | None, day: str | None) -> str:
         """Give the control room's page; a force that has no run yet has one, too."""
-        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        run = self.run_if_any(run_id)
         return render_contacts_page(
             {name: self.told(name, run) for name in OF_CONTACTS}, run,
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
@@ -243,7 +249,7 @@ class Published:
 
     def strength_page(self, run_id: str | None, day: str | None) -> str:
         """Give the duty planner's page; a force that has no run yet has one, too."""
-        run = None if run_id is None and self.store.runs().is_empty() else self.run(run_id)
+        run = self.run_if_any(run_id)
         return render_strength_page(
             {name: self.told(name, run) for name in OF_STRENGTH}, run,
             force_name=self.settings.force.name, folder=self.folder.resolve().name,
@@ -387,6 +393,9 @@ def make_app(
     add_jobs(app, admission, published.folder)
     add_live(app, admission, news)
     add_observed(app, published.store, state, news.current)
+    add_map(app, published.map_data)
+    # Last, because they are sheets of the views that are there.
+    add_sheets(app, admission, published.run_if_any)
     insist_on_rows(addresses_of(app))
     describe(app, SHOWN)
     app.add_middleware(Observed, say_unforeseen=_say_unforeseen)

@@ -18,6 +18,7 @@ from bluelamp.access import ROLES
 from bluelamp.jobs import KINDS
 from bluelamp.web.ogc_features import COLLECTIONS
 
+MEDIA_TYPES = {"pdf": "application/pdf", "png": "image/png"}
 _TEXT = {"type": "string"}
 _TOKEN = {"token": {**_TEXT, "description": "What the page carries; a program with a key leaves it out"}}
 _ACCOUNT = {
@@ -36,7 +37,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
     "/codes/effect.json": {"version": _TEXT, **_TOKEN},
 }  # fmt: skip
 # Answers with an ETag, which are empty where the asker has the same already.
-_TAGGED = re.compile(r"^/(tables/.*\.(csv|json)|api/v1/.*|ogc/.*|api/map\.json|api/hotspots\.json)$")
+_TAGGED = re.compile(r"^/(.*\.(pdf|png)|tables/.*\.(csv|json)|api/v1/.*|ogc/.*|api/map\.json|api/hotspots\.json)$")
 # Events of a table: what they say, they say with its columns. What they leave out stays as it was.
 _EVENTS = {
     address: {"type": "array", "minItems": 1, "items": {"type": "object", "required": list(tables.table(name).key)}}
@@ -178,6 +179,8 @@ def _media_type(path: str) -> str:
         return "text/csv"
     if path.endswith(".pmtiles"):
         return "application/vnd.pmtiles"
+    if path.endswith((".pdf", ".png")):
+        return MEDIA_TYPES[path[-3:]]
     return "application/json" if is_for_programs(path) else "text/html"
 
 
