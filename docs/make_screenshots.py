@@ -27,9 +27,10 @@ import numpy as np
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
-from bluelamp import backtest, hotspot_trial, intake, plan, validation
+from bluelamp import backtest, hotspot_trial, intake, plan, reading, validation
 from bluelamp.sources.twin import make_twin, write_twin
 from bluelamp.state import accounts, open_state
+from bluelamp.store import Store
 from bluelamp.web.app import make_app
 
 IMAGES = Path(__file__).parent / "images"
@@ -75,12 +76,24 @@ PICTURES = [
     Picture("data", "data", "watched", "[data-table=received]"),
     Picture("codes", "codes", "watched", "table"),
     Picture("tables", "tables", last="table"),
+    Picture("areas", "areas", "watched", "table"),
+    Picture("area", "areas/{area_id}", "planned", "svg.week-picture"),
+    Picture("runs", "runs", "watched", "table"),
+    Picture("run", "runs/{run_id}", "watched", "table"),
+    Picture("map-without-script", "map", "watched", "svg.paper-map"),
+    Picture("duties", "duties?day=2026-11-23", "asking", "table"),
+    Picture("jobs", "jobs", "asking", "form"),
     Picture("sign-in", "sign-in", "asking", "form"),
     Picture("accounts", "accounts", "asking", "table"),
     Picture("log", "log", "asking", "table"),
 ]
 # Who looks where people sign in; nobody yet at the sign-in.
-_READERS = {"accounts": "administrator", "log": "auditor"}
+_READERS = {
+    "accounts": "administrator",
+    "log": "auditor",
+    "jobs": "administrator",
+    "duties?day=2026-11-23": "planner",
+}
 
 
 def make_force(folder: Path) -> None:
@@ -132,6 +145,12 @@ def draw(browser: Browser, address: str, picture: Picture, cookies: list[Any]) -
     drawn = page.screenshot()
     context.close()
     return write_png(reduce_colours(_pixels(browser, drawn)))
+
+
+def _named(path: str, folder: Path) -> str:
+    """Put an area, and the latest run, in the place of what stands for them in an address."""
+    areas = reading.read_table(folder, "areas").filter(level="area")["area_id"].sort()
+    return path.format(area_id=areas[areas.len() // 2], run_id=Store(folder).latest_run()["run_id"])
 
 
 def sign_in(browser: Browser, address: str, name: str) -> list[Any]:
@@ -235,7 +254,7 @@ def main(arguments: list[str]) -> int:
         make_force(forces["planned"])
         make_watched_force(forces["watched"])
         shutil.copytree(forces["watched"], forces["asking"])
-        for role in _READERS.values():
+        for role in set(_READERS.values()):
             accounts.add(open_state(forces["asking"]), role, role, "LV", password=PASSWORD)
         served = {name: serve(folder, sign_in=name == "asking") for name, folder in forces.items()}
         browser = players.chromium.launch(
@@ -243,6 +262,7 @@ def main(arguments: list[str]) -> int:
         )
         for picture in PICTURES:
             _, address = served[picture.force]
+            picture = picture._replace(path=_named(picture.path, forces[picture.force]))
             reader = _READERS.get(picture.path)
             drawn = draw(browser, address, picture, sign_in(browser, address, reader) if reader else [])
             (target / f"{picture.name}.png").write_bytes(drawn)

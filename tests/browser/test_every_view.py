@@ -56,6 +56,13 @@ VIEWS = {
         View("/now?theme=light", "watched", minutes=40),
         View("/now", "watched", minutes=3000),
     ],
+    "/map": [View("/map", shown="svg")],
+    "/areas": [View("/areas", shown="table")],
+    "/areas/{area_id}": [View("/areas/{area_id}", shown="svg.week-picture")],
+    "/runs": [View("/runs", shown="table")],
+    "/runs/{run_id}": [View("/runs/{run_id}", shown="table")],
+    "/duties": [View("/duties", "asking")],
+    "/jobs": [View("/jobs", "asking", shown="form")],
     "/data": [View("/data", "watched", shown="[data-table=units_now]")],
     "/contacts": [View("/contacts", "watched", shown=".contact-chart svg"), View("/contacts")],
     "/strength": [View("/strength", "watched", shown="table")],
@@ -75,7 +82,7 @@ VIEWS = {
     "/log": [View("/log", "asking", shown="table")],
 }
 # Who looks where an account is asked for.
-READERS = {"/log": "auditor", "/validation": "analyst"}
+READERS = {"/log": "auditor", "/validation": "analyst", "/duties": "planner"}
 
 # What a thing that keys reach is known by, also where the page has drawn it anew meanwhile.
 _NAME = """each => [each.tagName, each.id, each.name, each.getAttribute('href'), each.getAttribute('aria-label'),
@@ -133,7 +140,12 @@ class Service:
     def address(self, view: View) -> str:
         self.apps["watched"].state.wall.clock = lambda: self.newest + timedelta(minutes=view.minutes)
         code = f"?code={make_set_up_code()}" if view.path == "/set-up" else ""
-        return self.at[view.force] + view.path + code
+        published = self.apps[view.force].state.published
+        path = view.path
+        if "{" in path:
+            areas = published.table("areas", None).filter(level="area")["area_id"].sort()
+            path = path.format(run_id=published.run(None)["run_id"], area_id=areas[0])
+        return self.at[view.force] + path + code
 
     def sign_in(self, context: BrowserContext, view: View) -> None:
         if view.force == "asking":
