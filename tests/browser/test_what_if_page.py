@@ -37,7 +37,7 @@ def test_a_form_without_scripts_is_filled_in_sent_and_answered(browser, address)
     assert "Both plans answered the same 10 drawn runs of 1 day." in page.inner_text("#short")
     assert page.get_by_label("Demand, times as much").input_value() == "1.5"
     assert page.locator("svg.plan-hours.is-wide path.plan-after").first.bounding_box()["height"] > 5
-    csv = page.request.get(f"{address}{page.locator('#short .twins a').first.get_attribute('href')}")
+    csv = page.request.get(f"{address}{page.locator('#short .twins a[href*=csv]').first.get_attribute('href')}")
     assert csv.text().startswith("grade_code,pool_id")
     context.close()
 

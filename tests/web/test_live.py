@@ -24,7 +24,7 @@ KEYS = (f"key {number}" for number in itertools.count())
 
 @pytest.fixture
 def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
+    return copied(small_force, tmp_path / "lantern", is_written=True)
 
 
 @pytest.fixture

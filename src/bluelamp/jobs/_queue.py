@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from bluelamp.errors import BadSettings, BluelampError, TryAgain
 from bluelamp.state import State
 from bluelamp.state import jobs as kept
+from bluelamp.waiting import wait_for
 
 if TYPE_CHECKING:
     import procrastinate
@@ -58,7 +59,7 @@ def hand_out(state: State, do: Callable[[str], None], tick: Callable[[], None], 
     Raises TryAgain where the database has gone, once the job at hand has ended.
     """
     if state.is_postgresql:
-        asyncio.run(_hand_out_by_procrastinate(state, do, tick, is_over))
+        wait_for(_hand_out_by_procrastinate(state, do, tick, is_over))
         return
     ticked = float("-inf")
     while not is_over():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from bluelamp.errors import BluelampError, UsageError, did_you_mean, one_of
+from bluelamp.waiting import wait_for
 from bluelamp.web.access_table import SHEETS
 from bluelamp.web.app import make_app
 from bluelamp.web.sheets.typesetting import insist_on_typesetter
@@ -33,7 +33,7 @@ def ask_for_sheet(folder: Path, view: str, form: str) -> bytes:
     app = make_app(folder)
     # What is wrong is raised here, and not made into a page.
     app.exception_handlers.pop(BluelampError, None)
-    status, content = asyncio.run(_ask(app, f"{asked.path.rstrip('/')}.{form}", asked.query))
+    status, content = wait_for(_ask(app, f"{asked.path.rstrip('/')}.{form}", asked.query))
     if status != _OK:
         from bluelamp.web.sheets.reading import read_page
 
