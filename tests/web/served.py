@@ -21,11 +21,11 @@ def copied(force: Path, to: Path, *, is_written: bool = False) -> Path:
     `is_written`, for those that write into it.
     """
     shutil.copytree(force, to, copy_function=shutil.copy2 if is_written else os.link)
-    # A file that two forces share must not be written; the settings are, by tests.
-    for name in ("force.toml",):
-        text = (to / name).read_text(encoding="utf-8")
+    # A file that two forces share must not be written: the settings are, by tests, and a ledger grows in its place.
+    for name in ("force.toml", "store/ledger.jsonl"):
+        content = (to / name).read_bytes()
         (to / name).unlink()
-        (to / name).write_text(text, encoding="utf-8")
+        (to / name).write_bytes(content)
     return to
 
 

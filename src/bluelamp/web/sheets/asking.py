@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from starlette.types import Message
 
 from bluelamp.errors import BluelampError, UsageError, did_you_mean, one_of
@@ -31,9 +32,18 @@ def ask_for_sheet(folder: Path, view: str, form: str) -> bytes:
             f"There is no view '{name}'. There are {one_of(names)}, and tables/NAME.{did_you_mean(name, names)}"
         )
     app = make_app(folder)
+    raised: list[BluelampError] = []
+
+    async def keep(request: Request, error: Exception) -> Response:
+        assert isinstance(error, BluelampError)
+        raised.append(error)
+        return Response(status_code=400)
+
     # What is wrong is raised here, and not made into a page.
-    app.exception_handlers.pop(BluelampError, None)
+    app.add_exception_handler(BluelampError, keep)
     status, content = wait_for(_ask(app, f"{asked.path.rstrip('/')}.{form}", asked.query))
+    if raised:
+        raise raised[0]
     if status != _OK:
         from bluelamp.web.sheets.reading import read_page
 
