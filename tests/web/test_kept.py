@@ -80,6 +80,56 @@ def test_a_runs_tables_outlast_the_minute_and_pages_that_tell_ages_do_not(force,
     assert (read.count("coverage"), read.count("received"), len(made)) == (1, 3, 3)
 
 
+def test_nobody_waits_for_a_page_of_the_minute_before_and_none_is_given_that_is_older(force, made, monkeypatch):
+    from bluelamp.web import kept
+
+    now = [100]
+    monkeypatch.setattr(kept, "_minute", lambda: now[0])
+    order, before = [], web_app.render_strength_page
+    monkeypatch.setattr(web_app, "render_strength_page", lambda *a, **k: order.append("made") or before(*a, **k))
+    given = kept._Page.answer
+    monkeypatch.setattr(kept._Page, "answer", lambda *a: order.append("given") or given(*a))
+    client = TestClient(make_app(force))
+    for minute, expected in (
+        (100, ["made", "given"]),
+        (101, ["given", "made"]),
+        (101, ["given"]),
+        (103, ["made", "given"]),
+    ):
+        now[0] = minute
+        order.clear()
+        assert client.get("/strength").status_code == 200
+        assert order == expected, minute
+
+
+def test_a_page_that_can_no_longer_be_made_is_given_for_a_minute_and_then_told(tmp_path, monkeypatch):
+    from bluelamp.web import kept as of_kept
+
+    now = [100]
+    monkeypatch.setattr(of_kept, "_minute", lambda: now[0])
+    kept, fails = Kept(tmp_path), [False]
+
+    async def make():
+        if fails[0]:
+            raise ValueError("no")
+        return Response("a")
+
+    async def ask():
+        answer = await kept.answer(asked_for("/x"), None, make)
+        if answer.background is not None:
+            await answer.background()
+        return answer
+
+    assert in_a_loop(ask()).status_code == 200
+    now[0], fails[0] = 101, True
+    assert [in_a_loop(ask()).background is not None for _ in range(2)] == [True, True], "it is tried again"
+    now[0] = 102
+    with pytest.raises(ValueError, match="no"):
+        in_a_loop(ask())
+    fails[0] = False
+    assert in_a_loop(ask()).status_code == 200
+
+
 def test_what_one_account_sees_is_given_to_no_other(force):
     app, client = with_accounts(force)
     state = app.state.admission.state

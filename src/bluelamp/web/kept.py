@@ -19,12 +19,13 @@ from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.background import BackgroundTask
 
 from bluelamp.web.squeezed import holds_already
 
 # A worker's pages together may take so much memory; one larger than a tenth of it is not kept.
 MOST_BYTES = 200_000_000
-# Pages that say how old something is are made again as often.
+# Pages that say how old something is are made again as often, and are then at most twice as old.
 _MINUTE = 60
 # Made anew by every answer, or by whoever answers.
 _OWN_HEADERS = ("content-length", "etag", "cache-control", "vary", "content-encoding")
@@ -37,6 +38,7 @@ class _Page:
     content: bytes  # compressed
     tag: str
     headers: tuple[tuple[str, str], ...]
+    minute: int  # in which it was made
 
     def answer(self, request: Request) -> Response:
         """Answer with nothing where the browser has the same, else compressed where it can be."""
@@ -61,6 +63,7 @@ class Kept:
         self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[Hashable, asyncio.Lock] = {}
+        self._is_renewing = False
 
     async def answer(
         self,
@@ -70,31 +73,53 @@ class Kept:
         *,
         outlasts_minute: bool = False,
     ) -> Response:
-        """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on."""
-        key = (
-            # Links that are whole begin with the name by which the asker came.
-            request.headers.get("host"), request.url.path, request.url.query, seen_by, self._stamp_now(),
-            None if outlasts_minute else int(time.time() // _MINUTE),
-        )  # fmt: skip
-        page = self._find(key)
+        """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on.
+
+        A page of the minute before is given while one is made that tells ages anew, one page at a time: nobody waits
+        for it, and the pages that a minute ends for are not all made at once.
+        """
+        # Links that are whole begin with the name by which the asker came.
+        key = (request.headers.get("host"), request.url.path, request.url.query, seen_by, self._stamp_now())
+        oldest = 0 if outlasts_minute else _minute() - 1
+        page = self._find(key, oldest)
         if page is None:
             lock = self._under_way.setdefault(key, asyncio.Lock())
-            async with lock:
-                page = self._find(key)
-                if page is None:
-                    response = await make()
-                    page = _page_of(response)
+            try:
+                async with lock:
+                    page = self._find(key, oldest)
                     if page is None:
-                        self._under_way.pop(key, None)
-                        return response
-                    self._keep(key, page)
-            self._under_way.pop(key, None)
-        return page.answer(request)
+                        response = await make()
+                        page = _page_of(response)
+                        if page is None:
+                            return response
+                        self._keep(key, page)
+            finally:
+                self._under_way.pop(key, None)
+        answer = page.answer(request)
+        if page.minute <= oldest and not outlasts_minute and not self._is_renewing:
+            answer.background = BackgroundTask(self._renew, key, make)
+        return answer
 
-    def _find(self, key: Hashable) -> _Page | None:
-        page = self._pages.get(key)
+    async def _renew(self, key: Hashable, make: Callable[[], Awaitable[Response]]) -> None:
+        # Who was given the old page at the same time asks for the same.
+        if self._is_renewing:
+            return
+        self._is_renewing = True
+        try:
+            page = _page_of(await make())
+        except Exception:
+            # The answer is out already. Whoever asks when the old page is too old is told what is wrong.
+            page = None
+        finally:
+            self._is_renewing = False
         if page is not None:
-            self._pages.move_to_end(key)
+            self._keep(key, page)
+
+    def _find(self, key: Hashable, oldest: int) -> _Page | None:
+        page = self._pages.get(key)
+        if page is None or page.minute < oldest:
+            return None
+        self._pages.move_to_end(key)
         return page
 
     def _keep(self, key: Hashable, page: _Page) -> None:
@@ -147,4 +172,8 @@ def _page_of(response: Response) -> _Page | None:
         content = gzip.compress(content, compresslevel=5, mtime=0)
     tag = headers.get("etag") or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     own = tuple((name, value) for name, value in headers.items() if name not in _OWN_HEADERS)
-    return _Page(content, tag, own)
+    return _Page(content, tag, own, _minute())
+
+
+def _minute() -> int:
+    return int(time.time() // _MINUTE)
