@@ -166,7 +166,7 @@ def test_hours_and_runs_that_make_no_sense_are_refused(fed: Path, hours: int, ru
 
 
 def world_of(folder: Path, until: datetime | None = None) -> World:
-    brought = bring_forward(folder, 24, paths=10, until=until)
+    brought = bring_forward(folder, 24, 10, until=until)
     names = ("duties", "people", "absences", "commitments", "vehicles", "unit_crews")
     given = {name: brought.still.read(name) for name in names}
     given["duties"] = as_sheet_at(given["duties"], until or brought.known_until)

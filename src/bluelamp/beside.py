@@ -18,6 +18,7 @@ from bluelamp import addresses
 
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 2.0
+_NICE = 5
 
 
 def start(folder: Path | str, command: str) -> subprocess.Popen[bytes]:
@@ -33,6 +34,11 @@ def keep_going(folder: Path | str, command: str, say: Callable[[str], None]) -> 
         ended = start(folder, command).wait()
         say(f"'bluelamp {command}' has ended ({ended}); it is started again.")
         time.sleep(_PAUSE_SECONDS)
+
+
+def give_way() -> None:
+    """Let whoever answers people go first where there is not time for all."""
+    os.nice(_NICE)
 
 
 def input_is_over() -> bool:

@@ -125,20 +125,21 @@ class Keeper:
 
     def _publish(self) -> None:
         still = self._arrived.snapshot()
-        near = near_term.simulate_next(self.folder, hours=HOURS, still=still)
-        expected = look_ahead.look_ahead(self.folder, HOURS, still=still)
+        brought = near_term.bring_for(self.folder, HOURS, still=still)
+        near = near_term.simulate_next(self.folder, hours=HOURS, brought=brought)
+        expected = look_ahead.expect(brought, brought.draw(HOURS, look_ahead.PATHS))
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as parts:
             for name, rows in {
                 "hours": near.hours, "backlog": near.backlog, "logs": near.logs, "units": near.units,
-                "next_hours": expected.table,
+                "next_hours": expected,
             }.items():  # fmt: skip
                 part = io.BytesIO()
                 rows.write_ipc(part)
                 parts.writestr(name, part.getvalue())
         arrivals.publish(self.state, NAME, content.getvalue(), {
             "at": near.at.isoformat(), "run_id": near.run_id, "sentences": near.sentences,
-            "time_zone": near.time_zone, "known_until": expected.known_until.isoformat(),
+            "time_zone": near.time_zone, "known_until": brought.known_until.isoformat(),
             "events_waiting": self._arrived.events, "arrivals_until": self._arrived.latest,
             "notes": near.notes, "pool_of_area": dict(near.pool_of_area),
             "imports": still.batches().height, "runs": still.runs().height,

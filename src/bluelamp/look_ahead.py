@@ -6,9 +6,10 @@ the incidents since are enough to say in a second or two what the next hours wil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import polars as pl
 from bluelamp import incidents, periods, plan, reading, settled, tables
 from bluelamp import settings as settings_
 from bluelamp.errors import NoInput, count_of
-from bluelamp.forecast import NextDraws, draw_next, read_model
+from bluelamp.forecast import NextDraws, RateModel, draw_next, read_model
 from bluelamp.settings import Settings
 from bluelamp.store import Store
 
@@ -78,7 +79,7 @@ class Brought:
     """The latest run's forecast brought forward to `known_until`, and what it was brought forward with.
 
     `calls` are the incidents of the last weeks without those merged into others, each in the area that its source
-    says; `draws` the joint paths of the coming hours.
+    says; `draws` the joint paths of the coming hours, and `draw` gives others by the same knowledge (hours, paths).
     """
 
     still: Store
@@ -89,6 +90,7 @@ class Brought:
     known_until: datetime
     until: datetime | None
     draws: NextDraws
+    draw: Callable[[int, int], NextDraws]
 
     @property
     def run_id(self) -> str:
@@ -100,19 +102,23 @@ class Brought:
         return _place(calls, self.areas, self.run, self.settings)
 
 
-def look_ahead(folder: Path | str, hours: int = 12, *, still: Store | None = None) -> NextHours:
+def look_ahead(folder: Path | str, hours: int = 12) -> NextHours:
     """Expect the incidents of the next hours, by what came in since the latest run.
 
-    Hours are counted from the start of the hour of the last incident, because that hour is not over. `still` is the
-    store as it is to be seen, such as with what came and is not imported yet. Raises NoInput where there is no run yet.
+    Hours are counted from the start of the hour of the last incident, because that hour is not over. Raises NoInput
+    where there is no run yet.
     """
-    found = bring_forward(folder, hours, still=still)
-    table = _beside_plan(found.draws.table(), found.still, found.run_id, found.known_until)
-    return NextHours(table, found.known_until, found.run_id, found.settings.force.time_zone)
+    found = bring_forward(folder, hours, PATHS)
+    return NextHours(expect(found, found.draws), found.known_until, found.run_id, found.settings.force.time_zone)
+
+
+def expect(brought: Brought, draws: NextDraws) -> pl.DataFrame:
+    """Give what is expected by draws of a forecast that was brought forward, beside its plan, as table `next_hours`."""
+    return _beside_plan(draws.table(), brought.still, brought.run_id, brought.known_until)
 
 
 def bring_forward(
-    folder: Path | str, hours: int, *, paths: int = PATHS, until: datetime | None = None, still: Store | None = None
+    folder: Path | str, hours: int, paths: int, *, until: datetime | None = None, still: Store | None = None
 ) -> Brought:
     """Draw the next hours by what came in since the latest run, or of it what came before `until`.
 
@@ -124,7 +130,7 @@ def bring_forward(
         raise NoInput(f"There is no forecast to bring forward yet. 'bluelamp plan {folder}' makes one.")
     run = still.latest_run()
     run_id, zone = str(run["run_id"]), settings.force.time_zone
-    model = read_model(still.artefact("forecast_parameters.npz", run_id).read_bytes())
+    model = _read_model(still.artefact("forecast_parameters.npz", run_id))
     planned_until: datetime = run["data_until"]
     if until is not None and until < planned_until:
         raise NoInput(
@@ -148,13 +154,34 @@ def bring_forward(
     )
     lately = _place(calls.filter(pl.col("received_at") >= since - timedelta(days=1)), areas, run, settings)
     force = settings.force
-    draws = draw_next(
-        model, _count(lately, areas, still, run_id, settings), areas, still.read("events"), outages,
-        known_since=since, known_until=known_until, hours=hours, time_zone=zone, paths=paths,
-        seed=settings.forecast.seed, country=force.country, subdivision=force.subdivision,
-        drivers=still.read("drivers"),
-    )  # fmt: skip
-    return Brought(still, settings, run, areas, calls, known_until, until, draws)
+    counted, events, drivers = (
+        _count(lately, areas, still, run_id, settings),
+        still.read("events"),
+        still.read("drivers"),
+    )
+
+    def draw(hours: int, paths: int) -> NextDraws:
+        return draw_next(
+            model, counted, areas, events, outages, known_since=since, known_until=known_until, hours=hours,
+            time_zone=zone, paths=paths, seed=settings.forecast.seed, country=force.country,
+            subdivision=force.subdivision, drivers=drivers,
+        )  # fmt: skip
+
+    return Brought(still, settings, run, areas, calls, known_until, until, draw(hours, paths), draw)
+
+
+# What keeps the next hours current asks for the same run's again and again.
+@lru_cache(maxsize=2)
+def _read_model(path: Path) -> RateModel:
+    return read_model(path.read_bytes())
+
+
+@lru_cache(maxsize=2)
+def _planned(folder: Path, run_id: str) -> pl.DataFrame:
+    """Give what a run expected by hour and place; a run never changes."""
+    whole = (pl.col("span") == "hour") & (pl.col("class_code") == "all") & (pl.col("grade_code") == "all")
+    found = Store(folder).result("forecast", run_id, whole)
+    return found.select("level", "area_id", "hour_starting", planned_mean="incidents_mean")
 
 
 def _place(calls: pl.DataFrame, areas: pl.DataFrame, run: Mapping[str, Any], settings: Settings) -> pl.DataFrame:
@@ -180,10 +207,9 @@ def _count(calls: pl.DataFrame, areas: pl.DataFrame, store: Store, run_id: str, 
 def _beside_plan(expected: pl.DataFrame, store: Store, run_id: str, known_until: datetime) -> pl.DataFrame:
     """Add what the run expected of the same hours."""
     keys = ["level", "area_id", "hour_starting"]
-    planned = store.result("forecast", run_id).filter(span="hour", class_code="all", grade_code="all").select(
-        *keys, planned_mean="incidents_mean"
-    )  # fmt: skip
-    hourly = expected.filter(span="hour").join(planned, on=keys, how="left", maintain_order="left")
+    hourly = expected.filter(span="hour").join(
+        _planned(store.folder, run_id), on=keys, how="left", maintain_order="left"
+    )
     known = pl.when(pl.col("planned_mean").is_null().any()).then(None).otherwise(pl.col("planned_mean").sum())
     together = hourly.group_by("level", "area_id").agg(planned_mean=known)
     sums = expected.filter(span="sum").join(together, on=["level", "area_id"], how="left", maintain_order="left")

@@ -156,9 +156,11 @@ def live(
     \b
     bluelamp live north
     """
-    from bluelamp.beside import input_is_over
+    from bluelamp.beside import give_way, input_is_over
     from bluelamp.live import keep_current
 
+    if while_input:
+        give_way()
     is_over = input_is_over if while_input else lambda: False
     keep_current(folder, lambda text: message.print(text, markup=False), is_over=is_over)
 
@@ -175,10 +177,11 @@ def work(
     \b
     bluelamp work north
     """
-    from bluelamp.beside import end_with_input
+    from bluelamp.beside import end_with_input, give_way
     from bluelamp.jobs import work as do_jobs
 
     if while_input:
+        give_way()
         end_with_input()
     do_jobs(folder, lambda text: message.print(text, markup=False))
 

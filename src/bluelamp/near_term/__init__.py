@@ -98,20 +98,20 @@ def simulate_next(
     runs: int = RUNS,
     seed: int = 0,
     at: datetime | None = None,
-    still: Store | None = None,
+    brought: Brought | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> NearTerm:
     """Simulate the next hours from what is open and who is at work at the last moment that is known.
 
-    `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of. `still`
-    is the store as it is to be seen, such as with what came and is not imported yet. Raises NoInput where there is no
-    run yet, UsageError for hours, runs or a moment that make no sense.
+    `at` looks back instead: as if nothing were known that came later, but for what the run itself was made of.
+    `brought` is the forecast where it was brought forward already, by `bring_for`. Raises NoInput where there is no run
+    yet, UsageError for hours, runs or a moment that make no sense.
     """
     if not (1 <= hours <= MOST_HOURS and runs >= 10):
         raise UsageError(f"1 to {MOST_HOURS} hours and at least 10 simulated runs were expected; 24 and 200 are usual.")
     insist_on_runs(runs)
     progress("drawing", 0.0)
-    brought = bring_forward(folder, hours + _AFTER_HOURS, paths=runs, until=at, still=still)
+    brought = brought or bring_for(folder, hours, runs, at=at)
     given = {name: brought.still.read(name) for name in ("duties", "people", "absences", "commitments", "vehicles")}
     if at is not None:
         last = brought.calls["received_at"].max()
@@ -152,6 +152,15 @@ def simulate_next(
         table, backlog, world.moment(found.work.at), brought.run_id, [*_say(table, backlog, found, world), *notes],
         brought.settings.force.time_zone, found.logs, found.units, notes, world.pool_of_area(),
     )  # fmt: skip
+
+
+def bring_for(
+    folder: Path | str, hours: int = HOURS, runs: int = RUNS, *, at: datetime | None = None, still: Store | None = None
+) -> Brought:
+    """Bring the forecast forward as a simulation of so many hours needs it; `still` is the store as it is to be seen,
+    such as with what came and is not imported yet. Raises NoInput where there is no run yet.
+    """
+    return bring_forward(folder, hours + _AFTER_HOURS, runs, until=at, still=still)
 
 
 def _by_path(brought: Brought, seed: int) -> list[Came]:
