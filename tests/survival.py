@@ -141,14 +141,16 @@ class Service:
 
     def wait(self, found, what: str, seconds: float = 90):
         """Give what is found once it is, whatever fails meanwhile."""
-        deadline, last = time.monotonic() + seconds, None
-        while time.monotonic() < deadline:
+        waited, looked, last = 0.0, time.monotonic(), None
+        while waited < seconds:
             try:
                 if answer := found():
                     return answer
             except Exception as error:
                 last = error
             time.sleep(0.1)
+            # Whoever lets the tests rest for a while, with all that they started, rests them and not their patience.
+            waited, looked = waited + min(time.monotonic() - looked, 35.0), time.monotonic()
         raise AssertionError(f"Waited too long for {what}: {last!r}\n{self.said.read_text()}")
 
     def stop(self) -> None:

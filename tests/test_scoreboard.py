@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -319,6 +320,28 @@ def test_every_plan_files_its_forecast_and_scores_those_before(filed_force):
     assert "The first 4 weeks only show how much weeks differ: 1 week so far." in found.sentences
     first = standing.read_standing(filed_force, Store(filed_force).runs()["run_id"][0])
     assert any("No filed forecast's time has passed yet" in each for each in first.sentences)
+
+
+def test_a_run_that_is_killed_before_it_is_there_files_its_forecast_once(filed_force, tmp_path, monkeypatch):
+    folder = tmp_path / "two"
+    shutil.copytree(filed_force, folder)
+    with Store(folder).writing("incidents", source_name="more") as batch:
+        batch.add(incidents_of(world().filter(pl.col("hour_starting") < midnight(BASE + 14))))
+
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write_run", killed)
+        with pytest.raises(SystemExit):
+            plan.plan(folder, now=lambda: midnight(BASE + 14) - timedelta(minutes=5))
+    made = plan.plan(folder, now=lambda: midnight(BASE + 14) - timedelta(minutes=3))
+    assert [each.number for each in filing.read(folder)] == [1, 2, 3]
+    assert (
+        Store(folder).artefact(filing.COPY, made).read_bytes()
+        == (folder / "filed" / "log.jsonl").read_bytes().splitlines()[2]
+    )
+    assert standing.read_standing(folder).faults == []
 
 
 def test_a_view_of_an_earlier_time_is_not_filed_and_says_so(filed_force):

@@ -213,7 +213,11 @@ def _file_forecast(folder: Path | str, planned: Planned, settings: Settings, mad
         "seed": settings.forecast.seed,
         "software_version": versions_used()["bluelamp"],
     }
-    return {filing.COPY: filing.file(folder, about, rows)}
+
+    def is_of_a_run(line: bytes) -> bool:
+        return line in Store(folder).artefacts_named(filing.COPY).values()
+
+    return {filing.COPY: filing.file(folder, about, rows, is_of_a_run=is_of_a_run)}
 
 
 def compute(

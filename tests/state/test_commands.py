@@ -1,5 +1,6 @@
 """What is done at the command line is logged where a force keeps a log, and costs nothing where it does not."""
 
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -78,6 +79,45 @@ def test_a_force_without_accounts_keeps_no_log_and_loads_nothing_for_it(force):
         "assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+    assert not (force / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["jobs"], 0, ""),
+        (["jobs", "--json"], 0, "[]"),
+        (["jobs", "--ask", "plans"], 1, "There is no kind of job 'plans'"),
+        (["jobs", "--stop", "j261123-5f0c2d9ab1e7"], 1, "There is no job"),
+        (["log", "show"], 0, ""),
+        (["log", "head"], 1, "Nothing was logged yet"),
+        (["log", "verify"], 0, "The log holds: 0 entries"),
+        (["accounts", "list"], 0, ""),
+        (["accounts", "change", "ann", "--close"], 1, "There is no account 'ann'"),
+        (["accounts", "key", "ann", "--label", "x"], 1, "There is no account 'ann'"),
+        (["accounts", "add", "ann", "--role", "plannner"], 1, "Did you mean 'planner'?"),
+        (["accounts", "add", "ann", "--role", "planner", "--password-stdin"], 1, "fewer than 12 characters"),
+    ],
+    ids=str,
+)
+def test_whoever_only_looks_or_is_refused_makes_no_database_for_which_serve_would_ask_for_sign_in(
+    force, words, code, said
+):
+    group, *rest = words
+    before = [group, rest.pop(0)] if group in ("log", "accounts") else [group]
+    done = CliRunner().invoke(app, [*before, str(force), *rest], input="short\n")
+    assert done.exit_code == code, done.output
+    assert said in done.output + str(done.exception)
+    assert not (force / "state").exists()
+
+
+def test_a_log_that_was_taken_away_as_a_whole_is_found_by_the_head_that_was_kept(force):
+    run("accounts", "add", force, "ann", "--role", "administrator", "--password-stdin", given=PASSWORD + "\n")
+    heads = force / "heads.jsonl"
+    run("log", "head", force, "--to", heads)
+    shutil.rmtree(force / "state")
+    done = CliRunner().invoke(app, ["log", "verify", str(force), "--heads", str(heads)])
+    assert "its end was cut off" in str(done.exception)
     assert not (force / "state").exists()
 
 

@@ -187,6 +187,33 @@ def test_a_filing_that_was_broken_off_harms_none_before_and_the_next_goes_on(cas
     assert filed.audit(folder, copies) == []
 
 
+def test_a_run_that_is_made_again_has_the_line_that_was_filed_before_it_was_killed(case):
+    folder, copies = case
+    before = filed.read(folder)
+    copies.pop("r4")
+    later = about(3) | {"made_at": MONDAY + timedelta(weeks=3, minutes=2)}
+    again = filed.file(folder, later, rows(3), is_of_a_run=lambda line: line in copies.values())
+    assert filed.read(folder) == before
+    assert filed.audit(folder, copies | {"r4": again}) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: {"rows": rows(5)},
+        lambda folder: {"about": about(3) | {"method": "naive"}},
+        lambda folder: {"is_of_a_run": lambda line: True},
+        lambda folder: flip(filed.read(folder)[-1].path),
+    ],
+    ids=["other rows", "another method", "another run has it", "its file is harmed"],
+)
+def test_what_is_another_forecast_or_another_runs_is_filed_anew(case, change):
+    folder, _ = case
+    given = {"about": about(3), "rows": rows(3), "is_of_a_run": lambda line: False} | (change(folder) or {})
+    filed.file(folder, given["about"], given["rows"], is_of_a_run=given["is_of_a_run"])
+    assert [each.number for each in filed.read(folder)] == [1, 2, 3, 4, 5]
+
+
 def test_one_forecast_is_filed_at_a_time(case):
     folder, _ = case
     with (

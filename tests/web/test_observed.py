@@ -1,5 +1,6 @@
 """What whoever looks after the service sees of it: metrics, lines, readiness, and what nobody foresaw."""
 
+import asyncio
 import json
 import logging
 import re
@@ -9,7 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from bluelamp import jobs
 from bluelamp.state import accounts
+from bluelamp.state import jobs as kept
 from bluelamp.web import request_lines
 from bluelamp.web.app import make_app
 from tests.web.served import copied, with_accounts
@@ -63,6 +66,69 @@ def test_metrics_tell_how_old_the_figures_are(force):
     assert found["bluelamp_imports",] == len(client.get("/tables/batches.json").json())
     assert found["bluelamp_run_made_timestamp_seconds",] == pytest.approx(made_at, abs=0.001)
     assert found["bluelamp_data_until_timestamp_seconds",] == data_until
+
+
+def test_methods_that_somebody_makes_up_are_counted_together(force):
+    client = TestClient(make_app(force))
+    before = metrics(client)
+    assert {client.request(each, "/health/live.json").status_code for each in ("SPAM", "EGGS", "HAM")} <= {403, 405}
+    after = metrics(client)
+    assert not {"SPAM", "EGGS", "HAM"} & {label for each in after for label in each[1:]}
+    others = [sum(number for each, number in found.items() if "other" in each[1:]) for found in (before, after)]
+    assert others[1] - others[0] >= 3
+
+
+def test_metrics_tell_which_jobs_wait_run_and_failed_and_since_when_the_oldest_is_asked_for(force):
+    app, client = with_accounts(force)
+    state, analyst = app.state.admission.state, client("analyst")
+    found = metrics(analyst)
+    assert found["bluelamp_jobs", "plan", "waiting"] == found["bluelamp_jobs", "failed", "import"] == 0
+    assert ("bluelamp_oldest_job_asked_timestamp_seconds",) not in found
+    first, second, third = (jobs.ask(state, kind, {}, "ann")[0] for kind in ("plan", "backtest", "import"))
+    kept.end(state, kept.take(state, first.key), "failed", "No incidents.")
+    kept.take(state, second.key)
+    found = metrics(analyst)
+    assert found["bluelamp_jobs", "failed", "plan"] == 1
+    assert found["bluelamp_jobs", "backtest", "running"] == 1
+    assert found["bluelamp_jobs", "import", "waiting"] == 1
+    assert found["bluelamp_jobs", "plan", "waiting"] == 0
+    assert found["bluelamp_oldest_job_asked_timestamp_seconds",] == pytest.approx(
+        second.asked_at.timestamp(), abs=0.001
+    )
+    for job in (second, third):
+        kept.ask_to_stop(state, job.key)
+    kept.take_over(state)
+    assert ("bluelamp_oldest_job_asked_timestamp_seconds",) not in metrics(analyst)
+
+
+def test_whoever_leaves_in_the_middle_of_what_they_send_is_no_fault_of_the_service(force, lines):
+    app, client = with_accounts(force)
+    key = accounts.make_key(app.state.admission.state, "analyst", "a test")
+    answers = []
+
+    async def leave():
+        parts = [{"type": "http.request", "body": b"event_id", "more_body": True}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return parts.pop(0)
+
+        async def send(message):
+            answers.append(message)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+            "path": "/api/extracts", "raw_path": b"/api/extracts", "root_path": "", "server": ("localhost", 80),
+            "query_string": b"name=events.csv&table=events", "client": ("127.0.0.1", 1),
+            "headers": [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())],
+        }  # fmt: skip
+        await app(scope, receive, send)
+
+    asyncio.run(leave())
+    assert answers == []
+    assert "Traceback" not in "\n".join(lines())
+    found = metrics(client("analyst"))
+    assert found["bluelamp_requests_total", "/api/extracts", "499", "POST"] >= 1
+    assert list((force / "state" / "uploads").iterdir()) == []
 
 
 def test_a_monitors_key_reads_metrics_and_nothing_else(force):

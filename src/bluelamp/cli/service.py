@@ -63,9 +63,11 @@ def add(
             [f"{each}: {words}" for each, words in ROLE_WORDS.items()],
         )
     force_id = settings.read(folder).force.id
-    state = _state(folder)
-    # What is wrong is told before a password is typed for nothing.
+    # What is wrong is told before a password is typed for nothing, and before a database is made for nothing.
+    accounts.insist_on_right(name, role, teams or ())
     password = None if without_password else _password(password_stdin)
+    accounts.insist_on_right(name, role, teams or (), password)
+    state = _state(folder, make=True)
     made = accounts.add(
         state, name, role, force or force_id, password=password, districts=districts or (), teams=teams or ()
     )
@@ -203,7 +205,7 @@ def jobs(
     from bluelamp import jobs as asked
     from bluelamp.state import jobs as kept
 
-    state = _state(folder)
+    state = _state(folder, make=ask in asked.KINDS)
     if ask is not None:
         made, is_new = asked.ask(state, ask, {}, caller())
         _log(state, "administration", f"job {made.kind}", {"job": made.key, "asked": "new" if is_new else "again"})
@@ -311,11 +313,12 @@ def verify(
         typer.echo(f"The log holds: {count_of(verdict.entries, 'entry', 'entries')}, each as it was written; {beside}.")
 
 
-def _state(folder: Path) -> State:
+def _state(folder: Path, *, make: bool = False) -> State:
+    """Open the service's database; where there is none, make one only for what is to be kept in it."""
     from bluelamp import settings
-    from bluelamp.state import open_state
+    from bluelamp.state import open_state, open_to_read
 
-    return open_state(folder, settings.read(folder).service.database)
+    return (open_state if make else open_to_read)(folder, settings.read(folder).service.database)
 
 
 def _log(state: State, operation: str, subject: str, detail: dict[str, object]) -> None:

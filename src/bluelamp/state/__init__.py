@@ -135,6 +135,18 @@ def open_state(folder: Path | str, address: str | None = None, *, bring_forward:
     return state
 
 
+def open_to_read(folder: Path | str, address: str | None = None) -> State:
+    """Open the service's database of a force as `open_state` does; an empty one, kept nowhere, where there is none.
+
+    For whoever only looks: a force that has such a database is one whose service asks people to sign in.
+    """
+    if exists(folder, address):
+        return open_state(folder, address)
+    empty = State(_engine(sa.URL.create("sqlite")), str(Path(folder) / FILE))
+    migrate(empty)
+    return empty
+
+
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         try:
@@ -147,7 +159,9 @@ def _engine(url: sa.URL) -> sa.Engine:
             raise BadSettings(
                 "PostgreSQL needs a driver that is not installed. 'pip install bluelamp[database]' brings it."
             ) from None
-    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS, "check_same_thread": False})
+    # What is kept nowhere lasts for as long as its one connection.
+    pool = {} if url.database else {"poolclass": sa.StaticPool}
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS, "check_same_thread": False}, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -82,11 +82,7 @@ def add(
     teams: Sequence[str] = (),
 ) -> Account:
     """Make an account. Raises BadData with everything that is wrong with it, UsageError where the name is taken."""
-    problems = _problems(name, role, teams)
-    if password is not None:
-        problems += password_problems(password, name)
-    if problems:
-        raise BadData(f"The account '{name}' can't be made yet:", problems)
+    insist_on_right(name, role, teams, password)
     now = datetime.now(UTC)
     values = {
         "name": name, "role": role, "force_id": force_id, "districts": json.dumps(list(districts)),
@@ -99,6 +95,15 @@ def add(
     except sa.exc.IntegrityError:
         raise UsageError(f"There is an account '{name}' already. Choose another name, or change that one.") from None
     return named(state, name)
+
+
+def insist_on_right(name: str, role: str, teams: Sequence[str], password: str | None = None) -> None:
+    """Raise BadData with everything for which an account could not be made, whatever accounts there are."""
+    problems = _problems(name, role, teams)
+    if password is not None:
+        problems += password_problems(password, name)
+    if problems:
+        raise BadData(f"The account '{name}' can't be made yet:", problems)
 
 
 def add_first(state: State, name: str, password: str, force_id: str) -> Account:

@@ -129,6 +129,16 @@ def every(state: State, *, most: int | None = None) -> list[Job]:
         return [_job(row) for row in found]
 
 
+def tally(state: State) -> tuple[dict[tuple[str, Standing], int], datetime | None]:
+    """Count the jobs that are kept, by kind and standing, and say since when the oldest that has not ended is asked."""
+    with state.reading() as connection:
+        counted = connection.execute(
+            sa.select(jobs.c.kind, jobs.c.state, sa.func.count()).group_by(jobs.c.kind, jobs.c.state)
+        ).all()
+        oldest = connection.scalar(sa.select(sa.func.min(jobs.c.asked_at)).where(jobs.c.ended_at.is_(None)))
+    return {(kind, standing): number for kind, standing, number in counted}, oldest
+
+
 def next_waiting(state: State) -> str | None:
     """Name the job whose turn it is, if any."""
     due = sa.or_(jobs.c.not_before.is_(None), jobs.c.not_before <= datetime.now(UTC))

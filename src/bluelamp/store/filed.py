@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ LOG = "log.jsonl"
 COPY = "filed.json"  # the run's artefact that holds its line
 FIRST = "0" * 64  # stands for the line before the first
 _INSTANTS = ("made_at", "data_until", "forecast_from", "first_at", "last_at")
+# What differs where the same forecast is made again.
+_OF_THE_MOMENT = ("made_at", "number", "previous")
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,19 @@ class Filed:
         return None if self.fault() else pl.read_parquet(self.path)
 
 
-def file(folder: Path | str, about: Mapping[str, Any], rows: pl.DataFrame) -> bytes:
+def file(
+    folder: Path | str,
+    about: Mapping[str, Any],
+    rows: pl.DataFrame,
+    *,
+    is_of_a_run: Callable[[bytes], bool] = lambda line: True,
+) -> bytes:
     """File a forecast, and give its line of the log.
 
-    `about` is what the line says of it; instants are written in UTC. Only who files forecasts writes to the folder, one
-    at a time. Raises TryAgain while another process does, InputOutputError where the system can't write.
+    `about` is what the line says of it; instants are written in UTC. The last line stands for it where that one says
+    the same and `is_of_a_run` denies it: what made that run was killed before the run was there, and makes it again.
+    Only who files forecasts writes to the folder, one at a time. Raises TryAgain while another process does,
+    InputOutputError where the system can't write.
     """
     place = Path(folder) / FOLDER
     with disk.failures_told(f"Writing to '{place}'"):
@@ -81,10 +91,6 @@ def file(folder: Path | str, about: Mapping[str, Any], rows: pl.DataFrame) -> by
             number = len(lines) + 1
             content = _as_parquet(rows)
             sha256 = hashlib.sha256(content).hexdigest()
-            path = _path(place, number, sha256)
-            path.unlink(missing_ok=True)
-            disk.write_new(path, content)
-            disk.sync_folder(place)
             told = {name: _as_text(value) for name, value in about.items()} | {
                 "number": number,
                 "rows": rows.height,
@@ -92,6 +98,12 @@ def file(folder: Path | str, about: Mapping[str, Any], rows: pl.DataFrame) -> by
                 "sha256": sha256,
                 "previous": _hash(lines[-1]) if lines else FIRST,
             }
+            if lines and _is_filed(place, lines[-1], told) and not is_of_a_run(lines[-1]):
+                return lines[-1]
+            path = _path(place, number, sha256)
+            path.unlink(missing_ok=True)
+            disk.write_new(path, content)
+            disk.sync_folder(place)
             line = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
             with log.open("r+b" if log.exists() else "xb") as out:
                 out.truncate(len(whole))
@@ -101,6 +113,14 @@ def file(folder: Path | str, about: Mapping[str, Any], rows: pl.DataFrame) -> by
                 os.fsync(out.fileno())
             disk.sync_folder(place)
     return line
+
+
+def _is_filed(place: Path, text: bytes, told: Mapping[str, Any]) -> bool:
+    """Say whether a line tells of the same forecast, made at whatever moment, and its file is what was filed."""
+    line = _parsed(text)
+    if line is None or any(line.get(name) != told.get(name) for name in {*line, *told} - {*_OF_THE_MOMENT}):
+        return False
+    return Filed(line, _hash(text), _path(place, line["number"], line["sha256"])).fault() is None
 
 
 def read(folder: Path | str) -> list[Filed]:

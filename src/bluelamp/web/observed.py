@@ -20,11 +20,14 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import text
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bluelamp import __version__, live
 from bluelamp.errors import BluelampError
+from bluelamp.jobs import KINDS, STANDING_WORDS
 from bluelamp.state import State
+from bluelamp.state import jobs as kept_jobs
 from bluelamp.store import Store
 from bluelamp.web import request_lines
 
@@ -40,6 +43,10 @@ _TIMES = Histogram(
 )  # fmt: skip
 # Answers that stay open for as long as somebody looks: how long they took says nothing.
 _OPEN_ENDED = "/api/live"
+# Counted by name; others that somebody makes up would each be a line for ever.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# What other servers write where nobody waited for the answer.
+_GONE = 499
 
 
 class Observed:
@@ -71,6 +78,9 @@ class Observed:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:
+            # Somebody left in the middle of what they sent: no fault of the service, and nobody to tell it to.
+            status = _GONE
         except Exception:
             request_lines.tell_unforeseen(scope["method"], _address_of(scope), request_id)
             if status:
@@ -80,7 +90,8 @@ class Observed:
         finally:
             seconds = time.perf_counter() - began
             address = _address_of(scope)
-            _REQUESTS.labels(scope["method"], address, str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            _REQUESTS.labels(method, address, str(status)).inc()
             if address != _OPEN_ENDED:
                 _TIMES.labels(address).observe(seconds)
             request_lines.tell(scope["method"], address, status, 1000 * seconds, length, request_id)
@@ -117,6 +128,18 @@ class _AsItIsNow(Collector):
             yield GaugeMetricFamily(
                 "bluelamp_events_waiting", "Events that are seen, and not imported yet", current.events_waiting
             )
+        if self._state is not None:
+            yield from self._jobs(self._state)
+
+    def _jobs(self, state: State) -> Iterator[Metric]:
+        counted, oldest = kept_jobs.tally(state)
+        jobs = GaugeMetricFamily("bluelamp_jobs", "Jobs of the last 90 days", labels=("kind", "state"))
+        for kind in KINDS:
+            for standing in STANDING_WORDS:
+                jobs.add_metric((kind, standing), counted.get((kind, standing), 0))
+        yield jobs
+        if oldest is not None:
+            yield _instant("bluelamp_oldest_job_asked", "When the oldest job that has not ended was asked for", oldest)
 
 
 def _instant(name: str, words: str, at: datetime) -> GaugeMetricFamily:
