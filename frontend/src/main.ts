@@ -18,7 +18,7 @@ import { drawLegend } from './legend';
 import { addProtocol } from 'maplibre-gl';
 import { AreaMap, VEIL } from './map';
 import { ageOf, isStale, notesOf, wordsForNoMap, type Note } from './notes';
-import { PeakList } from './peak-list';
+import { PeakList, showList } from './peak-list';
 import { ageText, Calendar, momentLabel } from './periods';
 import { Panel } from './panel';
 import { scaleFor, type Scale } from './scales';
@@ -27,6 +27,7 @@ import { readAddress, Store, writeAddress, type State } from './state';
 import { TwinTable } from './table';
 import { THEMES, type Theme } from './theme';
 import { Timebar } from './timebar';
+import { Trail } from './trail';
 import './views';
 import { mapAddress } from './way-back';
 import { MapTip } from './tip';
@@ -103,8 +104,8 @@ async function start(): Promise<void> {
   const shortages = new ShortageList(map, calendar, now, (hour, place) => store.set({ hour, place }), (allRoles) => {
     if (store.state.place.scope === 'force') store.set({ place: allRoles ? ALL_ROLES : WHOLE_FORCE });
   });
-  const peaks = new PeakList(map, calendar, (hour, place) => store.set({ hour, place }));
-  const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas', hotspots: NO_HOTSPOTS };
+  const peaks = new PeakList(map, calendar, (hour, place) => store.set({ hour, place }), (list) => store.set({ list }));
+  const defaults: State = { hour: shortages.worst?.peakHour ?? now ?? 0, place: WHOLE_FORCE, figure: views[0]?.key ?? 'demand', theme: 'auto', view: 'map', rows: 'areas', hotspots: NO_HOTSPOTS, list: 'short', camera: null };
   const store = new Store({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
 
   const scales = new Map<string, Scale>();
@@ -166,7 +167,7 @@ async function start(): Promise<void> {
   const saySoon = afterQuiet(700, () => {
     if (!timebar.playing) say(hourInWords(map, calendar, store.state));
   });
-  const writeAddressSoon = afterQuiet(250, () => history.replaceState(null, '', writeAddress(map, store.state)));
+  const trail = new Trail((state) => writeAddress(map, state), store.state);
 
   const drawHour = () => {
     const { hour, place } = store.state;
@@ -180,17 +181,20 @@ async function start(): Promise<void> {
   const drawHourSoon = atOnceThenPerFrame(drawHour);
 
   store.subscribe((state, changed) => {
+    trail.follow(state, changed);
+    if (changed.has('camera')) areaMap?.look(state.camera);
+    if (changed.has('list')) showList(state.list);
+    if (changed.size === 1 && (changed.has('camera') || changed.has('list'))) return;
     if (changed.has('theme')) applyTheme(theme());
     if (changed.has('theme')) areaMap?.setTheme(theme());
     if (changed.has('figure')) areaMap?.setView(view(), scale('area'));
-    if (changed.has('place')) areaMap?.setPlace(state.place, true);
+    if (changed.has('place')) areaMap?.setPlace(state.place, !changed.has('camera'));
     if (changed.has('view')) showView(state, areaMap);
     if (changed.has('figure')) checkFigure(state.figure);
     if (changed.has('figure') || changed.has('place') || changed.has('theme')) drawWhole();
     if (changed.size === 1 && changed.has('hour')) drawHourSoon();
     else drawHour();
     if (changed.has('theme')) drawChartSoon();
-    writeAddressSoon();
     if (changed.has('hour') || changed.has('place')) saySoon();
   });
 
@@ -201,7 +205,7 @@ async function start(): Promise<void> {
   const toData = document.getElementById('data-link');
   for (const link of document.querySelectorAll('.views a, #panel')) {
     link.addEventListener('click', () => {
-      history.replaceState(null, '', writeAddress(map, store.state));
+      trail.settle();
       mapAddress.keep();
     });
   }
@@ -248,8 +252,9 @@ async function start(): Promise<void> {
     drawChartSoon();
   });
   addEventListener('hashchange', () => {
-    // A link into the page ("skip to the map") is not a state.
-    if (location.hash.includes('hour=')) store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) });
+    // A link into the page ("skip to the map") is not a state, and must not take the state's place.
+    if (location.hash.includes('hour=')) trail.without(() => store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) }));
+    else trail.settle();
   });
   addEventListener('beforeprint', () => {
     if (areaMap) byId<HTMLImageElement>('map-print').src = areaMap.picture().toDataURL('image/png');
@@ -257,6 +262,7 @@ async function start(): Promise<void> {
 
   applyTheme(theme());
   showView(store.state, areaMap);
+  showList(store.state.list);
   checkFigure(store.state.figure);
   if (store.state.hotspots.shown) void hotspots?.draw();
   void layBasemap(map, areaMap).then((words) => {
@@ -282,11 +288,11 @@ async function start(): Promise<void> {
   };
   try {
     await areaMap?.ready;
-    areaMap?.setPlace(store.state.place, true);
+    areaMap?.setPlace(store.state.place, store.state.camera === null);
   } catch (error) {
     console.warn(error);
     sayNoMap();
-    store.set({ view: 'table' });
+    trail.without(() => store.set({ view: 'table' }));
   }
   drawChartSoon();
   void fetchBacklog(map).then(drawHourText);
@@ -332,7 +338,7 @@ function startMap(map: ForceMap, theme: Theme, store: Store, tip: MapTip): AreaM
     return null;
   }
   try {
-    return new AreaMap(map, byId('map'), theme, { choose: (place) => store.set({ place }), hover: (area, x, y) => tip.show(area, x, y) });
+    return new AreaMap(map, byId('map'), theme, { choose: (place) => store.set({ place }), hover: (area, x, y) => tip.show(area, x, y), look: (camera) => store.set({ camera }) }, store.state.camera);
   } catch (error) {
     console.warn(error);
     byId('map-frame').hidden = true;

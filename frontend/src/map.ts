@@ -13,6 +13,7 @@ import type { Underlay } from './basemap';
 import { type AreaShapes, type ForceMap, type Place } from './decode';
 import { make, setText } from './dom';
 import { classesOf, type Scale } from './scales';
+import type { Camera } from './state';
 import { mixed, type Theme } from './theme';
 import { linesOf, shortNames, valueOf, viewOfPlace, type View } from './wording';
 
@@ -20,6 +21,8 @@ export interface MapEvents {
   choose: (place: Place) => void;
   /** The area under the pointer and where the pointer is on the map, or null when it leaves. */
   hover: (area: number | null, x: number, y: number) => void;
+  /** The part of the map that is seen, or null when it is the whole force again. */
+  look: (camera: Camera | null) => void;
 }
 
 const HATCH_SIZE = 12;
@@ -66,6 +69,7 @@ export class AreaMap {
     private readonly container: HTMLElement,
     private theme: Theme,
     private readonly events: MapEvents,
+    private camera: Camera | null,
   ) {
     const shapes = data.areas.geojson;
     this.centres = shapes.features.map(labelPoint);
@@ -115,13 +119,18 @@ export class AreaMap {
       this.hover(null, 0, 0);
       if ('originalEvent' in event && event.originalEvent) this.moved = true;
     });
-    this.map.on('moveend', () => this.loaded && this.layOutPoolLabels());
+    this.map.on('moveend', () => {
+      if (!this.loaded) return;
+      this.layOutPoolLabels();
+      this.camera = this.moved ? this.cameraNow() : null;
+      this.events.look(this.camera);
+    });
     this.map.on('resize', () => {
       if (this.loaded && !this.moved) this.fit(false);
     });
     this.ready = new Promise((resolve, reject) => {
       this.map.once('load', () => {
-        this.loaded = true;
+        const asked = this.camera;
         this.addHatches();
         this.showHatches();
         this.fit(false);
@@ -133,7 +142,9 @@ export class AreaMap {
           this.namesFrom = zoom + 0.75;
           this.map.setLayerZoomRange('area-names', this.namesFrom, 24);
         }
+        this.loaded = true;
         this.drawHour();
+        if (asked) this.goTo(asked);
         this.map.once('idle', () => resolve());
       });
       this.map.on('error', ({ error }) => reject(error));
@@ -224,6 +235,14 @@ export class AreaMap {
     this.map.zoomTo(this.map.getZoom() + by, { duration: this.duration() });
   }
 
+  /** Shows a part of the map, or with null the whole force. */
+  look(camera: Camera | null): void {
+    if (JSON.stringify(camera) === JSON.stringify(this.camera)) return;
+    if (!this.loaded) this.camera = camera;
+    else if (camera) this.goTo(camera);
+    else this.fit(false);
+  }
+
   fit(glide = true): void {
     this.moved = false;
     const features = this.data.areas.geojson.features;
@@ -281,6 +300,17 @@ export class AreaMap {
     return picture;
   }
 
+  private goTo({ zoom, latitude, longitude }: Camera): void {
+    this.moved = true;
+    this.map.jumpTo({ center: [longitude, latitude], zoom });
+  }
+
+  private cameraNow(): Camera {
+    const { lng, lat } = this.map.getCenter();
+    const [zoom, latitude, longitude] = [this.map.getZoom().toFixed(2), lat.toFixed(5), lng.toFixed(5)].map(Number) as [number, number, number];
+    return { zoom, latitude, longitude };
+  }
+
   private framePadding() {
     return this.container.clientWidth < 480 ? 10 : { top: 16, bottom: 16, left: 24, right: 44 };
   }
@@ -294,6 +324,7 @@ export class AreaMap {
     const bounds = this.map.getBounds();
     if (indexes.length === 0 || indexes.every((area) => !this.data.hasShape(area)) || indexes.every((area) => bounds.contains(this.centres[area] as [number, number]))) return;
     const shapes = indexes.map((area) => this.data.areas.geojson.features[area]?.geometry).filter((geometry) => geometry !== undefined);
+    this.moved = true;
     this.map.fitBounds(boxOf(shapes.flatMap((geometry) => (geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates))), {
       padding: 60,
       maxZoom: Math.max(this.map.getZoom(), this.map.getMinZoom() + 2.5),

@@ -176,12 +176,12 @@ export class Panel {
     // Names that share their first words give them to the heading.
     const { names, shared } = shortNames(pools.map((pool) => this.map.pools.name[pool] ?? ''));
     const nameOf = new Map(pools.map((pool, at) => [pool, names[at] ?? '']));
-    const head = make('tr', {}, make('th', { scope: 'col' }, shared === '' ? 'Pool' : shared.replace(/^./, (letter) => letter.toUpperCase())), make('th', { scope: 'col', class: 'number' }, 'Required'));
+    const head = make('tr', {}, make('th', { scope: 'col' }, shared === '' ? 'Pool' : shared.replace(/^./, (letter) => letter.toUpperCase())), make('th', { scope: 'col', class: 'number' }, 'Re\u00adquired'));
     if (duties) head.append(make('th', { scope: 'col', class: 'number' }, 'On duty'), make('th', { scope: 'col', class: 'number' }, 'Gap'));
     const hasLateness = this.map.figure('pool', 'chance_late') !== null;
     if (hasLateness) head.append(make('th', { scope: 'col', class: 'number' }, 'Late'));
     const hasBacklog = this.map.backlogRuns !== null;
-    if (hasBacklog) head.append(make('th', { scope: 'col', class: 'number', title: 'Jobs to which nobody has been sent when the hour begins' }, 'Waiting'));
+    if (hasBacklog) head.append(make('th', { scope: 'col', class: 'number', title: 'Jobs to which nobody has been sent when the hour begins' }, 'Wait\u00ading'));
     const rows = [...pools]
       .sort((a, b) => (this.map.number('pool', 'units_gap', a, hour) ?? 0) - (this.map.number('pool', 'units_gap', b, hour) ?? 0))
       .map((pool) => {

@@ -4,6 +4,7 @@ import { type ForceMap, type Place } from './decode';
 import { byId, make, setText } from './dom';
 import { aimAt, listPeaks, type ListedPeak, type PeakOrder } from './peaks';
 import type { Calendar } from './periods';
+import type { State } from './state';
 import { count, percent } from './wording';
 
 /** On a phone the map should not lie a whole list away. */
@@ -21,6 +22,7 @@ export class PeakList {
     private readonly map: ForceMap,
     private readonly calendar: Calendar,
     private readonly choose: (hour: number, place: Place) => void,
+    private readonly showList: (list: State['list']) => void,
   ) {
     this.measures = Object.keys(MEASURES).filter((measure) => listPeaks(map, measure, 'time').length > 0);
     this.measure = this.measures[0] ?? 'incidents';
@@ -53,9 +55,9 @@ export class PeakList {
       return button;
     };
     const lists = byId('lists');
-    for (const [part, label] of [['shortages', this.map.run.has_duties ? 'Short' : 'Required'], ['peaks', 'Peaks']] as const) {
-      const button = make('button', { type: 'button', 'aria-pressed': String(part === 'shortages'), 'data-list': part }, label);
-      button.addEventListener('click', () => show(part));
+    for (const [list, label] of [['short', this.map.run.has_duties ? 'Short' : 'Required'], ['peaks', 'Peaks']] as const) {
+      const button = make('button', { type: 'button', 'aria-pressed': String(list === 'short'), 'data-list': list }, label);
+      button.addEventListener('click', () => this.showList(list));
       lists.append(button);
     }
     lists.hidden = false;
@@ -114,8 +116,10 @@ function written(value: number): string {
   return value < 10 ? value.toFixed(1) : value.toFixed(0);
 }
 
-function show(part: 'shortages' | 'peaks'): void {
-  byId('shortages-part').hidden = part !== 'shortages';
-  byId('peaks-part').hidden = part !== 'peaks';
-  for (const button of byId('lists').children) button.setAttribute('aria-pressed', String(button.getAttribute('data-list') === part));
+/** Shows one of the two lists. */
+export function showList(list: State['list']): void {
+  const isPeaks = list === 'peaks' && byId('lists').childElementCount > 0;
+  byId('shortages-part').hidden = isPeaks;
+  byId('peaks-part').hidden = !isPeaks;
+  for (const button of byId('lists').children) button.setAttribute('aria-pressed', String((button.getAttribute('data-list') === 'peaks') === isPeaks));
 }

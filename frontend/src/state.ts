@@ -9,6 +9,13 @@ import { ALL_ROLES, WHOLE_FORCE, type ForceMap, type Place } from './decode';
 import { type HotspotChoice, NO_HOTSPOTS, SHARES } from './hotspots';
 import type { ViewKey } from './wording';
 
+/** A part of the map: its middle in degrees, and how close it is. */
+export interface Camera {
+  zoom: number;
+  latitude: number;
+  longitude: number;
+}
+
 export interface State {
   hour: number;
   place: Place;
@@ -18,6 +25,9 @@ export interface State {
   /** The rows of the table. */
   rows: 'areas' | 'pools';
   hotspots: HotspotChoice;
+  list: 'short' | 'peaks';
+  /** The part of the map that is seen, or null while it is the whole force in its frame. */
+  camera: Camera | null;
 }
 
 export type Change = Partial<State>;
@@ -55,6 +65,8 @@ export function writeAddress(map: ForceMap, state: State): string {
   if (state.view !== 'map') parts.push(`view=${state.view}`);
   if (state.rows !== 'areas') parts.push(`rows=${state.rows}`);
   if (state.hotspots.shown) parts.push(`hotspots=${writeHotspots(state.hotspots)}`);
+  if (state.list !== 'short') parts.push(`list=${state.list}`);
+  if (state.camera !== null) parts.push(`map=${writeCamera(state.camera)}`);
   if (state.theme !== 'auto') parts.push(`theme=${state.theme}`);
   return `#${parts.join('&')}`;
 }
@@ -75,6 +87,9 @@ export function readAddress(map: ForceMap, hash: string, figures: readonly ViewK
   if (given.get('rows') === 'pools') change.rows = 'pools';
   const hotspots = readHotspots(map, given.get('hotspots'));
   if (hotspots !== null) change.hotspots = hotspots;
+  if (given.get('list') === 'peaks') change.list = 'peaks';
+  const camera = readCamera(given.get('map'));
+  if (camera !== null) change.camera = camera;
   return change;
 }
 
@@ -88,6 +103,17 @@ function readHotspots(map: ForceMap, text: string | null): HotspotChoice | null 
   if (!map.hotspots?.classes.includes(code)) return null;
   const held = /^\d{1,2}$/.test(shift) ? Number(shift) : null;
   return { ...NO_HOTSPOTS, shown: true, class: code, shift: held, share: SHARES.find((each) => String(each) === share) ?? NO_HOTSPOTS.share, plain: plain === 'counts' };
+}
+
+/** "10.25/51.50740/-0.12780": zoom, latitude, longitude, as other maps write them. */
+function writeCamera({ zoom, latitude, longitude }: Camera): string {
+  return `${zoom.toFixed(2)}/${latitude.toFixed(5)}/${longitude.toFixed(5)}`;
+}
+
+function readCamera(text: string | null): Camera | null {
+  if (!/^\d{1,2}(\.\d+)?(\/-?\d{1,3}(\.\d+)?){2}$/.test(text ?? '')) return null;
+  const [zoom = 0, latitude = 0, longitude = 0] = (text ?? '').split('/').map(Number);
+  return zoom <= 24 && Math.abs(latitude) <= 85 && Math.abs(longitude) <= 180 ? { zoom, latitude, longitude } : null;
 }
 
 function writeHour(unixSeconds: number): string {

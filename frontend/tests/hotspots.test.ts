@@ -111,7 +111,7 @@ test('coordinates are written in the order that other maps read', () => {
 
 test('what is shown of hotspots is in the address and comes back, where the run has that class', () => {
   const map = makeUp({ hotspots: ['all', 'burglary'] });
-  const state = { hour: 0, place: { scope: 'force', index: 0 } as const, figure: 'gap' as const, theme: 'auto' as const, view: 'map' as const, rows: 'areas' as const };
+  const state = { hour: 0, place: { scope: 'force', index: 0 } as const, figure: 'gap' as const, theme: 'auto' as const, view: 'map' as const, rows: 'areas' as const, list: 'short' as const, camera: null };
   for (const hotspots of [choice, { ...choice, shift: 19, share: 0.005, plain: true }]) {
     expect(readAddress(map, writeAddress(map, { ...state, hotspots }), ['gap']).hotspots).toEqual(hotspots);
   }

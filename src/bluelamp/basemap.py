@@ -41,7 +41,7 @@ def find(folder: Path | str, settings: Settings) -> Basemap | None:
     if settings.map.basemap is None:
         return None
     path = Path(folder) / settings.map.basemap
-    wanted = "docs/how-to/put-a-base-map-under-the-areas.md says how one is made."
+    wanted = "'bluelamp basemap' makes one; docs/how-to/put-a-base-map-under-the-areas.md says how."
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

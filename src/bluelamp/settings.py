@@ -679,7 +679,9 @@ class MapPart(_Part):
     @classmethod
     def _is_pmtiles(cls, value: str | None) -> str | None:
         if value is not None and not value.endswith(".pmtiles"):
-            raise ValueError("a file that ends in .pmtiles was expected; other formats are made into one first")
+            raise ValueError(
+                "a file that ends in .pmtiles was expected; 'bluelamp basemap' makes one of a GeoPackage or MBTiles"
+            )
         return value
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bluelamp.base_tiles import box_of, make_base_tiles
+from bluelamp.reading import read_table
 from tests.basemaps import write_picture, write_shapes
 from tests.browser.serving import serving
 from tests.browser.test_page import Page
+from tests.test_base_tiles import write_package
 from tests.web.served import copied
 
 pytestmark = pytest.mark.browser
@@ -61,6 +64,25 @@ def test_a_picture_lies_under_them_too(browser, small_force, tmp_path):
         page.until(lambda: beside_the_force(page) != ground, "a picture beside the force")
         red, green, _ = bytes.fromhex(beside_the_force(page)[1:])
         assert 0 < red - green < 80, "the picture is muted"
+        assert page.complaints == []
+        page.context.close()
+
+
+def test_water_of_a_geopackage_on_the_national_grid_lies_under_them(browser, small_force, tmp_path):
+    from shapely.geometry import box
+
+    water = json.loads(TOKENS.read_text(encoding="utf-8"))["colour"]["under-water"]
+    package = write_package(
+        tmp_path / "coast.gpkg", {"surfacewater": ("Polygon", [box(100_000, 100_000, 900_000, 900_000)])}
+    )
+
+    def make(out: Path) -> None:
+        make_base_tiles(package, out, box_of(read_table(out.parent, "areas")))
+
+    with serving(given(small_force, tmp_path, make)) as at:
+        page = Page(browser, f"{at}/")
+        page.page.locator(".map-credit").wait_for()
+        page.until(lambda: beside_the_force(page) == water["light"], "water beside the force")
         assert page.complaints == []
         page.context.close()
 

@@ -294,6 +294,70 @@ def test_the_address_keeps_the_whole_state(page, browser):
     again.context.close()
 
 
+def camera(page) -> dict[str, float] | None:
+    return page.page.evaluate("window.bluelamp.state().camera")
+
+
+def where_it_rests(page) -> dict[str, float] | None:
+    """The part of the map that is seen once it has stopped gliding and stands in the address."""
+    seen: list[object] = []
+
+    def rests() -> bool:
+        page.page.wait_for_timeout(500)
+        seen.append((camera(page), page.page.evaluate("location.hash")))
+        return len(seen) > 1 and seen[-1] == seen[-2] and "map=" in seen[-1][1]
+
+    page.until(rests, "the map rests")
+    return camera(page)
+
+
+def test_the_address_keeps_the_part_of_the_map_that_is_seen(page, browser):
+    assert camera(page) is None
+    page.page.click("#zoom-in")
+    page.page.mouse.move(*page.page.evaluate("window.bluelamp.areaPoint(0)").values())
+    page.page.mouse.wheel(0, -300)
+    seen = where_it_rests(page)
+    point = page.page.evaluate("window.bluelamp.areaPoint(0)")
+    again = Page(browser, page.page.url)
+    assert camera(again) == seen
+    there = again.page.evaluate("window.bluelamp.areaPoint(0)")
+    assert abs(there["x"] - point["x"]) < 3
+    assert abs(there["y"] - point["y"]) < 3
+    # Back in its frame, the map is what everybody sees who opens the page.
+    again.page.click("#zoom-fit")
+    again.wait("window.bluelamp.state().camera === null")
+    again.wait("!location.hash.includes('map=')")
+    again.context.close()
+
+
+def test_back_and_forward_go_through_what_was_chosen(page):
+    first = page.page.evaluate("window.bluelamp.state()")
+    area = click_an_area(page)
+    page.press("Shift+ArrowRight")
+    hour = page.hour
+    page.page.check("#figures [value=demand]", force=True)
+    page.press("t")
+    page.page.locator("table.twin tbody tr").first.wait_for()
+    page.page.go_back()
+    page.wait("window.bluelamp.state().view === 'map'")
+    page.page.go_back()
+    page.wait(f"window.bluelamp.state().figure === '{first['figure']}'")
+    # The hour is no step of its own: it is where it was when the next choice was made.
+    assert (page.hour, page.page.evaluate("window.bluelamp.state().place_id")) == (hour, area)
+    page.page.go_back()
+    page.wait("window.bluelamp.state().place.scope === 'force'")
+    assert page.hour == first["hour"]
+    page.page.go_forward()
+    page.wait("window.bluelamp.state().place.scope === 'area'")
+    assert (page.hour, page.page.evaluate("window.bluelamp.state().place_id")) == (hour, area)
+
+
+def test_a_link_into_the_page_does_not_take_the_place_of_what_is_shown(file_page):
+    area = click_an_area(file_page)
+    file_page.page.evaluate("document.querySelector('.skip-link[href=\"#panel\"]').click()")
+    file_page.wait(f"location.hash.includes('place=area:{area}')")
+
+
 def test_play_stops_for_people_who_asked_for_less_motion(browser, served):
     opened = Page(browser, served, reduced_motion="reduce")
     start = opened.hour

@@ -55,7 +55,7 @@ def test_an_entry_moves_the_hour_and_chooses_the_place_by_the_keyboard_alone(pag
 
 def test_the_list_of_shortages_comes_back_as_it_was(page):
     assert not page.page.locator("#shortages-list").is_visible()
-    page.page.click("[data-list=shortages]")
+    page.page.click("[data-list=short]")
     assert page.page.locator("#shortages-list").is_visible()
     assert not page.page.locator("#peaks-list").is_visible()
 

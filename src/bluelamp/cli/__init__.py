@@ -95,6 +95,7 @@ for _story in (
     "service",
     "keeping",
     "sheets",
+    "base_map",
     "around",
 ):
     import_module(f"bluelamp.cli.{_story}")

@@ -197,6 +197,11 @@ class Admission:
             )
         if not asker.holder.is_signed_in:
             raise NotSignedIn("Sign in first: this address is not for everybody.")
+        if not self.needs_sign_in:
+            raise NotPermitted(
+                f"Whoever sits at this machine may not {row.action} this ({row.kind}): it is for people who say who "
+                "they are. Start the service with 'bluelamp serve FORCE --sign-in', and sign in as somebody who may."
+            )
         whose = "your account" if asker.holder.force_id == self.force_id else "an account of another force"
         raise NotPermitted(
             f"{whose[0].upper()}{whose[1:]} may not {row.action} this ({row.kind}). Ask whoever makes the accounts, if "

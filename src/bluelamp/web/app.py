@@ -87,7 +87,7 @@ from bluelamp.web.what_if_page import add_what_if
 
 STATUS = {UsageError: 400, BadData: 422, BadSettings: 422, NoInput: 404, NotPermitted: 403, TryAgain: 503,
           NoRoom: 507, InputOutputError: 503}  # fmt: skip
-_TITLES = {403: "This is not for your account", 503: "Not just now", 507: "There is no room"}
+_TITLES = {403: "This is not for everybody", 503: "Not just now", 507: "There is no room"}
 # Rows that a page shows; the .csv and .json addresses give all of them.
 ROWS_ON_A_PAGE = 500
 # Which of these an account sees, `access.kind_of_table` decides. Absences are not here: their kind may be a reason.

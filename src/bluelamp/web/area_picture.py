@@ -180,5 +180,5 @@ def _draw_days(
         "floor": y(0), "bars": bars, "boxes": boxes, "marks": _marks(most, y, lambda value: f"{value:,.0f}"),
         "shown": {"x": x(marked[0]), "width": round(x(marked[-1] + 1) - x(marked[0]), 1)} if marked else None,
         "ticks": [{"x": x(place), "words": f"{every[place].day} {every[place]:%b}"}
-                  for place in mondays[::every_other] if x(place) < width - 30],
+                  for place in mondays[::every_other] if x(place) < width - 44],
     }  # fmt: skip

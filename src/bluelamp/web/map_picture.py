@@ -15,7 +15,7 @@ _WIDTH, _HIGHEST = 560.0, 400.0
 # In points of the picture: less is not seen, and only makes the file larger.
 _FINEST = 0.15
 _LEAST_FOR_A_NUMBER = 20.0
-_CELL, _ROW, _DAY, _CLOCK = 29.0, 20.0, 56.0, 14.0
+_CELL, _ROW, _DAY, _CLOCK = 29.0, 20.0, 68.0, 14.0
 
 
 def draw_map(figures: Figures, view: View, scale: Scale, hour: int, place: Place) -> dict[str, Any] | None:

@@ -390,7 +390,8 @@ def _expected(next_hours: pl.DataFrame, clock: _Clock) -> str:
 
 def _age_words(begins: int, ends: int | None) -> str:
     def span(minutes: int) -> str:
-        return f"{minutes // 1440} d" if minutes > 1440 else f"{minutes // 60} h"
+        # A number and its unit stay on one line in a narrow heading.
+        return f"{minutes // 1440}\u00a0d" if minutes > 1440 else f"{minutes // 60}\u00a0h"
 
     if ends is None:
         return f"over {span(begins)}"
