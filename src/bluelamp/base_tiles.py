@@ -58,12 +58,12 @@ class Box:
         """Give the first and last column and row that hold it, rows counted from the north."""
 
         def column(longitude: float) -> int:
-            return min(max(int((longitude + 180) / 360 * 2**zoom), 0), 2**zoom - 1)
+            return min(max(int((longitude + 180) / 360 * (1 << zoom)), 0), (1 << zoom) - 1)
 
         def row(latitude: float) -> int:
             angle = math.radians(min(max(latitude, -_NORTHERNMOST), _NORTHERNMOST))
             share = (1 - math.asinh(math.tan(angle)) / math.pi) / 2
-            return min(max(int(share * 2**zoom), 0), 2**zoom - 1)
+            return min(max(int(share * (1 << zoom)), 0), (1 << zoom) - 1)
 
         return column(self.west), column(self.east), row(self.north), row(self.south)
 
