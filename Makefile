@@ -13,7 +13,7 @@ demo: $(STAMPS)/run $(PAGE)
 ## test: set up what the tests need and run every one of them
 test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql $(STAMPS)/openid
 	$(BIN)/python tests/compile_loops.py & (cd frontend && npm run --silent check && npm test --silent) && wait
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations=15
+	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder --durations=15
 
 ## check: lint, types, who may import whom, and the docs
 check: $(STAMPS)/dev

@@ -25,8 +25,8 @@ from bluelamp import extensions
 from bluelamp.errors import BadData, InputOutputError, NoInput, UsageError, did_you_mean, one_of
 
 _KINDS = (".gpkg", ".mbtiles")
-# Round the force, as a share of its longer side: people look a little beyond it.
-_MARGIN = 0.15
+# Round the force, as a share of its longer side: a wide screen shows that much beyond it.
+_MARGIN = 1.0
 # Closer than this, tiles are drawn larger instead: streets are told apart at it.
 _CLOSEST = 14
 # Of these a force has hundreds of thousands, which are specks until the map is close.
