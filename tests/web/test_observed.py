@@ -1,6 +1,5 @@
 """What whoever looks after the service sees of it: metrics, lines, readiness, and what nobody foresaw."""
 
-import asyncio
 import json
 import logging
 import re
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bluelamp import jobs
 from bluelamp.state import accounts
 from bluelamp.state import jobs as kept
+from bluelamp.waiting import wait_for
 from bluelamp.web import request_lines
 from bluelamp.web.app import make_app
 from tests.web.served import copied, with_accounts
@@ -123,7 +123,7 @@ def test_whoever_leaves_in_the_middle_of_what_they_send_is_no_fault_of_the_servi
         }  # fmt: skip
         await app(scope, receive, send)
 
-    asyncio.run(leave())
+    wait_for(leave())
     assert answers == []
     assert "Traceback" not in "\n".join(lines())
     found = metrics(client("analyst"))
