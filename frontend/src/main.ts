@@ -253,8 +253,8 @@ async function start(): Promise<void> {
   });
   addEventListener('hashchange', () => {
     // A link into the page ("skip to the map") is not a state, and must not take the state's place.
-    if (location.hash.includes('hour=')) trail.without(() => store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) }));
-    else trail.settle();
+    if (location.hash.includes('hour=')) trail.arrive(() => store.set({ ...defaults, ...readAddress(map, location.hash, views.map(({ key }) => key)) }));
+    else trail.restore();
   });
   addEventListener('beforeprint', () => {
     if (areaMap) byId<HTMLImageElement>('map-print').src = areaMap.picture().toDataURL('image/png');

@@ -7,6 +7,8 @@ const STEPS: ReadonlySet<keyof State> = new Set(['place', 'figure', 'view', 'row
 
 export class Trail {
   private isReturning = false;
+  /** The address that belongs to the latest state, as the browser tells it. */
+  private known = location.hash;
   private readonly settleSoon = afterQuiet(250, () => this.settle());
 
   constructor(
@@ -21,6 +23,7 @@ export class Trail {
       // The hour that was left must be found again on the way back.
       this.settle();
       history.pushState(null, '', this.addressOf(state));
+      this.known = location.hash;
     }
     this.latest = state;
     if (!isStep) this.settleSoon();
@@ -36,10 +39,25 @@ export class Trail {
     }
   }
 
+  /** Takes the address as it stands: somebody went back, forward or along a link. */
+  arrive(change: () => void): void {
+    this.known = location.hash;
+    this.without(change);
+  }
+
   /** Writes what is shown into the address, now. */
   settle(): void {
+    // The browser goes back first and says so later: what it left must not be written over where it came to.
+    if (location.hash !== this.known) return;
     const address = this.addressOf(this.latest);
     // Writing what stands there already could stop a way back that has just begun.
     if (address !== location.hash) history.replaceState(null, '', address);
+    this.known = location.hash;
+  }
+
+  /** Puts the address of what is shown in the place of one that is none. */
+  restore(): void {
+    this.known = location.hash;
+    this.settle();
   }
 }
