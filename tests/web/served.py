@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bluelamp.access import ROLES
@@ -29,7 +30,7 @@ def copied(force: Path, to: Path, *, is_written: bool = False) -> Path:
     return to
 
 
-def with_accounts(force: Path) -> tuple[object, Callable[..., TestClient]]:
+def with_accounts(force: Path) -> tuple[FastAPI, Callable[..., TestClient]]:
     """Make an account of every role, here and in another force; give the application, and a client by account."""
     app = make_app(force, sign_in=True)
     state, home = app.state.admission.state, app.state.admission.force_id

@@ -17,7 +17,7 @@ from bluelamp.live import Keeper
 from bluelamp.state import accounts, log
 from bluelamp.store import Store
 from tests.browser.serving import serving
-from tests.web.served import HERE, PASSWORD, copied, with_accounts
+from tests.web.served import HERE, PASSWORD, copied
 
 KEYS = (f"key {number}" for number in itertools.count())
 
@@ -25,16 +25,6 @@ KEYS = (f"key {number}" for number in itertools.count())
 @pytest.fixture
 def force(small_force, tmp_path):
     return copied(small_force, tmp_path / "lantern", is_written=True)
-
-
-@pytest.fixture
-def served(force):
-    return with_accounts(force)
-
-
-@pytest.fixture
-def state(served):
-    return served[0].state.admission.state
 
 
 @pytest.fixture

@@ -15,12 +15,7 @@ from bluelamp.state import jobs as kept
 from bluelamp.waiting import wait_for
 from bluelamp.web import request_lines
 from bluelamp.web.app import make_app
-from tests.web.served import copied, with_accounts
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
+from tests.web.served import with_accounts
 
 
 @pytest.fixture

@@ -18,14 +18,8 @@ from bluelamp import state
 from bluelamp.errors import InputOutputError, NoInput
 from bluelamp.state import accounts
 from bluelamp.web import serve
-from tests.web.served import copied
 
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
 
 
 @contextlib.contextmanager

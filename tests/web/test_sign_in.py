@@ -11,22 +11,7 @@ from bluelamp.web import admission, serve
 from bluelamp.web.app import make_app
 from bluelamp.web.log_page import in_words
 from bluelamp.web.sign_in_pages import make_set_up_code, own_address
-from tests.web.served import HERE, PASSWORD, copied, form_token, sign_in, with_accounts
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
-
-
-@pytest.fixture
-def served(force):
-    return with_accounts(force)
-
-
-@pytest.fixture
-def state(served):
-    return served[0].state.admission.state
+from tests.web.served import HERE, PASSWORD, form_token, sign_in, with_accounts
 
 
 def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_back(served):
