@@ -12,7 +12,7 @@ from tests.web.served import copied, with_accounts
 
 
 @pytest.fixture
-def force(small_force: Path, tmp_path: Path) -> Path:
+def force(small_force: Path, tmp_path: Path, database: str) -> Path:
     return copied(small_force, tmp_path / "lantern")
 
 
