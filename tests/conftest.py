@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help=said)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run on either database what asks for it, of those that make a force."""
+    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
 RUNS_A_PAGE = "::test_a_page_shows_what_its_examples_print["
 
 

@@ -1,7 +1,7 @@
 """The service's own database as forces have it: a file, or a PostgreSQL.
 
 Forces of the tests' own keep it in a file, in `pytest --database postgresql` each in a database of a real server, and
-in both where a file of tests says `pytestmark = on_both_databases`.
+in both where a file of tests says `pytestmark = pytest.mark.both_databases`.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from bluelamp import settings
 from bluelamp.state import State, open_state
 from tests.postgresql import Server
 
-on_both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 _server: Server | None = None
 
 

@@ -7,10 +7,9 @@ from bluelamp.state import accounts, log
 from bluelamp.state import jobs as kept
 from bluelamp.store import Store
 from bluelamp.web.app import make_app
-from tests.databases import on_both_databases
 from tests.web.served import HERE, form_token
 
-pytestmark = on_both_databases
+pytestmark = pytest.mark.both_databases
 EVENTS = (
     b"event_id,event_name,kind,area_id,starts_at,ends_at,lead_in_hours,wind_down_hours\n"
     b"F1,Fair,festival,,2026-11-28T12:00Z,2026-11-28T18:00Z,1,1\n"

@@ -11,10 +11,9 @@ from bluelamp.web import admission, serve
 from bluelamp.web.app import make_app
 from bluelamp.web.log_page import in_words
 from bluelamp.web.sign_in_pages import make_set_up_code, own_address
-from tests.databases import on_both_databases
 from tests.web.served import HERE, PASSWORD, form_token, set_service, sign_in, with_accounts
 
-pytestmark = on_both_databases
+pytestmark = pytest.mark.both_databases
 
 
 def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_back(served):
