@@ -7,17 +7,29 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.databases import state
+from tests.databases import _database_of_the_option, database, state
 from tests.forces import forecast_quickly, made_once
 from tests.postgresql import postgresql
 
-__all__ = ["postgresql", "state"]
+__all__ = ["_database_of_the_option", "database", "postgresql", "state"]
 
 # No test is timed: what a drawn case takes says more of the machine than of us.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 SHARED_DATA = Path(os.environ.get("BLUELAMP_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the whole suite be run with the other kind of database."""
+    said = "where forces made for the tests keep accounts, the log and jobs"
+    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help=said)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run on either database what asks for it, of those that make a force."""
+    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
 RUNS_A_PAGE = "::test_a_page_shows_what_its_examples_print["

@@ -22,7 +22,7 @@ from bluelamp import settings
 from bluelamp.state import accounts, log, open_state
 from bluelamp.state import jobs as kept
 from bluelamp.store import Store
-from tests.web.served import PASSWORD, copied
+from tests.web.served import PASSWORD, copied, set_service
 
 READ = (
     "/api/v1/runs",
@@ -42,8 +42,10 @@ def quick(force: Path, to: Path, database: str | None = None) -> Path:
     toml = (force / "force.toml").read_text(encoding="utf-8")
     toml = re.sub(r"\npaths = \d+\ndays = \d+", "\npaths = 20\ndays = 8\npath_days = 3", toml)
     assert "path_days" in toml
-    service = f"\n[service]\nwatch_seconds = 60\n{f'database = {json.dumps(database)}' if database else ''}\n"
-    (force / "force.toml").write_text(toml + service, encoding="utf-8")
+    (force / "force.toml").write_text(toml, encoding="utf-8")
+    set_service(force, "watch_seconds = 60")
+    if database:
+        set_service(force, f"database = {json.dumps(database)}")
     return force
 
 
@@ -281,6 +283,23 @@ def course(service: Service, kills: list[tuple[str, str]], kill, *, seed: int) -
             service.wait_for(key)
         keys += asked.values()
     return keys
+
+
+def endure(service: Service, kills: list[tuple[str, str]], kill, *, seed: int) -> int:
+    """Carry out a course of kills while somebody reads; insist that nothing was lost, half done or seen half, and that
+    a run asked for again with nothing new gives the figures of the last one that was disturbed.
+
+    Gives how many of its jobs were begun more than once.
+    """
+    with read_all_the_while(service) as reader:
+        keys = course(service, kills, kill, seed=seed)
+    insist_on_whole(service, keys)
+    last = service.job(keys[-1]).outcome["run_id"]
+    again = service.wait_for(service.ask("plan")).outcome["run_id"]
+    assert results_of(service.force, again) == results_of(service.force, last)
+    in_the_middle = sum(service.job(key).tries > 1 for key in keys)
+    print(f"\n{len(kills)} kills, {in_the_middle} in the middle of a job; readers were told {reader.statuses}")
+    return in_the_middle
 
 
 def kill_with(service: Service, server):

@@ -24,7 +24,7 @@ from bluelamp.store import Store, disk
 from tests.store.children import child, half_done, import_next, write_next_run
 from tests.store.harm import fill_up, small_disk
 from tests.store.telling import everything
-from tests.web.served import copied
+from tests.web.served import copied, set_service
 
 PASSWORD = "correct horse battery"
 
@@ -95,8 +95,7 @@ def test_it_is_put_back_into_the_other_kind_of_database(force, tmp_path, postgre
     came_from = None if before == "file" else postgresql.new_database()
     goes_to = None if after == "file" else postgresql.new_database()
     if came_from is not None:
-        toml = force / "force.toml"
-        toml.write_text(f'{toml.read_text(encoding="utf-8")}\n[service]\ndatabase = "{came_from}"\n', encoding="utf-8")
+        set_service(force, f'database = "{came_from}"')
     state = with_people(force, came_from)
     made = backup.back_up(force, tmp_path / "kept.tar")
     if came_from is not None:

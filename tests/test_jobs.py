@@ -11,9 +11,10 @@ from bluelamp import intake, jobs
 from bluelamp.errors import BadData, NoInput, NoRoom, UsageError
 from bluelamp.jobs import Worker, _kinds, _queue, _schedule, _worker
 from bluelamp.state import jobs as kept
-from bluelamp.state import log, open_state
+from bluelamp.state import log
 from bluelamp.store import Store
-from tests.web.served import copied
+from tests.databases import state_of
+from tests.web.served import copied, set_service
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def test_what_can_not_be_asked_for_gets_a_sentence(state, kind, settings, words)
 
 
 def test_a_run_that_was_published_is_not_made_twice(force, monkeypatch):
-    state = open_state(force)
+    state = state_of(force)
     job, _ = jobs.ask(state, "plan", {}, "ann")
     before = Store(force).runs().height
     worker = Worker(force, state, print)
@@ -248,7 +249,7 @@ def test_a_run_that_was_published_is_not_made_twice(force, monkeypatch):
 
 
 def test_an_import_of_what_was_sent_is_done_once_and_the_file_is_forgotten(force):
-    state = open_state(force)
+    state = state_of(force)
     events = (
         b"event_id,event_name,kind,area_id,starts_at,ends_at,lead_in_hours,wind_down_hours\n"
         b"F1,Fair,festival,,2026-11-28T12:00Z,2026-11-28T18:00Z,1,1\n"
@@ -275,14 +276,14 @@ def test_an_import_of_what_was_sent_is_done_once_and_the_file_is_forgotten(force
 
 
 def test_what_was_sent_and_not_asked_for_is_removed(force):
-    state = open_state(force)
+    state = state_of(force)
     with jobs.Upload(state, force, "half.csv", None) as sent:
         sent.write(b"half")
     assert list((force / "state" / "uploads").iterdir()) == []
 
 
 def test_all_that_force_toml_names_is_imported_once(force):
-    state = open_state(force)
+    state = state_of(force)
     named = len(intake.extracts_of(force))
     job, _ = jobs.ask(state, "import", {}, "ann")
     Worker(force, state, print).do(job.key)
@@ -292,9 +293,8 @@ def test_all_that_force_toml_names_is_imported_once(force):
 
 
 def test_the_schedule_asks_once_a_day_and_not_where_somebody_has_planned(force, monkeypatch):
-    state = open_state(force)
-    toml = force / "force.toml"
-    toml.write_text(toml.read_text(encoding="utf-8") + '\n[service]\nplan_at = "05:00"\n', encoding="utf-8")
+    state = state_of(force)
+    set_service(force, 'plan_at = "05:00"')
     made = Store(force).runs()["made_at"].max()
     now = [made]
 

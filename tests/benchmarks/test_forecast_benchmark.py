@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,20 +13,6 @@ from bluelamp.backtest._trial import lay_out_truth
 from bluelamp.forecast import stand_at
 from tests.drawn import drawn
 from tests.forecast.made import LONDON, areas_in, demand_of, hours_of
-
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield
-    # 'forecast' and 'report' are names that others may use.
-    for name in [
-        name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(BENCHMARKS)
-    ]:
-        del sys.modules[name]
-
 
 # ---- which places and midnights ----
 

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from bluelamp import queueing
-
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield
-    # 'staffing' and 'report' are names that others may use.
-    for name in [
-        name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(BENCHMARKS)
-    ]:
-        del sys.modules[name]
 
 
 def test_its_sum_over_states_is_erlangs_formula_found_another_way():

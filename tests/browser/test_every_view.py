@@ -12,13 +12,14 @@ import pytest
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from bluelamp.state import accounts, open_state
+from bluelamp.state import accounts
 from bluelamp.validation import _kept
 from bluelamp.web.app import addresses_of, make_app
 from bluelamp.web.sign_in_pages import make_set_up_code
 from tests.browser.axe import faults_of
 from tests.browser.serving import serving_app
 from tests.coded import imported
+from tests.databases import state_of
 from tests.web.served import PASSWORD, copied
 from tests.web.test_validation_page import ABOUT, kept_tables
 
@@ -162,7 +163,7 @@ def service(mapped_force, watched_force, scored_force, small_force, tmp_path_fac
     folder = tmp_path_factory.mktemp("every_view")
     asking, new = copied(small_force, folder / "asking"), copied(small_force, folder / "new")
     for role in {"administrator", *READERS.values()}:
-        accounts.add(open_state(asking), role, role, "LV", password=PASSWORD)
+        accounts.add(state_of(asking), role, role, "LV", password=PASSWORD)
     _kept.write(asking, kept_tables(), ABOUT)
     forces = {
         "mapped": mapped_force,
@@ -232,8 +233,7 @@ def test_it_is_for_everybody(browser: Browser, service: Service, view: View):
     home = service.at[view.force]
     faults += [f"asked elsewhere: {each}" for each in asked if not each.startswith((home, "data:", "blob:"))]
     context.close()
-    if faults:
-        pytest.fail("\n".join([str(view), *faults]))
+    assert not faults, "\n".join([str(view), *faults])
 
 
 def faults_of_keys(page: Page) -> list[str]:

@@ -7,10 +7,11 @@ import pytest
 
 from bluelamp import jobs
 from bluelamp.jobs import _kinds, _queue, _worker
-from bluelamp.state import accounts, open_state
+from bluelamp.state import accounts
 from bluelamp.state import jobs as kept
 from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
+from tests.databases import state_of
 from tests.survival import events
 from tests.web.served import PASSWORD, copied
 
@@ -24,7 +25,7 @@ def force(small_force, tmp_path):
 
 @pytest.fixture
 def state(force):
-    opened = open_state(force)
+    opened = state_of(force)
     accounts.add(opened, "ann", "planner", "LV", password=PASSWORD)
     yield opened
     opened.close()

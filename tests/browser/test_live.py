@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from bluelamp.live import Keeper
-from bluelamp.state import accounts, open_state
+from bluelamp.state import accounts
 from bluelamp.store import Store
 from tests.browser.axe import insist_on_no_fault
 from tests.browser.serving import serving
+from tests.databases import state_of
 from tests.web.served import PASSWORD, copied
 
 pytestmark = pytest.mark.browser
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 def test_calls_that_arrive_are_seen_on_the_open_map(browser, small_force, tmp_path):
     force = copied(small_force, tmp_path / "lantern")
-    state = open_state(force)
+    state = state_of(force)
     accounts.add(state, "wall", "viewer", "LV", password=PASSWORD)
     accounts.add(state, "cad", "source", "LV")
     key = accounts.make_key(state, "cad", "control room")

@@ -10,6 +10,7 @@ import pytest
 from bluelamp.state import accounts
 from bluelamp.web.sign_in_pages import SET_UP, make_set_up_code
 from tests.browser.serving import serving
+from tests.databases import state_of
 from tests.web.served import PASSWORD, copied
 
 PROVIDER = Path(__file__).parents[1] / "openid"
@@ -76,9 +77,7 @@ def test_the_first_account_is_made_and_makes_another_by_keyboard_alone(force, pa
 def test_whoever_signs_in_comes_to_where_they_were_going(force, page):
     with serving(force, sign_in=True) as at:
         page.context.clear_cookies()
-        from bluelamp.state import open_state
-
-        accounts.add(open_state(force), "dora", "auditor", "LV", password=PASSWORD)
+        accounts.add(state_of(force), "dora", "auditor", "LV", password=PASSWORD)
         page.goto(f"{at}/log?operation=sign_in")
         page.wait_for_url("**/sign-in?next=*")
         fill(page, name="dora", password="wrong wrong wrong")

@@ -7,27 +7,13 @@ from bluelamp.state import accounts, log
 from bluelamp.state import jobs as kept
 from bluelamp.store import Store
 from bluelamp.web.app import make_app
-from tests.web.served import HERE, copied, form_token, with_accounts
+from tests.web.served import HERE, form_token
 
+pytestmark = pytest.mark.both_databases
 EVENTS = (
     b"event_id,event_name,kind,area_id,starts_at,ends_at,lead_in_hours,wind_down_hours\n"
     b"F1,Fair,festival,,2026-11-28T12:00Z,2026-11-28T18:00Z,1,1\n"
 )
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
-
-
-@pytest.fixture
-def served(force):
-    return with_accounts(force)
-
-
-@pytest.fixture
-def state(served):
-    return served[0].state.admission.state
 
 
 @pytest.fixture

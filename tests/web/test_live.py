@@ -17,7 +17,8 @@ from bluelamp.live import Keeper
 from bluelamp.state import accounts, log
 from bluelamp.store import Store
 from tests.browser.serving import serving
-from tests.web.served import HERE, PASSWORD, copied, with_accounts
+from tests.databases import state_of
+from tests.web.served import HERE, PASSWORD, copied, set_service
 
 KEYS = (f"key {number}" for number in itertools.count())
 
@@ -25,16 +26,6 @@ KEYS = (f"key {number}" for number in itertools.count())
 @pytest.fixture
 def force(small_force, tmp_path):
     return copied(small_force, tmp_path / "lantern", is_written=True)
-
-
-@pytest.fixture
-def served(force):
-    return with_accounts(force)
-
-
-@pytest.fixture
-def state(served):
-    return served[0].state.admission.state
 
 
 @pytest.fixture
@@ -202,9 +193,7 @@ def listen(at, cookies, heard, stop):
 
 def test_an_open_page_hears_of_a_call_within_seconds_of_its_arrival(force):
     with serving(force, sign_in=True) as at:
-        from bluelamp.state import open_state
-
-        state = open_state(force)
+        state = state_of(force)
         accounts.add(state, "wall", "viewer", "LV", password=PASSWORD)
         accounts.add(state, "cad", "source", "LV")
         key = accounts.make_key(state, "cad", "control room")
@@ -262,11 +251,7 @@ def test_the_process_that_keeps_them_ends_with_whoever_started_it_and_one_waits_
 
 def test_a_watched_folder_is_taken_in_while_it_runs(force, served):
     (force / "incoming").mkdir()
-    settings = force / "force.toml"
-    settings.write_text(
-        settings.read_text(encoding="utf-8") + '\n[service]\nwatch = ["incoming"]\nwatch_seconds = 1\n',
-        encoding="utf-8",
-    )
+    set_service(force, 'watch = ["incoming"]\nwatch_seconds = 1')
     state = served[0].state.admission.state
     said = []
     keeper = Keeper(force, state, said.append)
@@ -283,10 +268,7 @@ def test_a_watched_folder_is_taken_in_while_it_runs(force, served):
 
 
 def test_the_head_of_the_log_is_kept_elsewhere_on_its_schedule(force, served):
-    settings = force / "force.toml"
-    settings.write_text(
-        settings.read_text(encoding="utf-8") + '\n[service]\nlog_heads = "heads.jsonl"\n', encoding="utf-8"
-    )
+    set_service(force, 'log_heads = "heads.jsonl"')
     served[1]("planner").get("/tables/duties")
     state = served[0].state.admission.state
     keeper = Keeper(force, state, print)

@@ -15,12 +15,7 @@ from bluelamp.state import jobs as kept
 from bluelamp.waiting import wait_for
 from bluelamp.web import request_lines
 from bluelamp.web.app import make_app
-from tests.web.served import copied, with_accounts
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
+from tests.web.served import with_accounts
 
 
 @pytest.fixture
@@ -143,11 +138,14 @@ def test_a_monitors_key_reads_metrics_and_nothing_else(force):
     assert client().get("/metrics").status_code in (303, 401)
 
 
-def test_anybody_may_ask_whether_the_service_is_ready_and_learns_no_more(force):
-    app, client = with_accounts(force)
+def test_anybody_may_ask_whether_the_service_is_ready_and_learns_no_more(served, force, request):
+    app, client = served
     answer = client().get("/health/ready.json")
     assert (answer.status_code, answer.json()) == (200, {"ready": True})
-    app.state.admission.state.engine.dispose()
+    state = app.state.admission.state
+    state.engine.dispose()
+    if state.is_postgresql:
+        request.getfixturevalue("postgresql").run(f"DROP DATABASE {state.engine.url.database} WITH (FORCE)")
     for each in (force / "state").glob("bluelamp.sqlite*"):
         each.write_bytes(b"no database")
     answer = client().get("/health/ready.json")

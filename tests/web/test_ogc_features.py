@@ -20,7 +20,7 @@ from bluelamp.state import accounts
 from bluelamp.web.app import make_app
 from bluelamp.web.ogc_features import COLLECTIONS, draw_areas, read_box, read_interval
 from tests.browser.serving import serving
-from tests.web.served import copied, with_accounts
+from tests.web.served import copied, set_service, with_accounts
 
 ITEMS = "/ogc/collections/{}/items"
 
@@ -76,8 +76,7 @@ def test_the_address_without_a_slash_leads_to_the_one_with_it(client):
 
 def test_links_are_secure_where_people_ask_a_proxy_securely(small_force, tmp_path):
     force = copied(small_force, tmp_path / "lantern")
-    with (force / "force.toml").open("a", encoding="utf-8") as settings:
-        settings.write("\n[service]\nhttps = true\n")
+    set_service(force, "https = true")
     links = TestClient(make_app(force)).get("/ogc/").json()["links"]
     assert {urlsplit(link["href"]).scheme for link in links} == {"https"}
 

@@ -14,18 +14,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bluelamp import state
 from bluelamp.errors import InputOutputError, NoInput
 from bluelamp.state import accounts
 from bluelamp.web import serve
-from tests.web.served import copied
+from tests.databases import state_of
 
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture
-def force(small_force, tmp_path):
-    return copied(small_force, tmp_path / "lantern")
 
 
 @contextlib.contextmanager
@@ -81,7 +75,7 @@ def is_gone(number):
 
 
 def test_it_answers_with_several_processes_and_starts_one_again_that_dies(force):
-    kept = state.open_state(force)
+    kept = state_of(force)
     accounts.add(kept, "watch", "monitor", "LV")
     key = accounts.make_key(kept, "watch", "prometheus")
     with started(force) as (process, address):

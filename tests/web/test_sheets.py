@@ -24,7 +24,7 @@ from bluelamp.web.sheets.asking import ask_for_sheet
 from bluelamp.web.sheets.reading import read_page
 from bluelamp.web.sheets.setting import Furniture, make_document
 from bluelamp.web.sheets.typesetting import typeset
-from tests.web.served import copied, sign_in, with_accounts
+from tests.web.served import copied, set_service, sign_in, with_accounts
 
 ADDRESSES = {"/what-if": "?runs=5&demand=1.2", "/tables/{name}": "?level=pool"}
 LEFT_OUT = (
@@ -135,8 +135,7 @@ def test_the_same_state_gives_the_same_bytes_and_whoever_has_them_is_told_so(cli
 
 def test_the_marking_of_the_settings_stands_on_every_page_and_none_without(client, small_force, tmp_path):
     force = copied(small_force, tmp_path / "lantern")
-    with (force / "force.toml").open("a", encoding="utf-8") as settings_:
-        settings_.write('\n[service]\nmarking = "OFFICIAL-SENSITIVE"\n')
+    set_service(force, 'marking = "OFFICIAL-SENSITIVE"')
     pages = PdfReader(io.BytesIO(ask_for_sheet(force, "strength", "pdf"))).pages
     assert all(page.extract_text().count("OFFICIAL-SENSITIVE") == 2 for page in pages)
     assert "OFFICIAL" not in text_of(client.get("/strength.pdf").content)
