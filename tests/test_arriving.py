@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from bluelamp import arriving, tables
 from bluelamp.arriving import Arriving
 from bluelamp.errors import BadData, TryAgain, UsageError
 from bluelamp.state import arrivals
+from bluelamp.state._tables import arrivals as kept
 from bluelamp.store import Store
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -225,8 +227,6 @@ def test_an_event_waits_for_its_log_and_is_set_aside_where_none_comes(force, sta
     arrived.store_away()
     assert arrived.events == 1
     with state.writing() as connection:
-        from bluelamp.state._tables import arrivals as kept
-
         connection.execute(kept.update().values(came_at=datetime.now(UTC) - timedelta(hours=25)))
     later = Arriving(force, state)
     later.look()
@@ -235,6 +235,77 @@ def test_an_event_waits_for_its_log_and_is_set_aside_where_none_comes(force, sta
     assert aside["reason"][0].startswith("An event spoke of a log that did not come within a day")
     assert json.loads(aside["raw_row"][0])["incident_id"] == "L9"
     assert later.events == 0
+
+
+def test_an_event_that_waits_for_its_log_does_not_make_each_that_comes_meanwhile_a_batch_of_its_own(force, state):
+    arrived, longest = Arriving(force, state), timedelta(minutes=5)
+
+    def is_due():
+        arrived.look()
+        return arrived.is_due(longest, 100)
+
+    send(state, {"incident_id": "L9", "grade_code": "1", "updated_at": at(-5)})
+    assert not is_due()
+    age(state, minutes=6)
+    arrived = Arriving(force, state)
+    assert is_due()
+    assert arrived.store_away() == []
+    assert not is_due(), "what waits for its log alone is not due again and again"
+    send(state, created("L1"))
+    assert not is_due(), "what came just now may wait its five minutes"
+    age(state, minutes=6)
+    arrived = Arriving(force, state)
+    assert is_due()
+    assert len(arrived.store_away()) == 2
+    age(state, minutes=25 * 60)
+    arrived = Arriving(force, state)
+    assert is_due(), "a day after it came it is set aside"
+
+
+def test_many_events_are_due_at_once_and_those_that_wait_for_their_log_do_not_count(force, state):
+    send(state, *({"incident_id": f"L{each}", "grade_code": "1", "updated_at": at(-5)} for each in range(9)))
+    arrived = Arriving(force, state)
+    arrived.look()
+    assert arrived.is_due(timedelta(minutes=5), 9)
+    arrived.store_away()
+    assert not arrived.is_due(timedelta(minutes=5), 9)
+    assert arrived.events == 9
+
+
+def age(state, minutes):
+    """Let what came have come earlier."""
+    with state.writing() as connection:
+        for row in connection.execute(sa.select(kept.c.arrival_id, kept.c.came_at)).all():
+            this = kept.update().where(kept.c.arrival_id == row.arrival_id)
+            connection.execute(this.values(came_at=row.came_at - timedelta(minutes=minutes)))
+
+
+def test_after_a_long_outage_more_wait_than_a_statement_takes_numbers(state):
+    values = {"who": "cad", "content_sha256": "", "table_name": "incidents", "content": "[]", "answer": "{}",
+              "came_at": NOW}  # fmt: skip
+    with state.writing() as connection:
+        connection.execute(kept.insert(), [values | {"sender_key": str(each)} for each in range(70_000)])
+    numbers = arrivals.waiting(state)
+    assert [each.arrival_id for each in arrivals.read(state, numbers)] == numbers
+    arrivals.imported(state, numbers, "b000001-0")
+    assert arrivals.waiting(state) == []
+
+
+def test_each_import_is_noted_before_it_is_forgotten_what_came(force, state):
+    send(state, created("L1"))
+    arrived = Arriving(force, state)
+    arrived.look()
+
+    def fail(batch_id):
+        raise TryAgain("The database is away.")
+
+    with pytest.raises(TryAgain):
+        arrived.store_away(fail)
+    noted = []
+    done = arrived.store_away(noted.append)
+    assert noted == done
+    assert Store(force).batches("incidents")["batch_id"].to_list()[-1] in noted
+    assert Store(force).read("incidents").filter(incident_id="L1").height == 1
 
 
 def test_an_erased_log_does_not_come_back(force, state):

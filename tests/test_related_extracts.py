@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bluelamp import intake, plan
 from bluelamp.cli import app
-from bluelamp.errors import NoInput
+from bluelamp.errors import InputOutputError, NoInput, NoRoom, TryAgain
 from bluelamp.store import Store
 
 INCIDENTS = "incident_id,received_at,class_code,origin,grade_code,updated_at"
@@ -173,7 +173,79 @@ def test_a_file_that_can_not_be_imported_is_told_once_and_tried_again_when_it_ch
     write(place, path.name, INCIDENTS, log(1, "2", "01"))
     assert len(watch.look(said.append, settled=True)) == 1
     with pytest.raises(NoInput, match="no folder"):
-        intake.Watch(force, [force / "elsewhere"])
+        intake.Watch(force, [force / "elsewhere"]).insist_on_places()
+
+
+def test_a_file_that_can_not_be_read_and_a_folder_that_is_away_keep_nothing_else_out(force: Path):
+    place, said = days(force)[0], []
+    (place / "readme.txt").unlink()
+    (place / "incidents_empty.csv").touch()
+    away = force / "away"
+    watch = intake.Watch(force, [away, place])
+    assert len(watch.look(said.append, settled=True)) == 2
+    assert watch.look(said.append, settled=True) == []
+    told = [each for each in said if "rows into" not in each and "row into" not in each]
+    assert len(told) == 2, "\n".join(told)
+    assert told[0].startswith("There is no folder")
+    assert "incidents_empty.csv is empty" in told[1]
+    away.mkdir()
+    write(away, "incidents_late.csv", INCIDENTS, log(9, "2", "01"))
+    assert len(watch.look(said.append, settled=True)) == 1, "a folder that comes back is looked into"
+
+
+@pytest.mark.parametrize("error", [NoRoom("The disk is full."), TryAgain("Another writes."), InputOutputError("Away.")])
+def test_what_passes_is_said_once_and_the_file_is_tried_again_as_it_is(force: Path, monkeypatch, error):
+    place, said = days(force)[0], []
+    (place / "readme.txt").unlink()
+    watch = intake.Watch(force, [place])
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "import_extract", fail)
+        for _ in range(3):
+            assert watch.look(said.append, settled=True) == []
+    assert len(said) == 2, said
+    assert all(str(error) in each and each.endswith("It is tried again at the next look.") for each in said)
+    assert len(watch.look(said.append, settled=True)) == 2
+
+
+def test_a_file_that_fills_two_tables_is_done_once_both_have_it(force: Path, monkeypatch):
+    place = force / "arriving"
+    path = write(place, "incidents_today.csv", INCIDENTS, log(1, "2", "01"))
+    monkeypatch.setattr(
+        intake, "tell_tables", lambda *_: ([("incidents", path, None), ("grade_history", path, None)], [])
+    )
+    asked = []
+    real = intake.import_extract
+
+    def second_is_busy(folder, source, *, table, **given):
+        asked.append(table)
+        if table == "incidents":
+            return real(folder, source, table=table, **given)
+        raise TryAgain("Another writes.")
+
+    monkeypatch.setattr(intake, "import_extract", second_is_busy)
+    watch = intake.Watch(force, [place])
+    for _ in range(2):
+        watch.look(lambda text: None, settled=True)
+    assert asked == ["incidents", "grade_history", "grade_history"]
+
+
+def test_a_fault_of_ours_keeps_no_other_file_out(force: Path, monkeypatch):
+    place, said = days(force)[0], []
+    real = intake.import_extract
+
+    def fail(folder, source, **given):
+        if source.name.startswith("incidents"):
+            raise ZeroDivisionError("secret")
+        return real(folder, source, **given)
+
+    monkeypatch.setattr(intake, "import_extract", fail)
+    assert len(intake.Watch(force, [place]).look(said.append, settled=True)) == 1
+    assert any("a fault in Bluelamp itself (ZeroDivisionError)" in each for each in said)
+    assert "secret" not in str(said)
 
 
 def test_a_file_that_is_no_text_is_told_as_that_by_a_watch(force: Path):

@@ -9,7 +9,7 @@ second would soon be all batches.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,6 +115,8 @@ class Arriving:
         self.folder = folder
         self.state = state
         self._read: dict[int, arrivals.Arrival] = {}
+        self._sizes: dict[int, int] = {}  # how many events each of them has
+        self._left: set[int] = set()  # those that waited on at the last import, for a log that has not come
         self.latest = 0  # the number of the latest request that was looked at
 
     def look(self) -> bool:
@@ -123,20 +125,34 @@ class Arriving:
         new = [number for number in waiting if number not in self._read]
         gone = self._read.keys() - set(waiting)
         for number in gone:
-            del self._read[number]
+            self._forget(number)
         for each in arrivals.read(self.state, new):
             self._read[each.arrival_id] = each
+            self._sizes[each.arrival_id] = len(json.loads(each.content))
         self.latest = max(self.latest, *waiting, 0)
         return bool(new or gone)
 
     @property
     def events(self) -> int:
         """How many events wait to be imported."""
-        return sum(len(json.loads(each.content)) for each in self._read.values())
+        return sum(self._sizes.values())
 
-    def oldest(self) -> datetime | None:
-        """Give the moment at which the oldest of them came."""
-        return min((each.came_at for each in self._read.values()), default=None)
+    def is_due(self, longest: timedelta, most: int) -> bool:
+        """Say whether something has waited for so long, or so many events wait, that they are to be imported.
+
+        What waits on for its log is due with the others, or a day after it came: else each event that comes meanwhile
+        would be a batch of its own.
+        """
+        now = datetime.now(UTC)
+        if any(now - self._read[number].came_at >= _ORPHANED_AFTER for number in self._left):
+            return True
+        fresh = self._read.keys() - self._left
+        is_long = any(now - self._read[number].came_at >= longest for number in fresh)
+        return is_long or sum(self._sizes[number] for number in fresh) >= most
+
+    def _forget(self, number: int) -> None:
+        del self._read[number], self._sizes[number]
+        self._left.discard(number)
 
     def beside(self, store: Store) -> dict[str, pl.DataFrame]:
         """Give, by table, the rows that the events make together with what the store holds; whole rows alone."""
@@ -147,24 +163,28 @@ class Arriving:
         store = Store(self.folder)
         return store.snapshot(self.beside(store.snapshot()))
 
-    def store_away(self) -> list[str]:
-        """Import what came, a batch a table, and give the batches' ids.
+    def store_away(self, note: Callable[[str], None] = lambda batch_id: None) -> list[str]:
+        """Import what came, a batch a table, and give the batches' ids; each is noted as soon as it is there.
 
-        Killed in the middle, nothing is lost and nothing doubled: what was imported and is still here is imported again
-        at the next call, as unchanged. Raises TryAgain while another import runs.
+        Killed in the middle, nothing is lost, doubled or left unnoted: what was imported and is still here is imported
+        again at the next call, as unchanged. Raises TryAgain while another import runs.
         """
         store, done = Store(self.folder), []
         orphaned_before = datetime.now(UTC) - _ORPHANED_AFTER
+        waits_on: set[int] = set()
         for name, (rows, left) in self._put_together(store.snapshot()).items():
             mine = sorted(each.arrival_id for each in self._read.values() if each.table_name == name)
             # Events whose log has not come wait on, with whatever came with them.
             kept = {event.arrival_id for event in left if event.came_at >= orphaned_before}
+            waits_on |= kept
             stored = [number for number in mine if number not in kept]
             if not stored:
                 continue
             told = f"arrivals {stored[0]} to {stored[-1]}"
             if name == "incidents":
-                done += self._store_gradings(store, set(stored), told)
+                for batch_id in self._store_gradings(store, set(stored), told):
+                    note(batch_id)
+                    done.append(batch_id)
             with store.writing(name, source_name=told, map_name="bluelamp") as writer:
                 numbers = pl.Series("row_number", range(1, rows.height + 1), dtype=pl.Int64)
                 wanted, erased = store.leave_out_erased(name, rows, numbers, told)
@@ -173,10 +193,13 @@ class Arriving:
                 for each in (erased, aside):
                     if each.height:
                         writer.quarantine(each)
-            arrivals.imported(self.state, stored, writer.batch["batch_id"])
+            batch_id = str(writer.batch["batch_id"])
+            note(batch_id)
+            arrivals.imported(self.state, stored, batch_id)
             for number in stored:
-                del self._read[number]
-            done.append(str(writer.batch["batch_id"]))
+                self._forget(number)
+            done.append(batch_id)
+        self._left = waits_on & self._read.keys()
         return done
 
     def _store_gradings(self, store: Store, stored: Collection[int], told: str) -> list[str]:

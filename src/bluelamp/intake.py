@@ -10,6 +10,7 @@ import glob
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
@@ -20,7 +21,16 @@ import polars as pl
 
 from bluelamp import boundaries, committed, geography, incidents, redrawn, sources, tables
 from bluelamp import settings as settings_
-from bluelamp.errors import BadData, BluelampError, NoInput, TryAgain, UsageError, count_of
+from bluelamp.errors import (
+    BadData,
+    BluelampError,
+    InputOutputError,
+    NoInput,
+    NotPermitted,
+    TryAgain,
+    UsageError,
+    count_of,
+)
 from bluelamp.settings import Settings
 from bluelamp.store import BatchWriter, Store
 
@@ -152,7 +162,8 @@ class Watch:
 
     A file is taken when its size and its time have stayed the same between two looks, so that one still being copied is
     let be. Its bytes decide whether it came before, so that a restart imports nothing twice. What can't be imported is
-    said once and tried again when the file changes.
+    said once, keeps nothing else from being imported, and is tried again: at the next look where the cause passes, such
+    as a full disk, and else when the file changes.
     """
 
     def __init__(self, folder: Path | str, places: Sequence[Path]) -> None:
@@ -160,34 +171,58 @@ class Watch:
         self.places = places
         self._seen: dict[Path, tuple[int, int]] = {}
         self._done: dict[Path, tuple[int, int]] = {}
-        for place in places:
+        self._said: dict[str, str] = {}
+
+    def insist_on_places(self) -> None:
+        """Raise NoInput where there is no folder to watch."""
+        for place in self.places:
             if not place.is_dir():
-                raise NoInput(f"There is no folder '{place}' to watch. Make it, or name another.")
+                raise NoInput(_no_place(place))
 
     def look(self, say: Callable[[str], None], *, settled: bool = False) -> list[Imported]:
         """Import what has arrived, related extracts in their order; `settled` takes files at first sight."""
-        ready = []
-        for path in (each for place in self.places for each in _files_in(place)):
-            status = path.stat()
-            stamp = (status.st_size, status.st_mtime_ns)
-            if self._done.get(path) != stamp and (settled or self._seen.get(path) == stamp):
-                ready.append(path)
-            self._seen[path] = stamp
-        by_place = [path for place in self.places for path in ready if path.parent == place]
-        work, _ = tell_tables(self.folder, by_place)
+        there = self._stamps(say)
+        ready = [
+            path
+            for path, stamp in there.items()
+            if self._done.get(path) != stamp and (settled or self._seen.get(path) == stamp)
+        ]
+        self._seen = there
+        self._done = {path: stamp for path, stamp in self._done.items() if path in there}
+        work, _ = tell_tables(self.folder, ready)
         imported: list[Imported] = []
+        again: set[Path] = set()
         for name, path, chosen in work:
-            known = is_known(self.folder, path, name)
-            if known is not None:
-                say(f"{path.name} came before, as batch {known}.")
-            elif not self._import(name, path, chosen, path.name, say, imported):
-                continue
-            self._done[path] = self._seen[path]
+            # One file may fill several tables: it is done once all of them have it.
+            if not self._import(name, path, chosen, path.name, say, imported):
+                again.add(path)
+        self._done |= {path: there[path] for path in ready if path not in again}
         for name, source in _in_order(settings_.read(self.folder)):
             if source.url is not None and source.query is not None:
                 query = sources.Query(source.url, source.query, source.watermark)
                 self._import(name, query, source.map, f"the query of '{name}'", say, imported)
         return imported
+
+    def _stamps(self, say: Callable[[str], None]) -> dict[Path, tuple[int, int]]:
+        """Give size and time of each file that is there, of the folders that can be read."""
+        found = {}
+        for place in self.places:
+            try:
+                files = sorted(_files_in(place))
+            except FileNotFoundError:
+                self._tell(say, str(place), _no_place(place))
+                continue
+            except OSError as error:
+                told = f"The folder '{place}' can't be looked into: {error.strerror}. It is tried again."
+                self._tell(say, str(place), told)
+                continue
+            self._said.pop(str(place), None)
+            for path in files:
+                # One that is taken away meanwhile has not arrived.
+                with suppress(OSError):
+                    status = path.stat()
+                    found[path] = (status.st_size, status.st_mtime_ns)
+        return found
 
     def _import(
         self,
@@ -199,22 +234,46 @@ class Watch:
         imported: list[Imported],
     ) -> bool:
         """Import one extract and say how it went; gives False where it is to be tried again as it is."""
+        about = f"{called} {name}"
         try:
+            if isinstance(source, Path):
+                known = is_known(self.folder, source, name)
+                if known is not None:
+                    self._tell(say, about, f"{called} came before, as batch {known}.")
+                    return True
             # What a query gives is asked for again and again, and mostly known.
             done = import_extract(
                 self.folder, source, table=name, map_name=map_name, only_news=isinstance(source, sources.Query)
             )
-            batch = done.batch
-            if not batch:
-                return True
-            imported.append(done)
-            say(f"{called}: {count_of(batch['rows_read'], 'row')} into '{name}', batch {batch['batch_id']}.")
-        except TryAgain as error:
-            say(f"{called}: {error} It is tried again at the next look.")
+        except (TryAgain, InputOutputError, NotPermitted) as error:
+            self._tell(say, about, f"{called}: {error} It is tried again at the next look.")
             return False
         except BluelampError as error:
-            say(f"{called} could not be imported: {error}")
+            self._tell(say, about, f"{called} could not be imported: {error}")
+            return True
+        except Exception as error:  # a fault of ours: it must not keep what others send from being taken in
+            self._tell(
+                say, about,
+                f"{called} could not be imported: a fault in Bluelamp itself ({type(error).__name__}). "
+                "'bluelamp import' shows the whole of it; please report it.",
+            )  # fmt: skip
+            return True
+        self._said.pop(about, None)
+        if done.batch:
+            imported.append(done)
+            rows, batch_id = count_of(done.batch["rows_read"], "row"), done.batch["batch_id"]
+            say(f"{called}: {rows} into '{name}', batch {batch_id}.")
         return True
+
+    def _tell(self, say: Callable[[str], None], about: str, words: str) -> None:
+        """Say something, once for as long as it stays so."""
+        if self._said.get(about) != words:
+            self._said[about] = words
+            say(words)
+
+
+def _no_place(place: Path) -> str:
+    return f"There is no folder '{place}' to watch. Make it, or name another."
 
 
 def _from_home(folder: Path | str, name: str) -> str:

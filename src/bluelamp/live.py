@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import time
+import traceback
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ HOURS = 24
 _LOOK_SECONDS = 0.5
 # Made again at most so often: on a busy evening calls come every few seconds, and it takes a second.
 _REST_SECONDS = 1.0
+# What could not be done is tried again after so long.
+_AGAIN_SECONDS = 5.0
 _MANY_EVENTS = 1_000
 Say = Callable[[str], None]
 
@@ -83,11 +86,13 @@ class Keeper:
         self.state = kept
         self.settings = settings_.read(folder)
         self._say = say
+        self._said: dict[str, str] = {}
         self._arrived = Arriving(folder, kept)
         self._made_of: tuple[Any, ...] | None = None
-        self._made_at = self._looked_at = self._head_at = float("-inf")
+        self._looked_at = self._head_at = float("-inf")
+        self._make_after = self._store_after = float("-inf")
         self._is_new = True
-        self._last_said = ""
+        self._to_log: list[log.Happened] = []
         service = self.settings.service
         self._watch = intake.Watch(folder, [self.folder / each for each in service.watch])
 
@@ -96,32 +101,31 @@ class Keeper:
         service, now = self.settings.service, time.monotonic()
         if now - self._looked_at >= service.watch_seconds:
             self._looked_at = now
-            self._try(self._watch_folders)
+            self._try("watch", self._watch_folders)
+        if self._to_log:
+            self._try("log", self._log_what_came)
         self._is_new = self._arrived.look() or self._is_new
         is_made = False
         made_of = self._stamp()
-        if (self._is_new or made_of != self._made_of) and now - self._made_at >= _REST_SECONDS:
-            self._is_new, self._made_of = False, made_of
-            is_made = self._try(self._publish)
-            self._made_at = time.monotonic()
-        if self._is_due():
-            self._try(self._store_away)
+        if (self._is_new or made_of != self._made_of) and now >= self._make_after:
+            is_made = self._try("next hours", self._publish)
+            is_settled = is_made or "next hours" not in self._said
+            if is_settled:
+                self._is_new, self._made_of = False, made_of
+            self._make_after = time.monotonic() + (_REST_SECONDS if is_settled else _AGAIN_SECONDS)
+        longest = timedelta(minutes=service.import_minutes)
+        if now >= self._store_after and self._arrived.is_due(longest, _MANY_EVENTS):
+            is_stored = self._try("import", lambda: self._arrived.store_away(self._log_import))
+            self._store_after = time.monotonic() + (0 if is_stored else _AGAIN_SECONDS)
         if service.log_heads is not None and now - self._head_at >= 60 * service.log_head_minutes:
-            self._head_at = now
-            self._try(lambda: log.keep_head(log.head_of(self.state), self.folder / str(service.log_heads)))
+            is_kept = self._try("log head", self._keep_head)
+            self._head_at = now if is_kept else now - 60 * (service.log_head_minutes - 1)
         return is_made
 
     def _stamp(self) -> tuple[Any, ...]:
         store = Store(self.folder)
         # The hour turns without anything coming.
         return store.batches().height, store.runs().height, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-
-    def _is_due(self) -> bool:
-        oldest = self._arrived.oldest()
-        if oldest is None:
-            return False
-        longest = timedelta(minutes=self.settings.service.import_minutes)
-        return datetime.now(UTC) - oldest >= longest or self._arrived.events >= _MANY_EVENTS
 
     def _publish(self) -> None:
         still = self._arrived.snapshot()
@@ -145,39 +149,68 @@ class Keeper:
             "imports": still.batches().height, "runs": still.runs().height,
         })  # fmt: skip
 
-    def _store_away(self) -> None:
-        for batch in self._arrived.store_away():
-            happened = log.Happened("live", "service", "collection", "arrivals imported", {"batch": batch}, _now())
-            log.append(self.state, [happened])
+    def _keep_head(self) -> None:
+        log.keep_head(log.head_of(self.state), self.folder / str(self.settings.service.log_heads))
+
+    def _log_import(self, batch_id: str) -> None:
+        happened = log.Happened("live", "service", "collection", "arrivals imported", {"batch": batch_id}, _now())
+        log.append(self.state, [happened])
 
     def _watch_folders(self) -> None:
         for done in self._watch.look(self._say):
             subject = f"import into {done.batch['table_name']}"
-            happened = log.Happened("live", "service", "collection", subject, {"batch": done.batch["batch_id"]}, _now())
-            log.append(self.state, [happened])
+            detail = {"batch": done.batch["batch_id"]}
+            self._to_log.append(log.Happened("live", "service", "collection", subject, detail, _now()))
 
-    def _try(self, do: Callable[[], object]) -> bool:
-        """Do something that may be done later as well; say why it could not be, once while that stays so."""
+    def _log_what_came(self) -> None:
+        # Kept until it is written: what came is in the store, and is not taken in a second time.
+        log.append(self.state, self._to_log)
+        self._to_log = []
+
+    def _try(self, what: str, do: Callable[[], object]) -> bool:
+        """Do something that is done later where it fails; say why it could not be, once while that stays so.
+
+        Nothing that fails keeps the rest from being done.
+        """
         try:
             do()
         except NoInput:
             # No run yet, or nothing logged: there is nothing to tell.
+            self._said.pop(what, None)
             return False
-        except BluelampError as error:
-            if str(error) != self._last_said:
-                self._last_said = str(error)
-                self._say(str(error))
+        except Exception as error:
+            told = str(error)
+            if not isinstance(error, BluelampError):
+                # Never what it says: that may hold a row's values.
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{Path(place.filename).name}, line {place.lineno}"
+                told = f"A fault in Bluelamp itself ({type(error).__name__} in {where}). Please report it."
+            if self._said.get(what) != told:
+                self._said[what] = told
+                self._say(told)
             return False
+        self._said.pop(what, None)
         return True
 
 
 def keep_current(folder: Path | str, say: Say, *, is_over: Callable[[], bool] = lambda: False) -> None:
-    """Keep a force's next hours current until it is over. Where another process does so already, wait for its turn."""
+    """Keep a force's next hours current until it is over. Where another process does so already, wait for its turn.
+
+    Goes on by itself after the database has been away.
+    """
     kept = state.open_state(folder, settings_.read(folder).service.database)
     with beside.only_one(folder, "live", is_over) as is_mine:
         if not is_mine:
             return
         keeper = Keeper(folder, kept, say)
+        said = ""
         while not is_over():
-            keeper.step()
+            try:
+                keeper.step()
+                said = ""
+            except BluelampError as error:
+                if str(error) != said:
+                    said = str(error)
+                    say(said)
+                time.sleep(_AGAIN_SECONDS)
             time.sleep(_LOOK_SECONDS)

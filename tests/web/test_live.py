@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from bluelamp import live, look_ahead, tables
+from bluelamp.errors import TryAgain
 from bluelamp.live import Keeper
 from bluelamp.state import accounts, log
 from bluelamp.store import Store
@@ -265,6 +266,73 @@ def test_a_watched_folder_is_taken_in_while_it_runs(force, served):
         time.sleep(0.3)
     assert Store(force).batches().height == before + 1
     assert any("calls.csv" in each for each in said)
+
+
+def test_a_watched_folder_that_is_not_there_is_told_once_and_keeps_nothing_else_from_being_done(force, served):
+    settings = force / "force.toml"
+    told = '\n[service]\nwatch = ["away"]\nwatch_seconds = 1\n'
+    settings.write_text(settings.read_text(encoding="utf-8") + told, encoding="utf-8")
+    said = []
+    keeper = Keeper(force, served[0].state.admission.state, said.append)
+    assert keeper.step()
+    keeper._looked_at = float("-inf")
+    keeper.step()
+    assert said == [f"There is no folder '{force / 'away'}' to watch. Make it, or name another."]
+
+
+@pytest.mark.parametrize("error", [TryAgain("The database is away."), ZeroDivisionError("a row's value")])
+def test_next_hours_that_could_not_be_made_are_made_though_nothing_else_comes(force, state, monkeypatch, error):
+    monkeypatch.setattr(live, "_AGAIN_SECONDS", 0.0)
+    said = []
+    keeper = Keeper(force, state, said.append)
+
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live.arrivals, "publish", fail)
+        assert not keeper.step()
+        assert not keeper.step()
+    assert len(said) == 1
+    assert "row's value" not in said[0]
+    assert keeper.step(), "nothing came since, and it is due still"
+    assert not keeper.step()
+
+
+def test_what_fails_again_later_is_said_again(force, state):
+    said = []
+    keeper = Keeper(force, state, said.append)
+
+    def fail():
+        raise TryAgain("The database is away.")
+
+    for do in (fail, fail, lambda: None, fail):
+        keeper._try("log", do)
+    assert len(said) == 2
+
+
+def test_what_a_folder_brought_is_logged_once_the_log_can_be_written_again(force, served, monkeypatch):
+    state = served[0].state.admission.state
+    (force / "incoming").mkdir()
+    settings = force / "force.toml"
+    told = '\n[service]\nwatch = ["incoming"]\nwatch_seconds = 1\n'
+    settings.write_text(settings.read_text(encoding="utf-8") + told, encoding="utf-8")
+    row = read_incidents(force).tail(1).with_columns(incident_id=pl.lit("ANOTHER"))
+    (force / "incoming" / "calls.csv").write_text(tables.to_csv(row, "incidents"), encoding="utf-8")
+    keeper = Keeper(force, state, lambda text: None)
+
+    def fail(*_):
+        raise TryAgain("The database is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "append", fail)
+        for _ in range(2):
+            keeper._looked_at = float("-inf")
+            keeper.step()
+    batch = Store(force).batches("incidents")["batch_id"].to_list()[-1]
+    keeper.step()
+    (entry,) = log.entries(state, operation="collection")
+    assert batch in entry.detail
 
 
 def test_the_head_of_the_log_is_kept_elsewhere_on_its_schedule(force, served):

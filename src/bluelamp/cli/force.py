@@ -321,6 +321,7 @@ def watch(
             message.print(text, markup=False)
 
     watched = intake.Watch(folder, places)
+    watched.insist_on_places()
     if once:
         _look(folder, watched, say, settled=True)
         return

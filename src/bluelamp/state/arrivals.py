@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,8 @@ from bluelamp.state._tables import arrivals, published
 
 # For so long a request that is sent again is known; nobody's system tries for longer.
 KNOWN_FOR = timedelta(days=7)
+# A statement takes no more numbers than a database lets it; after an outage hundreds of thousands may wait.
+_NUMBERS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,23 @@ def waiting(state: State) -> list[int]:
 
 def read(state: State, numbers: Collection[int]) -> list[Arrival]:
     """Give requests by their numbers, in order."""
-    wanted = (
-        sa.select(arrivals.c.arrival_id, arrivals.c.table_name, arrivals.c.content, arrivals.c.came_at)
-        .where(arrivals.c.arrival_id.in_(list(numbers)))
-        .order_by(arrivals.c.arrival_id)
-    )
+    columns = arrivals.c.arrival_id, arrivals.c.table_name, arrivals.c.content, arrivals.c.came_at
     with state.reading() as connection:
-        return [Arrival(*row) for row in connection.execute(wanted)]
+        return [
+            Arrival(*row)
+            for some in _some_at_once(sorted(numbers))
+            for row in connection.execute(
+                sa.select(*columns).where(arrivals.c.arrival_id.in_(some)).order_by(arrivals.c.arrival_id)
+            )
+        ]
 
 
 def imported(state: State, numbers: Sequence[int], batch_id: str) -> None:
     """Say that requests were imported: their content is in the store from now on, and no longer here."""
     with state.writing() as connection:
-        connection.execute(
-            arrivals.update().where(arrivals.c.arrival_id.in_(list(numbers))).values(batch_id=batch_id, content="")
-        )
+        for some in _some_at_once(numbers):
+            these = arrivals.c.arrival_id.in_(some)
+            connection.execute(arrivals.update().where(these).values(batch_id=batch_id, content=""))
         connection.execute(
             arrivals.delete().where(
                 arrivals.c.batch_id.is_not(None), arrivals.c.came_at < datetime.now(UTC) - KNOWN_FOR
@@ -149,6 +153,11 @@ def latest(state: State, name: str, *, after: int = 0) -> Published | None:
             )
         ).one_or_none()
     return None if row is None else Published(row.sequence, row.made_at, json.loads(row.about), row.content)
+
+
+def _some_at_once(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), _NUMBERS_AT_ONCE):
+        yield numbers[first : first + _NUMBERS_AT_ONCE]
 
 
 def _sha256(content: str) -> str:
