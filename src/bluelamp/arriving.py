@@ -112,8 +112,8 @@ class Arriving:
     """What came and is not imported yet, of one force. One process holds one; its methods are called by one thread."""
 
     def __init__(self, folder: Path | str, state: State) -> None:
-        self.folder = folder
         self.state = state
+        self._store = Store(folder)
         self._read: dict[int, arrivals.Arrival] = {}
         self._sizes: dict[int, int] = {}  # how many events each of them has
         self._left: set[int] = set()  # those that waited on at the last import, for a log that has not come
@@ -160,8 +160,7 @@ class Arriving:
 
     def snapshot(self) -> Store:
         """Give the store as it is now, with what came laid over it."""
-        store = Store(self.folder)
-        return store.snapshot(self.beside(store.snapshot()))
+        return self._store.snapshot(self.beside(self._store.snapshot()))
 
     def store_away(self, note: Callable[[str], None] = lambda batch_id: None) -> list[str]:
         """Import what came, a batch a table, and give the batches' ids; each is noted as soon as it is there.
@@ -169,7 +168,7 @@ class Arriving:
         Killed in the middle, nothing is lost, doubled or left unnoted: what was imported and is still here is imported
         again at the next call, as unchanged. Raises TryAgain while another import runs.
         """
-        store, done = Store(self.folder), []
+        store, done = self._store, []
         orphaned_before = datetime.now(UTC) - _ORPHANED_AFTER
         waits_on: set[int] = set()
         for name, (rows, left) in self._put_together(store.snapshot()).items():

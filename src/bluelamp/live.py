@@ -88,6 +88,7 @@ class Keeper:
         self._say = say
         self._said: dict[str, str] = {}
         self._arrived = Arriving(folder, kept)
+        self._store = Store(folder)
         self._made_of: tuple[Any, ...] | None = None
         self._looked_at = self._head_at = float("-inf")
         self._make_after = self._store_after = float("-inf")
@@ -123,7 +124,7 @@ class Keeper:
         return is_made
 
     def _stamp(self) -> tuple[Any, ...]:
-        store = Store(self.folder)
+        store = self._store.snapshot()
         # The hour turns without anything coming.
         return store.batches().height, store.runs().height, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 

@@ -26,7 +26,7 @@ class Row:
     operation: Operation | None
     whole_force: bool = False
     is_kept: bool = False  # the same for all who may see as much, until a file of the force changes or a minute is over
-    outlasts_minute: bool = False  # says nothing of how old anything is, so that it is kept until a file changes
+    is_of_run: bool = False  # a run's own rows, which nothing that is imported changes
 
 
 def _look(kind: Kind | None, *, whole_force: bool = False, is_kept: bool = True) -> Row:
@@ -166,7 +166,7 @@ def row_of(method: str, path: str, parts: Mapping[str, Any]) -> Row | None:
     if name not in tables.names():
         # Whoever may see figures is told by the address itself which tables there are.
         return replace(row, kind="figures")
-    return replace(row, kind=access.kind_of_table(name), outlasts_minute=tables.table(name).kind == "result")
+    return replace(row, kind=access.kind_of_table(name), is_of_run=tables.table(name).kind == "result")
 
 
 def insist_on_rows(addresses: Mapping[tuple[str, str], object]) -> None:

@@ -133,7 +133,7 @@ class Admission:
         if not row.is_kept or row.kind in _LOGGED_EACH:
             return await make()
         seen_by = (holder.role, holder.force_id, holder.districts)
-        return await self.kept.answer(request, seen_by, make, outlasts_minute=row.outlasts_minute)
+        return await self.kept.answer(request, seen_by, make, is_of_run=row.is_of_run)
 
     async def asker_of(self, request: Request) -> Asker:
         """Say who asks: by a key, by a session, from this machine, or nobody."""

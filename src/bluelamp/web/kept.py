@@ -2,7 +2,8 @@
 
 A page of figures is a function of the force's files, its address, what the asker may see, and for some the time. So it
 is kept, compressed and with a tag, under these; whoever asks again gets the same bytes, or is told that the browser's
-own still hold. What is under way is made once, however many ask for it at the same time.
+own still hold. What is under way is made once, however many ask for it at the same time. A run's own tables stay as
+they are whatever is imported: where calls arrive all the time, they would else be made again every few minutes.
 """
 
 from __future__ import annotations
@@ -18,17 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from starlette.background import BackgroundTask
 
+from bluelamp.store import Store
 from bluelamp.web.squeezed import holds_already
 
 # A worker's pages together may take so much memory; one larger than a tenth of it is not kept.
 MOST_BYTES = 200_000_000
 # Pages that say how old something is are made again as often, and are then at most twice as old.
 _MINUTE = 60
+# Larger ones take less time to make than to compress well.
+_LARGE_BYTES = 1_000_000
 # Made anew by every answer, or by whoever answers.
 _OWN_HEADERS = ("content-length", "etag", "cache-control", "vary", "content-encoding")
+_STORE = "store"
 # Written while the service runs, or read by imports alone: no part of what pages show.
 _APART = ("state", "extracts", "feeds", "truth")
 
@@ -60,6 +66,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._store = Store(folder)
         self._pages: OrderedDict[Hashable, _Page] = OrderedDict()
         self._bytes = 0
         self._under_way: dict[Hashable, asyncio.Lock] = {}
@@ -71,7 +78,7 @@ class Kept:
         seen_by: Hashable,
         make: Callable[[], Awaitable[Response]],
         *,
-        outlasts_minute: bool = False,
+        is_of_run: bool = False,
     ) -> Response:
         """Give the page that is asked for, made now where it is not kept; `seen_by` is what else it depends on.
 
@@ -79,8 +86,9 @@ class Kept:
         for it, and the pages that a minute ends for are not all made at once.
         """
         # Links that are whole begin with the name by which the asker came.
-        key = (request.headers.get("host"), request.url.path, request.url.query, seen_by, self._stamp_now())
-        oldest = 0 if outlasts_minute else _minute() - 1
+        stamp = self._stamp_now(is_of_run=is_of_run)
+        key = (request.headers.get("host"), request.url.path, request.url.query, seen_by, stamp)
+        oldest = 0 if is_of_run else _minute() - 1
         page = self._find(key, oldest)
         if page is None:
             lock = self._under_way.setdefault(key, asyncio.Lock())
@@ -89,14 +97,14 @@ class Kept:
                     page = self._find(key, oldest)
                     if page is None:
                         response = await make()
-                        page = _page_of(response)
+                        page = await _page_of(response)
                         if page is None:
                             return response
                         self._keep(key, page)
             finally:
                 self._under_way.pop(key, None)
         answer = page.answer(request)
-        if page.minute <= oldest and not outlasts_minute and not self._is_renewing:
+        if page.minute <= oldest and not is_of_run and not self._is_renewing:
             answer.background = BackgroundTask(self._renew, key, make)
         return answer
 
@@ -106,7 +114,7 @@ class Kept:
             return
         self._is_renewing = True
         try:
-            page = _page_of(await make())
+            page = await _page_of(await make())
         except Exception:
             # The answer is out already. Whoever asks when the old page is too old is told what is wrong.
             page = None
@@ -132,9 +140,14 @@ class Kept:
             _, gone = self._pages.popitem(last=False)
             self._bytes -= len(gone.content)
 
-    def _stamp_now(self) -> tuple[object, ...]:
+    def _stamp_now(self, *, is_of_run: bool) -> tuple[object, ...]:
         """Give what differs whenever a file of the force does that pages are made from."""
-        return tuple(sorted(_changes(self._folder, depth=2)))
+        files = sorted(_changes(self._folder, depth=2))
+        if not is_of_run:
+            return tuple(files)
+        store = str(self._folder / _STORE)
+        beside = (each for each in files if not each[0].startswith(store))
+        return self._store.runs().height, self._store.erasures().height, *beside
 
 
 def _changes(folder: Path, depth: int) -> list[tuple[str, int, int]]:
@@ -152,14 +165,14 @@ def _changes(folder: Path, depth: int) -> list[tuple[str, int, int]]:
             continue
         found.append((each.path, status.st_mtime_ns, status.st_size))
         # Of the store one file says whether anything in it counts that did not before.
-        if each.name == "store":
+        if each.name == _STORE:
             found += [one for one in _changes(Path(each.path), 1) if one[0].endswith(".head")]
         elif depth > 1 and each.is_dir():
             found += _changes(Path(each.path), depth - 1)
     return found
 
 
-def _page_of(response: Response) -> _Page | None:
+async def _page_of(response: Response) -> _Page | None:
     body = getattr(response, "body", None)
     headers = response.headers
     if response.status_code != 200 or body is None or "no-store" in headers.get("cache-control", ""):
@@ -169,7 +182,9 @@ def _page_of(response: Response) -> _Page | None:
     if "content-encoding" in headers and not is_gzipped:
         return None
     if not is_gzipped:
-        content = gzip.compress(content, compresslevel=5, mtime=0)
+        # Not here, where everybody else's answers would wait for it.
+        level = 1 if len(content) > _LARGE_BYTES else 5
+        content = await run_in_threadpool(gzip.compress, content, level, mtime=0)
     tag = headers.get("etag") or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     own = tuple((name, value) for name, value in headers.items() if name not in _OWN_HEADERS)
     return _Page(content, tag, own, _minute())

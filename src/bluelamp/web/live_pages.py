@@ -36,8 +36,8 @@ class News:
     """What was last published, for all who look through one worker."""
 
     def __init__(self, folder: Path, admission: Admission) -> None:
-        self.folder = folder
         self.admission = admission
+        self._store = Store(folder)
         self._guard = threading.Lock()
         self._current: Current | None = None
         self._figures: tuple[int, Squeezed] | None = None
@@ -57,7 +57,7 @@ class News:
     def mark(self) -> dict[str, Any]:
         """Give what differs when there is something new to see: a run, an import, or the next hours made again."""
         if time.monotonic() >= self._believed_until:
-            current, store = self.current(), Store(self.folder)
+            current, store = self.current(), self._store.snapshot()
             self._mark = {
                 "imports": store.batches().height, "runs": store.runs().height,
                 "made": current.sequence if current else 0, "is_live": current is not None,

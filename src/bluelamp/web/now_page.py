@@ -87,8 +87,11 @@ def keep_look(folder: Path, find_current: Callable[[], Current | None] = lambda:
     they are taken as long as they are of what the store holds now.
     """
 
+    # One, because it reads what was added since it last looked.
+    kept = Store(folder)
+
     def make() -> Look:
-        current, store = find_current(), Store(folder)
+        current, store = find_current(), kept.snapshot()
         if current is not None and current.made_of == (store.batches().height, store.runs().height):
             near, next_hours = current.near, current.next_hours
         else:
@@ -98,7 +101,7 @@ def keep_look(folder: Path, find_current: Callable[[], Current | None] = lambda:
 
     def state() -> tuple[int | str, ...]:
         # The clock is no part of it: from the same records the same hours follow, however late it is.
-        still = Store(folder).snapshot()
+        still = kept.snapshot()
         current = find_current()
         is_now = 0 if current is None else current.sequence
         return still.batches().height, still.runs().height, still.erasures().height, held.stamp(folder), is_now
