@@ -30,9 +30,10 @@ from bluelamp.store import Store
 
 NAME = "next hours"
 HOURS = 24
-_LOOK_SECONDS = 0.5
-# Made again at most so often: on a busy evening calls come every few seconds, and it takes a second.
-_REST_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
+# After the next hours were made. On a busy evening calls come all the time, and what is shown is as old as this, the
+# making of it, and the making of the one before.
+_REST_SECONDS = 0.25
 # What could not be done is tried again after so long.
 _AGAIN_SECONDS = 5.0
 _MANY_EVENTS = 1_000

@@ -158,11 +158,9 @@ def live(
     \b
     bluelamp live north
     """
-    from bluelamp.beside import give_way, input_is_over
+    from bluelamp.beside import input_is_over
     from bluelamp.live import keep_current
 
-    if while_input:
-        give_way()
     is_over = input_is_over if while_input else lambda: False
     keep_current(folder, lambda text: message.print(text, markup=False), is_over=is_over)
 
