@@ -38,7 +38,7 @@ class News:
     def __init__(self, folder: Path, admission: Admission) -> None:
         self.admission = admission
         self._store = Store(folder)
-        self._guard = threading.Lock()
+        self._guard, self._laying_out = threading.Lock(), threading.Lock()
         self._current: Current | None = None
         self._figures: tuple[int, Squeezed] | None = None
         # All who listen through a worker ask at about the same time, and one look answers them.
@@ -70,9 +70,11 @@ class News:
         current = self.current()
         if current is None:
             raise NoInput("Nobody keeps the next hours current here: 'bluelamp serve' does so where people sign in.")
-        if self._figures is None or self._figures[0] != current.sequence:
-            self._figures = current.sequence, squeeze(orjson.dumps(_figures_of(current)))
-        return self._figures[1]
+        # Every open map asks at the same moment: when they were made again.
+        with self._laying_out:
+            if self._figures is None or self._figures[0] != current.sequence:
+                self._figures = current.sequence, squeeze(orjson.dumps(_figures_of(current)))
+            return self._figures[1]
 
 
 def add_live(app: FastAPI, admission: Admission, news: News) -> None:

@@ -6,11 +6,13 @@ moment that the records know, and says which. Logs and units are counted; none i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -116,6 +118,8 @@ class Wall:
         self.folder, self.force, self.look = folder, force, look
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._page = lru_cache(maxsize=32)(self._render)
+        # All screens ask at the same moment: when there is something new.
+        self._one_at_a_time = Lock()
 
     def page(
         self, request: Request, hours: int, pool: str | None, district: str | None, theme: str, *, is_held: bool
@@ -132,7 +136,8 @@ class Wall:
         # It tells minutes, so that all screens of a room are given one page in each.
         now = self.clock().replace(second=0, microsecond=0)
         links = seen_by(holder, self.force.id)
-        return self._page(kept, why_not, now, hours, pool, district, theme, is_held, is_live, takes, links)
+        with self._one_at_a_time:
+            return self._page(kept, why_not, now, hours, pool, district, theme, is_held, is_live, takes, links)
 
     def _render(
         self, kept: Kept[Look] | None, why_not: str, now: datetime, hours: int, pool: str | None,
@@ -471,14 +476,16 @@ def _units(near: near_term.NearTerm, place: Place, pools: list[str], clock: _Clo
         theirs = [each for each in near.units.filter(level="pool")["place_id"].unique() if place.has(each)]
         whole = near.units.filter(pl.col("level") == "pool", pl.col("place_id").is_in(theirs))
     names = [name for name, stages in _STAGES if name != "Not known" or whole["stage"].is_in(list(stages)).any()]
-    every = {*pools, *near.units.filter(level="pool")["place_id"].to_list()}
-    rows = [
-        {"name": each, "cells": _cells(near.units.filter(level="pool", place_id=each), names, near.at, clock)}
-        for each in sorted(every)
+    by_pool: dict[str, list[dict[str, Any]]] = {each: [] for each in pools}
+    for row in near.units.filter(level="pool").iter_rows(named=True):
+        by_pool.setdefault(row["place_id"], []).append(row)
+    rows: list[dict[str, Any]] = [
+        {"name": each, "cells": _cells(by_pool[each], names, near.at, clock)}
+        for each in sorted(by_pool)
         if place.has(each)
     ]
     rows.sort(key=lambda row: row["cells"][0]["units"])
-    total = _cells(whole, names, near.at, clock)
+    total = _cells(whole.to_dicts(), names, near.at, clock)
     return {
         "names": names,
         "rows": rows[:_POOLS_SHOWN],
@@ -489,21 +496,22 @@ def _units(near: near_term.NearTerm, place: Place, pools: list[str], clock: _Clo
     }
 
 
-def _cells(rows: pl.DataFrame, names: list[str], at: datetime, clock: _Clock) -> list[dict[str, Any]]:
+def _cells(rows: Sequence[Mapping[str, Any]], names: list[str], at: datetime, clock: _Clock) -> list[dict[str, Any]]:
     found = []
     for name, stages in _STAGES:
         if name not in names:
             continue
-        mine = rows.filter(pl.col("stage").is_in(list(stages)))
-        told = mine.filter(pl.col("minutes_left").is_not_null())
+        mine = [row for row in rows if row["stage"] in stages]
+        told = [row for row in mine if row["minutes_left"] is not None]
         left = None
-        if name not in _IDLE and told.height:
-            left = float((told["minutes_left"] * told["units_told"]).sum()) / int(told["units_told"].sum())
+        if name not in _IDLE and told:
+            minutes = math.fsum(row["minutes_left"] * row["units_told"] for row in told)
+            left = minutes / sum(row["units_told"] for row in told)
         free_at = None if left is None else at + timedelta(minutes=left)
         found.append(
             {
                 "name": name,
-                "units": int(mine["units"].sum()),
+                "units": sum(row["units"] for row in mine),
                 "minutes_left": left,
                 "free_at": "" if free_at is None else clock.hour(free_at),
             }
@@ -516,9 +524,12 @@ def _by_hour(
 ) -> list[dict[str, Any]]:
     """Lay out hours as rows: all grades together, and the chance of lateness by grade."""
     allowed = {each["grade"]: each["allowed"] for each in promises}
+    by_hour: dict[datetime, dict[str, dict[str, Any]]] = {at: {} for at in starts}
+    for row in rows.iter_rows(named=True):
+        by_hour[row["hour_starting"]][row["grade_code"]] = row
     found = []
     for at, words in zip(starts, labels, strict=True):
-        mine = {row["grade_code"]: row for row in rows.filter(hour_starting=at).iter_rows(named=True)}
+        mine = by_hour[at]
         late = {
             grade: {"row": row, "share": row["share_late"], "is_over": row["share_late"] > allowed[grade]}
             for grade, row in mine.items()
