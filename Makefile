@@ -4,16 +4,20 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 PAGE := src/bluelamp/web/static/single.js
 
-.PHONY: demo test check bench soak frontend lock screenshots wheel clean
+.PHONY: demo test ready check bench soak frontend lock screenshots wheel clean
 
 ## demo: make up a force, plan for it and show its map
 demo: $(STAMPS)/run $(PAGE)
 	$(BIN)/bluelamp demo
 
 ## test: set up what the tests need and run every one of them
-test: $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql $(STAMPS)/openid
+test: ready
 	$(BIN)/python tests/compile_loops.py & (cd frontend && npm run --silent check && npm test --silent) && wait
 	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder --durations=15
+
+# Most of it is waiting for what others send: all at once.
+ready:
+	@$(MAKE) --no-print-directory -j4 $(STAMPS)/dev $(PAGE) $(STAMPS)/browser $(STAMPS)/postgresql $(STAMPS)/openid
 
 ## check: lint, types, who may import whom, and the docs
 check: $(STAMPS)/dev
@@ -79,8 +83,9 @@ $(STAMPS)/browser: $(STAMPS)/venv
 	sh tests/browser/install_chromium.sh
 	touch $@
 
-# So does PostgreSQL, which the tests start for themselves.
-$(STAMPS)/postgresql: $(STAMPS)/venv
+# PostgreSQL does so too; the tests start it for themselves.
+# After the browser: Debian's installer does one thing at a time.
+$(STAMPS)/postgresql: $(STAMPS)/venv | $(STAMPS)/browser
 	sh tests/sources/install_postgresql.sh
 	touch $@
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ class Group:
         """Whether the same area lies in other places at other hours, as under pools."""
         return self.place_of_area.ndim == 2
 
+    @cached_property
+    def patterns(self) -> tuple[Integers, Integers]:
+        """Where areas lie, each way once: areas × patterns, and the pattern of each hour."""
+        found, of_hour = np.unique(self.place_of_area, axis=1, return_inverse=True)
+        return found, of_hour.ravel()
+
     def places(self, area: Integers, hour: Integers) -> Integers:
         """Place of each area in each hour; -1 where it has none."""
         return self.place_of_area[area, hour] if self.changes_by_hour else self.place_of_area[area]
@@ -90,25 +97,31 @@ def group_by_pool(series: Series, pool_hours: PoolHours) -> Group:
 
 
 def _add_up(values: Floats, group: Group, first: int = 0) -> Floats:
-    """Add areas × cells × hours up to places × splits × hours; a group by grade has 'all' as its first split.
+    """Add figures × areas × cells × hours up to figures × places × splits × hours; a group by grade has 'all' as its
+    first split.
 
     `first` is the number of the first hour, for groups whose places change with the hour. What has no place there (an
     unknown area, one that no pool covers) is shared out over the places in proportion to what they have.
     """
-    splits, hours = len(group.split), values.shape[2]
-    by_split = _sum_by(values, group.split_of_cell, splits, axis=1)
+    splits, places, hours = len(group.split), len(group.place_ids), values.shape[3]
+    by_split = _sum_by(values, group.split_of_cell, splits, axis=2)
     if group.by_grade:
-        by_split[:, 0] = by_split[:, 1:].sum(axis=1)
+        by_split[:, :, 0] = by_split[:, :, 1:].sum(axis=2)
     if not group.changes_by_hour:
-        return _sum_by(by_split, group.place_of_area, len(group.place_ids), axis=0)
-    summed = np.zeros((len(group.place_ids), splits, hours))
-    for hour in range(hours):
-        place = group.place_of_area[:, first + hour]
+        return _sum_by(by_split, group.place_of_area, places, axis=1)
+    summed = np.zeros((len(values), places, splits, hours))
+    patterns, pattern_of_hour = group.patterns
+    of_hour = pattern_of_hour[first : first + hours]
+    for pattern in np.unique(of_hour):
+        now, place = of_hour == pattern, patterns[:, pattern]
         kept = place >= 0
-        here = _sum_by(by_split[kept, :, hour], place[kept], len(group.place_ids), axis=0)
-        if not kept.all() and here[:, 0].any():
-            here += here[:, :1] / here[:, 0].sum() * by_split[~kept, :, hour].sum(axis=0)
-        summed[:, :, hour] = here
+        here = _sum_by(by_split[:, kept][..., now], place[kept], places, axis=1)
+        if not kept.all():
+            known = here[:, :, :1]
+            whole = known.sum(axis=1, keepdims=True)
+            part = np.divide(known, whole, out=np.zeros_like(known), where=whole != 0)
+            here += part * by_split[:, ~kept][..., now].sum(axis=1, keepdims=True)
+        summed[..., now] = here
     return summed
 
 
@@ -139,11 +152,8 @@ class _Expected:
 
         `first` is the number of the first hour, for groups whose places change with the hour.
         """
-        return cls(
-            _add_up(rates, group, first),
-            _add_up(rates * asked.share[:, None], group, first),
-            _add_up(manned * asked.each[:, None], group, first),
-        )
+        figures = np.stack([rates, rates * asked.share[:, None], manned * asked.each[:, None]])
+        return cls(*_add_up(figures, group, first))
 
     def of_day(self) -> _Expected:
         """Add up the hours of a day."""
