@@ -18,6 +18,7 @@ it the made-up force that the first tutorial made.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -25,8 +26,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from at_hand import at_hand
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -170,8 +176,15 @@ def _steps(block: Block) -> Iterator[tuple[str, str, int, int]]:
         yield command, "\n".join(lines[first:at]), block.first + first, block.first + at
 
 
+@cache
+def _at_hand() -> Path:
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    return until_the_end.enter_context(at_hand(Path(until_the_end.enter_context(tempfile.TemporaryDirectory()))))
+
+
 def _run(command: list[str], folder: Path) -> tuple[int, str]:
-    programs = Path(sys.executable).parent
+    programs = os.pathsep.join([str(_at_hand()), str(Path(sys.executable).parent)])
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("BLUELAMP_")},
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",

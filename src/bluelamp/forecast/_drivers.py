@@ -62,7 +62,8 @@ class Drivers:
         return found
 
 
-NONE = Drivers(tables.empty("drivers").drop("known_at"))
+# Of a schema: whatever works a table out starts threads, and programs that only import this would have them.
+NONE = Drivers(pl.DataFrame(schema={n: kind for n, kind in tables.empty("drivers").schema.items() if n != "known_at"}))
 
 
 def _nearness(where: str | None, series: Series) -> int:
