@@ -26,7 +26,7 @@ from bluelamp.web.sheets.setting import Furniture, make_document
 from bluelamp.web.sheets.typesetting import typeset
 from tests.web.served import copied, set_service, sign_in, with_accounts
 
-ADDRESSES = {"/what-if": "?runs=5&demand=1.2", "/tables/{name}": "?level=pool"}
+ADDRESSES = {"/what-if": "?runs=5&demand=1.2&b_demand=1.3", "/tables/{name}": "?level=pool"}
 LEFT_OUT = (
     "nav, form, .twins, .twins-of, .is-narrow, .visually-hidden, .tools, .no-print, .on-map, .every-table, .day-links, "
     ".hours-links, [aria-hidden=true]"
