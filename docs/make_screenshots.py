@@ -40,6 +40,8 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DESKTOP, PHONE, WALL = (1280, 800), (400, 860), (1920, 1080)
 # The chart is loaded after the map is there.
 _OF_THE_MAP = "#chart canvas, #chart svg"
+# Two units more by night, or the same two taken from the late shift.
+_TWO_CHANGES = "what-if?units=R-N1%4023-7%3D%2B2&b_units=R-N1%4023-7%3D%2B2%3BR-D1%4015-23%3D-2"
 LARGEST_BYTES = 250_000
 _COLOURS = 256
 _KEPT_EXACTLY = 96
@@ -64,6 +66,7 @@ PICTURES = [
     Picture("hotspots-light", "#hotspots=violence,hour,0.01"),
     Picture("wall-dark", "now", "watched", "svg.hours-chart", "dark", WALL),
     Picture("what-if", "what-if?service=1.2", last="svg.plan-hours"),
+    Picture("what-if-two", _TWO_CHANGES, last="#sums"),
     Picture("what-if-phone", "what-if?service=1.2", last="#change", size=PHONE),
     Picture("contacts-dark", "contacts?day=2026-11-24", "watched", ".contact-chart svg", "dark"),
     Picture("strength", "strength", "watched", "table"),

@@ -121,7 +121,7 @@ await writeFile(path.join(out, 'map-worker.js'), worker);
 const sheets = await Promise.all(['style', 'data', 'now', 'codes'].map((name) => readFile(path.join(here, `src/${name}.css`), 'utf8')));
 // Pictures that are drawn for paper, without a browser, have the same colours.
 await copyFile(path.join(here, 'src/tokens.json'), path.join(out, 'tokens.json'));
-await writeFile(path.join(out, 'paper.css'), paperCss(sheets));
+await writeFile(path.join(out, 'paper.css'), paperCss([tokens, ...sheets]));
 
 const single = [await build({
   ...common,

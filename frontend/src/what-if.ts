@@ -1,13 +1,13 @@
 /**
- * The page on which a change is tried: sliders and steppers that answer while they are moved.
+ * The page on which a change, or two, are tried: sliders and steppers that answer while they are moved.
  *
  * The form is the one that works without scripts, and its address is the state: what is asked for is the page itself at
  * that address, with few runs first and then with all of them, and the part that answers takes the place of the old one.
  */
 
 import './data';
-import { readTargets, readUnits, writeTargets, writeUnits, type Cell } from './change-text';
-import { byId, make, setText } from './dom';
+import { startParts, WRITTEN, type Field } from './change-parts';
+import { byId, setText } from './dom';
 import { keysTaken } from './keys';
 
 /** Milliseconds after which a slider counts as left alone. */
@@ -17,8 +17,8 @@ const found = document.getElementById('what-if');
 if (found instanceof HTMLFormElement) start(found);
 
 function start(form: HTMLFormElement): void {
-  const field = <T extends HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement = HTMLInputElement>(name: string) => form.elements.namedItem(name) as T;
-  const fields = [...form.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>('[name]')];
+  const field = (name: string) => form.elements.namedItem(name) as Field;
+  const fields = [...form.querySelectorAll<Field>('input[name], select[name], textarea[name]')];
   const usual = new Map(fields.map((each) => [each.name, each.dataset['usual'] ?? '']));
   const fewRuns = Number(form.dataset['runsWhileMoving']);
   let at = new URLSearchParams(location.search).get('at') ?? '';
@@ -69,6 +69,7 @@ function start(form: HTMLFormElement): void {
     old.replaceWith(answer);
     document.getElementById('every-hour')?.toggleAttribute('open', isOpen);
     showHourButtons();
+    nameChanges();
     if (focused !== '' && !document.activeElement?.id) document.getElementById(focused)?.focus();
   }
 
@@ -106,72 +107,23 @@ function start(form: HTMLFormElement): void {
 
   // ---- the parts that stand for writing ----
 
-  const steppers = [...document.querySelectorAll<HTMLInputElement>('.stepper')];
-  const ticks = [...document.querySelectorAll<HTMLInputElement>('.merge')];
-  const targets = [...document.querySelectorAll<HTMLElement>('.target')];
-  const days = byId<HTMLSelectElement>('stepper-days');
-  const sliders = [...document.querySelectorAll<HTMLElement>('[data-slider]')].map(makeSlider);
-  const knownDays = [...days.options].map((option) => option.value);
-  let otherUnits: string[] = [];
-  let otherTargets: string[] = [];
+  const changes = [...form.querySelectorAll<HTMLElement>('.one-change')].map((root) => startParts(root, (name) => field(`${root.dataset['prefix'] ?? ''}${name}`)));
+  const showParts = () => changes.forEach((each) => each.show());
 
-  const cellOf = (input: HTMLInputElement): Cell => ({ pool: input.dataset['pool'] ?? '', from: input.dataset['from'] ?? '', to: input.dataset['to'] ?? '' });
-  const numbersOf = (target: HTMLElement) => ['minutes', 'share'].map((each) => target.querySelector<HTMLInputElement>(`.target-${each}`)!) as [HTMLInputElement, HTMLInputElement];
-
-  function showParts(): void {
-    for (const each of sliders) each();
-    const units = readUnits(field<HTMLTextAreaElement>('units').value, steppers.map(cellOf), knownDays);
-    otherUnits = units.others;
-    days.value = units.days;
-    steppers.forEach((each, number) => (each.value = String(units.more[number])));
-    const merged = field('merge').value.split('+').map((name) => name.trim());
-    for (const each of ticks) each.checked = merged.includes(each.value);
-    const read = readTargets(field('target').value, targets.map((each) => each.dataset['target'] ?? ''));
-    otherTargets = read.others;
-    targets.forEach((each, number) => {
-      const [minutes, share] = numbersOf(each);
-      minutes.value = read.said[number]?.minutes || minutes.dataset['usual'] || '';
-      share.value = read.said[number]?.share || share.dataset['usual'] || '';
-    });
-    markChanged();
+  /** Says beside each change's name what it is, as the answer says it. */
+  function nameChanges(): void {
+    for (const each of form.querySelectorAll<HTMLElement>('.change-words')) {
+      const words = byId('answer').dataset[each.dataset['of'] ?? ''];
+      if (words !== undefined) setText(each, words === '' ? '' : `: ${words}`);
+    }
   }
 
-  function writeParts(): void {
-    field<HTMLTextAreaElement>('units').value = writeUnits(steppers.map((each) => [cellOf(each), Number(each.value)]), days.value, otherUnits);
-    const said = targets.map((each) => {
-      const [minutes, share] = numbersOf(each);
-      return { name: each.dataset['target'] ?? '', minutes: minutes.value === minutes.dataset['usual'] ? '' : minutes.value, share: share.value === share.dataset['usual'] ? '' : share.value };
-    });
-    field('target').value = writeTargets(said, otherTargets);
-    markChanged();
-  }
-
-  function writeMerged(): void {
-    const chosen = ticks.filter((each) => each.checked).map((each) => each.value);
-    field('merge').value = chosen.length > 1 ? chosen.join('+') : '';
-  }
-
-  function markChanged(): void {
-    for (const each of steppers) each.classList.toggle('is-changed', Number(each.value) !== 0);
-    for (const each of targets.flatMap(numbersOf)) each.classList.toggle('is-changed', each.value !== each.dataset['usual']);
-  }
-
-  /** Puts a slider and what it means in hundredths beside a number; gives what brings it in line with the number. */
-  function makeSlider(beside: HTMLElement): () => void {
-    const number = beside.querySelector('input')!;
-    const [min, max] = (beside.dataset['slider'] ?? '').split(' ');
-    const words = make('output', {});
-    const slider = make('input', { type: 'range', min: min ?? '0', max: max ?? '1', step: number.step, 'aria-label': `${beside.querySelector('label span')?.textContent ?? ''}: slider` });
-    const follow = () => {
-      slider.value = number.value;
-      const percent = Math.round(100 * (Number(number.value) - 1));
-      words.value = percent === 0 ? 'as expected' : `${percent > 0 ? '+' : '−'}${Math.abs(percent)} %`;
-    };
-    slider.addEventListener('input', () => (number.value = slider.value));
-    beside.append(slider, words);
-    beside.addEventListener('input', follow);
-    follow();
-    return follow;
+  /** Writes change B anew: as change A is, or as nothing. */
+  function writeSecond(like: (name: string) => string): void {
+    for (const name of WRITTEN) field(`b_${name}`).value = like(name);
+    showParts();
+    keep();
+    void ask();
   }
 
   function showHourButtons(): void {
@@ -189,15 +141,13 @@ function start(form: HTMLFormElement): void {
   // ---- what happens ----
 
   form.addEventListener('input', ({ target }) => {
-    if (!(target instanceof HTMLInputElement) || target.matches('.merge, textarea, [name=merge], [name=target]')) return;
-    if (target.matches('.stepper, .target input')) writeParts();
+    if (!(target instanceof HTMLInputElement) || target.matches('.merge, .in-writing input')) return;
+    changes.forEach((each) => each.typed(target));
     void ask();
   });
   form.addEventListener('change', ({ target }) => {
     if (!(target instanceof HTMLElement)) return;
-    if (target.matches('.merge')) writeMerged();
-    else if (target === days) writeParts();
-    else if (target.matches('[name=units], [name=merge], [name=target]')) showParts();
+    changes.forEach((each) => each.chosen(target));
     keep();
     // A slider was answered while it moved.
     if (!target.matches('input[type=range], input[type=number]')) void ask();
@@ -218,6 +168,8 @@ function start(form: HTMLFormElement): void {
     if (picture) chooseHour(hourUnder(picture, event.clientX));
   });
   undo.addEventListener('click', () => history.back());
+  form.querySelector('.as-first')?.addEventListener('click', () => writeSecond((name) => field(name).value));
+  form.querySelector('.take-away')?.addEventListener('click', () => writeSecond((name) => usual.get(`b_${name}`) ?? ''));
   byId('start-again').addEventListener('click', () => {
     for (const each of fields) each.value = usual.get(each.name) ?? '';
     at = '';
@@ -240,10 +192,8 @@ function start(form: HTMLFormElement): void {
   });
 
   history.replaceState({ depth: depth() }, '');
-  for (const id of ['trial-tools', 'trial-says', 'steppers', 'targets']) byId(id).hidden = false;
+  for (const id of ['trial-tools', 'trial-says']) byId(id).hidden = false;
   byId('send').hidden = true;
-  byId<HTMLDetailsElement>('in-writing').open = false;
-  showParts();
   showHourButtons();
   tellDepth();
   tell(`${byId('answer').dataset['runs'] ?? ''} runs.`);

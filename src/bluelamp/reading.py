@@ -21,7 +21,8 @@ USED = ("areas", "pools", "standards", "service_times")
 # Tables that no run makes, with the command that works them out.
 _ANALYSES = {
     "near_repeats": "near-repeat", "before_after": "before-after", "solved_units": "solve", "solved_duties": "solve",
-    "unit_value": "solve", "what_if": "what-if", "what_if_hours": "what-if", "next_dispatch": "backlog",
+    "unit_value": "solve", "what_if": "what-if", "what_if_hours": "what-if", "what_if_changes": "what-if",
+    "what_if_changes_hours": "what-if", "next_dispatch": "backlog",
     "backlog": "backlog",
     "beats": "beats", "beat_loads": "beats", "pool_trials": "pools",
 }  # fmt: skip

@@ -88,13 +88,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Compared:
-    """Two plans: table `what_if`, what it says in sentences, and the plans themselves."""
+    """Two plans: table `what_if`, what it says in sentences (`warnings` among them), and the plans themselves."""
 
     table: pl.DataFrame
     sentences: list[str]
     coming: Coming
     before: Plan
     after: Plan
+    change: Change
+    warnings: list[str]
     gone: tuple[str, ...] = ()  # pools that became part of another
 
     def lines(self) -> list[str]:
@@ -211,14 +213,10 @@ class WhatIf:
         after = before if change.is_none else self._changed(change, lambda share: progress(0.5 + share / 2))
         table = _tabulate(self.coming, before.answered, after.answered)
         days = round(len(self.coming.hours) / 24)
-        said = [
-            *_say(table, self.runs, days, change),
-            *self._idle(change),
-            *self._too_few(after, change),
-            *self.coming.notes,
-        ]
+        warnings = [*self._idle(change), *self._too_few(after, change)]
+        said = [*_say(table, self.runs, days, change), *warnings, *self.coming.notes]
         gone = tuple(name for names in change.merged for name in names[1:])
-        return Compared(table, said, self.coming, before, after, gone)
+        return Compared(table, said, self.coming, before, after, change, warnings, gone)
 
     def _idle(self, change: Change) -> list[str]:
         """Say of units moved in hours in which their pool covers nothing that they answer nothing then."""

@@ -69,7 +69,10 @@ VIEWS = {
     "/strength": [View("/strength", "watched", shown="table")],
     "/outlook": [View("/outlook", shown="#whole svg.fan")],
     "/hotspots": [View("/hotspots?class=violence", shown="svg.caught")],
-    "/what-if": [View("/what-if?service=1.4&days=1&runs=6", shown="svg.plan-hours")],
+    "/what-if": [
+        View("/what-if?service=1.4&days=1&runs=6", shown="svg.plan-hours"),
+        View("/what-if?service=1.4&b_demand=1.3&days=1&runs=6", shown="#sums"),
+    ],
     "/backtest": [View("/backtest", "scored", shown="svg.pit"), View("/backtest")],
     "/validation": [View("/validation", "asking", shown="table"), View("/validation")],
     "/scoreboard": [View("/scoreboard", shown="table")],

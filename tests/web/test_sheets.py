@@ -21,12 +21,13 @@ from bluelamp.web.access_table import SHEETS
 from bluelamp.web.app import make_app
 from bluelamp.web.sheets import reading, typesetting, widths
 from bluelamp.web.sheets.asking import ask_for_sheet
+from bluelamp.web.sheets.pictures import size_of, standing_alone
 from bluelamp.web.sheets.reading import read_page
 from bluelamp.web.sheets.setting import Furniture, make_document
 from bluelamp.web.sheets.typesetting import typeset
 from tests.web.served import copied, set_service, sign_in, with_accounts
 
-ADDRESSES = {"/what-if": "?runs=5&demand=1.2", "/tables/{name}": "?level=pool"}
+ADDRESSES = {"/what-if": "?runs=5&demand=1.2&b_demand=1.3", "/tables/{name}": "?level=pool"}
 LEFT_OUT = (
     "nav, form, .twins, .twins-of, .is-narrow, .visually-hidden, .tools, .no-print, .on-map, .every-table, .day-links, "
     ".hours-links, [aria-hidden=true]"
@@ -339,3 +340,15 @@ def test_nobody_signs_in_by_a_sheet(served):
     assert "next=%2Fmap.pdf" in fresh.get("/map.pdf").headers["location"]
     sign_in(fresh, "chief", onward="/map.pdf")
     assert fresh.get("/map.pdf").status_code == 200
+
+
+def test_a_picture_keeps_its_measure_and_its_colours(client):
+    page = LexborHTMLParser(client.get("/what-if?runs=5&demand=1.2").text)
+    picture = page.css_first("svg.plan-hours.is-wide")
+    assert size_of(picture) == (960, 150)
+    alone = standing_alone(picture)
+    assert 'viewBox="0 0 960 150"' in alone
+    colours = dict(re.findall(r"\.(plan-before|plan-after|plan-allowed)\{[^}]*stroke:([^;}]+)", alone))
+    assert set(colours) == {"plan-before", "plan-after", "plan-allowed"}
+    assert len(set(colours.values())) == 3
+    assert all(re.fullmatch("#[0-9a-f]{3,6}", each) for each in colours.values()), colours

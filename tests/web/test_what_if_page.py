@@ -96,9 +96,16 @@ def test_a_picture_has_a_gap_where_a_pool_covers_nothing():
         for what in ("late", "waiting") for part, factor in (("", 1.0), ("_low", 0.5), ("_high", 1.5))
         for side in ("before", "after")
     )  # fmt: skip
-    picture = draw_hours(shown, pl.Series(hours), hours, at=hours[1], allowed=0.1, is_changed=True)[0]["sizes"][0]
-    assert picture["before"].count("M") == 3
-    assert picture["band"].count("Z") == 3
+    picture = draw_hours(
+        shown,
+        pl.Series(hours),
+        hours,
+        at=hours[1],
+        allowed=0.1,
+        sides={"before": "before", "after": "after"},
+    )[0]["sizes"][0]
+    assert [each["path"].count("M") for each in picture["plans"]] == [3, 3]
+    assert [each["path"].count("Z") for each in picture["bands"]] == [3]
     assert picture["hours"] == 6
 
 

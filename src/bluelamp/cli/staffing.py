@@ -67,8 +67,13 @@ def what_if(
     target: Annotated[
         list[str] | None, typer.Option(help="Another target: minutes, share, as 1:urban=12/90%; may be repeated")
     ] = None,
+    b_demand: Annotated[float, typer.Option(help="The same of a second change, held beside the first")] = 1.0,
+    b_service: Annotated[float, typer.Option(help="The same of the second change")] = 1.0,
+    b_units: Annotated[list[str] | None, typer.Option(help="The same of the second change; may be repeated")] = None,
+    b_merge: Annotated[list[str] | None, typer.Option(help="The same of the second change; may be repeated")] = None,
+    b_target: Annotated[list[str] | None, typer.Option(help="The same of the second change; may be repeated")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days from the plan's first")] = 7,
-    runs: Annotated[int, typer.Option(min=2, help="Times that both plans are simulated")] = 100,
+    runs: Annotated[int, typer.Option(min=2, help="Times that each plan is simulated")] = 100,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -76,29 +81,49 @@ def what_if(
 ) -> None:
     """Try a change on the coming days: demand, lengths, units, pools, targets; held against the plan as it stands.
 
+    With a second change (--b-…) both are held against it, and against each other.
+
     \b
     bluelamp what-if oakland --demand 1.1
     bluelamp what-if oakland --units 'R-D1@Fri,Sat 22-6=+2' --units 'R-D2@Fri,Sat 22-6=-2'
     bluelamp what-if oakland --merge R-D1+R-D2 --target 1=12
+    bluelamp what-if oakland --units 'R-N1@22-6=+2' --b-units 'R-D1@14-22=-2' --b-units 'R-N1@22-6=+2'
     """
     from bluelamp import coming_work, tables
     from bluelamp import what_if as trial
+    from bluelamp.two_changes import TwoChanges, name_problems
 
-    change = trial.read_change(
-        demand=demand, service=service, units=units or (), merge=merge or (), targets=target or ()
-    )
+    def first() -> trial.Change:
+        return trial.read_change(
+            demand=demand, service=service, units=units or (), merge=merge or (), targets=target or ()
+        )
+
+    def second() -> trial.Change:
+        return trial.read_change(
+            demand=b_demand, service=b_service, units=b_units or (), merge=b_merge or (), targets=b_target or ()
+        )
+
+    is_second = (b_demand, b_service) != (1.0, 1.0) or any((b_units, b_merge, b_target))
+    changes = name_problems([first, second]) if is_second else (first(),)
+    found: trial.Compared | TwoChanges
     with progressing(quiet) as progress:
-        coming = coming_work.read_coming(folder, days=days, run_id=run)
-        found = trial.WhatIf.of(coming, runs).compare(change, lambda share: progress("simulating", share))
+        trials = trial.WhatIf.of(coming_work.read_coming(folder, days=days, run_id=run), runs)
+
+        def simulate(number: int) -> trial.Compared:
+            done = number / len(changes)
+            return trials.compare(changes[number], lambda share: progress("simulating", done + share / len(changes)))
+
+        found = TwoChanges.of(*name_problems([lambda: simulate(0), lambda: simulate(1)])) if is_second else simulate(0)
+    name = "what_if_changes" if is_second else "what_if"
     if as_json:
-        rows = json.loads(tables.to_json(found.table, "what_if"))
-        typer.echo(json.dumps({"sentences": found.sentences, "what_if": rows}, ensure_ascii=False))
+        rows = json.loads(tables.to_json(found.table, name))
+        typer.echo(json.dumps({"sentences": found.sentences, name: rows}, ensure_ascii=False))
     elif as_csv:
-        sys.stdout.write(tables.to_csv(found.table, "what_if"))
+        sys.stdout.write(tables.to_csv(found.table, name))
     else:
         for line in found.lines():
             typer.echo(line)
-    if not quiet and change.is_none:
+    if not quiet and all(each.is_none for each in changes):
         message.print("Say what to change: --demand, --service, --units, --merge or --target.", markup=False)
 
 

@@ -89,7 +89,7 @@ class Kept:
         stamp = self._stamp_now(is_of_run=is_of_run)
         key = (request.headers.get("host"), request.url.path, request.url.query, seen_by, stamp)
         oldest = 0 if is_of_run else _minute() - 1
-        page = self._find(key, oldest)
+        page, follows = self._find(key, oldest), None
         if page is None:
             lock = self._under_way.setdefault(key, asyncio.Lock())
             try:
@@ -100,10 +100,13 @@ class Kept:
                         page = await _page_of(response)
                         if page is None:
                             return response
+                        # What a page makes ready once it is out is made ready by the first who asks for it.
+                        follows = response.background
                         self._keep(key, page)
             finally:
                 self._under_way.pop(key, None)
         answer = page.answer(request)
+        answer.background = follows
         if page.minute <= oldest and not is_of_run and not self._is_renewing:
             answer.background = BackgroundTask(self._renew, key, make)
         return answer

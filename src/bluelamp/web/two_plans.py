@@ -1,4 +1,4 @@
-"""Pictures of two plans: their chance of a late call and their backlog by hour, and whiskers of their difference.
+"""Pictures of two plans or three: chance of a late call, backlog and units by hour, and whiskers of a difference.
 
 Drawn here as SVG, so that they are there without scripts; they say nothing that the tables beside them do not.
 """
@@ -16,22 +16,19 @@ WHISKER_WIDTH = 160
 _SIZES = (("is-wide", 960, 150), ("is-narrow", 360, 130))
 _LEFT, _TOP, _FOOT = 38, 10, 18
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+_TWO = 2
 _JOBS = (1, 2, 4, 6, 10, 20, 40, 60, 100, 200, 400, 600, 1000, 2000, 4000, 10_000)
 
 
-def place_whisker(row: Mapping[str, Any], bound: float) -> dict[str, Any]:
-    """Place a difference and its range on a line from fewer late to more late."""
+def place_whisker(row: Mapping[str, Any], bound: float, name: str = "difference") -> dict[str, Any]:
+    """Place a difference of that name and its range on a line from fewer late to more late."""
 
     def at(value: float) -> float:
         return round(WHISKER_WIDTH / 2 * (1 + value / bound), 1)
 
-    kind = "worse" if row["difference_low"] > 0 else "better" if row["difference_high"] < 0 else "open"
-    return {
-        "low": at(row["difference_low"]),
-        "high": at(row["difference_high"]),
-        "x": at(row["difference"]),
-        "kind": kind,
-    }
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    kind = "worse" if low > 0 else "better" if high < 0 else "open"
+    return {"low": at(low), "high": at(high), "x": at(row[name]), "kind": kind}
 
 
 def draw_hours(
@@ -41,43 +38,43 @@ def draw_hours(
     *,
     at: datetime,
     allowed: float | None,
-    is_changed: bool,
+    sides: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Lay out two pictures, each in two sizes: chance of a late call, and jobs waiting.
+    """Lay out pictures, each in two sizes: chance of a late call, jobs waiting, and of three plans their units.
 
-    `shown` are rows of `what_if_hours` of one grade and pool, `hours` those of the whole plan with their `local` times;
-    `at` is the hour that is marked, `allowed` the share that may be late.
+    `shown` has a row an hour of one grade and pool, and columns such as `late_before`, `late_low_before`: `sides` are
+    what they end in, the plan as it stands first, and how its line is drawn. `hours` are those of the whole plan with
+    their `local` times; `at` is the hour that is marked, `allowed` the share that may be late.
     """
     place = {each: number for number, each in enumerate(hours)}
     rows = {place[row["hour_starting"]]: row for row in shown.iter_rows(named=True)}
-    figures = (("late", "Chance that a call is late", _SHARES, allowed), ("waiting", "Jobs waiting", _JOBS, None))
+    figures = [("late", "Chance that a call is late", _SHARES, allowed), ("waiting", "Jobs waiting", _JOBS, None)]
+    if len(sides) > _TWO:
+        figures.append(("units", "Units", _JOBS, None))
     return [
         {
             "figure": figure,
             "title": title,
             "sizes": [
-                _draw(rows, figure, steps, local, width, height, kind=kind, mark=place[at], allowed=limit,
-                      is_changed=is_changed)
+                _draw(rows, figure, steps, local, width, height, kind=kind, mark=place[at], allowed=limit, sides=sides)
                 for kind, width, height in _SIZES
             ],
-            "label": _label(shown, figure, title, is_changed=is_changed),
+            "label": _label(shown, figure, title, sides),
         }
         for figure, title, steps, limit in figures
     ]  # fmt: skip
 
 
-def _label(shown: pl.DataFrame, figure: str, title: str, *, is_changed: bool) -> str:
+def _label(shown: pl.DataFrame, figure: str, title: str, sides: Mapping[str, str]) -> str:
     def most(column: str) -> str:
         value = shown[column].max()
         if value is None:
             return "no calls"
         return f"{100 * float(str(value)):.1f} %" if figure == "late" else f"{float(str(value)):.1f}"
 
-    changed = f", {most(f'{figure}_after')} changed" if is_changed else ""
-    return (
-        f"{title} by hour: at most {most(f'{figure}_before')} as it stands{changed}. "
-        "Every hour stands in the table below."
-    )
+    names = ("as it stands", "changed") if len(sides) <= _TWO else ("as it stands", "with change A", "with change B")
+    told = ", ".join(f"{most(f'{figure}_{side}')} {name}" for side, name in zip(sides, names, strict=False))
+    return f"{title} by hour: at most {told}. Every hour stands in the table below."
 
 
 def _draw(
@@ -91,13 +88,12 @@ def _draw(
     kind: str,
     mark: int,
     allowed: float | None,
-    is_changed: bool,
+    sides: Mapping[str, str],
 ) -> dict[str, Any]:
-    side = "after" if is_changed else "before"
-    most = max(
-        [row[name] or 0.0 for row in rows.values() for name in (f"{figure}_before", f"{figure}_high_{side}")]
-        + [1.3 * allowed if allowed else 0.0]
-    )
+    # The bands of two changes would lie over each other and hide their lines.
+    banded = list(sides)[-1:] if len(sides) <= _TWO else []
+    drawn = [f"{figure}_{side}" for side in sides] + [f"{figure}_high_{side}" for side in banded]
+    most = max([row[name] or 0.0 for row in rows.values() for name in drawn] + [1.3 * allowed if allowed else 0.0])
     top = next((step for step in steps if step >= most), most) or 1
     floor, step = height - _FOOT, (width - _LEFT) / max(len(local), 1)
 
@@ -140,12 +136,13 @@ def _draw(
             {"x": x(number), "words": f"{local[number]:%a} {local[number].day}" if order % told == 0 else ""}
             for order, number in enumerate(midnights)
         ],
-        "before": line(f"{figure}_before"),
-        "after": line(f"{figure}_after") if is_changed else "",
-        "band": band(f"{figure}_low_{side}", f"{figure}_high_{side}"),
+        "bands": [{"kind": sides[side], "path": band(f"{figure}_low_{side}", f"{figure}_high_{side}")}
+                  for side in banded],
+        # The plan as it stands is drawn last: its dashes let others be seen.
+        "plans": [{"kind": sides[side], "path": line(f"{figure}_{side}")} for side in reversed(list(sides))],
         "allowed": None if allowed is None else y(allowed),
         "mark": {"x": x(mark), "width": round(max(step, 1.5), 1)},
-    }
+    }  # fmt: skip
 
 
 def _pieces(rows: Mapping[int, Mapping[str, Any]], column: str) -> list[list[int]]:

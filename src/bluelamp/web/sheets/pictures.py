@@ -18,6 +18,9 @@ _TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _CLASS = re.compile(r"\.([\w-]+)")
 _ELEMENT = re.compile(r"^[a-zA-Z][\w:-]*$")
 _HEIGHT_OF_BOX = 3
+# HTML is read in small letters, and SVG tells large ones from small.
+_OF_SVG = ("viewBox", "patternUnits", "patternTransform", "preserveAspectRatio", "textLength", "lengthAdjust")
+_AS_SVG = {each.lower(): each for each in _OF_SVG}
 
 
 def printable(text: str) -> str:
@@ -39,7 +42,7 @@ def standing_alone(svg: LexborNode) -> str:
 def size_of(svg: LexborNode) -> tuple[float, float]:
     """Give the width and height of an SVG element in its own units."""
     given = svg.attributes
-    box = [float(each) for each in (given.get("viewBox") or "").replace(",", " ").split()]
+    box = [float(each) for each in (given.get("viewbox") or "").replace(",", " ").split()]
     if len(box) > _HEIGHT_OF_BOX:
         return box[2], box[_HEIGHT_OF_BOX]
     return float(given.get("width") or 300), float(given.get("height") or 150)
@@ -60,7 +63,7 @@ def _inside(node: LexborNode) -> str:
 def _attributes(node: LexborNode) -> dict[str, str]:
     """Give what draws; what is said to programs that read aloud, or to scripts, stands beside the picture."""
     return {
-        name: escape(printable(value or ""))
+        _AS_SVG.get(name, name): escape(printable(value or ""))
         for name, value in node.attributes.items()
         if not name.startswith(("data-", "aria-", "on", "xmlns", "tabindex")) and ":" not in name
     }
