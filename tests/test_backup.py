@@ -236,6 +236,21 @@ def test_it_is_not_put_where_it_would_be_lost_nor_over_another(force, tmp_path):
     assert (tmp_path / "kept.tar").read_text() == "precious"
 
 
+def test_it_needs_a_folder_to_be_put_into_and_is_written_by_one_at_a_time(force, tmp_path):
+    with pytest.raises(UsageError, match=r"no folder '.*elsewhere'"):
+        backup.back_up(force, tmp_path / "elsewhere" / "kept.tar")
+    out, part = tmp_path / "kept.tar", tmp_path / "kept.tar.part"
+    part.write_text("what a killed process left")
+    with backup._alone_at(part) as file:
+        assert file.read() == b""
+        with pytest.raises(UsageError, match="Another backup is being written"):
+            backup.back_up(force, out)
+    assert not out.exists()
+    backup.back_up(force, out)
+    backup.verify(out)
+    assert not part.exists()
+
+
 def _made(force, tmp_path):
     out = tmp_path / "made.tar"
     if not out.exists():

@@ -223,3 +223,12 @@ def test_of_many_workers_that_start_at_once_all_have_the_same_secret(state):
         each.join()
     assert len(found) == 8
     assert len(set(found)) == 1
+
+
+def test_passwords_are_tried_a_few_at_a_time_and_who_waits_too_long_is_told(state, monkeypatch):
+    accounts.add(state, "ann", "planner", "LV", password=PASSWORD)
+    monkeypatch.setattr(accounts, "_AT_ONCE", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(accounts, "_LONGEST_WAIT_SECONDS", 0.05)
+    with accounts._in_turn(), pytest.raises(TryAgain, match="at this moment"):
+        accounts.sign_in(state, "ann", PASSWORD, "10.0.0.1")
+    assert accounts.sign_in(state, "ann", PASSWORD, "10.0.0.1").name == "ann"

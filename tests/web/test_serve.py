@@ -121,3 +121,8 @@ def test_what_keeps_it_from_starting_is_a_sentence_before_anything_is_started(fo
     (tmp_path / "empty" / "force.toml").write_text('[force]\nid = "LV"\nname = "L"\ntime_zone = "Europe/London"\n')
     with pytest.raises(NoInput, match="This force has no run yet"):
         serve.serve(tmp_path / "empty", port=0)
+
+
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")])
+def test_an_address_is_written_as_browsers_read_it(host, written):
+    assert serve._in_address(host) == written

@@ -7,12 +7,14 @@ be put back into the other. What it holds is as secret as the force's folder.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bluelamp import beside, settings, state
 from bluelamp.backup import _archive, _files, _state
@@ -50,20 +52,39 @@ def back_up(folder: Path | str, out: Path | str) -> Contents:
         raise UsageError(f"'{out}' would lie in the folder that it is a backup of, and be lost with it.")
     if out.exists():
         raise UsageError(f"There is a file '{out}' already. Backups are not written over: choose another name.")
+    if not out.parent.is_dir():
+        raise UsageError(f"There is no folder '{out.parent}' to write a backup into. Make it, or name another file.")
     part = out.with_name(f"{out.name}.part")
-    try:
-        with disk.failures_told(f"Writing the backup '{out}'"):
-            part.unlink(missing_ok=True)
-            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                contents = _write(folder, read.service.database, file, out.parent)
-                file.flush()
-                os.fsync(file.fileno())
+    with disk.failures_told(f"Writing the backup '{out}'"), _alone_at(part) as file:
+        try:
+            contents = _write(folder, read.service.database, file, out.parent)
+            file.flush()
+            os.fsync(file.fileno())
             os.rename(part, out)
             disk.sync_folder(out.parent)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
     return contents
+
+
+@contextmanager
+def _alone_at(part: Path) -> Iterator[BinaryIO]:
+    """Open a file that is being written, empty, what a killed process left of it gone. Raises UsageError where another
+    process writes it.
+    """
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_there = os.path.samestat(os.fstat(file.fileno()), part.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_there = False
+        if not is_there:
+            raise UsageError(
+                f"Another backup is being written to '{part}'. Wait for it, or name another file."
+            )
+        file.truncate()
+        yield file
 
 
 def verify(archive: Path | str, *, expected: str | None = None) -> Contents:

@@ -47,7 +47,7 @@ class Worker:
 
     def do(self, key: str) -> None:
         """Do a job that waits, and say what became of it."""
-        job = _insisting(lambda: kept.take(self.state, key))
+        job = _insisting(lambda: kept.take(self.state, key), self._say)
         if job is None:
             return
         kind = KINDS[job.kind]
@@ -57,7 +57,7 @@ class Worker:
             self._end(job, "stopped", "Stopped as asked; nothing half done was left.")
         except (NoRoom, TryAgain) as error:
             words = f"{error} It is tried again by itself."
-            _insisting(lambda: kept.put_back(self.state, job, words, _AGAIN_AFTER, self._offer))
+            _insisting(lambda: kept.put_back(self.state, job, words, _AGAIN_AFTER, self._offer), self._say)
             self._say(f"Job {job.key} ({job.kind}) waits: {error}")
         except BluelampError as error:
             self._end(job, "failed", str(error))
@@ -104,8 +104,8 @@ class Worker:
             job.asked_by, "service", KINDS[job.kind].operation, f"job {job.kind}",
             {"job": job.key, "went": how, **(outcome or {})}, datetime.now(UTC),
         )  # fmt: skip
-        _insisting(lambda: log.append(self.state, [happened]))
-        _insisting(lambda: kept.end(self.state, job, how, words, outcome))
+        _insisting(lambda: log.append(self.state, [happened]), self._say)
+        _insisting(lambda: kept.end(self.state, job, how, words, outcome), self._say)
         forget_upload(self.folder, job)
         self._say(f"Job {job.key} ({job.kind}) {kept.STANDING_WORDS[how]}: {words}")
 
@@ -142,10 +142,14 @@ def _work(folder: Path, address: str | None, say: Say, is_over: Callable[[], boo
         kept_in.close()
 
 
-def _insisting(do: Callable[[], Answer]) -> Answer:
+def _insisting(do: Callable[[], Answer], say: Say) -> Answer:
     """Do something with the database, and wait for as long as it is away or has no room: the work is not to be lost."""
+    said = ""
     while True:
         try:
             return do()
-        except (InputOutputError, TryAgain):
+        except (InputOutputError, TryAgain) as error:
+            if str(error) != said:
+                said = str(error)
+                say(f"{error} It is tried again until it can be done.")
             time.sleep(_REST_SECONDS)

@@ -6,9 +6,11 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
 from typing import Any, get_args
 
 import sqlalchemy as sa
@@ -37,6 +39,9 @@ def as_strong_as_advised() -> PasswordHasher:
 
 
 _hasher = as_strong_as_advised()
+# Each takes 64 MB while it lasts: many who try at once wait for each other, and not for the memory of everybody else.
+_AT_ONCE = BoundedSemaphore(4)
+_LONGEST_WAIT_SECONDS = 10.0
 # Checked where there is no such account, so that a name that is not there takes as long as a wrong password.
 _OF_NOBODY = _hasher.hash(secrets.token_urlsafe(16))
 
@@ -86,7 +91,7 @@ def add(
     now = datetime.now(UTC)
     values = {
         "name": name, "role": role, "force_id": force_id, "districts": json.dumps(list(districts)),
-        "teams": json.dumps(list(teams)), "password_hash": None if password is None else _hasher.hash(password),
+        "teams": json.dumps(list(teams)), "password_hash": None if password is None else _hash(password),
         "issuer": issuer, "subject": subject, "is_open": True, "created_at": now, "changed_at": now,
     }  # fmt: skip
     try:
@@ -112,7 +117,7 @@ def add_first(state: State, name: str, password: str, force_id: str) -> Account:
     if problems:
         raise BadData("The first account can't be made yet:", problems)
     now = datetime.now(UTC)
-    hashed = _hasher.hash(password)
+    hashed = _hash(password)
     with state.writing() as connection:
         if state.is_postgresql:
             # Of two who set up at once, the second must see the first's account.
@@ -151,7 +156,7 @@ def change(
     if role is not None:
         wanted["role"] = role
     if password is not None:
-        wanted["password_hash"] = _hasher.hash(password)
+        wanted["password_hash"] = _hash(password)
     if districts is not None:
         wanted["districts"] = json.dumps(list(districts))
     if teams is not None:
@@ -215,11 +220,12 @@ def sign_in(state: State, name: str, password: str, address: str) -> Account:
             connection.execute(attempts.insert(), [{"who": mark, "at": now} for mark in marks])
             connection.execute(attempts.delete().where(attempts.c.at < now - WINDOW))
         raise NotPermitted(_WRONG)
+    stronger = _hash(password) if _hasher.check_needs_rehash(row.password_hash) else None
     with state.writing() as connection:
         connection.execute(attempts.delete().where(attempts.c.who == marks[0]))
-        if _hasher.check_needs_rehash(row.password_hash):
+        if stronger is not None:
             of_it = accounts.update().where(accounts.c.account_id == row.account_id)
-            connection.execute(of_it.values(password_hash=_hasher.hash(password)))
+            connection.execute(of_it.values(password_hash=stronger))
     return _account(row)
 
 
@@ -338,8 +344,24 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def _hash(password: str) -> str:
+    with _in_turn():
+        return _hasher.hash(password)
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    if not _AT_ONCE.acquire(timeout=_LONGEST_WAIT_SECONDS):
+        raise TryAgain("Too many people sign in at this moment. Wait a few seconds, then try again.")
+    try:
+        yield
+    finally:
+        _AT_ONCE.release()
+
+
 def _verify(hashed: str, password: str) -> bool:
     try:
-        return _hasher.verify(hashed, password[: LONGEST_PASSWORD + 1])
+        with _in_turn():
+            return _hasher.verify(hashed, password[: LONGEST_PASSWORD + 1])
     except (VerificationError, InvalidHashError):
         return False

@@ -121,7 +121,14 @@ class Admission:
                 await self._write(request, asker, "refusal", {"asked": request.method, "why": error.summary[:200]})
             raise
         if row.operation is not None and self._is_news(asker, row, request):
-            await self._write(request, asker, row.operation, {"asked": request.url.query} if request.url.query else {})
+            try:
+                await self._write(
+                    request, asker, row.operation, {"asked": request.url.query} if request.url.query else {}
+                )
+            except BaseException:
+                # Nobody was let in: the next look is the first.
+                self._looked.pop(_look_of(asker, request), None)
+                raise
         request.state.row = row
         request.scope["admitted"] = True
 
@@ -241,7 +248,7 @@ class Admission:
     def _is_news(self, asker: Asker, row: Row, request: Request) -> bool:
         if row.operation != "consultation" or row.kind in _LOGGED_EACH:
             return True
-        key = (f"{asker.holder.account_id} {asker.session_token}", request.url.path)
+        key = _look_of(asker, request)
         now = datetime.now(UTC)
         before = self._looked.pop(key, None)
         self._looked[key] = now if before is None or now - before >= _SAME_LOOK else before
@@ -252,6 +259,10 @@ class Admission:
     async def _write(self, request: Request, asker: Asker, operation: log.Operation, detail: dict[str, Any]) -> None:
         if self.scribe is not None:
             await self.scribe.write(_happened(request, asker.holder, operation, detail))
+
+
+def _look_of(asker: Asker, request: Request) -> tuple[str, str]:
+    return f"{asker.holder.account_id} {asker.session_token}", request.url.path
 
 
 def door_of(admission: Admission) -> type[APIRoute]:

@@ -71,7 +71,7 @@ def serve(
     latest_run(Store(folder), folder)
     reserved = _reserve(host, port)
     port = reserved.getsockname()[1]
-    address = f"http://{'localhost' if host == '127.0.0.1' else host}:{port}/"
+    address = f"http://{_in_address(host)}:{port}/"
     told = [f"The map is at {address} (Ctrl-C stops it)."]
     if no_basemap := basemap.find_or_say(folder, chosen)[1]:
         told.append(f"It is drawn without a base map. {no_basemap}")
@@ -94,12 +94,16 @@ def serve(
     if needs_sign_in:
         for command in ("live", "work"):
             threading.Thread(target=beside.keep_going, args=(folder, command, say), daemon=True).start()
-    hosts = (*local, *names, *(() if is_local else (host,)))
+    hosts = (*local, *names, *(() if is_local else (_in_address(host),)))
     with tempfile.TemporaryDirectory(prefix="bluelamp-metrics-") as together:
         os.environ[TOGETHER] = together
         # Whoever is at this machine is one person, whose pages carry what one process alone knows.
         workers = service.workers if needs_sign_in else 1
         _answer(host, port, workers, partial(worker.load, Path(folder), hosts, needs_sign_in))
+
+
+def _in_address(host: str) -> str:
+    return "localhost" if host == "127.0.0.1" else f"[{host}]" if ":" in host else host
 
 
 def _reserve(host: str, port: int) -> socket.socket:
