@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 from selectolax.lexbor import LexborHTMLParser
 
-from bluelamp.errors import UsageError
+from bluelamp.errors import NoInput, UsageError
 from bluelamp.state import accounts, log
 from bluelamp.web.access_table import SHEETS
 from bluelamp.web.app import make_app
@@ -368,7 +368,7 @@ def test_the_same_sheet_comes_without_a_server(client, small_force, tmp_path):
      ("areas/B999", "no area 'B999'"), ("runs/r9", "no run 'r9'"), ("duties", "no view 'duties'")],
 )  # fmt: skip
 def test_a_view_that_is_not_there_is_told_in_a_sentence(small_force, view, said):
-    with pytest.raises(UsageError) as error:
+    with pytest.raises((UsageError, NoInput)) as error:
         ask_for_sheet(small_force, view, "pdf")
     assert said in str(error.value)
 

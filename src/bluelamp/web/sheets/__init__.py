@@ -39,7 +39,11 @@ Make = Callable[[Request], Awaitable[Response]]
 
 def add_sheets(app: FastAPI, admission: Admission, find_run: FindRun) -> None:
     """Add the sheets of every view, once all views are there; `find_run` gives a run's row, or None without a run."""
-    views = {route.path_format: route for route in app.routes if isinstance(route, APIRoute) and "GET" in route.methods}
+    views = {
+        route.path_format: route
+        for route in app.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
     before = len(app.router.routes)
     for path in SHEETS:
         page = views[path]
