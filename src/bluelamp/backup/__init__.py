@@ -80,9 +80,7 @@ def _alone_at(part: Path) -> Iterator[BinaryIO]:
         except (BlockingIOError, FileNotFoundError):
             is_there = False
         if not is_there:
-            raise UsageError(
-                f"Another backup is being written to '{part}'. Wait for it, or name another file."
-            )
+            raise UsageError(f"Another backup is being written to '{part}'. Wait for it, or name another file.")
         file.truncate()
         yield file
 

@@ -45,8 +45,9 @@ _OPEN = Row("public", "consult", None)
 _OWN = Row("own", "consult", None)
 
 # Views that are given as PDF and PNG, too, at their address with .pdf and .png behind it.
-SHEETS = ("/map", "/now", "/data", "/contacts", "/strength", "/outlook", "/hotspots", "/what-if", "/backtest",
-          "/validation", "/scoreboard", "/log", "/tables/{name}")  # fmt: skip
+SHEETS = ("/map", "/now", "/areas", "/areas/{area_id}", "/data", "/contacts", "/strength", "/duties", "/outlook",
+          "/hotspots", "/what-if", "/backtest", "/validation", "/scoreboard", "/runs", "/runs/{run_id}", "/jobs",
+          "/log", "/tables/{name}")  # fmt: skip
 SheetForm = Literal["pdf", "png"]
 SHEET_FORMS: tuple[SheetForm, ...] = get_args(SheetForm)
 

@@ -7,6 +7,7 @@ of its own: `SHEETS` of the access table names those that have one.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -29,6 +30,8 @@ from bluelamp.web.squeezed import tagged
 
 # Where a page's links to its sheets go: it does not know by which address it was asked for.
 SLOT = b"<!-- sheets -->"
+# What no header, or no name of a file, may hold.
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LOCAL = ("localhost", "127.0.0.1", "[::1]", "testserver")
 FindRun = Callable[[str | None], Mapping[str, Any] | None]
 Make = Callable[[Request], Awaitable[Response]]
@@ -36,13 +39,18 @@ Make = Callable[[Request], Awaitable[Response]]
 
 def add_sheets(app: FastAPI, admission: Admission, find_run: FindRun) -> None:
     """Add the sheets of every view, once all views are there; `find_run` gives a run's row, or None without a run."""
-    views = {route.path_format: route for route in app.routes if isinstance(route, APIRoute)}
+    views = {
+        route.path_format: route
+        for route in app.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
     before = len(app.router.routes)
     for path in SHEETS:
         page = views[path]
         make = page.behind  # type: ignore[attr-defined]
         for form in SHEET_FORMS:
-            app.get(f"{path}.{form}", response_class=Response, name=f"{page.name}_as_{form}",
+            # As it was added, because an area's id may have a slash in it.
+            app.get(f"{page.path}.{form}", response_class=Response, name=f"{page.name}_as_{form}",
                     summary=f"{page.summary}, as {form.upper()} on A4")(
                 _sheet_of(page, make, form, admission.settings, find_run)
             )  # fmt: skip
@@ -63,14 +71,16 @@ def _sheet_of(page: APIRoute, make: Make, form: Form, settings: Settings, find_r
         shown = request.url.path.removesuffix(f".{form}")
         of_page = Request({**request.scope, "path": shown, "raw_path": shown.encode()}, request.receive)
         answer = await make(of_page)
-        run = await run_in_threadpool(find_run, request.query_params.get("run") if "run" in names else None)
+        of_run = request.path_params.get("run_id", request.query_params.get("run") if "run" in names else None)
+        run = await run_in_threadpool(find_run, of_run)
+        is_of_run = "run" in names or "run_id" in request.path_params
         address = _address(request, shown, names)
         content = await run_in_threadpool(
-            make_sheet, bytes(answer.body).decode(), form, run if "run" in names else None, settings, address,
+            make_sheet, bytes(answer.body).decode(), form, run if is_of_run else None, settings, address,
             None if run is None else run["made_at"],
         )  # fmt: skip
         name = "-".join(["bluelamp", settings.force.id, *shown.strip("/").split("/")])
-        headers = {"Content-Disposition": f'inline; filename="{name}.{form}"'}
+        headers = {"Content-Disposition": f'inline; filename="{_UNSAFE.sub("_", name)}.{form}"'}
         response = tagged(request, content, MEDIA_TYPES[form], headers)
         if "cache-control" in answer.headers:
             response.headers["cache-control"] = answer.headers["cache-control"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -16,6 +16,9 @@ from bluelamp.web.app import make_app
 from bluelamp.web.sheets.typesetting import insist_on_typesetter
 
 _OK = 200
+# What is there for accounts alone, and what there is one of for each id or name.
+_OF_ACCOUNTS = frozenset({"/duties", "/jobs", "/log"})
+_OF_MANY = ("/areas/", "/runs/", "/tables/")
 
 
 def ask_for_sheet(folder: Path, view: str, form: str) -> bytes:
@@ -25,11 +28,12 @@ def ask_for_sheet(folder: Path, view: str, form: str) -> bytes:
     """
     insist_on_typesetter()
     asked = urlsplit(view if view.startswith("/") else f"/{view}")
-    names = [each.strip("/") for each in SHEETS if "{" not in each and each != "/log"]
-    if asked.path.strip("/") not in names and not asked.path.startswith("/tables/"):
+    names = [each.strip("/") for each in SHEETS if "{" not in each and each not in _OF_ACCOUNTS]
+    if asked.path.strip("/") not in names and not asked.path.startswith(_OF_MANY):
         name = asked.path.strip("/")
         raise UsageError(
-            f"There is no view '{name}'. There are {one_of(names)}, and tables/NAME.{did_you_mean(name, names)}"
+            f"There is no view '{name}'. There are {one_of(names)}, areas/ID, runs/ID and tables/NAME."
+            f"{did_you_mean(name, names)}"
         )
     app = make_app(folder)
     raised: list[BluelampError] = []
@@ -41,7 +45,7 @@ def ask_for_sheet(folder: Path, view: str, form: str) -> bytes:
 
     # What is wrong is raised here, and not made into a page.
     app.add_exception_handler(BluelampError, keep)
-    status, content = wait_for(_ask(app, f"{asked.path.rstrip('/')}.{form}", asked.query))
+    status, content = wait_for(_ask(app, f"{unquote(asked.path).rstrip('/')}.{form}", asked.query))
     if raised:
         raise raised[0]
     if status != _OK:
