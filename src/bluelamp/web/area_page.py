@@ -222,7 +222,8 @@ def _say_all(weeks: pl.DataFrame) -> list[str]:
     late = weeks.filter(pl.col("chance_late").is_not_null()).sort(["chance_late", "area_id"], descending=[True, False])
     if late.height:
         worst = late.row(0, named=True)
-        said.append(f"Late most often: {named(worst)}, where {100 * worst['chance_late']:.0f} % of calls are expected late.")
+        share = f"{100 * worst['chance_late']:.0f} %"
+        said.append(f"Late most often: {named(worst)}, where {share} of calls are expected late.")
     return said
 
 
