@@ -26,6 +26,9 @@ def copied(force: Path, to: Path, *, is_written: bool = False) -> Path:
     `is_written`, for those that write into it. Its service's database is of the kind that is tried.
     """
     shutil.copytree(force, to, copy_function=shutil.copy2 if is_written else os.link)
+    # Two forces that share the file of a lock would wait for each other's writers.
+    for lock in [*to.rglob("*.lock"), *to.rglob("lock")]:
+        lock.unlink()
     # A file that two forces share must not be written: the settings are, by tests, and a ledger grows in its place.
     for name in ("force.toml", "store/ledger.jsonl"):
         content = (to / name).read_bytes()
