@@ -52,7 +52,7 @@ function show(effect: Effect | null): void {
     if (untouched) shown.replaceChildren(untouched.cloneNode(true));
     return;
   }
-  const share = (incidents: number) => `${((100 * incidents) / effect.incidents).toFixed(1)} %`;
+  const share = (incidents: number) => `${((100 * incidents) / effect.incidents).toFixed(1)}%`;
   const count = (incidents: number) => incidents.toLocaleString('en-GB');
   const said = make('p', {}, `Unmapped ${share(effect.unmapped.before)} → ${share(effect.unmapped.after)}. Drive demand ${share(effect.drive_demand.before)} → ${share(effect.drive_demand.after)}.`);
   if (!effect.moved.length) {

@@ -228,7 +228,7 @@ export function groundWords(kind: string, size: number): string {
   return `${size.toFixed(size < 100 ? 2 : 0)} ${kind === 'street' ? 'km of streets' : 'km²'}`;
 }
 
-/** "0.5 %", "1 %". */
+/** "0.5%", "1%". */
 export function shareWords(share: number): string {
   return `${Number((share * 100).toFixed(2))}%`;
 }

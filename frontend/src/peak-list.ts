@@ -79,7 +79,7 @@ export class PeakList {
     const more = byId('peaks-more');
     more.hidden = peaks.length <= FIRST_SHOWN;
     setText(more, this.all ? `Show the first ${FIRST_SHOWN}` : `Show all ${peaks.length}`);
-    setText(byId('peaks-tried'), (this.map.peaks.tried[this.measure] ?? '').replaceAll(' %', '%'));
+    setText(byId('peaks-tried'), this.map.peaks.tried[this.measure] ?? '');
     this.setHour(this.chosen);
   }
 
@@ -101,7 +101,7 @@ export class PeakList {
       make('span', { class: peak.is_unusual ? 'short-badge' : 'need-badge' }, written(peak.expected)),
       make('span', { class: 'short-when' }, this.calendar.runLabel(peak.from, peak.to)),
       make('span', { class: 'short-where' }, make('span', {}, peak.district ?? 'Whole force'), make('span', { class: 'visually-hidden' }, ' · '), make('span', {}, `80%: ${peak.p10}–${peak.p90}${against}`)),
-      make('span', { class: 'short-late' }, peak.because.replaceAll(' %', '%')),
+      make('span', { class: 'short-late' }, peak.because),
       make('span', { class: 'short-late' }, chances.join(' · ')),
     );
     button.addEventListener('click', () => {

@@ -72,9 +72,9 @@ class Briefing:
         last = rows.row(-1, named=True)
         by = "shifts" if last["ends_at"] - last["starts_at"] >= _SHIFT else "hours"
         told = (
-            f"  {100 * last['share']:.0f} % of the coming week's {_measured(counted, measure)} is expected in "
-            f"{rows.height:,} of {last['cells']:,} areas × {by} ({100 * rows.height / last['cells']:.1f} %); in four "
-            f"weeks of five they hold {100 * last['share_p10']:.1f} to {100 * last['share_p90']:.1f} %. The first:"
+            f"  {100 * last['share']:.0f}% of the coming week's {_measured(counted, measure)} is expected in "
+            f"{rows.height:,} of {last['cells']:,} areas × {by} ({100 * rows.height / last['cells']:.1f}%); in four "
+            f"weeks of five they hold {100 * last['share_p10']:.1f} to {100 * last['share_p90']:.1f}%. The first:"
         )
         named = [
             f"    {row['rank']:>3}. {peaks.say_when(row['starts_at'], row['ends_at'], self.time_zone)}, "

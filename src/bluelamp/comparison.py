@@ -81,8 +81,8 @@ def _told(side: Side) -> str:
     if not side.is_to_come:
         return f"{when} had {side.counts[0]}."
     return (
-        f"{when}: {side.mean:.0f} expected; 80 % {side.quantile(0.1)}–{side.quantile(0.9)}, "
-        f"95 % {side.quantile(0.025)}–{side.quantile(0.975)}."
+        f"{when}: {side.mean:.0f} expected; 80% {side.quantile(0.1)}–{side.quantile(0.9)}, "
+        f"95% {side.quantile(0.025)}–{side.quantile(0.975)}."
     )
 
 

@@ -166,7 +166,7 @@ def find_coverage(
 
     A negative `units_gap` means too few. Hours with nobody required are kept, because spare capacity is a finding
     too. `load` (samples × pools × hours) is the load that `method` sees; chances are averages over its samples, and
-    the _p10 and _p90 columns their 10 % and 90 % points. Parts that do not make a whole officer or unit are left out.
+    the _p10 and _p90 columns their 10% and 90% points. Parts that do not make a whole officer or unit are left out.
     Where `deployable` has no row, nobody knows who is there, and requirement stands alone.
     """
     pool_hours, hours = work.pool_hours, work.hours

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-# Half the width of a 95 % interval, in standard errors.
+# Half the width of a 95% interval, in standard errors.
 _WIDTH = NormalDist().inv_cdf(0.975)
 Counts = tuple[int, int]
 NONE: Counts = (0, 0)
@@ -42,7 +42,7 @@ class Difference:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval."""
+        """The 95% interval."""
         return self.estimate - _WIDTH * self.standard_error, self.estimate + _WIDTH * self.standard_error
 
     def __add__(self, other: Difference) -> Difference:
@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as many, with its 95 % interval."""
+    """How many times as many, with its 95% interval."""
 
     estimate: float
     interval: tuple[float, float]

@@ -587,7 +587,7 @@ def areas_from_points(
     `incidents` needs `area_id`, `longitude`, `latitude`; `districts` may say which district an area lies in
     (`area_id`, `district`, `incidents`: the majority counts). Every place takes the label that prevails around it
     (within 260 m, so that one wrong label does not make an island), the plane is split by nearest place (Voronoi) and
-    cut to 350 m around where anything was ever recorded, and borders are smoothed by 120 m. Parts with less than 8 % of
+    cut to 350 m around where anything was ever recorded, and borders are smoothed by 120 m. Parts with less than 8% of
     an area's incidents go to the neighbour with the longest common border, or are left out where they have none. An
     area whose incidents name no district joins, where others have one, the district that it borders longest. Areas
     with fewer than `least_incidents` points keep a row without a boundary.

@@ -107,7 +107,7 @@ def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
     watched = f"{km:,.1f} km of streets" if km else f"{ground['watched_km2']:,.2f} km²"
     sentences = [
         *about.get("notes", []),
-        f"{count_of(ground['weeks'], 'week')} held out. In each shift 1 % of the ground was watched, {watched}.",
+        f"{count_of(ground['weeks'], 'week')} held out. In each shift 1% of the ground was watched, {watched}.",
     ]
     for row in at_one.filter("is_shown").iter_rows(named=True):
         interval = "" if row["pai_low"] is None else f" ({row['pai_low']:.1f} to {row['pai_high']:.1f})"
@@ -115,7 +115,7 @@ def say(scores: pl.DataFrame, about: dict[str, Any]) -> list[str]:
         what = "harm" if row["class_code"] == hotspots.HARM else "offences"
         if stands_out(row) is False:
             sentences.append(
-                f"{row['class_code']}: no place stands out. 1 % of the ground had {caught} {what}, PAI "
+                f"{row['class_code']}: no place stands out. 1% of the ground had {caught} {what}, PAI "
                 f"{row['pai']:.1f}{interval}, which chance alone may give."
             )
             continue
@@ -142,7 +142,7 @@ def against_counts(row: Mapping[str, Any]) -> str:
 
 
 def stands_out(at_one: Mapping[str, Any]) -> bool | None:
-    """Say whether the places of a method stand out, by its row of `hotspot_scores` at 1 % of the ground.
+    """Say whether the places of a method stand out, by its row of `hotspot_scores` at 1% of the ground.
 
     They do not where chance alone may give as much: where the PAI's interval begins at 1 or below. Without an interval
     nobody knows.
@@ -152,7 +152,7 @@ def stands_out(at_one: Mapping[str, Any]) -> bool | None:
 
 
 def _tabulate(scores: pl.DataFrame) -> list[str]:
-    shares = f"{'PAI at 0.5 %':>12} {'1 %':>7} {'2 %':>7} {'5 %':>7} {'PEI* 1 %':>9}"
+    shares = f"{'PAI at 0.5%':>12} {'1%':>7} {'2%':>7} {'5%':>7} {'PEI* 1%':>9}"
     lines = [f"{'class':<18} {'method':<16} {shares} against counts"]
     for (class_code, method), rows in scores.group_by("class_code", "method", maintain_order=True):
         by_share = {row["watched_share"]: row for row in rows.iter_rows(named=True)}

@@ -53,12 +53,12 @@ class NextHours:
             )
         return (
             f"{at}, next {count_of(hours, 'hour')}: {row['incidents_mean']:.0f} incidents expected "
-            f"(80 %: {row['incidents_p10']}–{row['incidents_p90']}){against}."
+            f"(80%: {row['incidents_p10']}–{row['incidents_p90']}){against}."
         )
 
     def lines(self) -> list[str]:
         """Give the force's hours and the sums of its districts as lines of a table, under what they come to."""
-        lines = [self.sentence(), "", f"{'':18}{'expected':>9}{'80 %':>10}{'planned':>9}"]
+        lines = [self.sentence(), "", f"{'':18}{'expected':>9}{'80%':>10}{'planned':>9}"]
         districts = self.table.filter(level="district", span="sum").sort("area_id")
         hours = self.table.filter(level="force", span="hour").sort("hour_starting")
         lines += [

@@ -279,7 +279,7 @@ def compute(
     if standards.is_empty():
         standards = tables.check(pl.DataFrame([ASSUMED_STANDARD]), "standards")
         notes.append(
-            "No response targets were given: 90 % of all incidents within 15 minutes is assumed. Import 'standards'."
+            "No response targets were given: 90% of all incidents within 15 minutes is assumed. Import 'standards'."
         )
 
     clock.start("committed")

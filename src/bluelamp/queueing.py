@@ -40,7 +40,7 @@ BLOCK_CELLS = 16_384
 MOST_UNITS = 100_000
 
 # A target missed by no more than this part of it counts as met. Otherwise rounding would decide
-# exact ties, such as 90 % answered at once by one unit that is busy a tenth of the time.
+# exact ties, such as 90% answered at once by one unit that is busy a tenth of the time.
 SHARE_ROUNDING = 1e-12
 
 # Jobs in hand beyond which a Poisson distribution is taken as a normal one with its skewness.
@@ -54,7 +54,7 @@ class LateChances(NamedTuple):
     """How likely calls are to be late, one value a cell, each between 0 and 1.
 
     `chance_late` is for a call taken at random: samples with more calls weigh more.
-    `chance_late_low` and `chance_late_high` are the 10 % and 90 % points over samples.
+    `chance_late_low` and `chance_late_high` are the 10% and 90% points over samples.
     `chance_any_late` is the chance that at least one call of the hour is late.
     """
 
@@ -234,7 +234,7 @@ def late_chances(
     more, every call is.
 
     The mean is weighted by calls, because a bad night hits more callers than a quiet one; where
-    no sample has a call, samples count equally. The 10 % and 90 % points weigh samples equally.
+    no sample has a call, samples count equally. The 10% and 90% points weigh samples equally.
     The chance of any late call is the mean over samples of 1 - exp(-arrivals P(W > t)): calls are
     taken as late independently of each other. Late calls come in clusters, so it errs high.
 

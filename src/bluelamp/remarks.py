@@ -34,7 +34,7 @@ LEFT_OUT = {
     "incidents": "there is nothing to forecast from",
     "areas": "areas are those that incidents name, or the whole force is one area",
     "pools": "each district is one pool at all hours, or one pool covers the whole force",
-    "standards": "90 % of all incidents within 15 minutes is assumed",
+    "standards": "90% of all incidents within 15 minutes is assumed",
     "duties": "the map shows what is required, not what is short",
     **{name: f"it is taken {words}" for name, words in _TAKEN.items()},
     "minimums": "no minimum strength binds: units are asked for by demand alone",

@@ -196,12 +196,12 @@ class _Count:
         return np.maximum(np.divide(over_runs, alone, out=np.ones(self.shape), where=alone > 0), 1.0)
 
 
-# A normal distribution's 95 %.
+# A normal distribution's 95%.
 _SURE = 1.96
 
 
 class Difference(NamedTuple):
-    """Two ratios of sums over the same runs, how far the second is from the first, and the range of that (95 %)."""
+    """Two ratios of sums over the same runs, how far the second is from the first, and the range of that (95%)."""
 
     before: float
     after: float

@@ -1,7 +1,7 @@
 """Time budget: what officers' time goes to, and how many it takes so that no more than a share of it is spoken for.
 
-Two rules of thumb are settings: no more than 60 % of patrol time committed (the saturation index of the "Rule of 60",
-ICMA/CPSM) and 45 % left for proactive work. Both are meant for the average of a week and not for every hour; response
+Two rules of thumb are settings: no more than 60% of patrol time committed (the saturation index of the "Rule of 60",
+ICMA/CPSM) and 45% left for proactive work. Both are meant for the average of a week and not for every hour; response
 targets are asked for by the hour beside them, and whichever asks for more is what a chief has to find.
 
 With c officers' worth of committed work and a share a of the time in briefing and at refreshments, n officers are c ÷ n

@@ -28,7 +28,7 @@ from bluelamp.solving import Answered, answer, compare_answers
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 RUNS = 100
-# A normal distribution's 95 %.
+# A normal distribution's 95%.
 _SURE = 1.96
 Progress = Callable[[float], None]
 
@@ -158,7 +158,7 @@ def grades_judged(coming: Coming) -> list[str]:
 
 
 def _by_hour(plan: Plan, crew: Integers, targets: Sequence[int], pools: Integers) -> dict[str, Floats]:
-    """Give figures of some pools together, one an hour, with what the runs leave open (95 %)."""
+    """Give figures of some pools together, one an hour, with what the runs leave open (95%)."""
     answered = plan.answered
     calls, share, error = (
         each[targets][:, pools] for each in (answered.calls, answered.share_late, answered.error)

@@ -197,7 +197,7 @@ def _insist(methods: Sequence[str], origins: int, every: int, paths: int) -> Non
     if origins < 1:
         raise UsageError("At least one origin was expected.")
     if paths < 20:
-        raise UsageError(f"{count_of(paths, 'path')} are too few for a 95 % interval: at least 20 were expected.")
+        raise UsageError(f"{count_of(paths, 'path')} are too few for a 95% interval: at least 20 were expected.")
 
 
 def _settle(folder: Path | str, settings: Settings) -> _Ground:

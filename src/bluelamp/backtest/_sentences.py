@@ -12,7 +12,7 @@ from bluelamp.backtest._trial import SPANS
 from bluelamp.errors import count_of
 
 LEVEL_WORDS = {"force": "force", "district": "district", "area": "area", "area_class": "area × class"}
-# How far a 95 % or 80 % interval may hold more or less than it says before that is told.
+# How far a 95% or 80% interval may hold more or less than it says before that is told.
 BAND = (0.75, 0.88)
 FEW_ORIGINS = 6
 
@@ -53,7 +53,7 @@ def tabulate(summary: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
         for row in rows.filter(pl.col("scrps").is_not_null()).iter_rows(named=True)
     }
     held = {(row["level"], row["span"]): row for row in rows.filter(method=own).iter_rows(named=True)}
-    head = ["sCRPS, lower is better", *methods, f"{own} against the best naive", "inside 50/80/95 %"]
+    head = ["sCRPS, lower is better", *methods, f"{own} against the best naive", "inside 50/80/95%"]
     origins = dict(rows.group_by("method").agg(pl.col("origins").max()).iter_rows())
     body = [["origins", *(str(origins.get(method, 0)) for method in methods), "", ""]]
     for level in levels_told(summary):
@@ -78,13 +78,13 @@ def tabulate(summary: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
 
 
 def difference_words(row: Mapping[str, Any]) -> str:
-    """Say how a method stands against the best naive one: '-1.2 % (-2.0 to -0.5) slot_mean_26'."""
+    """Say how a method stands against the best naive one: '-1.2% (-2.0 to -0.5) slot_mean_26'."""
     if row["difference"] is None:
         return ""
     interval = ""
     if row["difference_low"] is not None:
         interval = f" ({100 * row['difference_low']:+.1f} to {100 * row['difference_high']:+.1f})"
-    return f"{100 * row['difference']:+.1f} %{interval} {row['against']}"
+    return f"{100 * row['difference']:+.1f}%{interval} {row['against']}"
 
 
 def _day(day: date) -> str:
@@ -116,7 +116,7 @@ def _verdicts(rows: pl.DataFrame, own: str) -> list[str]:
     open_ = measured.join(pl.concat([better, worse]), on=["level", "span"], how="anti")
     told = []
     if better.height:
-        told.append(f"{own} is better than every naive method, as far as 95 % intervals tell: {_listed(better)}.")
+        told.append(f"{own} is better than every naive method, as far as 95% intervals tell: {_listed(better)}.")
     if worse.height:
         told.append(f"{own} is worse than the best naive method: {_listed(worse)}.")
     if open_.height:
@@ -125,11 +125,11 @@ def _verdicts(rows: pl.DataFrame, own: str) -> list[str]:
 
 
 def _listed(rows: pl.DataFrame) -> str:
-    """List differences by level: 'force by hour (-1.2 %) and day (-3.0 %); area by hour (-0.4 %)'."""
+    """List differences by level: 'force by hour (-1.2%) and day (-3.0%); area by hour (-0.4%)'."""
     parts = []
     for level, words in LEVEL_WORDS.items():
         some = rows.filter(level=level)
-        spans = {row["span"]: f"{row['span']} ({100 * row['difference']:+.1f} %)" for row in some.iter_rows(named=True)}
+        spans = {row["span"]: f"{row['span']} ({100 * row['difference']:+.1f}%)" for row in some.iter_rows(named=True)}
         if spans:
             parts.append(f"{words} by {', '.join(spans[span] for span in SPANS if span in spans)}")
     return "; ".join(parts)
@@ -146,13 +146,13 @@ def _sureness(rows: pl.DataFrame, own: str) -> list[str]:
     low, high = (some.sort("coverage_80").row(place, named=True) for place in (0, -1))
     words = (
         f"Of what came to the force and its districts, {low['coverage_80']:.0%} ({low['where']}) to "
-        f"{high['coverage_80']:.0%} ({high['where']}) lay inside {own}'s 80 % interval."
+        f"{high['coverage_80']:.0%} ({high['where']}) lay inside {own}'s 80% interval."
     )
     if low["coverage_80"] < BAND[0]:
         words += " It is surer than it should be where fewer did."
     if high["coverage_80"] > BAND[1]:
         words += " Where more did, counts are small, or it is less sure than it could be."
-    return [words.replace("%", " %").replace("  %", " %")]
+    return [words]
 
 
 def _force_days(summary: pl.DataFrame, own: str) -> list[str]:
@@ -170,7 +170,7 @@ def _force_days(summary: pl.DataFrame, own: str) -> list[str]:
     side = "too many" if bias > 0 else "too few"
     words = f"A day of the force was off by {mine['wape'][0]:.1%} with {own}"
     words += f" ({', '.join(others)})" if others else ""
-    return [f"{words}; in all it expected {abs(bias):.1%} {side}.".replace("%", " %")]
+    return [f"{words}; in all it expected {abs(bias):.1%} {side}."]
 
 
 def _weak(weak_spots: pl.DataFrame, own: str) -> list[str]:

@@ -89,7 +89,7 @@ def _against_best(wide: pl.DataFrame, method: str, naive: Sequence[str], seed: i
 
 
 def _interval(both: pl.DataFrame, seed: int) -> tuple[float | None, float | None]:
-    """Give the 95 % interval of a ratio of sums, less one, by resampling weeks in blocks."""
+    """Give the 95% interval of a ratio of sums, less one, by resampling weeks in blocks."""
     weeks = (
         both.group_by("week_starting", maintain_order=True)
         .agg(pl.col("own").sum(), pl.col("other").sum())

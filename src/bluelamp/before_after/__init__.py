@@ -95,7 +95,7 @@ class BeforeAfter:
             f"Before and after: {self.of.what}, {' to '.join(map(str, self.before))} against "
             f"{' to '.join(map(str, self.after))}.",
             "",
-            f"{'':22}{'before':>8}{'after':>8}{'change':>10}{'95 % interval':>22}",
+            f"{'':22}{'before':>8}{'after':>8}{'change':>10}{'95% interval':>22}",
         ]
         # Without a ring, all is local.
         told = (*PARTS, *ESTIMATES) if self.row("displaced") else (*PARTS, ESTIMATES[0])
@@ -111,11 +111,11 @@ class BeforeAfter:
 
 
 def _told(row: Mapping[str, Any]) -> str:
-    return f"{row['difference']:+,.1f} (95 % interval {row['difference_low']:+,.1f} to {row['difference_high']:+,.1f})"
+    return f"{row['difference']:+,.1f} (95% interval {row['difference_low']:+,.1f} to {row['difference_high']:+,.1f})"
 
 
 def _percent(ratio: float) -> str:
-    return f"{round(100 * (ratio - 1)):+,d} %"
+    return f"{round(100 * (ratio - 1)):+,d}%"
 
 
 def _share(row: Mapping[str, Any]) -> str:

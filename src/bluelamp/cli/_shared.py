@@ -65,7 +65,7 @@ def progressing(quiet: bool) -> Iterator[Callable[[str, float], None]]:
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     with Progress(
-        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
+        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
         console=message,
     ) as bars:  # fmt: skip
         tasks: dict[str, TaskID] = {}

@@ -51,7 +51,7 @@ class Variances:
 
     @property
     def log_prior(self) -> float:
-        """Lean to a walk of about 8 % a year."""
+        """Lean to a walk of about 8% a year."""
         return -0.5 * float(np.log(self.walk / 2e-5) / 1.5) ** 2
 
 

@@ -156,7 +156,7 @@ def quantiles_of_sums(mean: Floats, relative: Floats, chance_of_none: Floats, le
 
     What is not nil lies between two shapes with the same mean and variance: log-normal as one deployment is, gamma as
     sums of many are, the first for as much as the chance of none. A gamma's quantiles are those of Wilson and Hilferty
-    (1931), The distribution of chi-square. Against sums drawn at random each is right to 4 % of the mean from
+    (1931), The distribution of chi-square. Against sums drawn at random each is right to 4% of the mean from
     ten deployments on, and to a sixth of it below.
     """
     some = np.clip(1 - chance_of_none, 1e-12, 1)

@@ -359,7 +359,7 @@ def _leaning(seen: Any, due: Any, prior: float) -> Any:
 _FORCE, _DISTRICT, _AREA = range(3)
 _DAY, _BLOCK, _HOUR = range(3)
 _SEEN_AT = ((_AREA, _HOUR), (_FORCE, _HOUR), (_FORCE, _BLOCK), (_FORCE, _DAY), (_DISTRICT, _DAY))
-# Where too few ordinary days are left: the spread from day to day that police calls usually show, 10 %.
+# Where too few ordinary days are left: the spread from day to day that police calls usually show, 10%.
 _USUAL_SHOCKS = Shocks(0.01, 0.005, 0.0)
 _SHOCKS = ((_FORCE, _HOUR), (_FORCE, _BLOCK), (_FORCE, _DAY), (_DISTRICT, _DAY))
 

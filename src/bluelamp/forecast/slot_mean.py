@@ -25,7 +25,7 @@ MOST_WEEKS = 52
 # A special day's factor leans on 'no change' as if on so many incidents of its own.
 SPECIAL_WEIGHT = 60.0
 LEVEL_DAYS = 28
-# Variance of a day's step of the level: what makes 5 % a year, which is usual, and 30 %, which is the most believed.
+# Variance of a day's step of the level: what makes 5% a year, which is usual, and 30%, which is the most believed.
 USUAL_DRIFT, MOST_DRIFT = 0.05**2 / 365, 0.30**2 / 365
 # A share of the history in outages that a reader should know of.
 _MUCH_MASKED = 0.05
@@ -281,7 +281,7 @@ def find_shocks(history: History, model: RateModel) -> Shocks:
     )
     expected, observed = expected[:, full_days], observed[:, full_days]
     if expected.shape[1] < LEVEL_DAYS // 2 or expected.sum() <= 0:
-        # Too little to learn from: the day-to-day spread that police calls usually show, 10 %.
+        # Too little to learn from: the day-to-day spread that police calls usually show, 10%.
         return Shocks(force_day=0.01, district_day=0.005, level=0.01, drift=USUAL_DRIFT)
     due, seen = expected.sum(axis=0), observed.sum(axis=0)
     ratio = seen / due - 1

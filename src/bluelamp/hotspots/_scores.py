@@ -29,7 +29,7 @@ def score_maps(
     """Hold every method's map against the last weeks of a history, as the table `hotspot_scores`.
 
     The plain count map is always among them. A method is shown for a class where it caught more than the count map did,
-    on average over the shares of the ground, with a 95 % interval (weeks drawn again in blocks of four) above nought;
+    on average over the shares of the ground, with a 95% interval (weeks drawn again in blocks of four) above nought;
     of several the one that caught most; where there is none, the count map.
     """
     wanted = list(dict.fromkeys([COUNTS, *(names or methods())]))
@@ -47,7 +47,7 @@ def choose(scores: pl.DataFrame) -> dict[str, str]:
 
 
 def bound_ratio(some: grids.Floats, others: grids.Floats, seed: int) -> tuple[float | None, float | None]:
-    """Give the 95 % interval of the ratio of two sums over weeks, one value a week each; none with too few weeks.
+    """Give the 95% interval of the ratio of two sums over weeks, one value a week each; none with too few weeks.
 
     Weeks are drawn again, singly and in blocks of four that follow each other, and the wider ends count: blocks know of
     weeks that are alike, and of few blocks the spread is taken too small.
@@ -63,7 +63,7 @@ def bound_ratio(some: grids.Floats, others: grids.Floats, seed: int) -> tuple[fl
 
 
 def _bounds_of_count(count: float) -> tuple[float, float]:
-    """Give Byar's 95 % interval of a Poisson mean of which so many were seen (Breslow and Day 1987, section 2.3)."""
+    """Give Byar's 95% interval of a Poisson mean of which so many were seen (Breslow and Day 1987, section 2.3)."""
     if count <= 0:
         return 0.0, 3.689
     more = count + 1

@@ -39,7 +39,7 @@ def count_offences(offences: pl.DataFrame, known_areas: Sequence[str], time_zone
 
     An offence whose time is a range has one moment of it, drawn evenly (`aoristic.draw`). One whose area is empty, or
     not among `known_areas`, counts in the area 'unknown'. What happened last is recorded late: counts end at the local
-    midnight before which 95 % of offences are recorded, judged by how long recording took in the year before.
+    midnight before which 95% of offences are recorded, judged by how long recording took in the year before.
     """
     start, end = aoristic.ranges(pl.col("from_at"), pl.col("to_at"))
     # In an order of their own, so that the order in which they were imported decides nothing.

@@ -31,7 +31,7 @@ from bluelamp.errors import count_of
 from bluelamp.incidents.default_points import Found, find_default_points
 from bluelamp.settings import DefaultPointPart
 
-# What each rule is called in a report: "1,204 (3.1 %) …".
+# What each rule is called in a report: "1,204 (3.1%) …".
 WORDS = {
     "given": "count in the area that they name",
     "usual_place": "lie elsewhere than their place usually does, and count where that is",

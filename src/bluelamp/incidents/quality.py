@@ -238,7 +238,7 @@ class QualityReport:
         if abs(_change(before, after)) >= _BREAK:
             lines.append(
                 f"a break from {before.month} to {after.month}: {before.incidents_a_day:,.0f} to "
-                f"{after.incidents_a_day:,.0f} a day ({_change(before, after):+.0%})".replace("%)", " %)")
+                f"{after.incidents_a_day:,.0f} a day ({_change(before, after):+.0%})"
             )
         return lines
 
@@ -538,8 +538,8 @@ def _in_repeated_hours(received: pl.Series, time_zone: str) -> int:
 
 def _percent(share: float) -> str:
     if 0 < share < 0.001:
-        return "under 0.1 %"
-    return f"{share:.1%}".replace("%", " %")
+        return "under 0.1%"
+    return f"{share:.1%}"
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ def evidence(incidents: pl.DataFrame) -> pl.DataFrame:
     `seconds_so_far`, `seconds_at_most`, `write_up_seconds` and `long_seconds`, beside its area, receipt, class, grade,
     origin and status.
 
-    A unit was sent where a dispatch, an arrival or a unit is recorded. Where a source fills none of these for 95 % of
+    A unit was sent where a dispatch, an arrival or a unit is recorded. Where a source fills none of these for 95% of
     its rows, an empty field says nothing and `was_deployed` is null; otherwise it says that nobody went, unless the log
     is open still. A log that was closed in the second it was received was information only. `unit_seconds` is the time
     from dispatch (else arrival) to clear, a unit; null unless both ends are known and it lies between 30 seconds and a

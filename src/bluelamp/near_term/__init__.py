@@ -80,7 +80,7 @@ class NearTerm:
         waiting = self.backlog.filter(pl.col("level") == "force", pl.col("logs_p90") > 0).to_dicts()
         moments = [periods.as_read(row["at"], self.time_zone, "%a %d %b %H:%M") for row in waiting]
         width = max(map(len, moments), default=16) + 3
-        lines += ["", f"{'waiting':{width}}{'grade':>6}{'age':>16}{'logs':>8}{'80 %':>10}"]
+        lines += ["", f"{'waiting':{width}}{'grade':>6}{'age':>16}{'logs':>8}{'80%':>10}"]
         for moment, row in zip(moments, waiting, strict=True):
             upto = "" if row["minutes_to"] is None else f"–{row['minutes_to'] / 60:g}"
             age = f"{row['minutes_from'] / 60:g}{upto} h"

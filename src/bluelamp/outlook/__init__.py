@@ -236,7 +236,7 @@ class _Factors:
             for row in rows.iter_rows(named=True):
                 holds = np.outer(touched, [month >= row["month"] for month in months])
                 log[holds] = np.log(row["factor"])
-                # An 80 % range of a normal is 2.563 deviations wide.
+                # An 80% range of a normal is 2.563 deviations wide.
                 deviation[holds] = np.log((row["factor_high"] or 1.0) / (row["factor_low"] or 1.0)) / 2.563
             self.acts.append((str(change), log - log[:, [end]], deviation - deviation[:, [end]]))
         self.log = np.sum([log for _, log, _ in self.acts], axis=0) if self.acts else np.zeros(shape)

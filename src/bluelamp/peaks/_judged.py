@@ -17,7 +17,7 @@ from bluelamp.shifts import Coming, Floats, count_past
 
 # Bands of a stated chance, in which it is held against how often it came true.
 _BANDS = 5
-_BAND_WORDS = [f"{100 * number // _BANDS} to {100 * (number + 1) // _BANDS} %" for number in range(_BANDS)]
+_BAND_WORDS = [f"{100 * number // _BANDS} to {100 * (number + 1) // _BANDS}%" for number in range(_BANDS)]
 _JUDGED_BY = ["counted", "level", "measure", "what", "band"]
 JUDGED: dict[str, pl.DataType] = {
     **dict.fromkeys(_JUDGED_BY, pl.String()), "told": pl.Int64(), "said": pl.Float64(), "came": pl.Float64(),

@@ -64,7 +64,7 @@ def say_causes(row: Mapping[str, Any], time_zone: str) -> str:
     }
     effects = {name: row[f"effect_{name}"] for name in named}
     return ", ".join(
-        f"{words} {'+' if effects[name] > 0 else '−'}{100 * abs(effects[name]):.0f} %"
+        f"{words} {'+' if effects[name] > 0 else '−'}{100 * abs(effects[name]):.0f}%"
         for name, words in named.items()
         if effects[name] is not None and abs(effects[name]) >= _LEAST_EFFECT
     )
@@ -104,7 +104,7 @@ def say_tried(tried: pl.DataFrame, counted: str, measure: str) -> str:
         parts.append(words)
     if parts:
         what = measure if counted == "incidents" or measure == counted else f"{counted} of class '{measure}'"
-        return f"Before (backtest, {what}): {'; '.join(parts)}.".replace("%", " %").replace("  %", " %")
+        return f"Before (backtest, {what}): {'; '.join(parts)}."
     if tried.is_empty():
         return "How often such peaks came true is not yet tried: 'bluelamp backtest' does it."
     return (
@@ -119,4 +119,4 @@ def _count(value: float) -> str:
 
 def _percent(share: float) -> str:
     """Write a chance; what some hundred paths never showed is possible all the same."""
-    return "<1 %" if share < 0.005 else ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
+    return "<1%" if share < 0.005 else ">99%" if share > 0.995 else f"{100 * share:.0f}%"

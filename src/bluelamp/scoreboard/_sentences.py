@@ -22,7 +22,7 @@ def say_switched(places: pl.DataFrame, time_zone: str) -> list[str]:
         told.append(
             f"For {_listed(here)}, {in_use} stands in for {method} since {_day(since, time_zone)}: forecasts filed "
             f"before the fact showed that {method} loses to naive ones (false-switch rate "
-            f"{100 * betting.ALPHA:.0f} %). It is filed in shadow, and comes back when it is shown to be better."
+            f"{100 * betting.ALPHA:.0f}%). It is filed in shadow, and comes back when it is shown to be better."
         )
     return told
 
@@ -83,7 +83,7 @@ def tabulate(scores: pl.DataFrame, places: pl.DataFrame) -> list[str]:
     """Give the latest filed forecasts' scores of the force by method, and the places' state, as lines of two tables."""
     if scores.is_empty():
         return []
-    head = ["force, by the latest filed", "method", "scored", "sCRPS", "WAPE", "bias", "inside 50/80/95 %"]
+    head = ["force, by the latest filed", "method", "scored", "sCRPS", "WAPE", "bias", "inside 50/80/95%"]
     body = []
     for span in SPANS:
         some = scores.filter(level="force", span=span, horizon="latest").sort("scrps", "method", nulls_last=True)
@@ -109,7 +109,7 @@ def in_order(places: pl.DataFrame) -> pl.DataFrame:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value).replace("%", " %")
+    return "" if value is None else form.format(value)
 
 
 def _aligned(rows: list[list[str]], left: Sequence[int]) -> list[str]:
@@ -139,7 +139,7 @@ def _in_use_words(row: Mapping[str, Any], time_zone: str) -> str:
     return (
         f"{words} Its score is {abs(row['difference']):.1%} {side} that of {row['against']}, the naive method that did "
         f"best; the evidence that it loses is {row['e_value']:.2g} of the {row['switch_at']:.0f} that switch it off."
-    ).replace("%", " %")
+    )
 
 
 def _days_words(scores: pl.DataFrame) -> list[str]:
@@ -148,7 +148,7 @@ def _days_words(scores: pl.DataFrame) -> list[str]:
         return []
     listed = [f"{row['method']} {row['wape']:.1%}" for row in days.sort("wape", "method").iter_rows(named=True)]
     scored = count_of(int(days["forecasts"].max()), "day")  # type: ignore[arg-type]
-    return [f"Over {scored}, a day of the force was off by: {', '.join(listed)}.".replace("%", " %")]
+    return [f"Over {scored}, a day of the force was off by: {', '.join(listed)}."]
 
 
 def _day(at: datetime, time_zone: str) -> str:

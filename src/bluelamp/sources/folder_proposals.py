@@ -166,7 +166,7 @@ def _remark(entry: Entry) -> str:
 def _percent(part: int, whole: int) -> str:
     share = 100 * part / whole if whole else 0.0
     # Nothing short of all is called all.
-    return "100 %" if part == whole else f"{min(share, 99.9):.1f} %"
+    return "100%" if part == whole else f"{min(share, 99.9):.1f}%"
 
 
 # ---- several issues of one extract ----

@@ -244,7 +244,7 @@ class _Ground:
         standards = given["standards"]
         if standards.is_empty():
             standards = tables.check(pl.DataFrame([plan.ASSUMED_STANDARD]), "standards")
-            notes.append("No response targets were given: 90 % of all incidents within 15 minutes is assumed.")
+            notes.append("No response targets were given: 90% of all incidents within 15 minutes is assumed.")
         grades = sorted(set(records.logs["grade"].to_list()) | set(records.logs["opening_grade"].to_list()))
         in_force = offered_work.standards_in_force(standards, grades, sorted({*kinds.values(), "all"}), today)
         return cls(
@@ -379,7 +379,7 @@ def _of_role(
         return _one_pool(areas, role), attendances.with_columns(one), crews.with_columns(one)
     share = 100 * float((~is_own).mean() or 0.0)  # type: ignore[arg-type]
     notes.append(
-        f"{share:.1f} % of what units did is of other pools than those of role '{role}', or of none that is known. It "
+        f"{share:.1f}% of what units did is of other pools than those of role '{role}', or of none that is known. It "
         "is left out, with logs that only they went to."
     )
     return (

@@ -331,7 +331,7 @@ def _unit_hours(
 
 
 def _judge(table: pl.DataFrame, is_whole_minutes: bool) -> pl.DataFrame:
-    """Say of each row how near the replay came: within 5 %, within 10 % (or one minute), untrue, or not to be told."""
+    """Say of each row how near the replay came: within 5%, within 10% (or one minute), untrue, or not to be told."""
     size, apart = pl.col("recorded").abs(), pl.col("difference").abs()
     is_time = pl.col("measure").is_in(["response", "dispatch", "travel"]) & pl.col("statistic").is_in(["median", "p90"])
     within_minute = is_time & (apart <= ONE_MINUTE) if is_whole_minutes else pl.lit(value=False)

@@ -190,7 +190,7 @@ class _Cells:
 
 
 def enough(rungs: pl.DataFrame) -> str | None:
-    """Name the cheapest rung whose share in target is within 5 % for every grade that is told; none if none is."""
+    """Name the cheapest rung whose share in target is within 5% for every grade that is told; none if none is."""
     for rung in RUNGS:
         told = rungs.filter(
             (pl.col("rung") == rung) & (pl.col("grade_code") != _ALL) & (pl.col("verdict") != "too_few")

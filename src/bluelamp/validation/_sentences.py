@@ -15,8 +15,8 @@ from bluelamp.validation._rungs import enough
 
 WEEKS_WORDS = {FITTED: "fitted on", HELD_OUT: "held out"}
 VERDICT_WORDS = {
-    "within_5": "within 5 %",
-    "within_10": "within 10 %",
+    "within_5": "within 5%",
+    "within_10": "within 10%",
     "unclear": "not told apart",
     "untrue": "UNTRUE",
     "too_few": "too few",
@@ -56,7 +56,7 @@ _ASSUMED = 0.10
 
 def tabulate(table: pl.DataFrame) -> list[str]:
     """Lay out the rows of the force as text: held-out weeks first, those that were fitted on after them."""
-    head = ["weeks", "grade", "what", "recorded", "simulated", "difference", "95 % interval", "verdict"]
+    head = ["weeks", "grade", "what", "recorded", "simulated", "difference", "95% interval", "verdict"]
     body = [
         [
             WEEKS_WORDS[row["weeks"]],
@@ -109,7 +109,7 @@ def number_words(row: Mapping[str, Any], name: str) -> str:
     if value is None:
         return "never"
     if row["statistic"] == "share_in_target":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     return f"{value:,.0f}" if row["measure"] == "unit_hours" else f"{value:.1f}"
 
 
@@ -119,7 +119,7 @@ def difference_words(row: Mapping[str, Any]) -> str:
         return ""
     if row["statistic"] == "share_in_target":
         return f"{100 * row['difference']:+.1f} points"
-    return f"{100 * row['difference'] / row['recorded']:+.1f} %" if row["recorded"] else f"{row['difference']:+.1f}"
+    return f"{100 * row['difference'] / row['recorded']:+.1f}%" if row["recorded"] else f"{row['difference']:+.1f}"
 
 
 def interval_words(row: Mapping[str, Any]) -> str:
@@ -227,7 +227,7 @@ def _verdict(held: pl.DataFrame, about: Mapping[str, Any]) -> str:
         few = f" There are too few of {_graded(by['too_few'])} to tell." if by["too_few"] else ""
         rows = held.filter((pl.col("level") == "force") & (pl.col("measure") == "response"))
         told = rows.filter(pl.col("grade_code").is_in(by["true"]) & (pl.col("verdict") != "too_few"))
-        near = "5 %" if (told["verdict"] == "within_5").all() else "10 %"
+        near = "5%" if (told["verdict"] == "within_5").all() else "10%"
         return (
             "The simulation may be trusted here: on weeks that it had not seen, median, 90th percentile and share in "
             f"target of {_graded(by['true'])} came within {near} of what was recorded.{few}"
@@ -268,7 +268,7 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
         words = f"{simulated / max(recorded, 1e-9):.0%} of the unit-hours that units pressed were on duty in the replay"
         if is_known and about["unknown_units_share"] > _UNKNOWN:
             words += f", and {about['unknown_units_share']:.0%} of that time lies outside any booking"
-        found.append(f"Likely cause: duties are missing. {words}. Complete 'unit_crews'.".replace("%", " %"))
+        found.append(f"Likely cause: duties are missing. {words}. Complete 'unit_crews'.")
     work = hours.get("work", (0.0, 0.0))
     ratio = work[1] / work[0] if work[0] else 1.0
     if ratio > 1 + _FAR:
@@ -279,7 +279,7 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     elif ratio < 1 - _FAR and not found:
         found.append(
             f"Likely cause: service times are too short, or work is missing. Units were at work for "
-            f"{100 * ratio:.0f} % of the time that they pressed."
+            f"{100 * ratio:.0f}% of the time that they pressed."
         )
     travel = _row(held, "travel", "median")
     if travel is not None and travel["verdict"] == "untrue" and not found:
@@ -294,7 +294,7 @@ def _causes(held: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
         )
     if about["assumed_ends"] > _ASSUMED:
         found.append(
-            f"{100 * about['assumed_ends']:.0f} % of presses have an end that a rule assumed, because no clear was "
+            f"{100 * about['assumed_ends']:.0f}% of presses have an end that a rule assumed, because no clear was "
             "pressed: how long units were busy is mostly not known here."
         )
     return found
@@ -312,7 +312,7 @@ def _hours(held: pl.DataFrame) -> list[str]:
         return []
     untrue = told.filter(pl.col("verdict") == "untrue").sort("place_id")["place_id"].to_list()
     near = told.filter(pl.col("verdict").is_in(_TRUE)).height
-    words = f"By hour of the day, the median response is within 10 % in {near} of {told.height} hours"
+    words = f"By hour of the day, the median response is within 10% in {near} of {told.height} hours"
     return [f"{words}; untrue at {_listed(untrue)}." if untrue else f"{words}, and in no hour untrue."]
 
 
@@ -335,7 +335,7 @@ def _rung(rungs: pl.DataFrame, about: Mapping[str, Any]) -> list[str]:
     if not about["tells_who_is_free"]:
         return [f"No rung can be chosen here: each needs to know who is free. {told}"]
     if best is None:
-        return [f"No rung of the ladder gives every grade's share in target within 5 % here. {told}"]
+        return [f"No rung of the ladder gives every grade's share in target within 5% here. {told}"]
     return [f"The cheapest rung that is enough here for every grade's share in target is {RUNG_WORDS[best]}. {told}"]
 
 
@@ -371,7 +371,7 @@ def _fitted_weeks(table: pl.DataFrame) -> list[str]:
 def _whole_minutes(about: Mapping[str, Any]) -> list[str]:
     if not about["is_whole_minutes"]:
         return []
-    return ["Times are recorded in whole minutes: a figure that is less than one minute off counts as within 10 %."]
+    return ["Times are recorded in whole minutes: a figure that is less than one minute off counts as within 10%."]
 
 
 def _units(about: Mapping[str, Any]) -> list[str]:
