@@ -93,7 +93,7 @@ function makeSlider(beside: HTMLElement): () => void {
   const follow = () => {
     slider.value = number.value;
     const percent = Math.round(100 * (Number(number.value) - 1));
-    words.value = percent === 0 ? 'as expected' : `${percent > 0 ? '+' : '−'}${Math.abs(percent)} %`;
+    words.value = percent === 0 ? 'as expected' : `${percent > 0 ? '+' : '−'}${Math.abs(percent)}%`;
   };
   slider.addEventListener('input', () => (number.value = slider.value));
   beside.append(slider, words);

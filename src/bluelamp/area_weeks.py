@@ -16,8 +16,8 @@ from bluelamp import periods, tables
 
 NAMES = ("area_hours", "area_weeks")
 DAYS = 7
-# What is usual is the mean of as many weeks as the peaks are held against.
-USUAL_WEEKS = 26
+# What is usual is the mean of as many weeks as the peaks are held against, from as far back.
+USUAL_WEEKS, YEAR_WEEKS = 26, 52
 _BANDS = [f"incidents_{name}" for name in ("p025", "p10", "p25", "p50", "p75", "p90", "p975")]
 _OF_POOL = ["units_required", "units_on_duty", "units_gap", "officers_required", "officers_on_duty", "officers_gap"]
 
@@ -149,10 +149,14 @@ class Ahead:
         return pl.DataFrame({"hour_starting": hours, "is_seen": is_seen})
 
     def _usual(self, area_id: str | None = None) -> pl.DataFrame:
-        """Give the mean count of each hour of the week in the last weeks: `area_id`, `slot`, `usual`, `usual_weeks`."""
-        begins = self.known_until - timedelta(weeks=USUAL_WEEKS)
+        """Give the mean count of each hour of the week in its last weeks that were seen, as `usual` and `usual_weeks`,
+        by `area_id` and `slot`.
+
+        An hour that the clock repeats is two weeks of its slot.
+        """
+        begins = self.known_until - timedelta(weeks=YEAR_WEEKS)
         seen = self._seen(periods.hours_between(self.time_zone, begins, self.known_until)).filter("is_seen")
-        slots = _with_slot(seen, self.time_zone)
+        slots = _with_slot(seen, self.time_zone).group_by("slot").tail(USUAL_WEEKS)
         weeks = slots.group_by("slot").agg(usual_weeks=pl.len().cast(pl.Int64))
         places = self.results["coverage"].filter(level="area").select(area_id="place_id").unique()
         if area_id is not None:

@@ -7,7 +7,7 @@ run that was made before.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,11 @@ class Record:
 _AS_JSON = ("settings", "batches", "versions", "results_sha256", "notes", "seconds")
 
 
-def read_record(store: Store, run_id: str) -> Record:
-    """Read what a run was made from. Raises NoInput, naming the nearest, where there is no such run."""
+def read_record(store: Store, run_id: str, pools: Collection[str] | None = None) -> Record:
+    """Read what a run was made from. `pools` are those that may be named, any where it is left out.
+
+    Raises NoInput, naming the nearest, where there is no such run.
+    """
     still = store.snapshot()
     runs = still.runs().sort("sequence")
     known = runs["run_id"].to_list()
@@ -109,7 +112,7 @@ def read_record(store: Store, run_id: str) -> Record:
     read, read_before = (set(json.loads(each["batches"])) if each else set() for each in (run, before))
     imports = still.batches().filter(pl.col("batch_id").is_in(sorted(read))).sort("sequence")
     imports = imports.with_columns(is_new=~pl.col("batch_id").is_in(sorted(read_before)))
-    moved, hours = ([], 0) if before is None else _find_moved(still, run["run_id"], before["run_id"])
+    moved, hours = ([], 0) if before is None else _find_moved(still, run["run_id"], before["run_id"], pools)
     erasures = sum(run["run_id"] in json.loads(each) for each in still.erasures()["runs"].drop_nulls())
     return Record(
         run, before, imports, _compare(_of(run, "settings"), None if before is None else _of(before, "settings")),
@@ -150,7 +153,9 @@ def _results(store: Store, run: Mapping[str, Any], before: Mapping[str, Any] | N
     ]
 
 
-def _find_moved(store: Store, run_id: str, before_id: str) -> tuple[list[Moved], int]:
+def _find_moved(
+    store: Store, run_id: str, before_id: str, named: Collection[str] | None
+) -> tuple[list[Moved], int]:  # fmt: skip
     """Compare sums over the hours of both runs, of the force; and of the pool that needs most more or fewer."""
     both = [store.result("coverage", each, pl.col("level").is_in(["force", "pool"])) for each in (run_id, before_id)]
     shared = set(both[0]["hour_starting"]) & set(both[1]["hour_starting"])
@@ -170,6 +175,8 @@ def _find_moved(store: Store, run_id: str, before_id: str) -> tuple[list[Moved],
     beside = pools[0].join(pools[1], on="place_id", suffix="_before").with_columns(
         by=(pl.col("units_required") - pl.col("units_required_before")).abs()
     )  # fmt: skip
+    if named is not None:
+        beside = beside.filter(pl.col("place_id").is_in(list(named)))
     if beside.height and beside["by"].max():
         row = beside.sort(["by", "place_id"], descending=[True, False]).row(0, named=True)
         moved.append(Moved("Unit-hours needed, the pool that moved most", row["place_id"],

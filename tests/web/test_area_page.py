@@ -68,12 +68,13 @@ def test_the_usual_is_the_mean_of_the_same_hours_in_weeks_that_were_seen(client,
     for row in client.get(f"/areas/{busiest}.json").json()["data"][::17]:
         at = pl.Series([row["hour_starting"]]).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")[0]
         seen = []
-        for weeks in range(1, 40):
+        for weeks in range(1, 53):
             # By the force's clock, which went back on a night between.
             before = periods.days_later(pl.Series([at], dtype=periods.INSTANT), ZONE, -7 * weeks)[0]
-            is_known = begins <= before < until and before >= until - timedelta(weeks=26)
+            is_known = begins <= before < until
             if is_known and not any(since <= before < end for since, end in outages):
                 seen.append(counted.get(before, 0))
+        seen = seen[:26]
         assert row["usual_weeks"] == len(seen)
         assert row["usual"] == pytest.approx(sum(seen) / len(seen), abs=0.001)
 
@@ -96,6 +97,25 @@ def test_an_outage_is_no_quiet_hour():
     assert usual["usual_weeks"].to_list() == [2] * 24 + [1] * 24 + [2] * 120
     came = ahead.days_before("A", 14)
     assert came["came"].to_list() == [48, None] + [48] * 12
+
+
+def test_the_usual_is_of_26_weeks_that_were_seen_though_clocks_changed_and_some_were_not():
+    # As `peaks` have it, which stand on the same page.
+    begins, ends = _days("2025-11-10", "2026-11-15")
+    hours = periods.hours_between(ZONE, begins, ends)
+    demand = pl.DataFrame(
+        {"area_id": "A", "hour_starting": hours, "origin": "public", "incidents": 1},
+        schema_overrides={"incidents": pl.Int64},
+    )
+    dark = _days("2026-10-01", "2026-10-14")
+    ahead = Ahead(
+        {"demand": demand, "outages": pl.DataFrame({"starts_at": [dark[0]], "ends_at": [dark[1]]}),
+         "coverage": pl.DataFrame({"level": ["area"], "place_id": ["A"], "hour_starting": [ends]})},
+        "response", ["public"], ends, ZONE,
+    )  # fmt: skip
+    usual = ahead._usual("A")
+    assert set(usual["usual_weeks"]) == {26}
+    assert set(usual["usual"]) == {1.0}
 
 
 def _days(first: str, end: str):
@@ -157,6 +177,48 @@ def test_an_area_that_is_not_there_is_not_found_and_the_nearest_is_named(client,
     assert client.get(f"/areas/{quote('a/b', safe='')}").status_code == 404
 
 
+def test_the_busiest_shift_is_of_the_days_that_are_shown(client, small_force):
+    """Peaks rank the week that the run begins with: of other days they do not know which is the busiest."""
+    peaks = read_table(small_force, "peaks").filter(
+        level="area", counted="incidents", measure="incidents", scope="week", rank=1
+    )
+    area = peaks.sort("expected")["area_id"][-1]
+    first = pl.Series([client.get("/areas.json").json()["from"]]).str.to_date()[0]
+    assert "Busiest shift:" in client.get(f"/areas/{area}").text
+    for days in range(1, 8):
+        page = client.get(f"/areas/{area}?from={first + timedelta(days=days)}").text
+        assert "Busiest shift:" not in page
+        assert "Busiest four hours:" in page
+
+
+def test_an_area_without_a_district_or_a_name_is_no_unknown_place(small_force, monkeypatch):
+    nameless = read_table(small_force, "areas").filter(level="area").with_columns(
+        area_name=pl.lit(None, pl.String), parent_id=pl.lit(None, pl.String)
+    )  # fmt: skip
+    app = make_app(small_force)
+    shown = app.state.published.table_for
+    monkeypatch.setattr(
+        type(app.state.published), "table_for",
+        lambda _, holder, name, run: nameless if name == "areas" else shown(holder, name, run),
+    )  # fmt: skip
+    page = TestClient(make_app(small_force)).get("/areas").text
+    groups = re.findall(r'scope="rowgroup" colspan="10">([^<]+)<', page)
+    assert groups[0] == "In no district"
+    assert groups[1:] in ([], ["Place not known"])
+    named = re.findall(r'<th scope="row"><a href="[^"]+">([^<]+)</a> <span class="small">([^<]+)<', page)
+    assert all(name == (area if area != "unknown" else "Place not known") for name, area in named)
+
+
+def test_the_words_of_all_areas_can_not_be_taken_for_others(client):
+    page = client.get("/areas").text
+    rows = client.get("/areas.json").json()["data"]
+    most = max((row for row in rows if row["area_id"] != "unknown"), key=lambda row: row["incidents_mean"])
+    assert f"Most incidents: {most['area_name']} ({most['area_id']})" in page
+    worst = max((row for row in rows if row["area_id"] != "unknown"), key=lambda row: row["chance_late"] or 0)
+    assert f"Late most often: {worst['area_name']} ({worst['area_id']})" in page
+    assert "Latest" not in page, "which says that it is the newest"
+
+
 def test_all_areas_stand_beside_each_other(client, small_force):
     rows = client.get("/areas.json").json()["data"]
     areas = read_table(small_force, "areas").filter(level="area")["area_id"].to_list()
@@ -212,18 +274,36 @@ def test_the_navigation_shows_nobody_what_would_be_refused(limited):
 
 
 SPOT = {"incidents": 90, "expected": 99.0, "bias": 0.1, "coverage_80": 0.81, "rank": 3}
-LEVEL = {"scrps": 0.42, "difference": -0.12, "against": "slot_mean_8", "coverage_80": 0.79}
+LEVEL = {"scrps": 0.42, "difference": -0.12, "difference_low": -0.15, "difference_high": -0.09,
+         "against": "slot_mean_8", "coverage_80": 0.79}  # fmt: skip
 FILED = {"area_id": "D2", "scrps": 0.1, "coverage_80": 0.75, "forecasts": 8}
 
 
 def test_how_right_says_of_which_places_each_score_is():
     area, level, filed = say_how_right(SPOT, LEVEL, FILED, "lantern", 8)
     assert area.startswith("This area, its days")
-    assert "10 % too many" in area
-    assert "Of 8 areas the forecast lost more in 2 others" in area
+    assert "10% too many" in area
+    assert "Of 8 areas it did worse in 2 others" in area
     assert level.startswith("All areas together, their days")
-    assert "12.0 % better than slot_mean_8" in level
+    assert "12.0% better than slot_mean_8" in level
     assert "the district D2, its days" in filed
+
+
+def test_how_right_claims_no_more_than_the_scores_do():
+    unsure = say_how_right(None, {**LEVEL, "difference_low": -0.3, "difference_high": 0.06}, None, "lantern", 0)[0]
+    assert "not told apart from slot_mean_8" in unsure
+    assert "better" not in unsure
+    nothing = say_how_right(None, {**LEVEL, "scrps": None, "difference": None}, {**FILED, "scrps": None}, "lantern", 0)
+    assert ["nothing came" in each for each in nothing] == [True, True]
+
+
+def test_the_hour_with_most_late_calls_is_not_said_to_have_most_of_them(client, busiest):
+    page = client.get(f"/areas/{busiest}").text
+    rows = client.get(f"/areas/{busiest}.json").json()["data"]
+    late = [row["incidents_mean"] * (row["chance_late"] or 0) for row in rows]
+    assert max(late) < sum(late) / 2
+    assert "The hour with most of them:" in page
+    assert "most of them on" not in page
 
 
 def test_without_scores_the_page_says_what_makes_them(client, busiest):

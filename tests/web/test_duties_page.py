@@ -126,7 +126,7 @@ def _drawn(name: str, text: str) -> pl.DataFrame:
     return drawn(name, *text.strip().splitlines())
 
 
-def sheet(day: date | None = None, **asked):
+def sheet(day: date | None = None, *, twice: bool = False, **asked):
     duties = _drawn(
         "duties",
         """
@@ -138,6 +138,12 @@ def sheet(day: date | None = None, **asked):
         d5      | p3        | response  | R-1     | 2026-11-24T07:00Z | 2026-11-24T15:00Z | planned
         """,
     )
+    if twice:  # p1 worked the evening, too
+        again = duties.filter(duty_id="d2").with_columns(
+            duty_id=pl.lit("d6"), starts_at=pl.col("starts_at") + timedelta(hours=8),
+            ends_at=pl.col("ends_at") + timedelta(hours=4),
+        )  # fmt: skip
+        duties = pl.concat([duties, again])
     people = _drawn(
         "people",
         """
@@ -164,6 +170,15 @@ def test_a_worked_duty_takes_the_place_of_the_planned_one_and_a_night_belongs_to
     assert "no limit known" in shown["d4"], "one flag of three is not given"
     assert ">away<" in shown["d3"]
     assert ">yes<" in shown["d4"]
+
+
+def test_people_are_counted_once_however_many_duties_they_have():
+    page = sheet(date(2026, 11, 23))
+    assert "3 duties on the sheet of Monday 23 November, of 3 people; 1 person is away" in page
+    assert "Of those who are there, 1 may not drive on response." in page
+    split = sheet(date(2026, 11, 23), twice=True)
+    assert "4 duties on the sheet of Monday 23 November, of 3 people; 1 person is away" in split
+    assert "Of those who are there, 1 may not drive on response." in split
 
 
 def test_a_day_or_pool_without_duties_is_refused():

@@ -14,12 +14,12 @@ from bluelamp.web.map_figures import (
     gap_scale,
     ink_on,
     late_bounds,
-    percent,
     plain,
     round_bounds,
     signed,
     steps_of,
 )
+from bluelamp.web.wording import chance
 from tests.web.served import copied
 
 TOKENS = Path(__file__).parents[2] / "frontend" / "src" / "tokens.json"
@@ -36,6 +36,23 @@ def test_its_colours_are_those_of_the_front_end():
     assert colour_of("no-figure") == tokens["colour"]["no-figure"]["light"]
 
 
+def test_hours_are_said_as_the_front_end_says_them_when_clocks_change():
+    # As frontend/tests/periods.test.ts has them.
+    def span(local, zones, *asked):
+        hours = {"starting": list(range(len(local))), "local": local, "zone": zones}
+        nothing = {"pool_of_area": {"patterns": []}, "hours": hours}
+        return map_figures.Figures(nothing).span(*asked)
+
+    autumn = [f"2026-10-25T{each}" for each in ("00:00", "01:00", "01:00", "02:00")]
+    zones = ["BST", "BST", "GMT", "GMT"]
+    assert span(autumn, zones, 0) == "Sun 25 Oct 00:00–01:00 BST"
+    assert span(autumn, zones, 1) == "Sun 25 Oct 01:00 BST–01:00 GMT"
+    assert span(autumn, zones, 3) == "Sun 25 Oct 02:00–03:00 GMT"
+    assert span(autumn, zones, 0, 4) == "Sun 25 Oct 00:00 BST–03:00 GMT", "four hours, not three"
+    spring = [f"2026-03-29T{each}" for each in ("00:00", "02:00")]
+    assert span(spring, ["GMT", "BST"], 0) == "Sun 29 Mar 00:00 GMT–02:00 BST"
+
+
 def test_its_scales_are_those_of_the_front_end():
     # As frontend/tests/scales.test.ts has them.
     small = gap_scale(4)
@@ -49,7 +66,7 @@ def test_its_scales_are_those_of_the_front_end():
     assert 0.15 in late_bounds(0.15)
     assert len(late_bounds(0.15)) == len(late_bounds(None)) == 6
     assert [plain(each) for each in (0.62, 3.44, 14.2, 0)] == ["0.62", "3.4", "14", "0"]
-    assert [percent(each) for each in (0.0004, 0.004, 0.38, 0.997, 1)] == ["<0.1%", "0.4%", "38%", ">99%", "100%"]
+    assert [chance(each) for each in (0.0004, 0.004, 0.38, 0.997, 1)] == ["<0.1%", "0.4%", "38%", ">99%", "100%"]
     assert [signed(each) for each in (-3, 0, 2)] == ["−3", "0", "+2"]
     assert (ink_on("#ffffff"), ink_on("#11427a")) == ("#000000", "#ffffff")
 

@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from bluelamp import plan, tables
+from bluelamp import plan, reading, tables
 from bluelamp.access import kind_of_table
 from bluelamp.lineage import read_record
+from bluelamp.state import accounts
 from bluelamp.store import Store
 from bluelamp.web.app import SHOWN, make_app
-from tests.web.served import copied, with_accounts
+from tests.web.served import PASSWORD, copied, with_accounts
 
 ROW = re.compile(r'<tr data-key="([^"]+)">(.*?)</tr>', re.S)
 CELL = re.compile(r'data-field="([^"]+)" data-value="([^"]*)"')
@@ -100,6 +101,33 @@ def test_what_changed_against_the_run_before_is_told(client, twice):
         then.join(now.select("hour_starting"), on="hour_starting", how="semi")["incidents_mean"].sum()
     )
     assert record["changed"]["hours"] == shared.height
+
+
+def test_every_row_read_is_accounted_for(client, twice):
+    page = client.get(f"/runs/{Store(twice).latest_run()['run_id']}").text
+    rows = rows_of(page, "batches")
+    assert rows
+    for cells in rows.values():
+        parts = ("rows_accepted", "rows_updated", "rows_unchanged", "rows_duplicate", "rows_quarantined")
+        assert int(cells["rows_read"]) == sum(int(cells[name]) for name in parts)
+
+
+def test_an_account_of_one_district_is_told_of_no_pool_beyond_it(twice, tmp_path):
+    folder = copied(twice, tmp_path / "lantern")
+    store = Store(folder)
+    run = store.latest_run()["run_id"]
+    moved = read_record(store, run).moved[-1]
+    assert moved.what == "Unit-hours needed, the pool that moved most"
+    pools, areas = reading.read_used(store, "pools", run), reading.read_used(store, "areas", run)
+    theirs = areas.filter(pl.col("area_id").is_in(pools.filter(pool_id=moved.place_id)["area_id"]))["parent_id"]
+    districts = set(areas.filter(level="district")["area_id"]) - set(theirs)
+    assert districts, "the pool that moved most covers all of the force"
+    app, client = with_accounts(folder)
+    accounts.add(app.state.admission.state, "one.run", "chief", "LV", password=PASSWORD, districts=tuple(districts))
+    told = client("one.run").get(f"/runs/{run}.json").json()["changed"]["figures"]
+    assert [each["what"] for each in told][:4] == [each.what for each in read_record(store, run).moved][:4]
+    assert moved.place_id not in {each["place_id"] for each in told}
+    assert f"<td>{moved.place_id}</td>" not in client("one.run").get(f"/runs/{run}").text
 
 
 def test_the_first_run_has_nothing_before_it(client, twice):

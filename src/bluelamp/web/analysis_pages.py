@@ -14,6 +14,7 @@ from bluelamp.before_after import BeforeAfter
 from bluelamp.near_repeats import ALPHA, NearRepeats
 from bluelamp.reports.map import asset
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import change
 
 # Pictures for a wide screen and for a narrow one, whose letters must be read.
 _SIZES = ((900, "is-wide"), (360, "is-narrow"))
@@ -161,7 +162,7 @@ def _shown(value: float | None, form: str) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return "" if ratio is None else f"{round(100 * (ratio - 1)):+,d} %".replace("-", "−")
+    return change(None if ratio is None else ratio - 1, 0)
 
 
 def _bars(rows: Mapping[str, Row], long: float, width: int, kind: str) -> dict[str, Any]:
@@ -201,7 +202,7 @@ def _ratios(rows: Mapping[str, Row], width: int, kind: str) -> dict[str, Any]:
         (part, math.log(row["ratio"]), math.log(row["ratio_low"]), math.log(row["ratio_high"]), _percent(row["ratio"]))
         for part, row in told.items()
     ]
-    return _whiskers(laid, False, width, kind) | {"label": "Relative changes", "nil": "0 %, as the control"}
+    return _whiskers(laid, False, width, kind) | {"label": "Relative changes", "nil": "0%, as the control"}
 
 
 def _whiskers(

@@ -381,7 +381,7 @@ def make_app(
         ),
     )  # fmt: skip
     add_duties(app, published.store, published.settings, published.table_for)
-    add_runs(app, published.store, published.settings.force, SHOWN)
+    add_runs(app, published.store, published.settings.force, SHOWN, published.table_for)
     add_hotspots(app, published.folder, published.run)
     add_basemap(app, published.basemap, published.no_basemap)
     force_id = published.settings.force.id

@@ -25,8 +25,9 @@ from bluelamp.area_weeks import DAYS, Ahead
 from bluelamp.errors import NoInput, NotPermitted, UsageError, did_you_mean
 from bluelamp.settings import ForcePart
 from bluelamp.web.area_picture import draw_days, draw_week
-from bluelamp.web.area_words import say_day, say_how_right, say_week
+from bluelamp.web.area_words import LEAST_LATE, say_day, say_how_right, say_week
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 FROM = Annotated[date | None, Query(alias="from", description="First local day of the week shown; the run's first")]
 RUN = Annotated[str | None, Query(description="A run's id; the latest run where it is left out")]
@@ -182,7 +183,7 @@ def _common(asked: Asked) -> dict[str, Any]:
         "address": asked.address,
         "map_address": f"/?run={asked.run_id}",
         "number": lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
-        "percent": lambda share: "" if share is None else f"{100 * share:.1f} %",
+        "percent": percent,
         "signed": lambda value: "" if value is None else f"{value:+d}".replace("-", "−") if value else "0",
     }
 
@@ -193,12 +194,15 @@ def render_areas_page(asked: Asked) -> str:
     names = dict(asked.areas.filter(level="district").select("area_id", "area_name").iter_rows())
     districts = [
         {
-            "name": names.get(district) or district or "Place not known",
-            "rows": rows.sort(pl.col("incidents_mean"), descending=True).to_dicts(),
+            "name": names.get(district) or district or ("Place not known" if is_unknown else "In no district"),
+            "rows": [
+                {**row, "name": _name_of(row)}
+                for row in rows.sort("incidents_mean", "area_id", descending=[True, False]).to_dicts()
+            ],
         }
-        for (district,), rows in weeks.sort(pl.col("district_id"), nulls_last=True).group_by(
-            "district_id", maintain_order=True
-        )
+        for (is_unknown, district), rows in weeks.with_columns(is_unknown=pl.col("area_id") == "unknown")
+        .sort("is_unknown", "district_id", nulls_last=True)
+        .group_by("is_unknown", "district_id", maintain_order=True)
     ]
     return TEMPLATES.get_template("areas.html").render(
         districts=districts,
@@ -215,16 +219,27 @@ def _say_all(weeks: pl.DataFrame) -> list[str]:
         return ["There is no area in your districts."]
 
     def named(row: Mapping[str, Any]) -> str:
-        return f"{row['area_name'] or row['area_id']} ({row['area_id']})"
+        return f"{_name_of(row)} ({row['area_id']})"
 
-    most = weeks.sort("incidents_mean", "area_id", descending=[True, False]).row(0, named=True)
-    said = [f"Most incidents: {named(most)}, {most['incidents_mean']:,.0f} in these days."]
-    late = weeks.filter(pl.col("chance_late").is_not_null()).sort(["chance_late", "area_id"], descending=[True, False])
+    # What lies in no known area is no place to be looked after.
+    known = weeks.filter(pl.col("area_id") != "unknown")
+    most = (weeks if known.is_empty() else known).sort("incidents_mean", "area_id", descending=[True, False])
+    first = most.row(0, named=True)
+    said = [f"Most incidents: {named(first)}, {first['incidents_mean']:,.0f} in these days."]
+    late = most.filter(pl.col("chance_late") >= LEAST_LATE).sort(["chance_late", "area_id"], descending=[True, False])
     if late.height:
         worst = late.row(0, named=True)
-        share = f"{100 * worst['chance_late']:.0f} %"
-        said.append(f"Late most often: {named(worst)}, where {share} of calls are expected late.")
+        said.append(
+            f"Late most often: {named(worst)}, where {percent(worst['chance_late'])} of calls are expected late."
+        )
+    elif most["chance_late"].is_not_null().any():
+        said.append("Hardly any call is expected to be reached after its target.")
     return said
+
+
+def _name_of(week: Mapping[str, Any]) -> str:
+    area_id = str(week["area_id"])
+    return str(week["area_name"] or ("Place not known" if area_id == "unknown" else area_id))
 
 
 def render_area_page(asked: Asked, week: Mapping[str, Any]) -> str:
@@ -238,13 +253,13 @@ def render_area_page(asked: Asked, week: Mapping[str, Any]) -> str:
     found = _peaks_of(asked, area_id)
     pools = dict(asked.source.table("pools", asked.run_id).select("pool_id", "pool_name").unique("pool_id").iter_rows())
     names = dict(asked.source.table("areas", asked.run_id).select("area_id", "area_name").iter_rows())
-    name = week["area_name"] or ("Place not known" if area_id == "unknown" else area_id)
+    name = _name_of(week)
     return TEMPLATES.get_template("area.html").render(
         area_id=area_id,
         name=name,
         district=names.get(week["district_id"]) or week["district_id"],
         map_at=lambda at: f"/?run={asked.run_id}#hour={at.strftime(_HOUR)}&place=area:{_quoted(area_id)}",
-        sentences=say_week(week, hours, found.filter(_inside(hours)), {k: v or k for k, v in pools.items()}, zone),
+        sentences=say_week(week, hours, _of_days(found, asked), {k: v or k for k, v in pools.items()}, zone),
         week_at=_worst_hour(hours),
         week_links=asked.week_links(f"/{_quoted(area_id)}"),
         pictures=draw_week(hours.to_dicts(), local, f"{name}, hour by hour; every figure stands in the table below"),
@@ -286,8 +301,9 @@ def _quoted(text: str) -> str:
     return urlencode({"": text})[1:].replace("+", "%20")
 
 
-def _inside(hours: pl.DataFrame) -> pl.Expr:
-    return pl.col("starts_at").is_between(hours["hour_starting"][0], hours["hour_starting"][-1])
+def _of_days(found: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    """Keep the peaks where they are ranked among the shown days: those of the week that the run begins with."""
+    return found if asked.first == asked.days[0] else found.clear()
 
 
 def _peaks_of(asked: Asked, area_id: str) -> pl.DataFrame:

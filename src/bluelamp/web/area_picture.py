@@ -128,7 +128,7 @@ def _late(hours: Rows, x: Callable[[int], float], top: int, height: int) -> dict
     y, most = _scale(_SHARES, max(each or 0.0 for each in late), top, height)
     return {
         "name": "late", "title": "Chance that a call here is late", "bands": [],
-        "marks": [{"y": y(value), "words": f"{100 * value:g} %"} for value in (0.0, most)],
+        "marks": [{"y": y(value), "words": f"{100 * value:g}%"} for value in (0.0, most)],
         "bars": _between([0.0] * len(late), [each or 0.0 for each in late], x, y), "lines": [],
     }  # fmt: skip
 

@@ -10,9 +10,10 @@ import polars as pl
 
 from bluelamp import peaks, periods
 from bluelamp.errors import count_of
+from bluelamp.web.wording import percent
 
 _SHIFT_HOURS = 4
-_LEAST_LATE = 0.0005
+LEAST_LATE = 0.0005
 Row = Mapping[str, Any]
 
 
@@ -101,17 +102,17 @@ def _say_late(week: Row, hours: pl.DataFrame, zone: str) -> str:
         ["late", "hour_starting"], descending=[True, False], nulls_last=True
     )
     worst = late.row(0, named=True)
-    if week["chance_late"] < _LEAST_LATE:
+    if week["chance_late"] < LEAST_LATE:
         return "Hardly any call here is expected to be reached after its target."
     return (
         f"Over these days {_percent(week['chance_late'])} of calls here are expected to be reached after their "
-        f"target; most of them on {say_hour(worst['hour_starting'], zone)}, when the chance is "
+        f"target. The hour with most of them: {say_hour(worst['hour_starting'], zone)}, when the chance is "
         f"{_percent(worst['chance_late'])}."
     )
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return percent(share, 1 if share < 0.1 else 0)
 
 
 def say_how_right(spot: Row | None, level: Row | None, filed: Row | None, folder: str, places: int) -> list[str]:
@@ -125,13 +126,13 @@ def say_how_right(spot: Row | None, level: Row | None, filed: Row | None, folder
         said.append(
             f"This area, its days, on the force's own past: {spot['incidents']:,} incidents came where "
             f"{spot['expected']:,.0f} were expected ({_more_or_fewer(spot['bias'])}); "
-            f"{100 * spot['coverage_80']:.0f} % of days lay within the range that should hold 80 %. Of "
-            f"{count_of(places, 'area')} the forecast lost more in {count_of(spot['rank'] - 1, 'other')}."
+            f"{percent(spot['coverage_80'], 0)} of days lay within the range that should hold 80%. Of "
+            f"{count_of(places, 'area')} it did worse in {count_of(spot['rank'] - 1, 'other')}."
         )
     if level is not None:
         said.append(
-            f"All areas together, their days: off by {100 * level['scrps']:.0f} % of what came (sCRPS), "
-            f"{_against(level)}; {100 * level['coverage_80']:.0f} % lay within the range that should hold 80 %."
+            f"All areas together, their days: {_off_by(level)} (sCRPS), {_against(level)}; "
+            f"{percent(level['coverage_80'], 0)} lay within the range that should hold 80%."
         )
     if spot is None and level is None:
         said.append(
@@ -140,9 +141,9 @@ def say_how_right(spot: Row | None, level: Row | None, filed: Row | None, folder
         )
     if filed is not None:
         said.append(
-            f"Filed before the fact and scored since, the district {filed['area_id']}, its days: off by "
-            f"{100 * filed['scrps']:.0f} % of what came; {100 * filed['coverage_80']:.0f} % of "
-            f"{count_of(filed['forecasts'], 'day')} lay within the range that should hold 80 %."
+            f"Filed before the fact and scored since, the district {filed['area_id']}, its days: "
+            f"{_off_by(filed)}; {percent(filed['coverage_80'], 0)} of {count_of(filed['forecasts'], 'day')} lay within "
+            "the range that should hold 80%."
         )
     else:
         said.append("No forecast that was filed before the fact has been scored for this area's district yet.")
@@ -154,11 +155,18 @@ def _more_or_fewer(bias: float | None) -> str:
         return "nothing came"
     if abs(bias) < 0.005:
         return "as many"
-    return f"{abs(bias):.0%} too {'many' if bias > 0 else 'few'}".replace("%", " %")
+    return f"{percent(abs(bias), 0)} too {'many' if bias > 0 else 'few'}"
+
+
+def _off_by(scores: Row) -> str:
+    return "nothing came" if scores["scrps"] is None else f"off by {percent(scores['scrps'], 0)} of what came"
 
 
 def _against(level: Row) -> str:
     if level["difference"] is None or level["against"] is None:
         return "with nothing simpler tried beside it"
+    low, high = level["difference_low"], level["difference_high"]
+    if low is not None and high is not None and low <= 0 <= high:
+        return f"not told apart from {level['against']}"
     better = "better" if level["difference"] < 0 else "worse"
-    return f"{100 * abs(level['difference']):.1f} % {better} than {level['against']}"
+    return f"{percent(abs(level['difference']))} {better} than {level['against']}"

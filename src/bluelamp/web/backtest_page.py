@@ -16,6 +16,7 @@ from bluelamp import periods
 from bluelamp.backtest import Backtest, levels_told, methods_tried, place_words
 from bluelamp.errors import count_of
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import change, percent
 
 _WORST = 8
 _BIN_WIDTH, _PIT_HEIGHT = 6, 36
@@ -66,7 +67,7 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
             for level, span in places
         ],
         whisker_width=_WHISKER_WIDTH,
-        bound=_percent(bound, 0),
+        bound=percent(bound, 0),
         horizon_names=list(_HORIZONS.values()),
         horizons=[
             {
@@ -89,19 +90,11 @@ def render_backtest_page(found: Backtest | None, *, force_name: str, folder: str
         spots=[group for group in (_spots(found.weak_spots, own, kind) for kind in _KINDS) if group["rows"]],
         peaks=_peaks(found.peaks.filter(method=own)),
         week=_week(found.weak_spots.filter(method=own, kind="hour_of_week")),
-        percent=_percent,
-        signed=_signed,
+        percent=percent,
+        signed=change,
         number=lambda value: "" if value is None else f"{value:,.0f}",
         score=lambda value: "" if value is None else f"{value:.3f}",
     )
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "" if share is None else f"{100 * share:.{digits}f} %".replace("-", "−")
-
-
-def _signed(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:+.1f} %".replace("-", "−")
 
 
 def _best(rows: Iterable[dict[str, Any] | None]) -> str:

@@ -15,6 +15,7 @@ from bluelamp import periods
 from bluelamp.errors import UsageError
 from bluelamp.remarks import weeks_told
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 NAMES = ("contact_forecast", "required_agents", "suppressed", "feedback")
 _CHANNELS = {
@@ -62,7 +63,7 @@ def render_contacts_page(
         "run_part": "" if run is None else f"&run={run['run_id']}",
         "suppressed": _suppressed(results["suppressed"], time_zone),
         "feedback": _feedback(results["feedback"]),
-        "percent": lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %".replace("-", "−"),
+        "percent": percent,
         "number": lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
     }
     if run is None or quarters.is_empty():

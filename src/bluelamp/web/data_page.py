@@ -16,6 +16,7 @@ from bluelamp import committed, periods, sources
 from bluelamp.errors import count_of
 from bluelamp.reports import data
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 _STRIP_DAYS = 35
 _PITCH = 5
@@ -130,7 +131,7 @@ def _number(count: int | None) -> str:
 
 
 def _percent(rows: int, share: float) -> str:
-    return "under 0.1 %" if rows and share < 0.001 else f"{100 * share:.1f} %"
+    return "under 0.1%" if rows and share < 0.001 else percent(share)
 
 
 def _notes(account: Mapping[str, pl.DataFrame], clock: _Clock) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse
 
 from bluelamp import periods
-from bluelamp.access import Holder, may
+from bluelamp.access import Holder
 from bluelamp.errors import UsageError, count_of, did_you_mean
 from bluelamp.settings import Settings
 from bluelamp.store import Store
@@ -46,10 +46,7 @@ def add_duties(app: FastAPI, store: Store, settings: Settings, table_for: TableF
         away = store.read("absences", columns=["person_id", "starts_at", "ends_at"])
         runs = store.runs()
         starts = None if runs.is_empty() else runs.sort("sequence")["forecast_from"][-1]
-        takes = may(holder, "people", "export", settings.force.id)
-        return HTMLResponse(
-            render_duties_page(duties, people, away, settings, day=day, pool=pool, starts=starts, takes=takes)
-        )
+        return HTMLResponse(render_duties_page(duties, people, away, settings, day=day, pool=pool, starts=starts))
 
 
 def render_duties_page(
@@ -61,14 +58,13 @@ def render_duties_page(
     day: date | None = None,
     pool: str | None = None,
     starts: datetime | None = None,
-    takes: bool = True,
 ) -> str:
     """Give the page of a duty day, the first from `starts` on where none is asked for.
 
     `away` are times of absence without their kind. Raises UsageError for a day or pool without duties.
     """
     zone, force = settings.force.time_zone, settings.force
-    common = {"force_name": force.name, "takes": takes, "about": f"Clock of {zone}."}
+    common = {"force_name": force.name, "about": f"Clock of {zone}."}
     template = TEMPLATES.get_template("duties.html")
     local = periods.duty_day(pl.col("starts_at"), zone, settings.duties.day_starts_at)
     dated = duties.with_columns(day=pl.coalesce("duty_day", local))
@@ -165,12 +161,13 @@ def _count(rows: pl.DataFrame, zone: str) -> list[dict[str, Any]]:
 
 
 def _sentences(rows: pl.DataFrame, day: date) -> list[str]:
-    away = int(rows["is_away"].sum())
+    away = rows.filter("is_away")["person_id"].n_unique()
     limited = rows.filter(~pl.col("is_away"), pl.col("may_drive_on_response").eq(False))
     said = [
         f"{count_of(rows.height, 'duty', 'duties')} on the sheet of {day:%A} {day.day} {day:%B}, of "
-        f"{count_of(rows['person_id'].n_unique(), 'person', 'people')}; {away:,} of them away for some or all of it."
+        f"{count_of(rows['person_id'].n_unique(), 'person', 'people')}; "
+        f"{count_of(away, 'person is', 'people are')} away for some or all of a duty."
     ]
     if rows["may_drive_on_response"].is_not_null().any():
-        said.append(f"Of those who are there, {limited.height:,} may not drive on response.")
+        said.append(f"Of those who are there, {limited['person_id'].n_unique():,} may not drive on response.")
     return said

@@ -26,6 +26,7 @@ from bluelamp.reports.hotspots import make_hotspot_data
 from bluelamp.store import Store, tried
 from bluelamp.web.squeezed import Squeezed, squeeze
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import change, percent
 
 SHARES = hotspots.SHARES
 _PLACES_SHOWN = 8
@@ -181,7 +182,7 @@ def render_hotspots_page(
         methods=methods,
         picture=_draw(of_class, methods, chosen.get(class_code)),
         blocks=[
-            {"words": f"{share * 100:g} % of the ground", "ground": _ground(of_class.filter(watched_share=share)),
+            {"words": f"{share * 100:g}% of the ground", "ground": _ground(of_class.filter(watched_share=share)),
              "rows": of_class.filter(watched_share=share).sort(pl.col("method").replace_strict(
                  {name: at for at, name in enumerate(methods)}, return_dtype=pl.Int64)).to_dicts()}
             for share in SHARES
@@ -196,8 +197,8 @@ def render_hotspots_page(
         is_harm=class_code == hotspots.HARM,
         notes=[] if run is None else [each for each in json.loads(run["notes"]) if "otspots" in each],
         week=None if run is None else _day(run["forecast_from"].astimezone(zone)),
-        percent=_percent,
-        signed=_signed,
+        percent=percent,
+        signed=change,
         number=lambda value, digits=0: "" if value is None else f"{value:,.{digits}f}",
         degrees=lambda value: f"{value:.4f}".replace("-", "−"),
     )  # fmt: skip
@@ -254,23 +255,15 @@ def _ground(rows: pl.DataFrame) -> str:
     return f"{row['watched_km']:,.1f} km of streets" if row["watched_km"] else f"{row['watched_km2']:,.2f} km²"
 
 
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "" if share is None else f"{100 * share:.{digits}f} %".replace("-", "−")
-
-
-def _signed(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:+.1f} %".replace("-", "−")
-
-
 def _shown(scores: pl.DataFrame) -> list[dict[str, Any]]:
-    """Lay out what is shown for each class, at 1 % of the ground."""
+    """Lay out what is shown for each class, at 1% of the ground."""
     rows = {row["class_code"]: row for row in scores.filter("is_shown", watched_share=0.01).iter_rows(named=True)}
     far = max(
         (abs(row[name] or 0) for row in rows.values() for name in ("against_counts", "against_counts_low")), default=0
     )
     bound = next((step for step in (0.05, 0.1, 0.2, 0.5) if far <= step), 1.0)
     return [
-        {"row": rows[code], "stands_out": hotspot_trial.stands_out(rows[code]), "bound": _percent(bound, 0),
+        {"row": rows[code], "stands_out": hotspot_trial.stands_out(rows[code]), "bound": percent(bound, 0),
          "whisker": _whisker(rows[code], bound)}
         for code in _classes(scores)
         if code in rows
@@ -307,7 +300,7 @@ def _draw(scores: pl.DataFrame, methods: Sequence[str], chosen: str | None) -> d
     for number, method in enumerate(methods):
         rows = known.filter(method=method).sort("watched_share").to_dicts()
         points = [(x(row["watched_share"]), y(row["hit_rate"])) for row in rows]
-        told = ", ".join(f"{_percent(row['hit_rate'])} at {row['watched_share'] * 100:g} %" for row in rows)
+        told = ", ".join(f"{percent(row['hit_rate'])} at {row['watched_share'] * 100:g}%" for row in rows)
         lines.append(
             {"method": method, "kind": number, "is_chosen": method == chosen, "points": points,
              "path": f"M{x(0)} {y(0)}" + "".join(f"L{at} {height}" for at, height in points),
@@ -321,15 +314,15 @@ def _draw(scores: pl.DataFrame, methods: Sequence[str], chosen: str | None) -> d
     words = "; ".join(line["words"] for line in lines)
     return {
         "width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": x(SHARES[-1]), "floor": y(0), "lines": lines,
-        "scale": [{"y": y(top * part), "words": _percent(top * part, 0)} for part in (0.0, 0.5, 1.0)],
-        "ticks": [{"x": x(share), "words": f"{share * 100:g} %"} for share in SHARES],
+        "scale": [{"y": y(top * part), "words": percent(top * part, 0)} for part in (0.0, 0.5, 1.0)],
+        "ticks": [{"x": x(share), "words": f"{share * 100:g}%"} for share in SHARES],
         "chance": {"path": f"M{x(0)} {y(0)}L{x(SHARES[-1])} {y(SHARES[-1])}"},
         "label": f"Share of offences caught by share of the ground watched. {words}. The table beside has the figures.",
     }  # fmt: skip
 
 
 def _shifts(here: pl.DataFrame) -> list[dict[str, Any]]:
-    """Give the first places of each shift, up to 1 % of the ground."""
+    """Give the first places of each shift, up to 1% of the ground."""
     return [
         {
             "words": f"{begins:02}:00 to {ends:02}:00",

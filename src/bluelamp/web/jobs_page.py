@@ -38,7 +38,8 @@ def add_jobs(app: FastAPI, admission: Admission, folder: Path) -> None:
     zone = periods.zone(admission.settings.force.time_zone)
 
     def local(at: datetime) -> str:
-        return f"{at.astimezone(zone):%a %d %b %H:%M:%S %Z}"
+        here = at.astimezone(zone)
+        return f"{here:%a} {here.day} {here:%b %H:%M:%S %Z}"
 
     def render(request: Request, status: int = 200, error: str | None = None) -> HTMLResponse:
         asker = request.state.asker

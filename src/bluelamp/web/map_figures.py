@@ -18,6 +18,7 @@ import orjson
 
 from bluelamp.errors import UsageError, did_you_mean, one_of
 from bluelamp.reports.map import asset
+from bluelamp.web.wording import chance
 
 _MINUS = "−"
 _USUAL_LATE = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
@@ -56,16 +57,6 @@ def signed(value: float) -> str:
     return text if text == "0" else f"{_MINUS if value < 0 else '+'}{text}"
 
 
-def percent(share: float) -> str:
-    """Write a share: 38%; what is possible is never 0%, nor what is not certain 100%."""
-    value = share * 100
-    if 0 < value < 0.1:
-        return "<0.1%"
-    if 0 < value < 1:
-        return f"{value:.1f}%"
-    return ">99%" if 99.5 < value < 100 else f"{value:.0f}%"
-
-
 def _brief(value: float) -> str:
     if value == math.inf:
         return "∞"
@@ -102,7 +93,7 @@ VIEWS = {
         View("demand", "Demand", "Incidents expected in the hour", "incidents_mean", "blue", plain, _brief),
         View("officer_hours", "Officer-hours", "Officer-hours expected in the hour", "officer_hours_mean", "teal",
              plain, _brief),
-        View("late", "Late calls", "Chance that a call is late", "chance_late", "purple", percent,
+        View("late", "Late calls", "Chance that a call is late", "chance_late", "purple", chance,
              lambda value: f"{value * 100:.0f}"),
         View("delay", "Delay", "Expected delay of the most urgent calls, in minutes", "expected_delay_minutes",
              "amber", lambda value: "without bound" if value == math.inf else f"{plain(value)} min", _brief),
@@ -217,12 +208,15 @@ class Figures:
 
     def span(self, hour: int, after: int | None = None) -> str:
         """Write hours as people say them: Fri 27 Nov 20:00–21:00 GMT."""
-        starts = self.local[hour]
-        last = self.local[(hour + 1 if after is None else after) - 1]
-        ends = last + timedelta(hours=1)
+        until = hour + 1 if after is None else after
         zones = self.data["hours"]["zone"]
-        end = f"{ends:%H:%M}" if (after or hour + 1) - hour <= _A_NIGHT else f"{ends:%a} {ends.day} {ends:%b %H:%M}"
-        return f"{starts:%a} {starts.day} {starts:%b %H:%M}–{end} {zones[hour]}"
+        is_last = until >= self.count
+        starts, ends = self.local[hour], self.local[until - 1] + timedelta(hours=1) if is_last else self.local[until]
+        # The last hour of a run is taken to end by the clock by which it began.
+        begun, ended = zones[hour], zones[until - 1 if is_last else until]
+        end = f"{ends:%H:%M}" if until - hour <= _A_NIGHT else f"{ends:%a} {ends.day} {ends:%b %H:%M}"
+        first = f"{starts:%a} {starts.day} {starts:%b %H:%M}{'' if begun == ended else f' {begun}'}"
+        return f"{first}–{end} {ended}"
 
     def week_of(self, hour: int) -> list[tuple[date, list[int]]]:
         """Give the days of the week that holds an hour, with their hours; what is left at the end joins the last."""
@@ -282,7 +276,7 @@ def scale_for(figures: Figures, view: View, scope: str) -> Scale:
         return gap_scale(_largest_shortage(figures))
     if view.key == "late":
         shares = [each["target_share"] for each in figures.data["standards"]]
-        return _bounded(late_bounds(1 - max(shares) if shares else None), view.hue, percent)
+        return _bounded(late_bounds(1 - max(shares) if shares else None), view.hue, chance)
     own = "pool" if scope == "area" and view.is_of_pools else scope
     count = {"force": 1, "pool": len(figures.data["pools"]["id"]), "area": len(figures.data["areas"]["id"])}[own]
     every = max(1, count // 60) if own == "area" else 1

@@ -15,10 +15,11 @@ from fastapi.responses import HTMLResponse
 
 from bluelamp.access import Holder
 from bluelamp.errors import count_of
-from bluelamp.web.map_figures import Figures, Place, colour_of, percent, plain, scale_for, signed
+from bluelamp.web.map_figures import Figures, Place, colour_of, plain, scale_for, signed
 from bluelamp.web.map_picture import draw_map, draw_week
 from bluelamp.web.squeezed import Squeezed
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import chance
 
 _SHORTAGES_SHOWN = 12
 
@@ -87,7 +88,7 @@ def _row(figures: Figures, run: dict[str, Any]) -> dict[str, str]:
     return {
         "pool": figures.data["pools"]["name"][run["pool"]], "when": figures.span(run["from"], run["to"]),
         "peak": signed(run["peak"]), "unit_hours": f"{run['unit_hours']:,.0f}",
-        "late": "" if run["late"] is None else percent(run["late"]),
+        "late": "" if run["late"] is None else chance(run["late"]),
     }  # fmt: skip
 
 
@@ -116,5 +117,5 @@ def _pool(figures: Figures, pool: int, hour: int) -> dict[str, Any]:
         "on_duty": written("units_on_duty", lambda value: f"{value:.0f}"),
         "gap": "" if gap is None else signed(gap), "is_short": gap is not None and gap < 0,
         "range": "" if low is None or high is None else f"{signed(low)} to {signed(high)}",
-        "incidents": written("incidents_mean", plain), "late": written("chance_late", percent),
+        "incidents": written("incidents_mean", plain), "late": written("chance_late", chance),
     }  # fmt: skip

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from bluelamp.access import Holder, may
+from bluelamp.access import Action, Holder, kind_of_table, may
 from bluelamp.web.access_table import TABLE
 
 
@@ -84,6 +84,21 @@ _ASKED: ContextVar[_Asked | None] = ContextVar("asked", default=None)
 def tell(holder: Holder, force_id: str, run_id: str | None) -> None:
     """Say who asks for what follows in this request, and for which run, where one is named."""
     _ASKED.set(_Asked(holder, force_id, run_id))
+
+
+def may_look(table: str) -> bool:
+    """Say whether whoever asks may look at a table; a page that nobody asked for has every link."""
+    return _may_with(table, "consult")
+
+
+def may_take(table: str) -> bool:
+    """Say whether whoever asks may take a table out."""
+    return _may_with(table, "export")
+
+
+def _may_with(table: str, action: Action) -> bool:
+    asked = _ASKED.get()
+    return asked is None or may(asked.holder, kind_of_table(table), action, asked.force_id)
 
 
 def seen_by(holder: Holder, force_id: str) -> frozenset[str]:

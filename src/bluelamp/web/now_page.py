@@ -33,6 +33,7 @@ from bluelamp.web.navigation import seen_by
 from bluelamp.web.now_picture import draw_hours
 from bluelamp.web.now_place import Districts, Place, find_place, read_districts
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 NAMES = ("open_logs", "units_now", "next_dispatch", "backlog", "next_hours")
 HOURS, MOST_HOURS = 12, 24
@@ -201,7 +202,7 @@ def render_now_page(
         "live": _LIVE if is_live and not is_held else "",
         "address": lambda **other: _address(asked | other),
         "number": lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
-        "percent": lambda share: "" if share is None else f"{100 * share:.0f} %",
+        "percent": lambda share: percent(share, 0),
     }
     page = TEMPLATES.get_template("now.html")
     if kept is None:
@@ -336,7 +337,7 @@ def _promises(standards: pl.DataFrame) -> list[dict[str, Any]]:
         pl.col("grade_name").drop_nulls().first(), pl.col("target_minutes").min(), pl.col("target_share").max()
     )
     return [
-        {"grade": row["grade_code"], "name": row["grade_name"], "allowed": 1 - row["target_share"]}
+        {"grade": row["grade_code"], "name": row["grade_name"], "allowed": round(1 - row["target_share"], 9)}
         for row in found.sort("target_minutes", "grade_code").iter_rows(named=True)
     ]
 
@@ -367,8 +368,8 @@ def _headline(
             "is_over": not over.is_empty(),
             "grade": promise["grade"],
             "place_and_time": f"at {words_of[row['hour_starting']]}{where}",
-            "percent": f"{100 * row['share_late']:.0f} %",
-            "allowed": f"{100 * promise['allowed']:.0f} %",
+            "percent": percent(row["share_late"], 0),
+            "allowed": percent(promise["allowed"], 0),
         }
         if told["is_over"]:
             return told
@@ -386,9 +387,8 @@ def _expected(next_hours: pl.DataFrame, clock: _Clock) -> str:
     more = row["incidents_mean"] / planned - 1 if planned else 0.0
     against = ""
     if planned:
-        against = f", {abs(more):.0%} {'more' if more > 0 else 'fewer'} than planned" if abs(more) >= 0.005 else (
-            ", as planned"
-        )  # fmt: skip
+        side = "more" if more > 0 else "fewer"
+        against = f", {percent(abs(more), 0)} {side} than planned" if abs(more) >= 0.005 else ", as planned"
     since = f"{count_of(hours, 'hour')} from {clock.hour(row['hour_starting'])}"
     return (
         f"{row['incidents_mean']:.0f} calls of all kinds in the {since} "

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bluelamp.web.wording import percent
+
 _LEAST_DRAWN = 0.005
 _HEAD = 40
 _MOST_LETTERS = 9
@@ -93,7 +95,7 @@ def _lanes(
         # A line of noughts would only take room from the others; the table has them.
         if highest >= _LEAST_DRAWN:
             cells = [_late_of(row["late"].get(grade)) for row in rows]
-            about = f"promised {100 * allowed:.0f} % at most"
+            about = f"promised {percent(allowed, 0)} at most"
             lanes.append(_lane(f"Late, grade {grade}", about, cells, max(highest, 2 * allowed), mark=allowed))
     return [
         *lanes,
@@ -149,7 +151,7 @@ def _late_of(late: Mapping[str, Any] | None) -> dict[str, Any] | None:
     # A long name would run into its neighbours'; the headline has it where it matters most.
     small = f"{where['place_id']} {100 * where['share_late']:.0f}" if where else ""
     return {
-        "value": late["share"], "words": f"{100 * late['share']:.0f} %", "is_over": late["is_over"],
+        "value": late["share"], "words": percent(late["share"], 0), "is_over": late["is_over"],
         "small": small if len(small) <= _MOST_LETTERS else "",
     }  # fmt: skip
 

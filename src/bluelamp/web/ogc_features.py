@@ -79,7 +79,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     ),
     "hotspots": Collection(
         "Hotspots",
-        "Places up to 5 % of the ground, by class of offence ('class_code', 'all' for every class) and shift "
+        "Places up to 5% of the ground, by class of offence ('class_code', 'all' for every class) and shift "
         "('from_hour'), for the week that begins with the run's first day. About places, never about persons.",
     ),
 }  # fmt: skip

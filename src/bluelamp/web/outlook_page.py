@@ -16,6 +16,7 @@ import polars as pl
 from bluelamp import periods
 from bluelamp.errors import UsageError, did_you_mean
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 # Months of the history that a picture goes back.
 _BACK = 48
@@ -74,7 +75,7 @@ def render_outlook_page(
         has_changes=any(row["changes"] for row in by_year["all"]),
         share_width=_SHARE_WIDTH,
         number=lambda value: "" if value is None else f"{value:,.0f}",
-        percent=_percent,
+        percent=percent,
     )
 
 
@@ -88,10 +89,6 @@ def _by_class(rows: pl.DataFrame) -> dict[str, Rows]:
 
 def _size(rows: Rows) -> float:
     return float(sum(row["incidents_mean"] or 0.0 for row in rows))
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "" if share is None else f"{100 * share:.{digits}f} %".replace("-", "−")
 
 
 def _twelve(month: date) -> str:
@@ -258,8 +255,8 @@ def _mix(by_year: Mapping[str, Rows], classes: Sequence[str]) -> dict[str, Any]:
         for number, share in enumerate([*shares, max(1 - sum(shares), 0.0)]):
             parts.append(
                 {"kind": number if number < len(own) else "other", "y": round((_MIX_HEIGHT - 34) * reached + 4, 1),
-                 "height": round((_MIX_HEIGHT - 34) * share, 1), "percent": _percent(share, 0), "told": share > 0.07,
-                 "words": f"{_words(own[number]) if number < len(own) else 'others'}: {_percent(share)}"}
+                 "height": round((_MIX_HEIGHT - 34) * share, 1), "percent": percent(share, 0), "told": share > 0.07,
+                 "words": f"{_words(own[number]) if number < len(own) else 'others'}: {percent(share)}"}
             )  # fmt: skip
             reached += share
         bars.append(

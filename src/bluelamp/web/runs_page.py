@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
+import polars as pl
 from fastapi import FastAPI, Request
 from fastapi import Path as PathPart
 from fastapi.responses import HTMLResponse, Response
@@ -24,41 +25,45 @@ from bluelamp.web.templating import TEMPLATES
 RUN_ID = Annotated[str, PathPart(description="A run's id")]
 
 
-def add_runs(app: FastAPI, store: Store, force: ForcePart, shown: Collection[str]) -> None:
-    """Add the page of all runs and that of one. `shown` are the tables that some account may look at."""
+def add_runs(
+    app: FastAPI, store: Store, force: ForcePart, shown: Collection[str],
+    table_for: Callable[[Holder, str, str | None], pl.DataFrame],
+) -> None:  # fmt: skip
+    """Add the page of all runs and that of one. `shown` are the tables that some account may look at, `table_for` gives
+    what one may see of a table.
+    """
+
+    def record_for(holder: Holder, run_id: str) -> Record:
+        pools = table_for(holder, "pools", run_id)["pool_id"].to_list() if holder.districts else None
+        return read_record(store, run_id, pools)
 
     @app.get("/runs", response_class=HTMLResponse, summary="The runs there are")
     def every_run(request: Request) -> HTMLResponse:
         holder = request.state.asker.holder
         runs = store.runs().sort("sequence", descending=True).to_dicts()
-        return HTMLResponse(render_runs_page(runs, force, holder, may_take=_may_take(holder, force)))
+        return HTMLResponse(render_runs_page(runs, force, holder))
 
     @app.get("/runs/{run_id}.json", summary="What one run was made from, and what differs from the run before")
-    def as_json(run_id: RUN_ID) -> Response:
-        return Response(orjson.dumps(read_record(store, run_id).to_json()), media_type="application/json")
+    def as_json(run_id: RUN_ID, request: Request) -> Response:
+        record = record_for(request.state.asker.holder, run_id)
+        return Response(orjson.dumps(record.to_json()), media_type="application/json")
 
     @app.get("/runs/{run_id}", response_class=HTMLResponse, summary="What one run was made from: each figure's source")
     def one_run(run_id: RUN_ID, request: Request) -> HTMLResponse:
         holder = request.state.asker.holder
         looks = [name for name in shown if may(holder, kind_of_table(name), "consult", force.id)]
-        return HTMLResponse(
-            render_run_page(read_record(store, run_id), force, holder, looks, may_take=_may_take(holder, force))
-        )
-
-
-def _may_take(holder: Holder, force: ForcePart) -> bool:
-    return may(holder, "figures", "export", force.id)
+        return HTMLResponse(render_run_page(record_for(holder, run_id), force, holder, looks))
 
 
 class _Clock:
     def __init__(self, force: ForcePart) -> None:
-        self.zone = periods.zone(force.time_zone)
+        self.time_zone = force.time_zone
 
     def __call__(self, at: datetime | None) -> str:
         if at is None:
             return ""
-        local = at.astimezone(self.zone)
-        return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
+        local = at.astimezone(periods.zone(self.time_zone))
+        return periods.as_read(at, self.time_zone, f"%a {local.day} %b %Y %H:%M")
 
 
 def _views(run_id: str, holder: Holder, force: ForcePart) -> list[dict[str, str]]:
@@ -73,7 +78,7 @@ def _views(run_id: str, holder: Holder, force: ForcePart) -> list[dict[str, str]
 
 
 def render_runs_page(
-    runs: list[dict[str, Any]], force: ForcePart, holder: Holder, *, may_take: bool = True
+    runs: list[dict[str, Any]], force: ForcePart, holder: Holder
 ) -> str:  # fmt: skip
     """Give the page of all runs, the latest first."""
     return TEMPLATES.get_template("runs.html").render(
@@ -89,12 +94,11 @@ def render_runs_page(
             for row in runs
         ],
         when=_Clock(force),
-        may_take=may_take,
     )
 
 
 def render_run_page(
-    record: Record, force: ForcePart, holder: Holder, looks: Collection[str], *, may_take: bool = True
+    record: Record, force: ForcePart, holder: Holder, looks: Collection[str]
 ) -> str:  # fmt: skip
     """Give the page of one run. `looks` are the tables that whoever asks may look at."""
     run, clock = record.run, _Clock(force)
@@ -118,7 +122,6 @@ def render_run_page(
         when=clock,
         value=_in_words,
         number=lambda value: f"{value:,.0f}",
-        may_take=may_take,
     )
 
 

@@ -16,6 +16,7 @@ from bluelamp import forecast, periods
 from bluelamp.errors import count_of
 from bluelamp.standing import Standing
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import change, percent
 
 _HORIZONS = {"day_1": "day 1", "days_2_7": "days 2 to 7", "days_8_28": "days 8 to 28", "days_29_56": "days 29 to 56"}
 _SPANS = {"hour": "hours", "day": "days"}
@@ -53,8 +54,8 @@ def render_scoreboard_page(standing: Standing, *, force_name: str, folder: str, 
         ],
         day=day,
         moment=lambda at: f"{day(at)} {at.astimezone(zone):%H:%M}",
-        percent=lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %",
-        signed=lambda share: "" if share is None else f"{100 * share:+.1f} %".replace("-", "−"),
+        percent=percent,
+        signed=change,
         score=lambda value: "" if value is None else f"{value:.3f}",
     )
 

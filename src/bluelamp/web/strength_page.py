@@ -15,6 +15,7 @@ import polars as pl
 from bluelamp import periods
 from bluelamp.errors import UsageError, count_of
 from bluelamp.web.templating import TEMPLATES
+from bluelamp.web.wording import percent
 
 NAMES = ("headroom", "time_budget", "required_investigators", "abstraction", "relief_factors")
 _DAYS_SHOWN = 7
@@ -49,7 +50,7 @@ def render_strength_page(
         investigators=_investigators(results["required_investigators"]),
         lost=_lost(results["abstraction"]),
         factors=results["relief_factors"].to_dicts(),
-        percent=lambda share, digits=1: "" if share is None else f"{100 * share:.{digits}f} %",
+        percent=percent,
         number=lambda value, digits=1: "" if value is None else f"{value:,.{digits}f}",
         signed=lambda value: "?" if value is None else f"{value:+d}".replace("-", "−") if value else "0",
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from bluelamp.web.wording import percent
+
 WHISKER_WIDTH = 160
 # On a wide screen and on a narrow one, where letters must still be read.
 _SIZES = (("is-wide", 960, 150), ("is-narrow", 360, 130))
@@ -70,7 +72,7 @@ def _label(shown: pl.DataFrame, figure: str, title: str, sides: Mapping[str, str
         value = shown[column].max()
         if value is None:
             return "no calls"
-        return f"{100 * float(str(value)):.1f} %" if figure == "late" else f"{float(str(value)):.1f}"
+        return percent(float(str(value))) if figure == "late" else f"{float(str(value)):.1f}"
 
     names = ("as it stands", "changed") if len(sides) <= _TWO else ("as it stands", "with change A", "with change B")
     told = ", ".join(f"{most(f'{figure}_{side}')} {name}" for side, name in zip(sides, names, strict=False))
@@ -120,7 +122,7 @@ def _draw(
         )
 
     def words(value: float) -> str:
-        return f"{100 * value:g} %" if figure == "late" else f"{value:g}"
+        return f"{100 * value:g}%" if figure == "late" else f"{value:g}"
 
     midnights = [number for number, at in enumerate(local) if at.hour == 0 and at.minute == 0]
     told = max(1, -(-len(midnights) * 58 // max(width - _LEFT, 1)))
