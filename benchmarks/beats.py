@@ -5,7 +5,7 @@
     python benchmarks/beats.py --json       one last line for machines: {"bars": {name: {"value", "bar", "met"}}}
 
 Every method has the same seconds and gives its most equal division into whole districts. Ours stands twice: as
-`bluelamp beats` proposes (the shortest borders within 5 % of an equal share), and for balance alone. spopt's heuristics
+`bluelamp beats` proposes (the shortest borders within 5% of an equal share), and for balance alone. spopt's heuristics
 are made for likeness within regions; `beats_peers.py` says how each is put to this problem. Nothing in the search was
 chosen by looking at spopt's results; its schedule was tried on Carrollton and on drawn squares.
 """

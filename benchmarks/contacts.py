@@ -137,7 +137,7 @@ METHODS = {
 
 
 def score(feed: Feed, begin: int, draw: Callable[[Feed, int, int], Drawn]) -> list[dict[str, Any]]:
-    """Score one method from one origin: CRPS, what came, and whether the 80 % interval held it, by week."""
+    """Score one method from one origin: CRPS, what came, and whether the 80% interval held it, by week."""
     end = int(np.searchsorted(feed.day, feed.day[begin] + DAYS))
     parts = list(draw(feed, begin, end))
     channel, cell, path = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -164,7 +164,7 @@ def score(feed: Feed, begin: int, draw: Callable[[Feed, int, int], Drawn]) -> li
 
 
 def compare(scores: pl.DataFrame, span: str, channel: str, other: str) -> tuple[float, float, float]:
-    """Give our score over another's less one, with its 95 % interval over blocks of two weeks."""
+    """Give our score over another's less one, with its 95% interval over blocks of two weeks."""
     wanted = scores.filter(span=span, channel=channel)
     crps = [wanted.filter(method=name).sort("origin", "week")["crps"].to_numpy() for name in (OWN, other)]
     drawn = scoring.draw_blocks(len(crps[0]), 2, 2000, SEED)
@@ -194,7 +194,7 @@ def main() -> None:
         print(f"  {method}: {(time.process_time() - began) / len(origins):.1f} CPU seconds an origin", flush=True)
     scores = pl.DataFrame(parts)
     for span in SPANS:
-        print(f"\n{span}: sCRPS, inside the 80 % interval, and how '{OWN}' differs, with its 95 % interval")
+        print(f"\n{span}: sCRPS, inside the 80% interval, and how '{OWN}' differs, with its 95% interval")
         for channel in ("all", "999", "101", "online"):
             for method in METHODS:
                 some = scores.filter(span=span, channel=channel, method=method)

@@ -6,7 +6,7 @@
     python benchmarks/forecast.py --json         one last line for machines: {"bars": {name: {"value", "bar", "met"}}}
 
 Bluelamp's default method, its naive ones and every opponent stand at the same earlier midnights, know the same, and are
-held against what came on the same places and weeks. Beside each difference stand the number of origins and its 95 %
+held against what came on the same places and weeks. Beside each difference stand the number of origins and its 95%
 interval (moving-block bootstrap, blocks of four weeks). Finished pieces are kept in `--work`, so that a run that was
 stopped goes on where it was.
 """

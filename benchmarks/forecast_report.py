@@ -74,7 +74,7 @@ class Difference:
 
     @property
     def interval(self) -> str:
-        """The 95 % interval; nothing where there are too few weeks for one."""
+        """The 95% interval; nothing where there are too few weeks for one."""
         if self.low is None or self.high is None:
             return ""
         return f"({100 * self.low:+.1f} to {100 * self.high:+.1f})"
@@ -82,7 +82,7 @@ class Difference:
 
 def per_cent(value: float) -> str:
     """Write a share with its sign."""
-    return f"{100 * value:+.1f} %"
+    return f"{100 * value:+.1f}%"
 
 
 def compare(own: pl.DataFrame, other: pl.DataFrame, method: str, score: str = "crps") -> Difference | None:
@@ -184,7 +184,7 @@ def _say_accuracy(found: Found, lost: list[str]) -> dict[str, Bar]:
             for each in by[level, span]
         ]  # fmt: skip
         head = ("sCRPS, lower is better", "origins", "places", "ours", "theirs", "with their own spread", "difference",
-                "95 %", "", "what is theirs")  # fmt: skip
+                "95%", "", "what is theirs")  # fmt: skip
         say_table(f"{name}, {LEVEL_WORDS[level]}", head, rows)
     for (level, span), found_here in by.items():
         lost += [
@@ -199,9 +199,7 @@ def _say_accuracy(found: Found, lost: list[str]) -> dict[str, Bar]:
          each.verdict, each.variant)
         for each in wape
     ]  # fmt: skip
-    say_table(
-        f"{name}: a day of the force, WAPE", ("", "origins", "ours", "theirs", "difference", "95 %", "", ""), rows
-    )
+    say_table(f"{name}: a day of the force, WAPE", ("", "origins", "ours", "theirs", "difference", "95%", "", ""), rows)
     lost += [
         f"{name}, WAPE of a day of the force, against {each.method}: {each} on {each.on}"
         for each in wape
@@ -279,18 +277,18 @@ def _say_coverage(name: str, own: pl.DataFrame, levels: Sequence[str]) -> dict[s
             if level in ("force", "district"):
                 of_staffing.append(shares)
             even = [100 * row[f"even_{width}"] / row["cells"] for width in COVERAGE]
-            rows.append((f"{LEVEL_WORDS[level]} by {span}", *(f"{each:.1f} %" for each in (*shares, *even)),
+            rows.append((f"{LEVEL_WORDS[level]} by {span}", *(f"{each:.1f}%" for each in (*shares, *even)),
                          per_cent(row["expected"] / row["incidents"] - 1)))  # fmt: skip
-    head = ("", "80 %", "95 %", "80 % evenly", "95 % evenly", "bias")
+    head = ("", "80%", "95%", "80% evenly", "95% evenly", "bias")
     say_table(f"{name}: how often what came lay inside the interval, and bias", head, rows)
     print(
         "\n  Intervals end at whole numbers, so that small counts lie inside more often than they say. 'Evenly'"
-        "\n  shares out what equals an end (randomised PIT): a forecast that is right has 80 % and 95 % there."
+        "\n  shares out what equals an end (randomised PIT): a forecast that is right has 80% and 95 % there."
     )
     bars = {}
     for number, (width, (least, most)) in enumerate(COVERAGE.items()):
         found = [shares[number] for shares in of_staffing]
-        words = f"{name}: coverage of the {width} % interval, force and districts, all sums"
+        words = f"{name}: coverage of the {width}% interval, force and districts, all sums"
         bars[f"{name}_coverage_{width}_lowest"] = Bar(f"{words}, lowest", "%", least, min(found), at_least=True)
         bars[f"{name}_coverage_{width}_highest"] = Bar(f"{words}, highest", "%", most, max(found))
     return bars
@@ -330,7 +328,7 @@ def _say_ablation(found: Found) -> None:
                     days = sides[1].select("origin", "day").n_unique()
                     rows.append((f"{what}: {words}, by {span}", f"{made.origins}", f"{days}", f"{made.ours:.4f}",
                                  f"{made.theirs:.4f}", per_cent(made.value), made.interval, made.verdict))  # fmt: skip
-    head = ("sCRPS of the default", "origins", "days", "with", "without", "difference", "95 %", "")
+    head = ("sCRPS of the default", "origins", "days", "with", "without", "difference", "95%", "")
     say_table(f"{found.force.name}: what knowing of them is worth", head, rows)
 
 
@@ -345,9 +343,7 @@ def _say_truth(found: Found) -> None:
         ]
         some = rates.filter(method=method)
         bias = float(some["rate"].sum()) / float(some["true"].sum()) - 1
-        rows.append(
-            (method, f"{some['origin'].n_unique()}", *(f"{100 * each:.2f} %" for each in cells), per_cent(bias))
-        )
+        rows.append((method, f"{some['origin'].n_unique()}", *(f"{100 * each:.2f}%" for each in cells), per_cent(bias)))
     head = ("mean distance from the true rate of the force", "origins", "by hour", "by day", "bias")
     say_table(f"{found.force.name}: against the truth", head, rows)
     if found.own is not None:

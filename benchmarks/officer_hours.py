@@ -78,7 +78,7 @@ def forecast_from(
 
 
 def score(folder: str, origins: int, every: int, days: int, paths: int, *, hide_times: bool) -> pl.DataFrame:
-    """Give the share of days inside the 80 % range, and the bias, by level and figure."""
+    """Give the share of days inside the 80% range, and the bias, by level and figure."""
     chosen, still = settings.read(folder), Store(folder).snapshot()
     events, own = still.read("events"), still.read("service_times")
     stood = settled.settle_stored(still, folder, chosen)
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     found = score(given.folder, given.origins, given.every, given.days, given.paths, hide_times=given.hide_times)
     print(
-        f"{'level':9} {'figure':14} {'days':>6} {'inside 80 %':>12} {'below':>7} {'above':>7} {'bias':>7} {'width':>7}"
+        f"{'level':9} {'figure':14} {'days':>6} {'inside 80%':>12} {'below':>7} {'above':>7} {'bias':>7} {'width':>7}"
     )
     for row in found.iter_rows(named=True):
         print(

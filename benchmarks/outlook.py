@@ -239,7 +239,7 @@ def say_scores(scored: pl.DataFrame, words: str) -> None:
                  f"{row['inside_80']:.0%}", f"{row['inside_95']:.0%}", str(row["origins"]))
                 for row in some.iter_rows(named=True)
             ]  # fmt: skip
-        say_table(f"{kind}, {words}", ("", "sCRPS", "WAPE", "inside 80 %", "inside 95 %", "origins"), rows)
+        say_table(f"{kind}, {words}", ("", "sCRPS", "WAPE", "inside 80%", "inside 95%", "origins"), rows)
 
 
 def say_where_we_lose(scored: pl.DataFrame) -> None:
@@ -253,7 +253,7 @@ def say_where_we_lose(scored: pl.DataFrame) -> None:
             if best["method"] not in (OURS, BY_DAY):
                 said.append(f"{where}: {best['method']} scores {best['scrps']:.3f}, we {own['scrps']:.3f}.")
             if own["inside_80"] < 0.75:
-                said.append(f"{where}: the 80 % range held {own['inside_80']:.0%} of the time.")
+                said.append(f"{where}: the 80% range held {own['inside_80']:.0%} of the time.")
     print("\nWhere we lose\n")
     for sentence in said or ["Nowhere, by the figures of this run."]:
         print(f"  - {sentence}")

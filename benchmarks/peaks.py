@@ -5,7 +5,7 @@
     python benchmarks/peaks.py --json       one last line for machines: {"bars": {name: {"value", "bar", "met"}}}
 
 Each week is forecast from the weeks before it alone. In every shift the places with the most risk for their size are
-watched, up to 0.5, 1, 2 and 5 % of the ground. Kernel density stands twice: as in the product (from cell to cell), and
+watched, up to 0.5, 1, 2 and 5% of the ground. Kernel density stands twice: as in the product (from cell to cell), and
 as scikit-learn does it from exact points. While the methods were made, scores were looked at on Toronto's 2018 and on
 Oakland's last nine weeks, and nothing was changed for Oakland's.
 """
@@ -259,8 +259,8 @@ def say_place(place: Place, python: Path | None, lost: list[str], is_quick: bool
         high = found["pooled"][2]
         won["less"] += high is not None and high < 0
     head = (
-        "class", "method", "offences", *(f"PAI {share:.1%}" for share in SHARES), "PEI* 1 %", "PEI* 5 %", "log score",
-        "caught against counts (95 %)",
+        "class", "method", "offences", *(f"PAI {share:.1%}" for share in SHARES), "PEI* 1%", "PEI* 5%", "log score",
+        "caught against counts (95%)",
     )  # fmt: skip
     say_table(f"{place.name}: what lay in watched places", head, rows)
     print(

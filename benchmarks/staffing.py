@@ -397,7 +397,7 @@ def count_on_time(
 
 
 LADDER: dict[str, Callable[[Case], np.ndarray]] = {
-    "workload, 60 % busy": lambda case: ask_rung("workload", case),
+    "workload, 60% busy": lambda case: ask_rung("workload", case),
     "Erlang C by the hour": lambda case: ask_rung("erlang_c", case),
     "MOL, mean of the hour": ask_mean,
     "MOL, most of the hour": lambda case: ask_rung("mol", case),
@@ -446,7 +446,7 @@ def say_graded(judged_calls: int) -> None:
     measure.note(GRADED.name)
     verdicts = {
         name: judge(GRADED, ask_rung(rung, GRADED), judged_calls)
-        for name, rung in (("workload, 60 % busy", "workload"), ("MOL, one line", "mol"), ("priorities", "priorities"))
+        for name, rung in (("workload, 60% busy", "workload"), ("MOL, one line", "mol"), ("priorities", "priorities"))
     }
     say_verdicts(GRADED, verdicts, verdicts["MOL, one line"].unit_hours)
 

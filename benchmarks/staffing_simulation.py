@@ -4,7 +4,7 @@
     python benchmarks/staffing_simulation.py --quick      50,000 jobs a run, three runs each; under a minute
     python benchmarks/staffing_simulation.py --json       one last line for machines: {"bars": {name: {...}}}
 
-Ten units, jobs of an hour on average. Three models: one queue; three grades, urgent first; and 40 % of jobs that want
+Ten units, jobs of an hour on average. Three models: one queue; three grades, urgent first; and 40% of jobs that want
 two units at once. Each simulator draws its own chance, and its time is all that a run takes once the program is loaded:
 drawing, simulating, and giving every job's wait. Ours always gives much more: who waited at each hour, and what every
 unit's minutes went into by hour. Measured again while it keeps every sending, it stands beside SimPy that notes as much
@@ -30,7 +30,7 @@ from bluelamp.simulation import Cover, Jobs, Rules, Units, replicate, simulate
 UNITS = 10
 # Jobs left out at the beginning of each run, before the queue has come to its usual length.
 WARM_UP = 0.1
-# The 97.5 % points of Student's t by runs.
+# The 97.5% points of Student's t by runs.
 STUDENT = {3: 4.303, 5: 2.776}
 
 
@@ -62,7 +62,7 @@ class Runs:
     waits: list[float] = field(default_factory=list)
 
     def interval(self) -> tuple[float, float]:
-        """Give the mean wait and half the width of its 95 % interval."""
+        """Give the mean wait and half the width of its 95% interval."""
         count = len(self.waits)
         return statistics.fmean(self.waits), STUDENT[count] * statistics.stdev(self.waits) / count**0.5
 
@@ -222,7 +222,7 @@ def measure_simulation(*, is_quick: bool) -> dict[str, Bar]:
                     f"{seconds / ours:.0f}", f"{mean:.4f} ± {half:.4f}", f"{model.known:.4f}",
                 )
             )  # fmt: skip
-    head = ("model", "simulator", "CPU s", "from–to", "µs a job", "× ours", "mean wait, h (95 %)", "known")
+    head = ("model", "simulator", "CPU s", "from–to", "µs a job", "× ours", "mean wait, h (95%)", "known")
     say_table(f"Simulation: {count:,} jobs a run, {rounds} runs each, on one core", head, rows)
     for each in disagree:
         print(f"  Outside its interval: {each}. Of {len(rows)} intervals, {0.05 * len(rows):.1f} are expected to be.")
@@ -239,7 +239,7 @@ def measure_simulation(*, is_quick: bool) -> dict[str, Bar]:
         "simulation_with_records": Bar(
             "… every sending kept, against SimPy, slowest model", "×", 30, least("kept"), at_least=True
         ),
-        "simulation_outside": Bar("known waits outside a simulator's 95 % interval", "", 2, float(len(disagree))),
+        "simulation_outside": Bar("known waits outside a simulator's 95% interval", "", 2, float(len(disagree))),
     }
 
 

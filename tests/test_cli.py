@@ -526,13 +526,13 @@ latitude = 51.45
     assert found.returncode == 0, found.stderr
     said = found.stdout
     for words in (
-        "2 (25.0 %) count in the area that they name",
-        "1 (12.5 %) are put at a default point, and are shared out over its district",
-        "1 (12.5 %) count in the area that their point lies in",
-        "1 (12.5 %) lie outside every area, and count in the nearest",
-        "1 (12.5 %) lie outside the force, and count in no area",
-        "1 (12.5 %) name an area that the force does not have, and count in none",
-        "1 (12.5 %) have no place to go by, and count in no area",
+        "2 (25.0%) count in the area that they name",
+        "1 (12.5%) are put at a default point, and are shared out over its district",
+        "1 (12.5%) count in the area that their point lies in",
+        "1 (12.5%) lie outside every area, and count in the nearest",
+        "1 (12.5%) lie outside the force, and count in no area",
+        "1 (12.5%) name an area that the force does not have, and count in none",
+        "1 (12.5%) have no place to go by, and count in no area",
     ):
         assert words in said, said
     rules = json.loads(bluelamp("check", force, force / "calls.csv", "--map", "bluelamp", "--json").stdout)[
@@ -760,7 +760,7 @@ def test_init_looks_at_a_folder_and_import_of_it_works_straight_after(tmp_path):
     assert found.returncode == 0, found.stderr
     assert re.search(r"^feeds/\*/logs\.csv \(2 files\) +incidents +\w+ +4 of 4$", found.stderr, re.MULTILINE)
     assert re.search(r"^canteen\.csv +- +- +no column looks like one of ours$", found.stderr, re.MULTILINE)
-    assert "unit_status.incident_id (log_ref) → incidents.incident_id: 100 % of 600 rows, no orphan" in found.stderr
+    assert "unit_status.incident_id (log_ref) → incidents.incident_id: 100% of 600 rows, no orphan" in found.stderr
     assert f"bluelamp import {folder} {extracts}" in found.stderr
 
     done = bluelamp("import", folder, extracts)
@@ -780,7 +780,7 @@ def test_init_of_a_folder_says_which_tables_wait_for_pools_and_which_target_stan
     lacking = bluelamp("init", tmp_path / "lacking", extracts, "--yes", *LONDON)
     assert "There is no 'pools', so that 'duties' and 'vehicles' can't be used yet" in lacking.stderr
     share, minutes = plan.ASSUMED_STANDARD["target_share"], plan.ASSUMED_STANDARD["target_minutes"]
-    told = f"no 'standards': {100 * share:.0f} % of all incidents within {minutes:.0f} minutes is assumed, whatever"
+    told = f"no 'standards': {100 * share:.0f}% of all incidents within {minutes:.0f} minutes is assumed, whatever"
     assert told in lacking.stderr
 
     for table in ("pools", "standards"):

@@ -27,7 +27,7 @@ def test_a_day_to_come_has_the_range_that_the_forecast_tells(small_force: Path):
     row = table.row(0, named=True)
     for share, name in ((0.025, "p025"), (0.1, "p10"), (0.5, "p50"), (0.9, "p90"), (0.975, "p975")):
         assert found.one.quantile(share) == row[f"incidents_{name}"], "paths drawn again are those of the run"
-    # Of a hundred paths, each some 15 % off, the mean is off by 1.5 %.
+    # Of a hundred paths, each some 15 % off, the mean is off by 1.5%.
     assert found.one.mean == pytest.approx(row["incidents_mean"], rel=0.06)
 
 

@@ -337,7 +337,7 @@ def test_areas_from_points_are_near_those_that_the_points_came_from_and_marked_a
         shapely.union_all(list(shapes.values())).area, rel=1e-6
     )
     found = geography.assign_areas(points.head(6000), areas)
-    assert (found == points.head(6000)["area_id"]).mean() > 0.93  # 2 % have wrong labels
+    assert (found == points.head(6000)["area_id"]).mean() > 0.93  # 2% have wrong labels
 
 
 def test_areas_from_points_are_the_same_for_any_order_of_the_rows():
@@ -392,7 +392,7 @@ def test_oaklands_beats_are_drawn_from_its_labelled_points(shared_data):
     # Oakland has 144 km² of land; the hull reaches a little over its border.
     assert 140 < beats["area_km2"].sum() < 170
     known = rows.filter(pl.col("area_id").is_not_null() & pl.col("longitude").is_not_null())
-    # Points are rounded to 100 m, so that no map at all could agree with more than 94 % of the labels.
+    # Points are rounded to 100 m, so that no map at all could agree with more than 94% of the labels.
     assert (geography.assign_areas(known, areas) == known["area_id"]).mean() > 0.89
     assert beats["boundary"].str.len_bytes().sum() < 400_000
 

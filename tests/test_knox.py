@@ -151,7 +151,7 @@ def test_where_there_are_no_near_repeats_some_cell_is_marked_in_one_set_of_twent
     chance = np.random.default_rng(5)
     grid = {"metres": tuple(range(100, 601, 100)), "days": tuple(range(7, 43, 7)), "permutations": 99}
     marked = [(knox.try_pairs(*drawn_points(chance, 0), **grid).p_value_any <= 0.05).any() for _ in range(300)]
-    # 5 % of 300 are 15; three standard deviations more are 26. Of 42 cells each by itself, most sets would have one.
+    # 5% of 300 are 15; three standard deviations more are 26. Of 42 cells each by itself, most sets would have one.
     assert sum(marked) <= 26
 
 

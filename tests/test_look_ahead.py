@@ -58,7 +58,7 @@ def test_the_command_says_it_in_a_sentence_and_gives_the_rows(planned_earlier: P
     first = said.output.splitlines()[0]
     assert first.startswith("Sunday ")
     assert "next 3 hours: " in first
-    assert "incidents expected (80 %: " in first
+    assert "incidents expected (80%: " in first
     rows = json.loads(CliRunner().invoke(app, ["next", str(planned_earlier), "--hours", "3", "--json"]).stdout)
     assert {row["span"] for row in rows} == {"hour", "sum"}
     table = CliRunner().invoke(app, ["table", "next_hours", str(planned_earlier), "--csv", "--where", "level=force"])

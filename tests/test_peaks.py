@@ -119,7 +119,7 @@ def test_a_planted_event_is_named_as_an_unusual_peak_with_its_cause_where_it_is(
 
 def test_an_event_of_another_kind_is_told_as_an_event(flat):
     row = told(*flat).row(0, named=True) | {"event": "other and school_holiday", "effect_event": 0.5}
-    assert "other event and school holiday +50 %" in peaks.say_causes(row, LONDON)
+    assert "other event and school holiday +50%" in peaks.say_causes(row, LONDON)
 
 
 def test_a_flat_history_has_no_unusual_peak(flat):
@@ -453,7 +453,7 @@ def test_offences_are_counted_within_their_ranges_and_until_they_are_complete():
     known = every.filter(pl.col("recorded_at") < pl.col("to_at").max())
     counted = incidents.count_offences(known, ["a", "b"], LONDON)
     assert counted is not None
-    assert timedelta(days=4) < counted.wait < timedelta(days=8), "95 % of waits of two days on average are below six"
+    assert timedelta(days=4) < counted.wait < timedelta(days=8), "95% of waits of two days on average are below six"
     complete = every.filter(pl.col("to_at") < counted.known_until).height
     assert counted.demand["incidents"].sum() == pytest.approx(complete, rel=0.01)
     # The last week that is told is as full as those before it.

@@ -225,11 +225,11 @@ def test_jobs_that_want_several_units_at_once_wait_exactly_as_in_simpy():
 # tried, which missed by a sixth; four hundred longer runs (16 million jobs) agree in all twelve intervals.
 
 RUNS, JOBS, WARM_UP = 24, 12_000, 1_000
-STUDENT = 2.069  # the 97.5 % point of Student's t with 23 degrees of freedom
+STUDENT = 2.069  # the 97.5% point of Student's t with 23 degrees of freedom
 
 
 def assert_within(values, known: float):
-    """Hold the mean over runs against what is known, by its 95 % interval; the seeds are fixed."""
+    """Hold the mean over runs against what is known, by its 95% interval; the seeds are fixed."""
     values = np.asarray(values)
     error = STUDENT * values.std(ddof=1) / np.sqrt(len(values))
     assert abs(values.mean() - known) <= error, f"{values.mean():.5f} ± {error:.5f} is not {known:.5f}"

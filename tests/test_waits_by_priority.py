@@ -30,7 +30,7 @@ def waits(units: int, loads: list[float], service: float = 60.0, minutes: float 
 
 
 def test_three_classes_at_the_station_of_ten_units_and_load_eight_and_a_half_come_out():
-    # The M/M/10 station whose common wait is 0.3532 service times, with 15, 45 and 40 % of its calls by class.
+    # The M/M/10 station whose common wait is 0.3532 service times, with 15, 45 and 40% of its calls by class.
     by_class = waits(10, [1.275, 3.825, 3.4], service=1)
     assert [round(wait, 4) for _, wait in by_class] == [0.0607, 0.1239, 0.7209]
     mean = sum(share * wait for share, (_, wait) in zip([0.15, 0.45, 0.4], by_class, strict=True))

@@ -38,7 +38,7 @@ def test_a_code_is_changed_by_keys_and_saved_as_the_next_version(browser, force,
     page.keyboard.type("Animals")
     page.keyboard.press("Tab")
     page.keyboard.type("Public")
-    page.get_by_text("Unmapped 13.3 % → 0.0 %").wait_for()
+    page.get_by_text("Unmapped 13.3% → 0.0%").wait_for()
     # The class alone brings that about; the origin is asked about after it.
     page.locator("#effect tbody tr").filter(has_text="public").wait_for()
     assert page.locator("#effect tbody tr").all_inner_texts() == ["Animals\tpublic\t0\t2", "Unknown\tunknown\t2\t0"]
@@ -58,7 +58,7 @@ def test_a_code_is_changed_by_keys_and_saved_as_the_next_version(browser, force,
 def test_what_the_words_of_a_code_suggest_is_taken_and_taken_back(browser, address):
     page, complaints = opened(browser, address)
     page.get_by_role("button", name="Take it for XX9").click()
-    page.get_by_text("Unmapped 13.3 % → 0.0 %").wait_for()
+    page.get_by_text("Unmapped 13.3% → 0.0%").wait_for()
     assert page.get_by_label("Class of XX9").input_value() == "antisocial_behaviour"
     page.get_by_label("Class of XX9").select_option("unknown")
     page.get_by_label("Origin of XX9").select_option("unknown")
@@ -81,7 +81,7 @@ def test_without_script_a_change_shows_its_effect_and_is_saved(browser, force, a
     page, _ = opened(browser, address, java_script_enabled=False)
     page.locator('tr:has-text("XX9") select').first.select_option("animals")
     page.get_by_role("button", name="See the effect").click()
-    page.get_by_text("Unmapped 13.3 % → 0.0 %").wait_for()
+    page.get_by_text("Unmapped 13.3% → 0.0%").wait_for()
     page.get_by_role("button", name="Save as the next version").click()
     page.get_by_text("Saved: codes/north.toml, version 1").wait_for()
     assert codes.in_use(force).version == 1

@@ -226,7 +226,7 @@ def test_it_is_for_everybody(browser: Browser, service: Service, view: View):
     # Which colours are forced the browser knows, and axe would read those that the page asked for.
     faults += [f"forced colours: {fault}" for fault in faults_of(page, without=COLOURS)]
     page.emulate_media(forced_colors="none")
-    # A phone held upright; and a window of 1280 by 1024 at 400 %, which is as narrow and very low.
+    # A phone held upright; and a window of 1280 by 1024 at 400%, which is as narrow and very low.
     for height, rules in ((800, ()), (256, LOW)):
         page.set_viewport_size({"width": 320, "height": height})
         faults += [f"320 by {height}: scrolls sideways"] if page.evaluate(_SIDEWAYS) else []

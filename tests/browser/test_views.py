@@ -12,7 +12,7 @@ from tests.web.served import PASSWORD, copied, with_accounts
 
 pytestmark = pytest.mark.browser
 
-# Light and dark, forced colours, a narrow phone, and a window of 1280 by 1024 at 400 %.
+# Light and dark, forced colours, a narrow phone, and a window of 1280 by 1024 at 400%.
 SCREENS = [
     {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},

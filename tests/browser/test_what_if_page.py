@@ -61,7 +61,7 @@ def test_a_slider_answers_while_it_moves_then_with_all_runs_and_can_be_undone(br
     assert not any("units=m" in each for each in asked), "what was half written was asked"
     wait_for(page, 30, demand="1.1")
     assert any("runs=20" in each for each in asked)
-    assert "+10 %" in page.inner_text("#change")
+    assert "+10%" in page.inner_text("#change")
     assert "/what-if" in page.url, "a letter that was being written led away"
     written.fill("")
     pool = page.locator(".stepper").first

@@ -271,7 +271,7 @@ def test_paths_without_shocks_are_poisson():
 
 
 def widths(table: pl.DataFrame) -> np.ndarray:
-    """How wide the middle 80 % of force days is, as a share of their mean, day by day."""
+    """How wide the middle 80% of force days is, as a share of their mean, day by day."""
     days = table.filter(level="force", span="day", class_code="all", grade_code="all").sort("hour_starting")
     return ((days["incidents_p90"] - days["incidents_p10"]) / days["incidents_mean"]).to_numpy()
 

@@ -57,9 +57,9 @@ def test_shares_are_counted_among_the_rows_that_they_speak_of():
     assert report.origins["officer_initiated"] == Count(2, 0.4)
     assert report.missing["arrived_at"] == Count(5, 1.0)
     said = "\n".join(report.lines())
-    assert "officer-initiated: 2 (40.0 %)" in said
-    assert "closed with zero duration, information only: 1 (25.0 %) of closed logs" in said
-    assert "open logs (their end is not known yet): 1 (20.0 %)" in said
+    assert "officer-initiated: 2 (40.0%)" in said
+    assert "closed with zero duration, information only: 1 (25.0%) of closed logs" in said
+    assert "open logs (their end is not known yet): 1 (20.0%)" in said
 
 
 def test_the_same_row_twice_and_a_reissued_one_are_told_apart():
@@ -111,10 +111,10 @@ def test_what_was_set_aside_and_each_rule_are_said_with_their_share():
     assert report.rows_read == 10
     assert report.set_aside == Count(1, 0.1)
     said = "\n".join(report.lines())
-    assert "10 rows read: 9 can be used, 1 (10.0 %) set aside." in said
-    assert "1 (10.0 %) missing_time: the time is empty." in said
+    assert "10 rows read: 9 can be used, 1 (10.0%) set aside." in said
+    assert "1 (10.0%) missing_time: the time is empty." in said
     assert "row 7: 'received_at' is empty" in said
-    assert "2 (20.0 %) point_swapped: swapped back." in said
+    assert "2 (20.0%) point_swapped: swapped back." in said
 
 
 def test_nothing_at_all_can_be_described():
@@ -219,7 +219,7 @@ def test_the_report_on_oakland_names_its_faults_with_their_shares(shared_data):
     assert report.rows_read == 232_049
     assert report.clock.verdict == "agrees"
     assert report.zero_duration.share == pytest.approx(0.15, abs=0.002)
-    assert "closed with zero duration, information only: 32,927 (15.0 %) of closed logs" in said
+    assert "closed with zero duration, information only: 32,927 (15.0%) of closed logs" in said
     assert report.open_logs.rows == 12_040
     assert report.areas == 58
     assert report.unknown_areas.rows == 15
@@ -290,7 +290,7 @@ def test_a_break_in_level_is_told_and_an_outage_makes_none():
     even = described(incidents(received_at=level))
     assert [round(each.incidents_a_day) for each in even.levels] == [144, 144]
     assert "a break" not in "\n".join(even.lines())
-    assert "a break from 2026-01 to 2026-02: 144 to 288 a day (+100 %)" in "\n".join(
+    assert "a break from 2026-01 to 2026-02: 144 to 288 a day (+100%)" in "\n".join(
         described(incidents(received_at=level + doubled)).lines()
     )
     holed = incidents(received_at=[at for at in level if not 5 <= at.day <= 15 or at.month == 1])

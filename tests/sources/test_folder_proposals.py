@@ -129,7 +129,7 @@ def test_keys_are_measured_from_values_and_orphans_counted(found):
     strange = keys["unit_status", "incident_id", "incidents"]
     assert strange.naming > strange.matched
     assert f"{strange.naming - strange.matched} orphan" in strange.words
-    assert "100 %" not in strange.words
+    assert "100%" not in strange.words
 
 
 def test_import_gives_the_same_tables_as_the_forces_own_maps(found, harbour):
@@ -178,7 +178,7 @@ def test_other_systems_names_are_told_too_and_keys_found_by_their_values(tmp_pat
     }  # fmt: skip
     (key,) = [each for each in proposal.keys if each.table == "unit_status"]
     assert (key.naming, key.matched) == (1801, 1800)
-    assert "99.9 % of 1,801 rows, 1 orphan" in key.words
+    assert "99.9% of 1,801 rows, 1 orphan" in key.words
     assert proposal.time_zone == "Europe/London"
     lines = "\n".join(proposal.lines())
     assert "100% of its values are those of incidents.incident_id" in lines

@@ -150,7 +150,7 @@ def test_another_seed_gives_another_force():
 
 def test_county_is_as_large_as_it_says(county):
     calls = driving(county.tables["incidents"])
-    # Twenty weeks of 6,559, give or take the shocks of the days (about 0.8 %) and the season of the year's end.
+    # Twenty weeks of 6,559, give or take the shocks of the days (about 0.8%) and the season of the year's end.
     expected = county.truth["hourly_rates"].filter(
         (pl.col("level") == "force") & (pl.col("hour_starting") < datetime(2026, 11, 23, tzinfo=UTC))
     )["expected_incidents"]

@@ -67,7 +67,7 @@ def fewest_by_hand(load: float, minutes: float, service: float, share: float) ->
 
 
 def test_eight_and_a_half_busy_units_need_what_the_textbook_says():
-    # M/M/c, load 8.5: ten units make 53 % wait and twelve 20 %; 14 % of calls then wait more than 6 of 60 minutes.
+    # M/M/c, load 8.5: ten units make 53 % wait and twelve 20%; 14% of calls then wait more than 6 of 60 minutes.
     assert chance_late_by_hand(10, 8.5, 0, 60) == pytest.approx(0.5299, abs=5e-5)
     assert chance_late_by_hand(12, 8.5, 6, 60) == pytest.approx(0.138, abs=5e-4)
     rows = staff(offered({("a", "1"): 8.5}))

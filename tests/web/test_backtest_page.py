@@ -39,7 +39,7 @@ def test_the_page_says_what_was_found_and_every_sentence_of_it(client, force):
     for sentence in found.sentences:
         assert sentence.replace("'", "&#39;").replace(">", "&gt;") in page.text
     assert "2 origins, scored" in page.text
-    for word in ("sCRPS", "PIT", "WAPE", "Origin", "Bias", "95 % interval"):
+    for word in ("sCRPS", "PIT", "WAPE", "Origin", "Bias", "95% interval"):
         assert f"<dt>{word}" in page.text or f"{word}</dt>" in page.text or f"{word}," in page.text
 
 

@@ -49,7 +49,7 @@ def test_the_page_shows_each_code_with_its_meaning_and_the_rule_that_decides(cli
     assert page.status_code == 200
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
     assert "15 incidents, mapped by the crosswalk in the column map" in text
-    assert "TH1 Shoplifting 6 40.00 %" in text
+    assert "TH1 Shoplifting 6 40.00%" in text
     assert "rule 1, by its code" in text
     assert "no rule; its words suggest Antisocial behaviour, noise and nuisance, public" in text
     # The force's name is text, not markup.
@@ -88,7 +88,7 @@ def test_the_effect_of_a_change_is_told_and_nothing_is_written(client, force):
 def test_without_a_script_the_page_comes_back_with_the_effect_and_the_change_still_in_it(client, force):
     page = client.post("/codes", data=form(client, "effect", XX9="animals/public"), headers=HERE)
     assert page.status_code == 200
-    assert "Unmapped 13.3 % → 0.0 %" in page.text
+    assert "Unmapped 13.3% → 0.0%" in page.text
     assert form_says(page.text, "XX9") == "animals"
     assert not (force / "codes").exists()
 
@@ -103,7 +103,7 @@ def test_a_change_is_saved_as_the_next_version_and_the_page_says_so(client, forc
     assert (answer.status_code, answer.headers["location"]) == (303, "/codes?saved=1")
     page = client.get("/codes?saved=1").text
     assert "Saved: codes/north.toml, version 1" in page
-    assert "2 stored incidents (13.3 %) were given another meaning" in page
+    assert "2 stored incidents (13.3%) were given another meaning" in page
     assert codes.in_use(force).column_map.crosswalk_read.crosswalk.author == "A. Analyst"
     applied = client.post("/codes", data=form(client, "apply"), headers=HERE)
     assert applied.headers["location"] == "/codes?saved=0"

@@ -59,7 +59,7 @@ def test_every_figure_of_the_page_is_one_of_its_table(client, mapped_force, scor
 def test_a_pai_is_never_without_its_ground(client, scores):
     page = client.get("/hotspots?class=all").text
     for share, km2 in scores.select("watched_share", "watched_km2").unique().iter_rows():
-        assert f"{share * 100:g} % of the ground, {km2:,.2f} km²" in page
+        assert f"{share * 100:g}% of the ground, {km2:,.2f} km²" in page
     assert f"PAI at {scores.filter(watched_share=0.01)['watched_km2'][0]:,.2f} km²" in page
 
 
@@ -75,7 +75,7 @@ def test_the_picture_says_in_words_what_it_shows(client, scores):
     rate = scores.filter(class_code="violence", method="counts", watched_share=0.05)["hit_rate"][0]
     label = re.search(r'class="caught" role="img"[^>]*aria-label="([^"]+)"', page)
     assert label is not None
-    assert f"{100 * rate:.1f} % at 5 %" in label[1]
+    assert f"{100 * rate:.1f}% at 5%" in label[1]
     heights = sorted(float(y) for y in re.findall(r'class="caught-name[^>]* y="([\d.]+)"', page))
     assert heights[0] >= 10
     assert all(below - above >= 11.9 for above, below in pairwise(heights))

@@ -88,7 +88,7 @@ def test_every_figure_on_the_page_stands_in_its_table():
 def test_the_page_says_what_is_switched_and_draws_its_evidence():
     page = page_of()
     assert "For district D2, slot_mean_8 stands in for pooled since Monday 2 March 2026" in page
-    assert "pooled is in use for the force; 3 weeks judged. Its score is 1.2 % lower (better) than that of" in page
+    assert "pooled is in use for the force; 3 weeks judged. Its score is 1.2% lower (better) than that of" in page
     assert page.count("<polyline") == 2
     assert "Evidence in 3 weeks, the last 24; 20 switches." in page
     assert "D2: slot_mean_8" in page

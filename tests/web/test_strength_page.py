@@ -111,10 +111,10 @@ def test_investigators_stand_by_team_in_the_last_week_where_there_are_cases():
         "age",
         "431",
         "380",
-        "54 %",
-        '91 % <span class="small">± 1.2 %</span>',
+        "54%",
+        '91 % <span class="small">± 1.2%</span>',
     ]
     assert cells[10] == "All teams"
     assert "Open in 2 weeks as it is" in card
-    assert "12 % of the work rests on starting values" in card
+    assert "12% of the work rests on starting values" in card
     assert 'id="investigators"' not in shown()

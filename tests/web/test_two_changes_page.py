@@ -42,7 +42,7 @@ def test_the_page_has_the_figures_of_the_table(client):
     told = re.search(r"Grade 1 late</th>(.*?)</tr>", page)
     assert told
     cells = re.findall(r"<td[^>]*>(.*?)</td>", told[1])
-    assert f"{100 * row['late']:.1f} %" in cells[2]
+    assert f"{100 * row['late']:.1f}%" in cells[2]
     assert f"{100 * row['against_a']:+.1f}".replace("-", "−") in cells[3]
     cost = re.search(r"Cost, unit-hours</th>(.*?)</tr>", page)
     assert cost

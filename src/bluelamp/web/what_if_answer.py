@@ -65,7 +65,7 @@ def words_of(change: trial.Change) -> str:
     said += [f"{' and '.join(names)} made one" for names in change.merged]
     for target in change.targets:
         within = "" if target.minutes is None else f" within {target.minutes:g} minutes"
-        share = "" if target.share is None else f" {100 * target.share:g} % in time"
+        share = "" if target.share is None else f" {100 * target.share:g}% in time"
         said.append(f"grade {target.grade_code}{f' ({target.area_kind})' if target.area_kind else ''}{share}{within}")
     return "; ".join(said) or "nothing changed"
 
