@@ -112,7 +112,7 @@ def test_investigators_stand_by_team_in_the_last_week_where_there_are_cases():
         "431",
         "380",
         "54%",
-        '91 % <span class="small">± 1.2%</span>',
+        '91% <span class="small">± 1.2%</span>',
     ]
     assert cells[10] == "All teams"
     assert "Open in 2 weeks as it is" in card
