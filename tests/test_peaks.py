@@ -363,7 +363,7 @@ def test_the_places_and_times_of_peak_hours_are_held_against_what_came_there_and
     words = peaks.say_tried(
         peaks.summarise_judged(judged.with_columns(method=pl.lit("x"))), "incidents", "incidents"
     )  # fmt: skip
-    assert f"in {int(inside['came'])} of 1 week within the range that was stated (80 % were to be)" in words
+    assert f"in {int(inside['came'])} of 1 week within the range that was stated (80% were to be)" in words
 
 
 def test_a_week_that_was_not_seen_judges_nobody(flat):

@@ -108,7 +108,7 @@ def test_the_headline_is_where_most_calls_of_the_most_urgent_grade_will_be_late(
     assert title is not None
     where = f" in {row['place_id']}" if look.near.hours.filter(level="pool")["place_id"].n_unique() > 1 else ""
     assert words_of(title[0]) == (f"Grade 1: most late calls at {local:%H:%M}{where}, {100 * row['share_late']:.0f}%")
-    assert "Promised: 10 % late at most" in page
+    assert "Promised: 10% late at most" in page
 
 
 def test_the_picture_names_the_pool_where_most_calls_will_be_late(look):
