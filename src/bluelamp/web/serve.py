@@ -99,7 +99,11 @@ def serve(
         os.environ[TOGETHER] = together
         # Whoever is at this machine is one person, whose pages carry what one process alone knows.
         workers = service.workers if needs_sign_in else 1
-        _answer(host, port, workers, partial(worker.load, Path(folder), hosts, needs_sign_in))
+        try:
+            _answer(host, port, workers, partial(worker.load, Path(folder), hosts, needs_sign_in))
+        finally:
+            # What is made in this process later would add up what is no longer there.
+            del os.environ[TOGETHER]
 
 
 def _in_address(host: str) -> str:
