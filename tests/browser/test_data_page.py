@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up force with a status log, some of its rows spoilt, and without its vehicles."""
     folder = tmp_path_factory.mktemp("fed") / "fed"
-    write_twin(folder, make_twin(areas=4, days=28, seed=3, until=date(2026, 11, 23), feed_days=6))
+    write_twin(folder, make_twin(areas=4, days=28, seed=3, until=date(2026, 11, 23), feed_days=4))
     forecast_quickly(folder, days=28, paths=60)
     logs = sorted(folder.glob("feeds/*/command_logs.csv"))[-1]
     lines = logs.read_bytes().split(b"\n")

@@ -87,7 +87,7 @@ def columns_of(proposal: sources.FolderProposal, table: str) -> dict[str, object
 @pytest.fixture(scope="module")
 def harbour(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("twin") / "harbour"
-    write_twin(folder, make_twin(areas=8, days=40, seed=5, until=date(2026, 11, 23), feed_days=5))
+    write_twin(folder, make_twin(areas=8, days=28, seed=5, until=date(2026, 11, 23), feed_days=3))
     return folder
 
 
